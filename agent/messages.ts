@@ -1,0 +1,57 @@
+/**
+ * What the agent's main thread and its VRRP worker say to each other, by structured clone. The worker owns sockets, timers
+ * and the election; the main thread owns everything slow. Times are milliseconds of the process's monotonic clock
+ * (`process.hrtime`), which both threads share.
+ */
+import type { Reason } from '../crds/conditions.ts';
+import type { Checksum, VRRPState, VRRPVersion } from '../crds/types.ts';
+
+/** Everything one VRRP instance needs; a pair is named `namespace/pairName`. */
+export type WorkerConfig = {
+  version: VRRPVersion;
+  virtualRouterID: number;
+  /** 1-254. */
+  priority: number;
+  advertisementIntervalMs: number;
+  checksum: Checksum;
+  /** v2 only: the simple password, at most 8 bytes; absent: authentication type 0. */
+  password?: Uint8Array;
+  sourceAddress: string;
+  peerAddress: string;
+  /** Bound with SO_BINDTODEVICE. */
+  interface: string;
+  vips: string[];
+};
+
+export type ToWorker =
+  /** Starts an instance, or changes a running one without leaving its state. */
+  | { type: 'set'; pair: string; config: WorkerConfig }
+  /** Stops an instance: a Master resigns first (priority 0). */
+  | { type: 'remove'; pair: string }
+  /** A Master sends priority 0 and becomes Backup. Ignored in any other state. */
+  | { type: 'resign'; pair: string; reason: Reason }
+  /** Enters Fault (a Master resigns first), or leaves it for Backup. */
+  | { type: 'fault'; pair: string; fault: Reason | null }
+  /** Every Master resigns, all sockets are closed, the worker answers `stopped` and ends. */
+  | { type: 'stop' }
+  /** Asks for a `pong`: only a worker whose loop runs answers. */
+  | { type: 'ping'; id: number };
+
+export type FromWorker =
+  | {
+      type: 'state';
+      pair: string;
+      state: VRRPState;
+      reason: Reason;
+      atMs: number;
+    }
+  /** Still Master after about 10 ms of listening: only now is the claim worth a report. */
+  | { type: 'settled'; pair: string; atMs: number }
+  /** The first advert of the peer after silence; `false`: none for a master-down interval while listening. */
+  | { type: 'peer'; pair: string; heard: boolean; priority: number; atMs: number }
+  /** A packet was rejected; repeated causes are counted in `count` and sent at most once a second. */
+  | { type: 'rejected'; pair: string; cause: string; source: string; count: number }
+  /** Socket trouble of one instance; the worker retries by itself, and says `null` when it is over. */
+  | { type: 'socket'; pair: string; error: string | null }
+  | { type: 'pong'; id: number; lastAdvertAtMs: Record<string, number> }
+  | { type: 'stopped' };

@@ -1,0 +1,133 @@
+/**
+ * Every condition type and every reason word of the API, in one table. A reason names one cause; the same word stands in
+ * conditions, Events, metrics, logs, `status.history` and `status.failback`.
+ */
+
+/** Condition types of a HAPair, in the order in which `status.conditions` lists them. */
+export const HAPAIR_CONDITIONS = [
+  'Ready',
+  'Redundant',
+  'Accepted',
+  'MasterElected',
+  'AgentsReady',
+  'AddressesConverged',
+  'PreflightPassed',
+  'PreferredNodeActive',
+  'SplitBrain',
+  'Paused',
+  'Pinned',
+] as const;
+export type HAPairConditionType = (typeof HAPAIR_CONDITIONS)[number];
+
+/** Condition types of a VRRPInstance, in the order in which `status.conditions` lists them. */
+export const INSTANCE_CONDITIONS = ['Ready', 'PeerHeard', 'Healthy', 'SecretResolved'] as const;
+export type InstanceConditionType = (typeof INSTANCE_CONDITIONS)[number];
+
+/** Reason words, with the sentence that explains each in documentation. */
+export const REASONS = {
+  // Ready
+  Serving: 'The elected master holds all addresses.',
+  NotAccepted: 'The spec is not accepted; an earlier accepted spec, if any, goes on.',
+  NoMaster: 'No agent reports Master; the addresses stay where they are.',
+  NotConverged: 'EC2 delivers an address somewhere else than to the elected master.',
+  Unobserved: 'Not known yet.',
+  Deleting: 'The HAPair is being deleted.',
+  // Redundant
+  StandbyReady: 'The standby is a live, healthy Backup.',
+  StandbyMissing: 'The standby has not reported.',
+  StandbySilent: 'The standby shows no sign of life.',
+  StandbyNotBackup: 'The standby is in another state than Backup.',
+  // Accepted
+  Accepted: 'The spec is in force.',
+  NotSupportedYet: 'The spec uses a field that this version does not build yet.',
+  Invalid: 'The stored spec breaks a rule of the API.',
+  AddressConflict: 'Another HAPair names the same VIP, EIP, or ENI and VRID.',
+  NotPermitted: 'The operator may not touch a named ENI or EIP.',
+  // MasterElected
+  Elected: 'One report of Master has the highest term.',
+  WaitingForElection: 'No agent has reported Master yet.',
+  // AgentsReady
+  AgentsReporting: 'Both agents report and show signs of life.',
+  AgentMissing: 'An agent has not reported yet.',
+  AgentSilent: 'An agent shows no sign of life.',
+  // AddressesConverged
+  Converged: 'EC2 was read and delivers every address to the elected master.',
+  Moving: 'A call that moves addresses is under way.',
+  WaitingForRead: 'EC2 has not been read yet.',
+  AddressElsewhere: 'EC2 delivers an address to another interface.',
+  AddressUnassigned: 'EC2 delivers an address nowhere.',
+  EC2ReadFailed: 'EC2 could not be read; nothing is concluded from that.',
+  EC2Throttled: 'EC2 limits the rate of calls.',
+  EC2Unavailable: 'EC2 answers with an error of its own side.',
+  EC2TimedOut: 'EC2 did not answer in time; the call may have worked.',
+  EC2CredentialsInvalid: 'EC2 does not accept the credentials.',
+  EC2Unauthorized: 'The credentials do not permit the call.',
+  EC2TargetMissing: 'EC2 does not know an ENI or instance.',
+  EC2AllocationMissing: 'EC2 does not know the EIP allocation.',
+  EC2AddressInUse: 'EC2 says the address is held elsewhere.',
+  EC2QuotaExceeded: 'The ENI has no room for one more address.',
+  EC2StateConflict: 'The instance, ENI or gateway is in a state that forbids the call.',
+  EC2Rejected: 'EC2 rejects a parameter of the call.',
+  EC2Unreachable: 'No connection to EC2.',
+  // PreflightPassed
+  NotChecked: 'This version does not check it yet.',
+  // PreferredNodeActive
+  PreferredNodeIsMaster: 'The preferred node is master.',
+  PreferredNodeIsStandby: 'The preferred node is not master; an order is needed to move there.',
+  NoPreference: 'No preferred node is named.',
+  // SplitBrain
+  OneMaster: 'At most one live agent reports Master.',
+  TwoMasters: 'A superseded Master still shows signs of life.',
+  // Paused, Pinned
+  NotPaused: 'The operator writes to EC2.',
+  PausedBySpec: 'spec.paused is set; no EC2 write is made.',
+  NotPinned: 'No node is pinned.',
+  PinnedBySpec: 'spec.pinnedNode is set.',
+  PinnedNodeDead: 'The pinned node does not serve and is not left by itself.',
+  // Switches and orders (Events, history, status.failback)
+  FirstElection: 'The first master of the pair was elected.',
+  Failover: 'Another node was elected without an order.',
+  SwitchoverRequested: 'An order to switch to the preferred node is in progress.',
+  SwitchoverCompleted: 'An ordered switch ended with the preferred node as master.',
+  SwitchoverFailed: 'An ordered switch ended with another node as master.',
+  AlreadyMaster: 'The target of an order was master already.',
+  WaitingForTarget: 'An order waits until its target is a healthy Backup with a fresh sign of life.',
+  OrderIgnored: 'An order is older than the last one handled, or than the object.',
+  Recorded: 'The first sight of a pair records its wishes and orders nothing.',
+  Expired: 'An order could not be carried out before its deadline.',
+  Pinned: 'An order was consumed because a node is pinned.',
+  DriftRepaired: 'An address was not where it belongs and was moved back.',
+  DriftFound: 'An address is not where it belongs.',
+  AddressesMoved: 'EC2 accepted the call that moves addresses.',
+  AddressReleased: 'A dropped address was given up.',
+  MoveFailed: 'A call that should move addresses failed.',
+  Deleted: 'The HAPair is gone; its addresses were left or released as its policy says.',
+  // VRRPInstance
+  InstanceConfigured: 'The agent runs the spec.',
+  InstanceFaulty: 'The agent cannot run the spec.',
+  InterfaceMissing: 'No interface carries the source address.',
+  NetworkInterfaceMismatch: 'IMDS does not show the ENI on this instance.',
+  AddressRefused: 'A VIP lies outside the subnet, or is the gateway or a name server.',
+  PeerHeard: 'Adverts of the peer arrive.',
+  PeerSilent: 'No advert of the peer arrives.',
+  PeerNotExpected: 'A Master hears no adverts of its Backup.',
+  NoChecks: 'No health checks are configured.',
+  ChecksPassed: 'All health checks pass.',
+  ChecksFailed: 'A health check fails.',
+  SecretNotNeeded: 'No password is configured.',
+  SecretRead: 'The password was read.',
+  SecretUnreadable: 'The password could not be read.',
+  // Causes of a change of VRRP state
+  MasterDownTimerExpired: 'No advert arrived for the master-down interval.',
+  MasterResigned: 'The master resigned by priority 0.',
+  HigherPriorityAdvert: 'A master with higher priority, or equal priority and higher address, was heard.',
+  YieldOrdered: 'The operator asked this term to yield.',
+  AgentStopping: 'The agent was asked to stop.',
+  AgentStarted: 'The agent started.',
+  SourceAddressMissing: 'The source address or its link is missing.',
+  Overslept: 'The process was not scheduled past its own deadline.',
+  Unconfigured: 'The instance has no spec any more.',
+} as const;
+
+/** A reason word of the table. */
+export type Reason = keyof typeof REASONS;

@@ -1,0 +1,105 @@
+/**
+ * The lab's VPC as data: what the fabric builds from namespaces and what the EC2 API starts with. The lab shares no code
+ * with the product, types included: two readings of AWS-FACTS that agree prove more than one.
+ */
+
+/** One EC2 instance with one ENI. */
+export type LabInstance = {
+  /** Name of its namespace and of the HAPair node that runs on it. */
+  name: string;
+  instanceID: string;
+  instanceType: string;
+  networkInterfaceID: string;
+  macAddress: string;
+  /** The ENI's primary private IPv4 address. */
+  address: string;
+  /** The fabric's end of the ENI's veth pair. */
+  fabricDevice: string;
+  securityGroupIDs: string[];
+};
+
+export type LabElasticIP = { allocationID: string; publicIP: string };
+
+/** A host that only sends probes. */
+export type LabClient = { name: string; address: string };
+
+export type LabVPC = {
+  region: string;
+  availabilityZone: string;
+  vpcID: string;
+  subnetID: string;
+  /** The subnet of everything inside; its first address is the router. */
+  cidr: string;
+  internetGatewayID: string | null;
+  instances: LabInstance[];
+  elasticIPs: LabElasticIP[];
+  /** In the subnet, on an ENI of its own. */
+  lanClient: LabClient & { networkInterfaceID: string; macAddress: string; fabricDevice: string };
+  /** Beyond the internet gateway. */
+  internetClient: LabClient & { gateway: string };
+};
+
+/** How long EC2 takes: `instant` for tests, `aws` as observed in public (AWS-FACTS). */
+export type LatencyProfile = 'instant' | 'aws';
+
+/**
+ * The data plane that the EC2 API moves. A packet goes where this says and nowhere else. All calls run one after another,
+ * and each resolves when the kernel has it.
+ */
+export type Fabric = {
+  /** Routes a private address to an ENI; `null`: nowhere. */
+  route(privateIPAddress: string, networkInterfaceID: string | null): Promise<void>;
+  /** 1:1 NAT of a public address; `null`: not associated. */
+  nat(publicIP: string, privateIPAddress: string | null): Promise<void>;
+};
+
+/** What the next matching EC2 calls suffer. */
+export type FaultSpec = {
+  /** EC2 action, such as `AssignPrivateIpAddresses`; absent: any. */
+  action?: string;
+  /** How many calls; default 1. */
+  count?: number;
+  kind:
+    /** RequestLimitExceeded, 503. */
+    | 'throttle'
+    /** The error code in `code`. */
+    | 'error'
+    /** No answer, no effect. */
+    | 'hang-before'
+    /** The effect, then no answer. */
+    | 'hang-after'
+    /** The effect happens `delayMs` after the connection was held without an answer. */
+    | 'late-effect'
+    /** The connection is cut without an effect. */
+    | 'cut'
+    /** Reads answer with the state of `ageMs` ago. */
+    | 'stale'
+    /** Reads leave out the address in `address`. */
+    | 'omit'
+    /** The call takes `delayMs` longer. */
+    | 'slow';
+  code?: string;
+  delayMs?: number;
+  ageMs?: number;
+  address?: string;
+};
+
+/** One line of the lab's log of EC2 calls; times are Unix milliseconds with a fraction. */
+export type CallRecord = {
+  id: number;
+  action: string;
+  parameters: Record<string, string>;
+  /** The access key id that signed the call. */
+  accessKeyID: string;
+  userAgent: string;
+  receivedAtMs: number;
+  /** When the API's own state changed; absent: it did not. */
+  effectAtMs?: number;
+  /** When the fabric followed; absent: it did not, or has not yet. */
+  mappedAtMs?: number;
+  answeredAtMs?: number;
+  /** HTTP status, or 0 when there was no answer. */
+  status: number;
+  errorCode?: string;
+  fault?: FaultSpec['kind'];
+};
