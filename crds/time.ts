@@ -7,7 +7,8 @@
  * Instant of an RFC 3339 time in milliseconds.
  * @returns NaN when `text` is absent or no time.
  */
-export const parseTimeMs = (text: string | undefined): number => (text === undefined ? Number.NaN : Date.parse(text));
+export const parseTimeMs = (text: string | undefined): number =>
+  text === undefined ? Number.NaN : Date.parse(text);
 
 /** metav1.Time: whole seconds, UTC, such as `2026-11-22T10:00:00Z`. */
 export const formatTime = (instantMs: number): string =>

@@ -59,8 +59,7 @@ export type FaultSpec = {
   action?: string;
   /** How many calls; default 1. */
   count?: number;
-  kind:
-    /** RequestLimitExceeded, 503. */
+  kind: /** RequestLimitExceeded, 503. */
     | 'throttle'
     /** The error code in `code`. */
     | 'error'
