@@ -1,0 +1,121 @@
+/** The actions the lab's EC2 has: what each accepts, which token bucket it drinks from, and what it does. */
+
+import { assignPrivateIPAddresses, type Outcome, unassignPrivateIPAddresses } from './addresses.ts';
+import {
+  describeAddresses,
+  describeInstances,
+  describeInstanceTypes,
+  describeInternetGateways,
+  describeNetworkInterfaces,
+  describeSecurityGroupRules,
+  describeSubnets,
+} from './describe.ts';
+import { associateAddress, disassociateAddress } from './elastic-ips.ts';
+import { dryRun, EC2Error } from './errors.ts';
+import { checkNames, flag, type Parameters } from './parameters.ts';
+import type { State } from './state.ts';
+import type { XMLMembers } from './xml.ts';
+
+/** A token bucket: how much it holds and how much flows in per second (EC2 Developer Guide, "Request throttling"). */
+export type BucketSize = { capacity: number; refillPerSecond: number };
+
+export type Action = {
+  mutating: boolean;
+  parameters: readonly string[];
+  bucket: BucketSize;
+  /** A Describe call without ids, filters and MaxResults drinks from this one, where EC2 has one. */
+  unfilteredBucket?: BucketSize;
+  run: (state: State, parameters: Parameters) => Outcome;
+};
+
+const read = (
+  parameters: readonly string[],
+  show: (state: State, parameters: Parameters) => XMLMembers,
+): Action => ({
+  mutating: false,
+  parameters: ['DryRun', 'Filter', ...parameters],
+  bucket: { capacity: 100, refillPerSecond: 20 },
+  run: (state, given) => ({ state, answer: show(state, given) }),
+});
+
+const paged = ['MaxResults', 'NextToken'];
+const unfilteredBucket = { capacity: 50, refillPerSecond: 10 };
+
+/** By name; DryRun is among the parameters exactly where EC2 has it. */
+export const actions: Readonly<Record<string, Action>> = {
+  AssignPrivateIpAddresses: {
+    mutating: true,
+    parameters: [
+      'NetworkInterfaceId',
+      'PrivateIpAddress',
+      'SecondaryPrivateIpAddressCount',
+      'AllowReassignment',
+    ],
+    bucket: { capacity: 100, refillPerSecond: 5 },
+    run: assignPrivateIPAddresses,
+  },
+  UnassignPrivateIpAddresses: {
+    mutating: true,
+    parameters: ['NetworkInterfaceId', 'PrivateIpAddress'],
+    bucket: { capacity: 100, refillPerSecond: 5 },
+    run: unassignPrivateIPAddresses,
+  },
+  AssociateAddress: {
+    mutating: true,
+    parameters: [
+      'DryRun',
+      'AllocationId',
+      'PublicIp',
+      'InstanceId',
+      'NetworkInterfaceId',
+      'PrivateIpAddress',
+      'AllowReassociation',
+    ],
+    bucket: { capacity: 50, refillPerSecond: 5 },
+    run: associateAddress,
+  },
+  DisassociateAddress: {
+    mutating: true,
+    parameters: ['DryRun', 'AssociationId', 'PublicIp'],
+    bucket: { capacity: 50, refillPerSecond: 5 },
+    run: disassociateAddress,
+  },
+  DescribeNetworkInterfaces: {
+    ...read(['NetworkInterfaceId', ...paged], describeNetworkInterfaces),
+    unfilteredBucket,
+  },
+  DescribeInstances: { ...read(['InstanceId', ...paged], describeInstances), unfilteredBucket },
+  DescribeAddresses: read(['AllocationId', 'PublicIp'], describeAddresses),
+  DescribeSubnets: read(['SubnetId', ...paged], describeSubnets),
+  DescribeSecurityGroupRules: read(['SecurityGroupRuleId', ...paged], describeSecurityGroupRules),
+  DescribeInstanceTypes: read(['InstanceType', ...paged], describeInstanceTypes),
+  DescribeInternetGateways: read(['InternetGatewayId', ...paged], describeInternetGateways),
+};
+
+/** @throws EC2Error `InvalidAction`. */
+export function findAction(name: string): Action {
+  const found = Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (found === undefined) {
+    throw new EC2Error(
+      'InvalidAction',
+      `The action ${name} is not valid for this web service (the lab's EC2).`,
+    );
+  }
+  return found;
+}
+
+/**
+ * What can be refused before anything is looked up: a parameter the action does not have, and a dry run.
+ * @throws EC2Error `UnknownParameter`, or `DryRunOperation` for a call that would be allowed.
+ */
+export function checkRequest(action: Action, parameters: Parameters, authorise: () => void): void {
+  checkNames(parameters, action.parameters);
+  authorise();
+  if (flag(parameters, 'DryRun', false)) {
+    throw dryRun();
+  }
+}
+
+/** Whether a Describe call is filtered or paginated. */
+export const isBounded = (parameters: Parameters): boolean =>
+  Object.keys(parameters).some((name) => name !== 'DryRun' && name !== 'NextToken');

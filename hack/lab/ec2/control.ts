@@ -1,0 +1,137 @@
+/**
+ * The lab's own hand on its EC2, under `/_lab/`, in JSON. No part of EC2.
+ *
+ * | request | does |
+ * | --- | --- |
+ * | GET /_lab/healthz | 200 while the process answers |
+ * | GET /_lab/calls?since=ID&action=A&phase=received\|effect\|mapped\|answered&wait=MS | the log of calls; with `wait`, as soon as one matches |
+ * | GET /_lab/mapping?wait=MS | what the fabric does now; with `wait`, once it has followed everything |
+ * | POST /_lab/faults | adds a fault (FaultSpec) or an array of them |
+ * | GET, DELETE /_lab/faults | the faults still waiting; none any more |
+ * | POST /_lab/release?proceed=true | lets held calls go on; without `proceed`, cuts them |
+ * | POST /_lab/instances/NAME | {"state": "running" or "stopped"} |
+ * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}} replaces parts |
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { LabVPC } from '../types.ts';
+import type { Latency } from './api.ts';
+import type { CallPhase } from './calls.ts';
+import { parseFault } from './faults.ts';
+import type { EC2Server } from './server.ts';
+
+type Reply = { status: number; body: unknown };
+
+const maximumWaitMs = 30_000;
+const phases: readonly CallPhase[] = ['received', 'effect', 'mapped', 'answered'];
+
+/** A number of milliseconds or an id from a query. */
+function numberOf(query: URLSearchParams, name: string): number {
+  const value = Number(query.get(name) ?? 0);
+  if (!Number.isFinite(value) || value < 0) {
+    throw new TypeError(`${name} is a number of at least 0, not ${query.get(name)}`);
+  }
+  return value;
+}
+
+const ok = (body: unknown): Reply => ({ status: 200, body });
+
+function readJSON(body: Buffer): unknown {
+  return body.length === 0 ? {} : JSON.parse(body.toString('utf8'));
+}
+
+async function calls(server: EC2Server, query: URLSearchParams, gone: AbortSignal): Promise<Reply> {
+  const phase = phases.find((known) => known === (query.get('phase') ?? 'received'));
+  if (phase === undefined) {
+    throw new TypeError(`phase is one of ${phases.join(', ')}, not ${query.get('phase')}`);
+  }
+  const action = query.get('action');
+  const wanted = { since: numberOf(query, 'since'), phase, ...(action !== null && { action }) };
+  const waitMs = Math.min(numberOf(query, 'wait'), maximumWaitMs);
+  const log = server.api.calls;
+  return ok({ calls: waitMs > 0 ? await log.wait(wanted, waitMs, gone) : log.find(wanted) });
+}
+
+async function mapping(server: EC2Server, query: URLSearchParams): Promise<Reply> {
+  const settled = await server.mapper.settled(Math.min(numberOf(query, 'wait'), maximumWaitMs));
+  const { routes, nat } = server.mapper.mapped;
+  return ok({ routes: Object.fromEntries(routes), nat: Object.fromEntries(nat), settled });
+}
+
+function addFaults(server: EC2Server, input: unknown): Reply {
+  const faults = (Array.isArray(input) ? input : [input]).map(parseFault);
+  for (const fault of faults) {
+    server.api.faults.add(fault);
+  }
+  return ok({ faults: server.api.faults.list() });
+}
+
+function setInstance(server: EC2Server, name: string, input: unknown): Reply {
+  const state = typeof input === 'object' && input !== null && 'state' in input ? input.state : undefined;
+  if (state !== 'running' && state !== 'stopped') {
+    throw new TypeError(`an instance's state is running or stopped, not ${JSON.stringify(state)}`);
+  }
+  server.api.setInstanceState(name, state);
+  return ok({ name, state });
+}
+
+async function reset(server: EC2Server, input: unknown): Promise<Reply> {
+  const { vpc, latency }: { vpc?: Partial<LabVPC>; latency?: Partial<Latency> } = input ?? {};
+  await server.reset(vpc, latency);
+  return ok({ reset: true });
+}
+
+async function route(
+  server: EC2Server,
+  method: string,
+  url: URL,
+  body: Buffer,
+  gone: AbortSignal,
+): Promise<Reply> {
+  const path = url.pathname.slice('/_lab/'.length);
+  switch (`${method} ${path}`) {
+    case 'GET healthz':
+      return ok({ healthy: true });
+    case 'GET calls':
+      return calls(server, url.searchParams, gone);
+    case 'GET mapping':
+      return mapping(server, url.searchParams);
+    case 'POST faults':
+      return addFaults(server, readJSON(body));
+    case 'GET faults':
+      return ok({ faults: server.api.faults.list() });
+    case 'DELETE faults':
+      server.api.faults.clear();
+      return ok({ faults: [] });
+    case 'POST release':
+      return ok({ released: server.api.release(url.searchParams.get('proceed') === 'true') });
+    case 'POST reset':
+      return reset(server, readJSON(body));
+    default: {
+      const instance = /^instances\/([^/]+)$/.exec(path)?.[1];
+      return method === 'POST' && instance !== undefined
+        ? setInstance(server, decodeURIComponent(instance), readJSON(body))
+        : { status: 404, body: { error: `the lab's EC2 has no ${method} ${url.pathname}` } };
+    }
+  }
+}
+
+/** Answers a control request; a bad one gets 400 and the reason. */
+export async function control(
+  server: EC2Server,
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: Buffer,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const url = new URL(request.url ?? '/', 'http://lab');
+  const reply = await route(server, request.method ?? 'GET', url, body, gone.signal).catch(
+    (error: unknown): Reply => ({
+      status: 400,
+      body: { error: error instanceof Error ? error.message : String(error) },
+    }),
+  );
+  response.writeHead(reply.status, { 'content-type': 'application/json' });
+  response.end(`${JSON.stringify(reply.body)}\n`);
+}

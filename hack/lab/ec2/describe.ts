@@ -1,0 +1,309 @@
+/** The Describe calls: what EC2 shows of its state, in the members of its XML answers. */
+
+import { blockOf, findNetworkInterface } from './addresses.ts';
+import { findAllocation, findPublicIP } from './elastic-ips.ts';
+import { EC2Error } from './errors.ts';
+import { instanceTypes } from './instance-types.ts';
+import { applyFilters, type FilterTable, filters, list, type Parameters, paginate } from './parameters.ts';
+import {
+  accountID,
+  type ElasticIP,
+  elasticIPOf,
+  holderOf,
+  type Instance,
+  type NetworkInterface,
+  type SecurityGroupRule,
+  type State,
+} from './state.ts';
+import type { XMLMembers, XMLValue } from './xml.ts';
+
+const stateCodes: Record<Instance['state'], number> = {
+  pending: 0,
+  running: 16,
+  stopping: 64,
+  stopped: 80,
+  terminated: 48,
+};
+
+/** Items named by id, each of which must exist, or all of them. One unknown id fails the whole call. */
+function select<T>(all: readonly T[], ids: readonly string[], find: (id: string) => T): readonly T[] {
+  return ids.length === 0 ? all : [...new Set(ids)].map(find);
+}
+
+/** Every Describe call: ids, then filters, then a page. */
+function page<T>(
+  parameters: Parameters,
+  idParameter: string,
+  chosen: readonly T[],
+  table: FilterTable<T>,
+  member: string,
+  show: (item: T) => XMLValue,
+): XMLMembers {
+  const found = applyFilters(chosen, filters(parameters), table);
+  const { items, nextToken } = paginate(found, parameters, idParameter);
+  return { [member]: items.map(show), nextToken };
+}
+
+function showAssociation(eip: ElasticIP | undefined): XMLValue {
+  return eip?.association
+    ? {
+        publicIp: eip.publicIP,
+        ipOwnerId: accountID,
+        allocationId: eip.allocationID,
+        associationId: eip.association.associationID,
+      }
+    : undefined;
+}
+
+const showPrivateAddresses = (state: State, eni: NetworkInterface): XMLValue =>
+  eni.addresses.map((privateIpAddress, index) => ({
+    privateIpAddress,
+    primary: index === 0,
+    association: showAssociation(elasticIPOf(state, privateIpAddress)),
+  }));
+
+function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
+  const primary = eni.addresses[0] ?? '';
+  return {
+    networkInterfaceId: eni.networkInterfaceID,
+    subnetId: state.vpc.subnetID,
+    vpcId: state.vpc.vpcID,
+    availabilityZone: state.vpc.availabilityZone,
+    description: eni.description,
+    ownerId: accountID,
+    requesterManaged: false,
+    status: 'in-use',
+    macAddress: eni.macAddress,
+    privateIpAddress: primary,
+    sourceDestCheck: eni.sourceDestCheck,
+    groupSet: eni.securityGroupIDs.map((groupId) => ({ groupId, groupName: groupId })),
+    attachment: {
+      attachmentId: eni.networkInterfaceID.replace('eni-', 'eni-attach-'),
+      instanceId: eni.instanceID ?? undefined,
+      instanceOwnerId: eni.instanceID === null ? 'amazon-aws' : accountID,
+      deviceIndex: 0,
+      status: 'attached',
+      deleteOnTermination: true,
+    },
+    association: showAssociation(elasticIPOf(state, primary)),
+    tagSet: [],
+    privateIpAddressesSet: showPrivateAddresses(state, eni),
+    interfaceType: 'interface',
+  };
+}
+
+export function describeNetworkInterfaces(state: State, parameters: Parameters): XMLMembers {
+  const find = (id: string) => findNetworkInterface(state, id);
+  const associations = (eni: NetworkInterface) =>
+    eni.addresses.map((address) => elasticIPOf(state, address)).filter((eip) => eip !== undefined);
+  return page(
+    parameters,
+    'NetworkInterfaceId',
+    select(state.networkInterfaces, list(parameters, 'NetworkInterfaceId'), find),
+    {
+      'addresses.private-ip-address': (eni) => eni.addresses,
+      'addresses.association.public-ip': (eni) => associations(eni).map((eip) => eip.publicIP),
+      'association.allocation-id': (eni) => associations(eni).map((eip) => eip.allocationID),
+      'attachment.instance-id': (eni) => [eni.instanceID ?? undefined],
+      'availability-zone': () => [state.vpc.availabilityZone],
+      'group-id': (eni) => eni.securityGroupIDs,
+      'mac-address': (eni) => [eni.macAddress],
+      'network-interface-id': (eni) => [eni.networkInterfaceID],
+      'private-ip-address': (eni) => [eni.addresses[0]],
+      'subnet-id': () => [state.vpc.subnetID],
+      'vpc-id': () => [state.vpc.vpcID],
+      status: () => ['in-use'],
+    },
+    'networkInterfaceSet',
+    (eni) => showNetworkInterface(state, eni),
+  );
+}
+
+function showElasticIP(state: State, eip: ElasticIP): XMLValue {
+  const holder = eip.association === null ? undefined : holderOf(state, eip.association.privateIPAddress);
+  return {
+    publicIp: eip.publicIP,
+    allocationId: eip.allocationID,
+    domain: 'vpc',
+    instanceId: holder?.instanceID ?? undefined,
+    associationId: holder && eip.association?.associationID,
+    networkInterfaceId: holder?.networkInterfaceID,
+    networkInterfaceOwnerId: holder && accountID,
+    privateIpAddress: holder && eip.association?.privateIPAddress,
+    publicIpv4Pool: 'amazon',
+    networkBorderGroup: state.vpc.region,
+  };
+}
+
+export function describeAddresses(state: State, parameters: Parameters): XMLMembers {
+  const byID = list(parameters, 'AllocationId').map((id) => findAllocation(state, id));
+  const byAddress = list(parameters, 'PublicIp').map((publicIP) => findPublicIP(state, publicIP));
+  const named = [...new Set([...byID, ...byAddress])];
+  const holder = (eip: ElasticIP) =>
+    eip.association === null ? undefined : holderOf(state, eip.association.privateIPAddress);
+  const table: FilterTable<ElasticIP> = {
+    'allocation-id': (eip) => [eip.allocationID],
+    'association-id': (eip) => [eip.association?.associationID],
+    'instance-id': (eip) => [holder(eip)?.instanceID ?? undefined],
+    'network-interface-id': (eip) => [holder(eip)?.networkInterfaceID],
+    'private-ip-address': (eip) => [eip.association?.privateIPAddress],
+    'public-ip': (eip) => [eip.publicIP],
+  };
+  const found = applyFilters(named.length > 0 ? named : state.elasticIPs, filters(parameters), table);
+  return { addressesSet: found.map((eip) => showElasticIP(state, eip)) };
+}
+
+function showInstance(state: State, instance: Instance): XMLValue {
+  const enis = state.networkInterfaces.filter((eni) => eni.instanceID === instance.instanceID);
+  return {
+    instanceId: instance.instanceID,
+    instanceState: { code: stateCodes[instance.state], name: instance.state },
+    instanceType: instance.instanceType,
+    placement: { availabilityZone: state.vpc.availabilityZone },
+    subnetId: state.vpc.subnetID,
+    vpcId: state.vpc.vpcID,
+    privateIpAddress: instance.address,
+    ipAddress: elasticIPOf(state, instance.address)?.publicIP,
+    sourceDestCheck: true,
+    groupSet: instance.securityGroupIDs.map((groupId) => ({ groupId, groupName: groupId })),
+    networkInterfaceSet: enis.map((eni) => showNetworkInterface(state, eni)),
+    tagSet: [{ key: 'Name', value: instance.name }],
+  };
+}
+
+export function describeInstances(state: State, parameters: Parameters): XMLMembers {
+  const find = (id: string): Instance => {
+    const found = state.instances.find((instance) => instance.instanceID === id);
+    if (found === undefined) {
+      throw new EC2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`);
+    }
+    return found;
+  };
+  return page(
+    parameters,
+    'InstanceId',
+    select(state.instances, list(parameters, 'InstanceId'), find),
+    {
+      'instance-id': (instance) => [instance.instanceID],
+      'instance-state-name': (instance) => [instance.state],
+      'network-interface.network-interface-id': (instance) => [instance.networkInterfaceID],
+      'private-ip-address': (instance) => [instance.address],
+      'tag:Name': (instance) => [instance.name],
+    },
+    'reservationSet',
+    (instance) => ({
+      reservationId: instance.instanceID.replace('i-', 'r-'),
+      ownerId: accountID,
+      instancesSet: [showInstance(state, instance)],
+    }),
+  );
+}
+
+export function describeSubnets(state: State, parameters: Parameters): XMLMembers {
+  const { vpc } = state;
+  const held = state.networkInterfaces.reduce((sum, eni) => sum + eni.addresses.length, 0);
+  const find = (id: string): string => {
+    if (id !== vpc.subnetID) {
+      throw new EC2Error('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`);
+    }
+    return id;
+  };
+  return page(
+    parameters,
+    'SubnetId',
+    select([vpc.subnetID], list(parameters, 'SubnetId'), find),
+    { 'subnet-id': (id) => [id], 'vpc-id': () => [vpc.vpcID] },
+    'subnetSet',
+    (subnetId) => ({
+      subnetId,
+      state: 'available',
+      vpcId: vpc.vpcID,
+      cidrBlock: vpc.cidr,
+      availableIpAddressCount: blockOf(vpc.cidr).size - 5 - held,
+      availabilityZone: vpc.availabilityZone,
+    }),
+  );
+}
+
+export function describeSecurityGroupRules(state: State, parameters: Parameters): XMLMembers {
+  const find = (id: string): SecurityGroupRule => {
+    const found = state.securityGroupRules.find((rule) => rule.securityGroupRuleID === id);
+    if (found === undefined) {
+      throw new EC2Error(
+        'InvalidSecurityGroupRuleId.NotFound',
+        `The security group rule ID '${id}' does not exist`,
+      );
+    }
+    return found;
+  };
+  return page(
+    parameters,
+    'SecurityGroupRuleId',
+    select(state.securityGroupRules, list(parameters, 'SecurityGroupRuleId'), find),
+    {
+      'group-id': (rule) => [rule.groupID],
+      'security-group-rule-id': (rule) => [rule.securityGroupRuleID],
+    },
+    'securityGroupRuleSet',
+    (rule) => ({
+      securityGroupRuleId: rule.securityGroupRuleID,
+      groupId: rule.groupID,
+      groupOwnerId: accountID,
+      isEgress: rule.egress,
+      ipProtocol: rule.protocol,
+      fromPort: -1,
+      toPort: -1,
+      cidrIpv4: rule.cidr,
+      referencedGroupInfo: rule.referencedGroupID && { groupId: rule.referencedGroupID, userId: accountID },
+    }),
+  );
+}
+
+export function describeInstanceTypes(_state: State, parameters: Parameters): XMLMembers {
+  const find = (name: string): string => {
+    if (!Object.hasOwn(instanceTypes, name)) {
+      throw new EC2Error(
+        'InvalidInstanceType',
+        `The following supplied instance types do not exist: [${name}]`,
+      );
+    }
+    return name;
+  };
+  return page(
+    parameters,
+    'InstanceType',
+    select(Object.keys(instanceTypes), list(parameters, 'InstanceType'), find),
+    { 'instance-type': (name) => [name] },
+    'instanceTypeSet',
+    (instanceType) => ({ instanceType, networkInfo: instanceTypes[instanceType] }),
+  );
+}
+
+export function describeInternetGateways(state: State, parameters: Parameters): XMLMembers {
+  const { internetGatewayID, vpcID } = state.vpc;
+  const find = (id: string): string => {
+    if (id !== internetGatewayID) {
+      throw new EC2Error(
+        'InvalidInternetGatewayID.NotFound',
+        `The internetGateway ID '${id}' does not exist`,
+      );
+    }
+    return id;
+  };
+  return page(
+    parameters,
+    'InternetGatewayId',
+    select(
+      internetGatewayID === null ? [] : [internetGatewayID],
+      list(parameters, 'InternetGatewayId'),
+      find,
+    ),
+    { 'internet-gateway-id': (id) => [id], 'attachment.vpc-id': () => [vpcID] },
+    'internetGatewaySet',
+    (internetGatewayId) => ({
+      internetGatewayId,
+      ownerId: accountID,
+      attachmentSet: [{ vpcId: vpcID, state: 'available' }],
+    }),
+  );
+}

@@ -1,0 +1,101 @@
+import type { FaultSpec } from '../types.ts';
+
+type Kind = FaultSpec['kind'];
+
+const kinds: readonly Kind[] = [
+  'throttle',
+  'error',
+  'hang-before',
+  'hang-after',
+  'late-effect',
+  'cut',
+  'stale',
+  'omit',
+  'slow',
+];
+
+/** Faults of a read's contents, which a call that changes something cannot have. */
+const ofReads: readonly Kind[] = ['stale', 'omit'];
+
+const maximumFaults = 1000;
+
+function optionalNumber(input: Record<string, unknown>, name: string): number | undefined {
+  const value = input[name];
+  if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value) || value < 0)) {
+    throw new TypeError(`a fault's ${name} is a number of at least 0, not ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+function optionalString(input: Record<string, unknown>, name: string): string | undefined {
+  const value = input[name];
+  if (value !== undefined && typeof value !== 'string') {
+    throw new TypeError(`a fault's ${name} is a string, not ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/**
+ * A fault from JSON.
+ * @throws TypeError that names the field at fault.
+ */
+export function parseFault(input: unknown): FaultSpec {
+  if (typeof input !== 'object' || input === null) {
+    throw new TypeError('a fault is an object');
+  }
+  const fields: Record<string, unknown> = { ...input };
+  const kind = kinds.find((known) => known === fields.kind);
+  if (kind === undefined) {
+    throw new TypeError(`a fault's kind is one of ${kinds.join(', ')}, not ${JSON.stringify(fields.kind)}`);
+  }
+  const action = optionalString(fields, 'action');
+  const code = optionalString(fields, 'code');
+  const address = optionalString(fields, 'address');
+  const count = optionalNumber(fields, 'count');
+  const delayMs = optionalNumber(fields, 'delayMs');
+  const ageMs = optionalNumber(fields, 'ageMs');
+  return {
+    kind,
+    ...(action !== undefined && { action }),
+    ...(code !== undefined && { code }),
+    ...(address !== undefined && { address }),
+    ...(count !== undefined && { count }),
+    ...(delayMs !== undefined && { delayMs }),
+    ...(ageMs !== undefined && { ageMs }),
+  };
+}
+
+/** The faults that the next calls will suffer, oldest first. */
+export class Faults {
+  #waiting: { spec: FaultSpec; left: number }[] = [];
+
+  /** @throws Error when a thousand are waiting. */
+  add(spec: FaultSpec): void {
+    if (this.#waiting.length >= maximumFaults) {
+      throw new Error(`${maximumFaults} faults are waiting already; clear them first`);
+    }
+    this.#waiting.push({ spec, left: spec.count ?? 1 });
+  }
+
+  clear(): void {
+    this.#waiting = [];
+  }
+
+  /** What is still waiting, with the calls left in `count`. */
+  list(): FaultSpec[] {
+    return this.#waiting.map(({ spec, left }) => ({ ...spec, count: left }));
+  }
+
+  /** The fault of a call, used up by it. */
+  take(action: string, mutating: boolean): FaultSpec | undefined {
+    const found = this.#waiting.find(
+      ({ spec }) =>
+        (spec.action === undefined || spec.action === action) && !(mutating && ofReads.includes(spec.kind)),
+    );
+    if (found !== undefined) {
+      found.left -= 1;
+      this.#waiting = this.#waiting.filter(({ left }) => left > 0);
+    }
+    return found?.spec;
+  }
+}

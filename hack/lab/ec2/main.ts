@@ -1,0 +1,108 @@
+/**
+ * The lab's EC2 as a process: the EC2 API, IMDS and the fabric that follows them.
+ *
+ *     node hack/lab/ec2/main.ts --vpc FILE [--profile instant|aws] [--listen HOST:PORT] [--imds HOST:PORT]
+ *         [--fabric none|kernel] [--initial ADDRESS=ENI[=ALLOCATION]]…
+ *
+ * FILE is a LabVPC in JSON. Prints one line of JSON, {"ready":true,…}, once everything listens and the fabric has the
+ * first mapping. `--initial` puts an address on an ENI, with an EIP on it, before that. SIGTERM ends it at once.
+ */
+
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import type { Fabric, LabVPC } from '../types.ts';
+import { assignPrivateIPAddresses } from './addresses.ts';
+import { latencies } from './api.ts';
+import { associateAddress } from './elastic-ips.ts';
+import { createIMDSServer, IMDS } from './imds.ts';
+import { EC2Server } from './server.ts';
+import type { State } from './state.ts';
+
+/** A fabric that carries no packets: for tests of the API alone. */
+const noFabric: Fabric = {
+  route: () => Promise.resolve(),
+  nat: () => Promise.resolve(),
+};
+
+function endpoint(text: string, option: string): { host: string; port: number } {
+  const match = /^([^:]+):(\d+)$/.exec(text);
+  if (match === null) {
+    throw new Error(`--${option} is HOST:PORT, not ${text}`);
+  }
+  return { host: match[1] ?? '', port: Number(match[2]) };
+}
+
+function profileOf(name: string): 'instant' | 'aws' {
+  if (name !== 'instant' && name !== 'aws') {
+    throw new Error(`--profile is instant or aws, not ${name}`);
+  }
+  return name;
+}
+
+/** The kernel's fabric is loaded only when asked for: it needs namespaces that only the lab has. */
+async function fabricOf(name: string, vpc: LabVPC): Promise<Fabric> {
+  if (name === 'none') {
+    return noFabric;
+  }
+  if (name !== 'kernel') {
+    throw new Error(`--fabric is none or kernel, not ${name}`);
+  }
+  const { createFabric } = await import('../fabric.ts');
+  return createFabric(vpc);
+}
+
+/** Puts `ADDRESS=ENI[=ALLOCATION]` into effect, by the rules of the API itself. */
+function place(state: State, initial: string): State {
+  const [address = '', eni = '', allocation] = initial.split('=');
+  const target = { NetworkInterfaceId: eni };
+  const assigned = assignPrivateIPAddresses(state, { ...target, 'PrivateIpAddress.1': address }).state;
+  return allocation === undefined
+    ? assigned
+    : associateAddress(assigned, { ...target, AllocationId: allocation, PrivateIpAddress: address }).state;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      vpc: { type: 'string' },
+      profile: { type: 'string', default: 'instant' },
+      listen: { type: 'string', default: '127.0.0.1:4566' },
+      imds: { type: 'string' },
+      fabric: { type: 'string', default: 'none' },
+      initial: { type: 'string', multiple: true, default: [] },
+    },
+  });
+  if (values.vpc === undefined) {
+    throw new Error('--vpc FILE is missing: the VPC as JSON (LabVPC in hack/lab/types.ts)');
+  }
+  const logger = pino({ level: process.env.LOG_LEVEL ?? 'info' });
+  const vpc: LabVPC = JSON.parse(await readFile(values.vpc, 'utf8'));
+  const fabric = await fabricOf(values.fabric, vpc);
+  const server = new EC2Server({
+    vpc,
+    latency: latencies[profileOf(values.profile)],
+    fabric,
+    logger,
+    arrange: (state) => values.initial.reduce(place, state),
+  });
+  const wanted = endpoint(values.listen, 'listen');
+  const bound = await server.listen(wanted.host, wanted.port);
+  let imds: string | undefined;
+  if (values.imds !== undefined) {
+    const { host, port } = endpoint(values.imds, 'imds');
+    const service = new IMDS(() => ({ vpc: server.api.vpc, mapping: server.mapper.mapped }));
+    const listener = createIMDSServer(service).listen(port, host);
+    await once(listener, 'listening');
+    imds = values.imds;
+  }
+  const ready = { ready: true, ec2: `http://${bound.host}:${bound.port}`, imds, pid: process.pid };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+}
+
+process.once('SIGTERM', () => process.exit(0));
+await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

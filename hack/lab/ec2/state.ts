@@ -1,0 +1,171 @@
+/**
+ * What EC2 knows, as data. Nothing here reads a clock or does IO, and no state is ever changed in place: a call maps a
+ * state to the next one, so that an older one can still be shown to a stale read.
+ *
+ * An EIP is associated with a *private address*, not with an ENI: where it delivers follows from where the address lies.
+ * That is why an EIP moves with its address without any code of its own.
+ */
+
+import type { LabInstance, LabVPC } from '../types.ts';
+
+export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'terminated';
+
+export type Instance = LabInstance & { state: InstanceState };
+
+export type NetworkInterface = {
+  readonly networkInterfaceID: string;
+  readonly macAddress: string;
+  readonly description: string;
+  /** `null`: attached to something that is no instance of this account. */
+  readonly instanceID: string | null;
+  /** Decides how many addresses fit; `null`: no limit. */
+  readonly instanceType: string | null;
+  readonly securityGroupIDs: readonly string[];
+  readonly sourceDestCheck: boolean;
+  /** Private IPv4 addresses; the first one is the primary. */
+  readonly addresses: readonly string[];
+};
+
+export type ElasticIP = {
+  readonly allocationID: string;
+  readonly publicIP: string;
+  readonly association: { readonly associationID: string; readonly privateIPAddress: string } | null;
+};
+
+export type SecurityGroupRule = {
+  readonly securityGroupRuleID: string;
+  readonly groupID: string;
+  readonly egress: boolean;
+  /** `-1`, a name or a number; VRRP is `112`. */
+  readonly protocol: string;
+  readonly cidr?: string;
+  readonly referencedGroupID?: string;
+};
+
+export type State = {
+  readonly vpc: LabVPC;
+  readonly instances: readonly Instance[];
+  readonly networkInterfaces: readonly NetworkInterface[];
+  readonly elasticIPs: readonly ElasticIP[];
+  readonly securityGroupRules: readonly SecurityGroupRule[];
+  /** Number of the next association, so that ids never repeat. */
+  readonly nextAssociation: number;
+  /** Associations that are gone: to disassociate them again is no error. Bounded. */
+  readonly pastAssociations: readonly string[];
+};
+
+/** Where packets go: private address -> ENI, public address -> private address. */
+export type Mapping = { routes: Map<string, string>; nat: Map<string, string> };
+
+/** The account that owns everything in the lab. */
+export const accountID = '000000000000';
+
+const pastAssociationsKept = 1000;
+
+function groupRules(vpc: LabVPC): SecurityGroupRule[] {
+  const groups = [...new Set(vpc.instances.flatMap((instance) => instance.securityGroupIDs))];
+  const id = (n: number) => `sgr-0${n.toString(16).padStart(16, '0')}`;
+  return groups.flatMap((groupID, index) => [
+    { securityGroupRuleID: id(index * 256), groupID, egress: true, protocol: '-1', cidr: '0.0.0.0/0' },
+    { securityGroupRuleID: id(index * 256 + 1), groupID, egress: false, protocol: 'icmp', cidr: '0.0.0.0/0' },
+    ...groups.map((referencedGroupID, other) => ({
+      securityGroupRuleID: id(index * 256 + 16 + other),
+      groupID,
+      egress: false,
+      protocol: '112',
+      referencedGroupID,
+    })),
+  ]);
+}
+
+/** The VPC before anybody called: primaries alone, no EIP associated, every instance running. */
+export function initialState(vpc: LabVPC): State {
+  const ofInstances = vpc.instances.map((instance) => ({
+    networkInterfaceID: instance.networkInterfaceID,
+    macAddress: instance.macAddress,
+    description: instance.name,
+    instanceID: instance.instanceID,
+    instanceType: instance.instanceType,
+    securityGroupIDs: instance.securityGroupIDs,
+    sourceDestCheck: true,
+    addresses: [instance.address],
+  }));
+  const ofClient = {
+    networkInterfaceID: vpc.lanClient.networkInterfaceID,
+    macAddress: vpc.lanClient.macAddress,
+    description: vpc.lanClient.name,
+    instanceID: null,
+    instanceType: null,
+    securityGroupIDs: [],
+    sourceDestCheck: true,
+    addresses: [vpc.lanClient.address],
+  };
+  return {
+    vpc,
+    instances: vpc.instances.map((instance) => ({ ...instance, state: 'running' as const })),
+    networkInterfaces: [...ofInstances, ofClient],
+    elasticIPs: vpc.elasticIPs.map((address) => ({ ...address, association: null })),
+    securityGroupRules: groupRules(vpc),
+    nextAssociation: 1,
+    pastAssociations: [],
+  };
+}
+
+/** What the fabric must do for this state. */
+export function mappingOf(state: State): Mapping {
+  const routes = new Map(
+    state.networkInterfaces.flatMap((eni) =>
+      eni.addresses.map((address) => [address, eni.networkInterfaceID] as const),
+    ),
+  );
+  const nat = new Map<string, string>();
+  for (const { publicIP, association } of state.elasticIPs) {
+    if (association !== null) {
+      nat.set(publicIP, association.privateIPAddress);
+    }
+  }
+  return { routes, nat };
+}
+
+/** The ENI that holds a private address. */
+export const holderOf = (state: State, address: string): NetworkInterface | undefined =>
+  state.networkInterfaces.find((eni) => eni.addresses.includes(address));
+
+/** The EIP associated with a private address. */
+export const elasticIPOf = (state: State, address: string): ElasticIP | undefined =>
+  state.elasticIPs.find((eip) => eip.association?.privateIPAddress === address);
+
+/** Sets or ends associations and remembers the ended ones. */
+export function withElasticIPs(state: State, elasticIPs: readonly ElasticIP[]): State {
+  const before = state.elasticIPs.flatMap((eip) => eip.association?.associationID ?? []);
+  const after = new Set(elasticIPs.flatMap((eip) => eip.association?.associationID ?? []));
+  const ended = before.filter((id) => !after.has(id));
+  const pastAssociations = [...state.pastAssociations, ...ended].slice(-pastAssociationsKept);
+  return { ...state, elasticIPs, pastAssociations };
+}
+
+/**
+ * Starts or stops an instance by its name in the lab.
+ * @throws Error when there is none of that name.
+ */
+export function setInstanceState(state: State, name: string, to: InstanceState): State {
+  if (!state.instances.some((instance) => instance.name === name)) {
+    throw new Error(`the lab has no instance named ${name}`);
+  }
+  const instances = state.instances.map((instance) =>
+    instance.name === name ? { ...instance, state: to } : instance,
+  );
+  return { ...state, instances };
+}
+
+/** The state as a read sees it that misses one address: not on its ENI, and no EIP of it listed. */
+export function omitAddress(state: State, address: string): State {
+  return {
+    ...state,
+    networkInterfaces: state.networkInterfaces.map((eni) => ({
+      ...eni,
+      addresses: eni.addresses.filter((held, index) => index === 0 || held !== address),
+    })),
+    elasticIPs: state.elasticIPs.filter((eip) => eip.publicIP !== address),
+  };
+}
