@@ -53,5 +53,6 @@ export type FromWorker =
   | { type: 'rejected'; pair: string; cause: string; source: string; count: number }
   /** Socket trouble of one instance; the worker retries by itself, and says `null` when it is over. */
   | { type: 'socket'; pair: string; error: string | null }
-  | { type: 'pong'; id: number; lastAdvertAtMs: Record<string, number> }
+  /** `realtime`: the system granted real-time scheduling to the worker's thread. */
+  | { type: 'pong'; id: number; lastAdvertAtMs: Record<string, number>; realtime: boolean }
   | { type: 'stopped' };

@@ -1,0 +1,138 @@
+/**
+ * The few calls of libc that Node lacks, through koffi. A call blocks its thread and cannot be interrupted, so only
+ * non-blocking descriptors and bounded waits belong here. Linux alone.
+ */
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+const calls = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
+  setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+  sendto: libc.func(
+    'long sendto(int fd, const void *data, size_t length, int flags, const void *address, uint32_t addressLength)',
+  ),
+  recv: libc.func('long recv(int fd, void *buffer, size_t length, int flags)'),
+  read: libc.func('long read(int fd, void *buffer, size_t length)'),
+  write: libc.func('long write(int fd, const void *data, size_t length)'),
+  close: libc.func('int close(int fd)'),
+  ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
+  eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
+  sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+};
+export type SystemCall = keyof typeof calls;
+
+/** A call of the operating system that failed; `code` is the errno name, such as `EPERM`. */
+export class SystemCallError extends Error {
+  override readonly name = 'SystemCallError';
+  readonly code: string;
+
+  /** @param attempt what was attempted on what, such as `bind 10.10.10.11`; `advice` what to do about it. */
+  constructor(attempt: string, code: string, meaning: string, advice?: string) {
+    super(`${attempt}: ${code} (${meaning})${advice === undefined ? '' : `; ${advice}`}`);
+    this.code = code;
+  }
+}
+
+/** How a call ended: its result, or the errno name with its meaning. */
+export type CallResult = { ok: true; value: number } | { ok: false; code: string; meaning: string };
+
+/** Makes one call; never throws for what the call answers. */
+export const call = (name: SystemCall, ...args: (number | Uint8Array | null)[]): CallResult => {
+  const value = Number(calls[name](...args));
+  if (value >= 0) return { ok: true, value };
+  const errno = koffi.errno();
+  return { ok: false, code: getSystemErrorName(-errno), meaning: getSystemErrorMessage(-errno) };
+};
+
+/** Advice by errno name, for a call that must not fail. */
+export type Advice = Readonly<Record<string, string>>;
+
+/**
+ * As {@link call}, for a call that must not fail.
+ * @throws SystemCallError naming `attempt`, with the advice for that errno.
+ */
+export const mustCall = (
+  attempt: string,
+  advice: Advice,
+  name: SystemCall,
+  ...args: (number | Uint8Array | null)[]
+): number => {
+  const result = call(name, ...args);
+  if (result.ok) return result.value;
+  throw new SystemCallError(attempt, result.code, result.meaning, advice[result.code]);
+};
+
+const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
+const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+
+/** A descriptor that {@link wake} makes readable: it ends another thread's wait. */
+export const openWake = (): number => mustCall('create an eventfd', {}, 'eventfd', 0, EFD_CLOEXEC_NONBLOCK);
+
+/** Ends the wait of the thread that polls `wakeFd`. A full counter (EAGAIN) means it is awake already. */
+export const wake = (wakeFd: number): void => {
+  const result = call('write', wakeFd, ONE, ONE.length);
+  if (!result.ok && result.code !== 'EAGAIN') {
+    throw new SystemCallError('wake the VRRP worker', result.code, result.meaning);
+  }
+};
+
+/** Makes `wakeFd` wait again. */
+export const clearWake = (wakeFd: number): void => {
+  call('read', wakeFd, new Uint8Array(8), 8);
+};
+
+/** Closes a descriptor; an error leaves it closed all the same on Linux. */
+export const closeDescriptor = (fd: number): void => {
+  call('close', fd);
+};
+
+const POLLIN = 1;
+
+/** A fixed set of descriptors to wait for. */
+export class PollSet {
+  readonly #fds: readonly number[];
+  readonly #table: DataView;
+  readonly #timeout = new DataView(new ArrayBuffer(16));
+
+  constructor(fds: readonly number[]) {
+    this.#fds = fds;
+    this.#table = new DataView(new ArrayBuffer(8 * fds.length));
+    for (const [index, fd] of fds.entries()) {
+      this.#table.setInt32(8 * index, fd, true);
+      this.#table.setInt16(8 * index + 4, POLLIN, true);
+    }
+  }
+
+  /**
+   * Waits until one of them is readable or in error, at most `timeoutMs` (with a fraction: the kernel counts nanoseconds).
+   * @returns those that are; none after the time or a signal.
+   */
+  wait(timeoutMs: number): number[] {
+    const nanoseconds = BigInt(Math.ceil(Math.max(0, timeoutMs) * 1e6));
+    this.#timeout.setBigInt64(0, nanoseconds / 1_000_000_000n, true);
+    this.#timeout.setBigInt64(8, nanoseconds % 1_000_000_000n, true);
+    const result = call(
+      'ppoll',
+      new Uint8Array(this.#table.buffer),
+      this.#fds.length,
+      new Uint8Array(this.#timeout.buffer),
+      null,
+    );
+    if (!result.ok && result.code !== 'EINTR') {
+      throw new SystemCallError(`wait for ${this.#fds.length} descriptors`, result.code, result.meaning);
+    }
+    if (!result.ok || result.value === 0) return [];
+    return this.#fds.filter((_, index) => this.#table.getInt16(8 * index + 6, true) !== 0);
+  }
+}
+
+const SCHED_RR = 2;
+const REALTIME_PRIORITY = 50;
+
+/** Asks for real-time scheduling of this thread alone. It needs CAP_SYS_NICE. @returns whether it was granted. */
+export const tryRealtimeScheduling = (): boolean => {
+  const parameters = new Uint8Array(new Int32Array([REALTIME_PRIORITY]).buffer);
+  return call('sched_setscheduler', 0, SCHED_RR, parameters).ok;
+};

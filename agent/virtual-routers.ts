@@ -1,0 +1,268 @@
+/**
+ * The virtual routers of this agent between the VRRP heart and the sockets: messages of the main thread and datagrams in,
+ * adverts out first, then messages to the main thread. Lives in the worker thread and never waits.
+ */
+import type { Reason } from '../crds/conditions.ts';
+import { Link } from './link.ts';
+import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
+import { VirtualRouter } from './vrrp/machine.ts';
+import type { Output, RejectCause } from './vrrp/types.ts';
+
+/** How often links are looked at and counted rejections are told. */
+const TICK_MS = 1000;
+/** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
+const DATAGRAMS_PER_DRAIN = 1024;
+
+type Instance = {
+  pair: string;
+  machine: VirtualRouter;
+  link: Link;
+  /** The main thread's fault; a link's comes before it. */
+  fault: Reason | null;
+  /** The last socket trouble told; null: none. */
+  toldError: string | null;
+  lastAdvertAtMs: number | null;
+  /** Rejections not told yet; at most one entry for each cause. */
+  rejected: Map<RejectCause, { source: string; count: number; tellAtMs: number }>;
+};
+
+type InstanceMessage = Exclude<ToWorker, { type: 'stop' | 'ping' }>;
+
+/** All virtual routers of one worker thread. */
+export class VirtualRouters {
+  readonly #now: () => number;
+  readonly #post: (message: FromWorker) => void;
+  readonly #instances = new Map<string, Instance>();
+  readonly #links = new Map<string, Link>();
+  #tickAtMs = 0;
+
+  /** @param now milliseconds of the monotonic clock. */
+  constructor(now: () => number, post: (message: FromWorker) => void) {
+    this.#now = now;
+    this.#post = post;
+  }
+
+  handleMessage(message: InstanceMessage): void {
+    const instance = this.#instances.get(message.pair);
+    if (message.type === 'set') this.#set(message.pair, message.config, instance);
+    else if (instance !== undefined) this.#change(instance, message);
+    this.#closeUnusedLinks();
+  }
+
+  /** Every Master resigns, every instance ends, every socket is closed. */
+  stop(): void {
+    for (const instance of this.#instances.values()) this.#end(instance, 'AgentStopping');
+    this.#closeUnusedLinks();
+  }
+
+  /** The sockets to wait for. */
+  descriptors(): number[] {
+    return [...this.#links.values()].flatMap(({ socket }) => (socket === null ? [] : [socket.fd]));
+  }
+
+  /** When `handleTimeouts` is due. */
+  nextTimeout(): number {
+    if (this.#instances.size === 0) return Number.POSITIVE_INFINITY;
+    const timeouts = [...this.#instances.values()].map(({ machine }) => machine.nextTimeout());
+    return Math.min(this.#tickAtMs, ...timeouts.filter((timeout) => timeout !== null));
+  }
+
+  /** Hands every waiting datagram to the virtual routers it is for. */
+  drain(): void {
+    for (const link of this.#links.values()) {
+      try {
+        for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
+          const datagram = link.socket?.receive() ?? null;
+          if (datagram === null) break;
+          this.#deliver(link, datagram);
+        }
+      } catch (error) {
+        this.#lose(link, error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+
+  /** Call `drain` first: an expired timer is believed only when nothing unheard waits. */
+  handleTimeouts(): void {
+    if (this.#now() >= this.#tickAtMs) this.#tick();
+    for (const instance of this.#instances.values()) {
+      const timeout = instance.machine.nextTimeout();
+      if (timeout === null || timeout > this.#now()) continue;
+      // No claim while the own address or link is missing: look now, not at the next tick.
+      if (instance.machine.state.name === 'Backup' && instance.link.check()) this.#linkChanged(instance.link);
+      const now = this.#now();
+      this.#perform(instance, now, instance.machine.handleTimeout(now));
+    }
+  }
+
+  /** Of each pair that has advertised. */
+  lastAdvertAtMs(): Record<string, number> {
+    const entries = [...this.#instances.values()].flatMap(({ pair, lastAdvertAtMs }) =>
+      lastAdvertAtMs === null ? [] : [[pair, lastAdvertAtMs] as const],
+    );
+    return Object.fromEntries(entries);
+  }
+
+  #set(pair: string, config: WorkerConfig, running: Instance | undefined): void {
+    const now = this.#now();
+    try {
+      if (running === undefined) {
+        const machine = new VirtualRouter(config);
+        this.#instances.set(pair, newInstance(pair, machine, this.#link(config)));
+      } else {
+        const outputs = running.machine.configure(now, config);
+        running.link = this.#link(config);
+        this.#perform(running, now, outputs);
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#post({ type: 'socket', pair, error: `cannot run ${pair}: ${error.message}` });
+      return;
+    }
+    const instance = this.#instances.get(pair);
+    if (instance !== undefined) this.#applyFault(instance);
+  }
+
+  #change(instance: Instance, message: Exclude<InstanceMessage, { type: 'set' }>): void {
+    const now = this.#now();
+    switch (message.type) {
+      case 'remove':
+        this.#end(instance, 'Unconfigured');
+        break;
+      case 'resign':
+        this.#perform(instance, now, instance.machine.resign(now, message.reason));
+        break;
+      case 'fault':
+        instance.fault = message.fault;
+        this.#applyFault(instance);
+        break;
+    }
+  }
+
+  #end(instance: Instance, reason: Reason): void {
+    const now = this.#now();
+    this.#perform(instance, now, instance.machine.stop(now, reason));
+    this.#tellRejected(instance, Number.POSITIVE_INFINITY);
+    this.#instances.delete(instance.pair);
+  }
+
+  #deliver(link: Link, datagram: Uint8Array): void {
+    const headerLength = ((datagram[0] ?? 0) & 15) * 4;
+    const virtualRouterID = datagram[headerLength + 1];
+    for (const instance of this.#instances.values()) {
+      if (instance.link !== link || instance.machine.config.virtualRouterID !== virtualRouterID) continue;
+      const now = this.#now();
+      this.#perform(instance, now, instance.machine.handleDatagram(now, datagram));
+    }
+  }
+
+  /** Adverts first, then words: the peer must not wait for the main thread. */
+  #perform(instance: Instance, now: number, outputs: readonly Output[]): void {
+    let lost: string | null = null;
+    for (const output of outputs) {
+      if (output.type === 'send') lost = this.#send(instance, now, output.message) ?? lost;
+    }
+    for (const output of outputs) this.#tell(instance, now, output);
+    if (lost !== null) this.#lose(instance.link, lost);
+  }
+
+  /** @returns the error that loses the link. */
+  #send(instance: Instance, now: number, message: Uint8Array): string | null {
+    const { socket } = instance.link;
+    if (socket === null) return null;
+    const result = socket.send(instance.machine.config.peerAddress, message);
+    if (result.ok) {
+      instance.lastAdvertAtMs = now;
+      this.#tellError(instance, null);
+      return null;
+    }
+    if (!result.linkLost) this.#tellError(instance, result.error);
+    return result.linkLost ? result.error : null;
+  }
+
+  #tell(instance: Instance, atMs: number, output: Output): void {
+    const { pair } = instance;
+    switch (output.type) {
+      case 'send':
+        break;
+      case 'rejected':
+        this.#countRejected(instance, atMs, output.cause, output.source);
+        break;
+      default:
+        this.#post({ ...output, pair, atMs });
+    }
+  }
+
+  #countRejected(instance: Instance, now: number, cause: RejectCause, source: string): void {
+    const entry = instance.rejected.get(cause) ?? { source, count: 0, tellAtMs: now };
+    instance.rejected.set(cause, { ...entry, source, count: entry.count + 1 });
+    this.#tellRejected(instance, now);
+  }
+
+  #tellRejected(instance: Instance, now: number): void {
+    for (const [cause, { source, count, tellAtMs }] of instance.rejected) {
+      if (count === 0 || tellAtMs > now) continue;
+      this.#post({ type: 'rejected', pair: instance.pair, cause, source, count });
+      instance.rejected.set(cause, { source, count: 0, tellAtMs: now + TICK_MS });
+    }
+  }
+
+  #tellError(instance: Instance, error: string | null): void {
+    if (instance.toldError === error) return;
+    instance.toldError = error;
+    this.#post({ type: 'socket', pair: instance.pair, error });
+  }
+
+  #tick(): void {
+    const now = this.#now();
+    this.#tickAtMs = now + TICK_MS;
+    for (const link of this.#links.values()) if (link.check()) this.#linkChanged(link);
+    for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
+  }
+
+  #lose(link: Link, error: string): void {
+    if (link.socket === null) return;
+    link.lose(error);
+    this.#linkChanged(link);
+  }
+
+  #linkChanged(link: Link): void {
+    for (const instance of this.#instances.values()) if (instance.link === link) this.#applyFault(instance);
+  }
+
+  /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
+  #applyFault(instance: Instance): void {
+    const { machine, link } = instance;
+    const now = this.#now();
+    const fault = link.fault?.reason ?? instance.fault;
+    this.#tellError(instance, link.fault?.error ?? null);
+    const starts = fault === null && machine.state.name === 'Init';
+    this.#perform(instance, now, starts ? machine.start(now) : machine.setFault(now, fault));
+  }
+
+  #link(config: WorkerConfig): Link {
+    const key = Link.key(config.sourceAddress, config.interface);
+    const link = this.#links.get(key) ?? new Link(config.sourceAddress, config.interface);
+    this.#links.set(key, link);
+    return link;
+  }
+
+  #closeUnusedLinks(): void {
+    const used = new Set([...this.#instances.values()].map(({ link }) => link));
+    for (const [key, link] of this.#links) {
+      if (used.has(link)) continue;
+      link.close();
+      this.#links.delete(key);
+    }
+  }
+}
+
+const newInstance = (pair: string, machine: VirtualRouter, link: Link): Instance => ({
+  pair,
+  machine,
+  link,
+  fault: null,
+  toldError: null,
+  lastAdvertAtMs: null,
+  rejected: new Map(),
+});
