@@ -73,7 +73,10 @@ export class WorkQueue {
 
   /** Adds a key after a delay; of several delays of one key the earliest counts. */
   addAfter(key: Key, delayMs: number): void {
-    if (delayMs <= 0) return this.add(key);
+    if (delayMs <= 0) {
+      this.add(key);
+      return;
+    }
     const dueMs = this.#now() + delayMs;
     const pending = this.#delayed.get(key);
     if (pending && pending.dueMs <= dueMs) return;

@@ -1,0 +1,209 @@
+/**
+ * Writes Events (events.k8s.io/v1), which `kubectl describe` shows with their counts. Fire and forget: an Event that
+ * cannot be written is dropped and counted, and never holds up the work it tells about.
+ */
+import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { apiVersionOf } from './client.ts';
+import { type Clock, sleep, systemClock } from './clock.ts';
+import { isKubeError } from './errors.ts';
+import type { Log } from './log.ts';
+import { microTime } from './microtime.ts';
+import type { KubeClient, KubeObject, Resource } from './types.ts';
+
+export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event' };
+
+/** The object an Event is about. */
+export type ObjectReference = {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  namespace?: string;
+  uid?: string;
+};
+
+export type EventType = 'Normal' | 'Warning';
+
+export type EventNote = {
+  regarding: ObjectReference;
+  type: EventType;
+  /** CamelCase, at most 128 characters. */
+  reason: string;
+  /** What was done, in CamelCase; default: the reason. */
+  action?: string;
+  /** For people; cut at 1024 bytes. */
+  message: string;
+};
+
+export type EventRecorder = {
+  /** Queues an Event; returns at once, never throws. */
+  record(note: EventNote): void;
+  /** Events given up since the start: the queue was full, or the API server refused them. */
+  dropped(): number;
+  /** Resolves when the queue is empty: written or given up. */
+  flush(): Promise<void>;
+};
+
+export type EventRecorderOptions = {
+  client: Pick<KubeClient, 'create' | 'patch'>;
+  /** `reportingController`, such as `example.io/operator`. */
+  controller: string;
+  /** `reportingInstance`: this process, such as its pod's name. */
+  instance: string;
+  /** Gives up what is queued. */
+  signal: AbortSignal;
+  clock?: Clock;
+  /** Numbers in [0, 1); default Math.random. */
+  random?: () => number;
+  log?: Log;
+};
+
+/** Waiting Events; the oldest goes first when it is full. */
+const QUEUE_LIMIT = 256;
+/** A repetition within this time of the last one is counted on the first Event instead of written anew. */
+const SERIES_MS = 10 * 60_000;
+/** Remembered series; the oldest is forgotten first. */
+const SERIES_LIMIT = 512;
+const ATTEMPTS = 3;
+const RETRY: BackoffPolicy = { firstMs: 500, baseMs: 1_000, maxMs: 5_000 };
+const CALL_MS = 5_000;
+const MESSAGE_BYTES = 1024;
+
+type StoredEvent = KubeObject & {
+  eventTime: string;
+  type: EventType;
+  reason: string;
+  action: string;
+  note: string;
+  regarding: ObjectReference;
+  reportingController: string;
+  reportingInstance: string;
+};
+
+/** What was written: `namespace/name` of the Event, how often it was seen. */
+type Series = { key: string; count: number; lastMs: number };
+
+type Pending = EventNote & { atMs: number; wallMs: number };
+
+/** The reference of an object as the API server returned it. */
+export const referenceTo = (object: KubeObject, resource: Resource): ObjectReference => ({
+  apiVersion: apiVersionOf(resource),
+  kind: resource.kind,
+  name: object.metadata.name,
+  ...(object.metadata.namespace && { namespace: object.metadata.namespace }),
+  ...(object.metadata.uid && { uid: object.metadata.uid }),
+});
+
+export const createEventRecorder = (options: EventRecorderOptions): EventRecorder => {
+  const { client, signal, clock = systemClock, random = Math.random, log } = options;
+  const queue: Pending[] = [];
+  const seen = new Map<string, Series>();
+  let draining: Promise<void> | undefined;
+  let dropped = 0;
+
+  const drain = async () => {
+    for (let pending = queue.shift(); pending; pending = queue.shift()) {
+      if (signal.aborted) dropped++;
+      else await deliver(pending);
+    }
+    draining = undefined;
+  };
+
+  const deliver = async (pending: Pending) => {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await write(pending);
+        return;
+      } catch (error) {
+        // A namespace on its way out takes no Events; nothing a retry could change.
+        const isFinal = isKubeError(error, 'Invalid') || isKubeError(error, 'Forbidden');
+        if (isFinal || attempt + 1 >= ATTEMPTS || signal.aborted) {
+          dropped++;
+          log?.warn({ err: error, event: pending.reason }, 'an Event was not written');
+          return;
+        }
+        await sleep(clock, backoffMs(RETRY, attempt, random()), signal);
+      }
+    }
+  };
+
+  const write = async (pending: Pending) => {
+    const identity = identityOf(pending);
+    const series = seen.get(identity);
+    if (series && pending.atMs - series.lastMs < SERIES_MS && (await countOn(series, pending))) return;
+    seen.delete(identity);
+    const event = eventOf(pending, options, random);
+    await client.create(EVENTS, event, { timeoutMs: CALL_MS, signal });
+    const { namespace, name } = event.metadata;
+    seen.set(identity, { key: `${namespace}/${name}`, count: 1, lastMs: pending.atMs });
+    const [oldest] = seen.keys();
+    if (seen.size > SERIES_LIMIT && oldest !== undefined) seen.delete(oldest);
+  };
+
+  /** @returns false when the Event has expired meanwhile. */
+  const countOn = async (series: Series, pending: Pending): Promise<boolean> => {
+    const value = { count: series.count + 1, lastObservedTime: microTime(pending.wallMs) };
+    try {
+      const operations = [{ op: 'add', path: '/series', value }];
+      await client.patch(EVENTS, series.key, operations, { timeoutMs: CALL_MS, signal });
+    } catch (error) {
+      if (isKubeError(error, 'NotFound')) return false;
+      throw error;
+    }
+    series.count = value.count;
+    series.lastMs = pending.atMs;
+    return true;
+  };
+
+  return {
+    record(note) {
+      if (queue.length >= QUEUE_LIMIT) {
+        queue.shift();
+        dropped++;
+      }
+      queue.push({ ...note, atMs: clock.now(), wallMs: clock.wall() });
+      draining ??= drain();
+    },
+    dropped: () => dropped,
+    flush: () => draining ?? Promise.resolve(),
+  };
+};
+
+const identityOf = ({ regarding, type, reason, message }: EventNote): string =>
+  JSON.stringify([regarding.kind, regarding.namespace, regarding.name, regarding.uid, type, reason, message]);
+
+const eventOf = (
+  pending: Pending,
+  { controller, instance }: EventRecorderOptions,
+  random: () => number,
+): StoredEvent => {
+  const { regarding, type, reason, action = reason, message } = pending;
+  // As client-go names them: the object, a dot, the time in hex. The random part keeps two processes apart.
+  const suffix = `${Math.floor(pending.wallMs * 1000).toString(16)}${Math.floor(random() * 0xffff).toString(16)}`;
+  return {
+    apiVersion: apiVersionOf(EVENTS),
+    kind: EVENTS.kind,
+    metadata: {
+      name: `${regarding.name.slice(0, 200)}.${suffix}`,
+      // Events about cluster-wide objects live in `default`.
+      namespace: regarding.namespace ?? 'default',
+    },
+    eventTime: microTime(pending.wallMs),
+    type,
+    reason,
+    action,
+    note: cutUTF8(message, MESSAGE_BYTES),
+    regarding,
+    reportingController: controller,
+    reportingInstance: instance,
+  };
+};
+
+/** The longest beginning of `text` within `limit` bytes that ends on a whole character. */
+const cutUTF8 = (text: string, limit: number): string => {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= limit) return text;
+  return bytes
+    .subarray(0, limit)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '');
+};
