@@ -1,0 +1,11 @@
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+
+/**
+ * The folder outside the work tree that demo, tests and fresh clones share: `$XDG_CACHE_HOME/hapair`, else
+ * `~/.cache/hapair`. A relative XDG_CACHE_HOME is ignored, as the XDG base directory specification asks.
+ */
+export const cacheDir = (): string => {
+  const base = process.env.XDG_CACHE_HOME;
+  return join(base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache'), 'hapair');
+};

@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process';
+
+/** How a command that ended well ended. */
+export type Output = { stdout: string; stderr: string };
+
+export type RunOptions = {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** Written to the command's standard input. */
+  input?: string;
+  /** Default 30,000 ms; then SIGKILL. */
+  timeoutMs?: number;
+};
+
+/**
+ * Runs a short command to its end.
+ * @throws Error with the command, its exit and the end of its standard error.
+ */
+export const run = (file: string, args: readonly string[], options: RunOptions = {}): Promise<Output> =>
+  new Promise((resolve, reject) => {
+    const { cwd, env = process.env, input, timeoutMs = 30_000 } = options;
+    const child = execFile(
+      file,
+      args,
+      { cwd, env, timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        if (error === null) {
+          resolve({ stdout, stderr });
+          return;
+        }
+        const how = error.killed ? `did not end within ${timeoutMs} ms` : `failed (${error.code})`;
+        reject(
+          new Error(`${[file, ...args].join(' ')}: ${how}\n${tail(stderr || stdout)}`.trim(), {
+            cause: error,
+          }),
+        );
+      },
+    );
+    child.stdin?.on('error', () => undefined); // EPIPE of a command that does not read: its exit tells
+    child.stdin?.end(input);
+  });
+
+/** The last lines of a long text, for an error message. */
+export const tail = (text: string, lines = 20): string => text.trimEnd().split('\n').slice(-lines).join('\n');
+
+/** The first line of `file --version`-like output, or undefined when the command is missing or fails. */
+export const tryRun = async (file: string, args: readonly string[], options: RunOptions = {}) => {
+  try {
+    return (await run(file, args, options)).stdout;
+  } catch {
+    return undefined;
+  }
+};
