@@ -1,0 +1,156 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { KubeError } from './errors.ts';
+import type { KubeObject } from './types.ts';
+import { createWatchMachine, type WatchAction } from './watch-machine.ts';
+
+const object = (name: string, resourceVersion = '1', uid = `uid-of-${name}`): KubeObject => ({
+  metadata: { name, resourceVersion, uid },
+});
+
+/** Without jitter: random 0 takes each delay whole and the shortest watch. */
+const createMachine = () => createWatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0 });
+
+const page = (items: KubeObject[], resourceVersion = '10', continueToken?: string) =>
+  ({ type: 'page', items, resourceVersion, continueToken }) as const;
+
+const failed = (kind: KubeError['kind'], retryAfterMs?: number) =>
+  ({ type: 'failed', error: new KubeError(kind, { kind, retryAfterMs }) }) as const;
+
+const watchFrom = (resourceVersion: string): WatchAction => ({
+  do: 'watch',
+  resourceVersion,
+  timeoutSeconds: 240,
+});
+
+/** A machine that has listed `items` at version 10 and opened its watch at 0 ms. */
+const watching = (items: KubeObject[]) => {
+  const machine = createMachine();
+  machine.step(page(items), 0);
+  machine.step({ type: 'opened' }, 0);
+  return machine;
+};
+
+test('lists page by page and shows nothing before the last one', () => {
+  const machine = createMachine();
+  assert.equal(machine.start(), { do: 'list', continueToken: undefined });
+  const first = machine.step(page([object('a')], '10', 'more'), 0);
+  assert.equal(first, { changed: [], action: { do: 'list', continueToken: 'more' } });
+  assert.not(machine.synced);
+  const last = machine.step(page([object('b')]), 0);
+  assert.equal(last, { changed: ['a', 'b'], action: watchFrom('10') });
+  assert.ok(machine.synced);
+  assert.equal([...machine.objects.keys()], ['a', 'b']);
+});
+
+test('takes events, and resumes from the last of them, bookmarks included', () => {
+  const machine = watching([object('a')]);
+  assert.is(machine.event({ type: 'ADDED', object: object('b', '11') }), 'b');
+  assert.is(machine.event({ type: 'MODIFIED', object: object('a', '12') }), 'a');
+  assert.is(machine.event({ type: 'DELETED', object: object('b', '13') }), 'b');
+  assert.is(machine.event({ type: 'BOOKMARK', object: object('', '20') }), undefined);
+  assert.equal([...machine.objects.keys()], ['a']);
+  assert.equal(machine.step({ type: 'ended' }, 240_000).action, watchFrom('20'));
+});
+
+test('managedFields are not kept', () => {
+  const machine = createMachine();
+  const listed = { metadata: { name: 'a', managedFields: [{ manager: 'x' }] } };
+  machine.step(page([listed]), 0);
+  machine.event({ type: 'ADDED', object: { metadata: { name: 'b', managedFields: [{}] } } as KubeObject });
+  assert.equal([...machine.objects.values()], [{ metadata: { name: 'a' } }, { metadata: { name: 'b' } }]);
+});
+
+test('410 in the stream lists anew; only what differs is reported, a changed UID and a deletion included', () => {
+  const machine = watching([object('same'), object('gone'), object('reborn')]);
+  let error: unknown;
+  try {
+    machine.event({ type: 'ERROR', object: { code: 410, reason: 'Expired', message: 'too old' } });
+  } catch (thrown) {
+    error = thrown;
+  }
+  assert.instance(error, KubeError);
+  const { action } = machine.step({ type: 'failed', error: error as KubeError }, 1);
+  assert.equal(action, { do: 'list', continueToken: undefined });
+  assert.is(machine.objects.size, 3, 'the store stays until the list is complete');
+  const relisted = machine.step(
+    page([object('same'), object('reborn', '1', 'another'), object('late')], '30'),
+    2,
+  );
+  assert.equal(relisted, { changed: ['gone', 'reborn', 'late'], action: watchFrom('30') });
+  assert.is(machine.objects.get('reborn')?.metadata.uid, 'another');
+});
+
+test('410 again and again waits longer each time', () => {
+  const machine = watching([]);
+  assert.is(machine.step(failed('Gone'), 1).action.do, 'list');
+  const delays = [0, 0, 0].map(() => {
+    const { action } = machine.step(failed('Gone'), 2);
+    return action.do === 'wait' && action.delayMs;
+  });
+  assert.equal(delays, [800, 1600, 3200]);
+});
+
+test('410 between two pages drops the pages read so far', () => {
+  const machine = createMachine();
+  machine.step(page([object('a')], '10', 'more'), 0);
+  assert.equal(machine.step(failed('Gone'), 0).action, { do: 'list', continueToken: undefined });
+  assert.equal(machine.step(page([object('b')]), 0).changed, ['b']);
+});
+
+test('another error between two pages goes on with the next page', () => {
+  const machine = createMachine();
+  machine.step(page([object('a')], '10', 'more'), 0);
+  const { action } = machine.step(failed('ServerError'), 0);
+  assert.equal(action, { do: 'wait', delayMs: 200, next: { do: 'list', continueToken: 'more' } });
+});
+
+test('an error keeps the store, names itself and resumes with growing delays up to the maximum', () => {
+  const machine = watching([object('a')]);
+  const delays = Array.from({ length: 9 }, () => {
+    const { action } = machine.step(failed('Unreachable'), 1);
+    assert.equal(action.do === 'wait' && action.next, watchFrom('10'));
+    return action.do === 'wait' && action.delayMs;
+  });
+  assert.equal(delays, [200, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+  assert.is(machine.objects.size, 1);
+  assert.is(machine.error?.message, 'Unreachable');
+  machine.step({ type: 'opened' }, 2);
+  assert.is(machine.error, undefined);
+});
+
+test('delays grow on while connections are short, and start anew after a stable one', () => {
+  const machine = watching([]);
+  machine.step(failed('Unreachable'), 1);
+  machine.step({ type: 'opened' }, 1_000);
+  const short = machine.step(failed('Unreachable'), 2_000).action;
+  assert.is(short.do === 'wait' && short.delayMs, 800);
+  machine.step({ type: 'opened' }, 3_000);
+  const stable = machine.step(failed('Unreachable'), 33_000).action;
+  assert.is(stable.do === 'wait' && stable.delayMs, 200);
+});
+
+test('Retry-After lengthens a delay, within reason', () => {
+  const asked = watching([]).step(failed('Throttled', 5_000), 1).action;
+  assert.is(asked.do === 'wait' && asked.delayMs, 5_000);
+  const absurd = watching([]).step(failed('Throttled', 86_400_000), 1).action;
+  assert.is(absurd.do === 'wait' && absurd.delayMs, 60_000);
+});
+
+test('a stream that ends at once is no clean end: no hot loop', () => {
+  const { action } = watching([]).step({ type: 'ended' }, 10);
+  assert.equal(action, { do: 'wait', delayMs: 200, next: watchFrom('10') });
+});
+
+test('a position the server calls invalid is given up', () => {
+  const { action } = watching([]).step(failed('Invalid'), 10);
+  assert.equal(action, { do: 'wait', delayMs: 200, next: { do: 'list', continueToken: undefined } });
+});
+
+test('watches end after 240 to 295 s, by chance', () => {
+  const machine = createWatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0.9999 });
+  const { action } = machine.step(page([]), 0);
+  assert.is(action.do === 'watch' && action.timeoutSeconds, 295);
+});
+
+test.run();
