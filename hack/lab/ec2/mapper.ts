@@ -84,8 +84,9 @@ export class Mapper {
     }
   }
 
-  /** Forgets what was wanted: the next `follow` starts from what the fabric does now. */
-  restart(): void {
+  /** Forgets what was wanted, once nothing is under way: the next `follow` starts from what the fabric does now. */
+  async restart(): Promise<void> {
+    await this.#tail;
     this.#wanted = copy(this.#mapped);
   }
 

@@ -80,7 +80,7 @@ export class EC2Server {
   /** Begins anew: fresh state, buckets, log and faults, and the fabric follows. `changes` replaces parts of the VPC. */
   async reset(changes: Partial<LabVPC> = {}, latency: Partial<Latency> = {}): Promise<void> {
     this.#api.close();
-    this.mapper.restart();
+    await this.mapper.restart();
     this.#api = this.#begin({ ...this.#options.vpc, ...changes }, { ...this.#options.latency, ...latency });
     await this.#api.applyMapping();
   }
