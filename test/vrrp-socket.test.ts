@@ -1,0 +1,263 @@
+/**
+ * VRRP workers with real raw packets, in network namespaces of their own and without root: this file runs itself again in a
+ * new world of namespaces, which ends with it.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { suite, test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { FromWorker } from '../agent/messages.ts';
+import type { NodeMessage } from './vrrp-node.ts';
+
+const INSIDE = 'HAPAIR_TEST_WORLD';
+const WORLD_ARGUMENTS = '--map-root-user --user --net --mount --pid --fork --kill-child'.split(' ');
+const EVENT_DEADLINE_MS = 15_000;
+const PAIR = 'test/web';
+const ADDRESSES = { a: '10.77.0.11', b: '10.77.0.12', c: '10.77.0.66' };
+type NodeName = keyof typeof ADDRESSES;
+type SetConfig = Extract<NodeMessage, { type: 'set' }>['config'];
+
+const ip = (command: string): void => {
+  execFileSync('ip', command.split(' '), { stdio: ['ignore', 'inherit', 'inherit'] });
+};
+
+const buildWorld = (): void => {
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
+  ip('link add switch type bridge');
+  ip('link set switch up');
+  for (const [name, address] of Object.entries(ADDRESSES)) {
+    ip(`netns add ${name}`);
+    ip(`link add port-${name} type veth peer name eth0 netns ${name}`);
+    ip(`link set port-${name} master switch up`);
+    ip(`-n ${name} addr add ${address}/24 dev eth0`);
+    ip(`-n ${name} link set eth0 up`);
+  }
+};
+
+/** A program with a VRRP worker in one of the namespaces, and everything it has said. */
+class TestNode {
+  readonly name: NodeName;
+  readonly events: FromWorker[] = [];
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  #heard = Promise.withResolvers<void>();
+
+  constructor(name: NodeName) {
+    this.name = name;
+    const program = fileURLToPath(new URL('./vrrp-node.ts', import.meta.url));
+    const child = spawn('ip', ['netns', 'exec', name, process.execPath, program], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#child = child;
+    this.#exited = once(child, 'exit');
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.events.push(JSON.parse(line));
+      this.#heard.resolve();
+      this.#heard = Promise.withResolvers<void>();
+    });
+  }
+
+  send(message: NodeMessage): void {
+    this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
+  }
+
+  set(changes: Partial<SetConfig>): void {
+    const config: SetConfig = {
+      version: 3,
+      virtualRouterID: 51,
+      priority: 100,
+      advertisementIntervalMs: 100,
+      checksum: 'Pseudoheader',
+      sourceAddress: ADDRESSES[this.name],
+      peerAddress: this.name === 'a' ? ADDRESSES.b : ADDRESSES.a,
+      interface: 'eth0',
+      vips: ['10.77.0.100'],
+      ...changes,
+    };
+    this.send({ type: 'set', pair: PAIR, config });
+  }
+
+  /** The first event from index `since` on that has all of `fields`; waits for it. */
+  async until(fields: Partial<Record<string, unknown>>, since = 0): Promise<FromWorker> {
+    const deadline = Date.now() + EVENT_DEADLINE_MS;
+    for (;;) {
+      const wanted = Object.entries(fields);
+      const found = this.events
+        .slice(since)
+        .find((event) => wanted.every(([key, value]) => Reflect.get(event, key) === value));
+      if (found !== undefined) return found;
+      const ended = this.#child.exitCode ?? this.#child.signalCode;
+      if (Date.now() > deadline || ended !== null) {
+        const seen = this.events.map((event) => JSON.stringify(event)).join('\n');
+        throw new Error(`${this.name} did not say ${JSON.stringify(fields)}; it said:\n${seen}`);
+      }
+      await Promise.race([this.#heard.promise, this.#exited, delay(200)]);
+    }
+  }
+
+  /** The states entered from event index `since` on, as `State Reason`. */
+  states(since = 0): string[] {
+    return this.events
+      .slice(since)
+      .flatMap((event) => (event.type === 'state' ? [`${event.state} ${event.reason}`] : []));
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Ends stdin: the worker resigns and the program ends by itself. */
+  async end(): Promise<unknown> {
+    this.#child.stdin?.end();
+    await this.#exited;
+    return this.#child.exitCode;
+  }
+}
+
+const inWorld = suite('VRRP workers on real packets');
+let nodes: TestNode[] = [];
+const start = (name: NodeName): TestNode => {
+  const node = new TestNode(name);
+  nodes.push(node);
+  return node;
+};
+/** a is Master, b its Backup that hears it. */
+const startPair = async (changes: Partial<SetConfig> = {}): Promise<[TestNode, TestNode]> => {
+  const [a, b] = [start('a'), start('b')];
+  a.set({ priority: 200, ...changes });
+  await a.until({ type: 'settled' });
+  b.set(changes);
+  await b.until({ type: 'peer', heard: true });
+  return [a, b];
+};
+inWorld.after.each(async () => {
+  await Promise.all(nodes.map((node) => node.kill()));
+  nodes = [];
+});
+
+inWorld('started together, two workers elect one Master, the other hears it', async () => {
+  const [a, b] = [start('a'), start('b')];
+  a.set({ priority: 200 });
+  b.set({ priority: 100 });
+  const first = await Promise.race([a, b].map((node) => node.until({ type: 'settled' }).then(() => node)));
+  const other = first === a ? b : a;
+  await other.until({ type: 'peer', heard: true });
+  assert.is(first.states().at(-1), 'Master MasterDownTimerExpired');
+  assert.match(other.states().at(-1) ?? '', 'Backup');
+});
+
+inWorld('a crashed Master is replaced when the master-down timer expires, once', async () => {
+  const [a, b] = await startPair();
+  await a.kill();
+  await b.until({ type: 'settled' });
+  assert.equal(b.states(), ['Backup AgentStarted', 'Master MasterDownTimerExpired']);
+  assert.is(b.events.filter(({ type }) => type === 'settled').length, 1);
+});
+
+inWorld('V3: a Master that resigns is replaced within the skew, and stays Backup', async () => {
+  const [a, b] = await startPair();
+  a.send({ type: 'resign', pair: PAIR, reason: 'YieldOrdered' });
+  await b.until({ type: 'settled' });
+  const heard = a.events.length;
+  await a.until({ type: 'peer', heard: true }, Math.max(0, heard - 1));
+  assert.equal(b.states(), ['Backup AgentStarted', 'Master MasterResigned']);
+  assert.equal(a.states().slice(-2), ['Master MasterDownTimerExpired', 'Backup YieldOrdered']);
+});
+
+inWorld('a stopped agent resigns all its pairs and ends', async () => {
+  const [a, b] = await startPair();
+  assert.is(await a.end(), 0);
+  assert.equal(a.states().slice(-1), ['Init AgentStopping']);
+  await b.until({ type: 'state', reason: 'MasterResigned' });
+});
+
+inWorld('a removed pair resigns; the worker goes on', async () => {
+  const [a, b] = await startPair();
+  a.send({ type: 'remove', pair: PAIR });
+  await b.until({ type: 'state', reason: 'MasterResigned' });
+  assert.equal(a.states().slice(-1), ['Init Unconfigured']);
+  a.send({ type: 'ping', id: 1 });
+  await a.until({ type: 'pong' });
+});
+
+inWorld('Fault resigns, and ends as Backup', async () => {
+  const [a, b] = await startPair();
+  a.send({ type: 'fault', pair: PAIR, fault: 'ChecksFailed' });
+  await b.until({ type: 'state', reason: 'MasterResigned' });
+  a.send({ type: 'fault', pair: PAIR, fault: null });
+  await a.until({ type: 'state', reason: 'ChecksPassed' });
+  assert.equal(a.states().slice(-2), ['Fault ChecksFailed', 'Backup ChecksPassed']);
+});
+
+inWorld('adverts of a third host change nothing, whatever their priority', async () => {
+  const [a, b] = await startPair();
+  const [sinceA, sinceB] = [a.events.length, b.events.length];
+  const c = start('c');
+  c.set({ priority: 254 });
+  await a.until({ type: 'rejected', cause: 'SourceNotPeer', source: ADDRESSES.c }, sinceA);
+  // The count comes a second later: ten adverts, three master-down intervals.
+  await a.until({ type: 'rejected', cause: 'SourceNotPeer' }, a.events.length);
+  assert.equal(a.states(sinceA), []);
+  assert.equal(b.states(sinceB), []);
+});
+
+inWorld('a Master whose link goes down is in Fault until it is back', async () => {
+  const [a, b] = await startPair();
+  ip('-n a link set eth0 down');
+  await a.until({ type: 'state', state: 'Fault', reason: 'SourceAddressMissing' });
+  await b.until({ type: 'settled' });
+  const since = a.events.length;
+  ip('-n a link set eth0 up');
+  await a.until({ type: 'socket', error: null }, since);
+  await a.until({ type: 'state', state: 'Backup' }, since);
+  await a.until({ type: 'peer', heard: true }, since);
+});
+
+inWorld('no claim without the own address, and one when it is there', async () => {
+  ip(`-n a addr del ${ADDRESSES.a}/24 dev eth0`);
+  const a = start('a');
+  a.set({});
+  await a.until({ type: 'state', state: 'Fault', reason: 'SourceAddressMissing' });
+  ip(`-n a addr add ${ADDRESSES.a}/24 dev eth0`);
+  await a.until({ type: 'settled' });
+  assert.equal(a.states(), [
+    'Fault SourceAddressMissing',
+    'Backup InstanceConfigured',
+    'Master MasterDownTimerExpired',
+  ]);
+});
+
+inWorld('v2: a wrong password is rejected, the right one is taken over without leaving Backup', async () => {
+  const v2 = { version: 2, advertisementIntervalMs: 1000 } as const;
+  const [a, b] = [start('a'), start('b')];
+  a.set({ ...v2, priority: 200, password: 's3cr3t42' });
+  await a.until({ type: 'settled' });
+  b.set({ ...v2, password: 'wrong' });
+  await b.until({ type: 'rejected', cause: 'PasswordMismatch', source: ADDRESSES.a });
+  b.set({ ...v2, password: 's3cr3t42' });
+  await b.until({ type: 'peer', heard: true, priority: 200 });
+  assert.equal(b.states(), ['Backup AgentStarted']);
+  a.send({ type: 'resign', pair: PAIR, reason: 'YieldOrdered' });
+  await b.until({ type: 'state', reason: 'MasterResigned' });
+});
+
+if (process.env[INSIDE] === '1') {
+  buildWorld();
+  inWorld.run();
+} else {
+  test('VRRP workers behave on real packets, in a world of their own', () => {
+    const inner = [...WORLD_ARGUMENTS, process.execPath, fileURLToPath(import.meta.url)];
+    const world = spawnSync('unshare', inner, {
+      env: { ...process.env, [INSIDE]: '1' },
+      encoding: 'utf8',
+      timeout: 120_000,
+      killSignal: 'SIGKILL',
+    });
+    assert.is(world.status, 0, `${world.error?.message ?? ''}\n${world.stdout}\n${world.stderr}`);
+  });
+  test.run();
+}
