@@ -1,0 +1,181 @@
+/** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
+import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
+import { formatTime } from '../../crds/time.ts';
+import type { Condition, HAPair } from '../../crds/types.ts';
+import type { Report } from './elect.ts';
+import { mastersOf } from './elect.ts';
+import { FRESH_MS, isFresh, isHealthyBackup } from './orders.ts';
+import type { Acceptance } from './support.ts';
+import type { Authority, Life } from './types.ts';
+
+/** A condition's content, before times and generations. */
+export type Fact = { status: Condition['status']; reason: Reason; message: string };
+
+/** What the conditions depend on. */
+export type ConditionsInput = {
+  nowMs: number;
+  wallMs: number;
+  firstSeenMs: number;
+  pair: HAPair;
+  acceptance: Acceptance;
+  /** Names of the two nodes in force. */
+  nodes: readonly string[];
+  reports: readonly Report[];
+  elected: Report | undefined;
+  authority: Authority | undefined;
+  life: Readonly<Record<string, Life>>;
+  convergence: Fact;
+  /** A call withheld by `spec.paused`, in words. */
+  withheld: string | undefined;
+};
+
+const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
+const no = (reason: Reason, message: string): Fact => ({ status: 'False', reason, message });
+const unknown = (reason: Reason, message: string): Fact => ({ status: 'Unknown', reason, message });
+
+const storedFact = (input: ConditionsInput, type: HAPairConditionType): Fact | undefined => {
+  const stored = input.pair.status?.conditions?.find((condition) => condition.type === type);
+  return stored && { status: stored.status, reason: stored.reason as Reason, message: stored.message };
+};
+
+/** Just restarted, no sign of life can have been seen yet: what was stored stays until it could have been. */
+const isUnobserved = ({ life, nowMs, firstSeenMs }: ConditionsInput, node: string): boolean =>
+  life[node]?.lastMs === undefined && nowMs - firstSeenMs < FRESH_MS;
+
+const masterElected = ({ elected, reports, pair }: ConditionsInput): Fact => {
+  if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
+  if ((pair.status?.term ?? 0) === 0)
+    return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
+  const late = mastersOf(reports)[0];
+  const why = late
+    ? `${late.node} reports Master in term ${late.term}, which is out of date`
+    : 'No agent reports Master';
+  return no('NoMaster', `${why}; the addresses stay where they are.`);
+};
+
+const agentsReady = (input: ConditionsInput): Fact => {
+  const { nodes, reports, life, nowMs } = input;
+  const missing = nodes.filter((name) => !reports.some(({ node }) => node === name));
+  if (nodes.length < 2 || missing.length > 0) {
+    return no(
+      'AgentMissing',
+      `No report from ${missing.join(' and ') || 'a node'}: is hapair-agent running there?`,
+    );
+  }
+  if (nodes.some((name) => isUnobserved(input, name))) {
+    return (
+      storedFact(input, 'AgentsReady') ?? unknown('Unobserved', 'Waiting for a sign of life of each agent.')
+    );
+  }
+  const silent = nodes.filter((name) => !isFresh(life[name], nowMs));
+  return silent.length === 0
+    ? yes('AgentsReporting', 'Both agents report.')
+    : no(
+        'AgentSilent',
+        `No sign of life from the agent on ${silent.join(' and ')} for ${FRESH_MS / 1000} s: check the node and its path to the API server.`,
+      );
+};
+
+const redundant = (input: ConditionsInput): Fact => {
+  const { elected, nodes, reports, life, nowMs } = input;
+  const standby = nodes.find((name) => name !== elected?.node);
+  if (!elected || standby === undefined) return unknown('NoMaster', 'Without a master there is no standby.');
+  const report = reports.find(({ node }) => node === standby);
+  if (!report) return no('StandbyMissing', `${standby} has not reported: is hapair-agent running there?`);
+  if (!isHealthyBackup(report))
+    return no('StandbyNotBackup', `${standby} is ${report.state}, not a healthy Backup.`);
+  if (isUnobserved(input, standby)) {
+    return (
+      storedFact(input, 'Redundant') ?? unknown('Unobserved', `Waiting for a sign of life of ${standby}.`)
+    );
+  }
+  return isFresh(life[standby], nowMs)
+    ? yes('StandbyReady', `${standby} is ready to take over.`)
+    : no('StandbySilent', `No sign of life from ${standby} for ${FRESH_MS / 1000} s.`);
+};
+
+const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
+  const { acceptance, convergence, elected: master, life, nowMs } = input;
+  if (!acceptance.accepted && (input.nodes.length === 0 || acceptance.reason === 'AddressConflict'))
+    return no('NotAccepted', acceptance.message);
+  if (!master) return no(elected.reason, elected.message);
+  if (convergence.status === 'Unknown') return unknown(convergence.reason, convergence.message);
+  if (convergence.status === 'False')
+    return no(convergence.reason === 'Moving' ? 'Moving' : 'NotConverged', convergence.message);
+  if (!isUnobserved(input, master.node) && !isFresh(life[master.node], nowMs))
+    return unknown('AgentSilent', agents.message);
+  return yes('Serving', `${master.node} serves all addresses.`);
+};
+
+const preferredNodeActive = ({ pair, elected }: ConditionsInput): Fact => {
+  const { preferredNode } = pair.spec;
+  if (preferredNode === undefined) return unknown('NoPreference', 'spec.preferredNode is not set.');
+  if (!elected) return unknown('NoMaster', 'There is no master.');
+  return elected.node === preferredNode
+    ? yes('PreferredNodeIsMaster', `${preferredNode} is master.`)
+    : no(
+        'PreferredNodeIsStandby',
+        `${elected.node} is master; set spec.failback.requestedAt to switch to ${preferredNode}.`,
+      );
+};
+
+/** A superseded Master counts only once it has lived a full sign of life past the newer report. */
+const splitBrain = ({ reports, elected, authority, life, nowMs }: ConditionsInput): Fact => {
+  const rival = mastersOf(reports).find(
+    ({ node }) =>
+      elected !== undefined &&
+      authority !== undefined &&
+      node !== elected.node &&
+      isFresh(life[node], nowMs) &&
+      (life[node]?.previousMs ?? Number.NEGATIVE_INFINITY) > authority.termReadAtMs,
+  );
+  return rival
+    ? yes(
+        'TwoMasters',
+        `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions. The addresses stay with ${elected?.node}.`,
+      )
+    : no('OneMaster', 'At most one live agent reports Master.');
+};
+
+const paused = ({ pair, withheld }: ConditionsInput): Fact =>
+  pair.spec.paused
+    ? yes('PausedBySpec', `No EC2 write is made. ${withheld ?? 'None would be.'}`)
+    : no('NotPaused', 'The operator writes to EC2.');
+
+/** All conditions, in the table's order, set from the first visit on. */
+export const conditionsOf = (input: ConditionsInput): Condition[] => {
+  const { acceptance } = input;
+  const elected = masterElected(input);
+  const agents = agentsReady(input);
+  const facts: Record<HAPairConditionType, Fact> = {
+    Ready: ready(input, elected, agents),
+    Redundant: redundant(input),
+    Accepted: {
+      status: acceptance.accepted ? 'True' : 'False',
+      reason: acceptance.reason,
+      message: acceptance.message,
+    },
+    MasterElected: elected,
+    AgentsReady: agents,
+    AddressesConverged: input.convergence,
+    PreflightPassed: unknown('NotChecked', 'This version does not check it yet.'),
+    PreferredNodeActive: preferredNodeActive(input),
+    SplitBrain: splitBrain(input),
+    Paused: paused(input),
+    Pinned: no('NotPinned', 'No node is pinned.'),
+  };
+  const stored = input.pair.status?.conditions ?? [];
+  return HAPAIR_CONDITIONS.map((type) => {
+    const fact = facts[type];
+    const before = stored.find((condition) => condition.type === type);
+    const lastTransitionTime =
+      before?.status === fact.status ? before.lastTransitionTime : formatTime(input.wallMs);
+    const { generation } = input.pair.metadata;
+    return {
+      type,
+      ...fact,
+      lastTransitionTime,
+      ...(generation !== undefined && { observedGeneration: generation }),
+    };
+  });
+};

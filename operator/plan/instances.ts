@@ -1,0 +1,135 @@
+/** HAPair -> two VRRPInstances: what each agent is told. */
+import {
+  API_GROUP_VERSION,
+  type HAPair,
+  instanceName,
+  NODE_LABEL,
+  PAIR_LABEL,
+  type PairNode,
+  type VRRPInstance,
+  type VRRPInstanceSpec,
+} from '../../crds/types.ts';
+import type { Report } from './elect.ts';
+import { canonical, parametersOf } from './support.ts';
+import type { Settings } from './types.ts';
+
+/** Priority of EC2's holder, and of the other. They matter only when two Masters meet. */
+export const HOLDER_PRIORITY = 200;
+export const OTHER_PRIORITY = 100;
+
+/** What the agents' specs depend on. */
+export type InstancesInput = {
+  pair: HAPair;
+  instances: readonly VRRPInstance[];
+  settings: Settings;
+  accepted: boolean;
+  elected: Report | undefined;
+  /** Where EC2 delivers all addresses. */
+  holder: string | undefined;
+  /** Where EC2 has the first address; `undefined`: EC2 was not read, and a pair without history waits for that. */
+  firstHolder: { node: string | undefined } | undefined;
+  /** The VIPs to serve: those in spec, and dropped ones until the others have arrived. */
+  vips: readonly string[];
+  /** A recorded order to yield that is not consumed by this very plan; 0: none. */
+  yieldTerm: number;
+};
+
+/** Level-triggered: the elected master gets 200 whenever EC2 delivers to it; otherwise nothing changes. */
+const preferredHolder = (input: InstancesInput): string | undefined => {
+  const { pair, instances, elected, holder, firstHolder } = input;
+  const present = instances.find(({ spec }) => spec.priority === HOLDER_PRIORITY)?.spec.nodeName;
+  if (elected && elected.node === holder && !pair.spec.paused) return holder;
+  if (present !== undefined) return present;
+  const { status, spec } = pair;
+  if ((status?.term ?? 0) > 0) return status?.holder ?? status?.master ?? spec.nodes[0]?.name;
+  if (firstHolder === undefined) return undefined;
+  return firstHolder.node ?? spec.preferredNode ?? spec.nodes[0]?.name;
+};
+
+const yieldTermFor = (input: InstancesInput, node: string, stored: VRRPInstance | undefined): number => {
+  const { elected, yieldTerm, pair } = input;
+  const already = stored?.spec.yieldTerm ?? 0;
+  if (yieldTerm === 0) return 0;
+  if (pair.spec.paused) return already;
+  const isMaster = elected?.node === node && elected.term === yieldTerm;
+  return isMaster || already === yieldTerm ? yieldTerm : 0;
+};
+
+const freshSpec = (input: InstancesInput, node: PairNode, peer: PairNode): VRRPInstanceSpec => {
+  const { pair, settings, vips } = input;
+  const parameters = parametersOf(pair);
+  return {
+    pairName: pair.metadata.name,
+    nodeName: node.name,
+    agentUsername: settings.agentUsernameTemplate.replaceAll('<node>', node.name),
+    networkInterfaceID: node.networkInterfaceID,
+    ...(node.interface !== undefined && { interface: node.interface }),
+    sourceAddress: node.address,
+    peerAddress: peer.address,
+    priority: OTHER_PRIORITY,
+    claim: 'Normal',
+    termFloor: 0,
+    yieldTerm: 0,
+    probe: 0,
+    onDelete: 'Keep',
+    vips: [...vips],
+    vrrp: { send: parameters, accept: [parameters] },
+  };
+};
+
+const objectOf = (pair: HAPair, spec: VRRPInstanceSpec): VRRPInstance => ({
+  apiVersion: API_GROUP_VERSION,
+  kind: 'VRRPInstance',
+  metadata: {
+    name: instanceName(pair.metadata.name, spec.nodeName),
+    namespace: pair.metadata.namespace,
+    labels: { [PAIR_LABEL]: pair.metadata.name, [NODE_LABEL]: spec.nodeName },
+    ownerReferences: [
+      {
+        apiVersion: API_GROUP_VERSION,
+        kind: 'HAPair',
+        name: pair.metadata.name,
+        uid: pair.metadata.uid ?? '',
+        controller: true,
+        blockOwnerDeletion: true,
+      },
+    ],
+  },
+  spec,
+});
+
+const isStored = (wanted: VRRPInstance, stored: VRRPInstance | undefined): boolean =>
+  stored !== undefined &&
+  canonical(stored.spec) === canonical(wanted.spec) &&
+  stored.metadata.labels?.[PAIR_LABEL] === wanted.metadata.labels?.[PAIR_LABEL] &&
+  stored.metadata.labels?.[NODE_LABEL] === wanted.metadata.labels?.[NODE_LABEL] &&
+  (stored.metadata.ownerReferences ?? []).some(
+    ({ uid }) => uid === wanted.metadata.ownerReferences?.[0]?.uid,
+  );
+
+/**
+ * The instances to apply: only those that differ from the stored ones. While the stored HAPair is not accepted, an instance
+ * keeps its spec but for what the election needs (priority, termFloor, yieldTerm), and none is created.
+ */
+export const desiredInstances = (input: InstancesInput): readonly VRRPInstance[] => {
+  const { pair, instances, accepted } = input;
+  const holder = preferredHolder(input);
+  if (holder === undefined) return [];
+  const wanted = (spec: VRRPInstanceSpec, stored: VRRPInstance | undefined): VRRPInstanceSpec => ({
+    ...spec,
+    priority: spec.nodeName === holder ? HOLDER_PRIORITY : OTHER_PRIORITY,
+    termFloor: Math.max(pair.status?.term ?? 0, stored?.spec.termFloor ?? 0),
+    yieldTerm: yieldTermFor(input, spec.nodeName, stored),
+  });
+  const storedOf = (node: string): VRRPInstance | undefined =>
+    instances.find(({ spec }) => spec.nodeName === node);
+  const [first, second] = pair.spec.nodes;
+  const specs = !accepted
+    ? instances.map(({ spec }) => spec)
+    : first && second
+      ? [freshSpec(input, first, second), freshSpec(input, second, first)]
+      : [];
+  return specs
+    .map((spec) => objectOf(pair, wanted(spec, storedOf(spec.nodeName))))
+    .filter((object) => !isStored(object, storedOf(object.spec.nodeName)));
+};

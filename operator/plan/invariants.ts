@@ -1,0 +1,56 @@
+/** The rules that a plan must not break, checked on every plan in production: a broken one names itself and writes nothing. */
+import type { EC2Call } from '../../ec2/types.ts';
+import type { Report } from './elect.ts';
+import { describeCall } from './memory.ts';
+import type { Plan, PlanInput } from './types.ts';
+
+const keysOf = (call: EC2Call): readonly string[] =>
+  call.action === 'AssignPrivateIpAddresses' ? call.privateIPAddresses : [call.allocationID];
+
+/**
+ * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to. Only then may
+ * it be begun: a later operator must be able to find all that was ever moved.
+ */
+export const isRecorded = ({ pair }: PlanInput, call: EC2Call): boolean =>
+  keysOf(call).every((key) =>
+    (pair.status?.addresses ?? []).some(
+      ({ vip, eipAllocationID, networkInterfaceIDs }) =>
+        (vip === key || eipAllocationID === key) && networkInterfaceIDs.includes(call.networkInterfaceID),
+    ),
+  );
+
+const must = (holds: boolean, invariant: string, what: string): void => {
+  if (!holds)
+    throw new Error(`${invariant}: ${what}. Nothing was done; this is a fault of hapair, please report it.`);
+};
+
+/** Checks S1, S2, S5, S7 and S9 on a finished plan. @throws an error that begins with the invariant's name. */
+export const assertPlan = (input: PlanInput, plan: Plan, elected: Report | undefined): Plan => {
+  const { call, status } = plan;
+  if (call) {
+    const text = describeCall(call);
+    const { highestTerm } = plan.memory;
+    must(
+      elected !== undefined && elected.node === call.node,
+      'S1 authority',
+      `${text} without its Master's report`,
+    );
+    must((elected?.term ?? 0) >= highestTerm, 'S1 authority', `${text} on a term below ${highestTerm}`);
+    must((elected?.term ?? 0) >= (input.pair.status?.term ?? 0), 'S1 authority', `${text} below status.term`);
+    must(isRecorded(input, call.call), 'S2 blast radius', `${text} is not recorded in status.addresses`);
+    must(input.memory.call === undefined, 'S5 single step', `${text} while another call is unanswered`);
+    must(!input.pair.spec.paused, 'S1 authority', `${text} although spec.paused is set`);
+  }
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  const wasReady = input.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  must(!ready || plan.memory.converged || wasReady, 'S7 truth', 'Ready although EC2 was not read');
+  const before = input.pair.status?.failback?.yieldTerm ?? 0;
+  for (const { spec } of plan.instances) {
+    must(
+      spec.yieldTerm === 0 || spec.yieldTerm === before,
+      'S9 orders',
+      `yieldTerm ${spec.yieldTerm} was not recorded first`,
+    );
+  }
+  return plan;
+};

@@ -1,0 +1,116 @@
+/** How what the operator remembers of a pair changes when it calls EC2 and when EC2 answers. */
+import { asksForRead, isTransient, reasonOf } from '../../ec2/errors.ts';
+import type { EC2Result } from '../../ec2/types.ts';
+import type { Answer, Authority, PairMemory, PlanEvent, PlannedCall } from './types.ts';
+
+/** Delay after the first failure that time may heal, and its bound. */
+const TRANSIENT_MS = { first: 200, most: 10_000 };
+/** Delay after the first failure that needs a person, and its bound. */
+const LASTING_MS = { first: 1_000, most: 30_000 };
+
+/** The memory of a pair that this process has never seen. */
+export const emptyMemory = (nowMs: number): PairMemory => ({
+  firstSeenMs: nowMs,
+  highestTerm: 0,
+  answeredAtMs: Number.NEGATIVE_INFINITY,
+  landed: [],
+  settled: [],
+  oneByOne: false,
+  converged: false,
+  events: [],
+});
+
+/** Another node was elected: nothing that was settled or had failed under the last master counts any more. */
+export const withAuthority = (
+  memory: PairMemory,
+  authority: Authority,
+  settled: readonly string[],
+): PairMemory => {
+  const { failure: _failure, suspicion: _suspicion, repairs: _repairs, ...rest } = memory;
+  return { ...rest, authority, settled, oneByOne: false, converged: false };
+};
+
+/** The call in words, as logs and Events name it. */
+export const describeCall = ({ call, node }: PlannedCall): string =>
+  call.action === 'AssignPrivateIpAddresses'
+    ? `AssignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} to ${call.networkInterfaceID} (${node})`
+    : `AssociateAddress of ${call.allocationID} with ${call.privateIPAddress} on ${call.networkInterfaceID} (${node})`;
+
+/** A call is begun. @throws when one is unanswered (S5). */
+export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number): PairMemory => {
+  if (memory.call) throw new Error(`S5 single step: ${describeCall(memory.call)} is not answered yet`);
+  const begun = { ...memory, call: { ...call, startedAtMs: nowMs }, converged: false };
+  if (call.finding === undefined) return begun;
+  const { suspicion: _suspicion, ...rest } = begun;
+  const count = memory.repairs?.finding === call.finding ? memory.repairs.count + 1 : 1;
+  const message = `Two readings of EC2 agree: ${call.finding}. It belongs to ${call.node}.`;
+  return {
+    ...rest,
+    repairs: { finding: call.finding, count, lastAtMs: nowMs },
+    events: [...memory.events, { type: 'Warning', reason: 'DriftFound', message }],
+  };
+};
+
+const backoffMs = (transient: boolean, count: number, random: number): number => {
+  const { first, most } = transient ? TRANSIENT_MS : LASTING_MS;
+  return Math.min(most, first * 2 ** Math.min(count - 1, 10)) * (0.5 + random / 2);
+};
+
+const eventOf = (call: PlannedCall, result: EC2Result): PlanEvent => {
+  if (!result.ok) {
+    const message = `${describeCall(call)} failed: ${result.code}: ${result.message}. It is tried again.`;
+    return { type: 'Warning', reason: reasonOf(result.class), message };
+  }
+  return call.purpose === 'Repair'
+    ? {
+        type: 'Warning',
+        reason: 'DriftRepaired',
+        message: `${describeCall(call)} put back what had been moved.`,
+      }
+    : { type: 'Normal', reason: 'AddressesMoved', message: `${describeCall(call)} was accepted.` };
+};
+
+/**
+ * The begun call is answered, or given up as unanswered. Settles what a call that worked has moved; otherwise sets the time
+ * of the next attempt. A streak of equal failures makes one Event.
+ */
+export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answer): PairMemory => {
+  const { call, failure, ...rest } = memory;
+  if (!call) throw new Error('S5 single step: an answer arrived to a call that was never begun');
+  const current = memory.authority?.node === call.node;
+  const answeredAtMs = asksForRead(result) ? atMs : memory.answeredAtMs;
+  if (result.ok) {
+    const authority = memory.authority;
+    return {
+      ...rest,
+      ...(authority && current
+        ? { authority: { ...authority, answeredAtMs: authority.answeredAtMs ?? atMs } }
+        : {}),
+      answeredAtMs,
+      landed: [...memory.landed, { call: call.call, atMs }],
+      settled: current ? [...new Set([...memory.settled, ...call.items])] : memory.settled,
+      events: [...memory.events, eventOf(call, result)],
+    };
+  }
+  const events = failure?.class === result.class ? memory.events : [...memory.events, eventOf(call, result)];
+  if (!current) return { ...rest, answeredAtMs, events };
+  const count = (failure?.count ?? 0) + 1;
+  const several = call.call.action === 'AssignPrivateIpAddresses' && call.call.privateIPAddresses.length > 1;
+  const splits = several && result.class === 'Rejected';
+  const { class: errorClass, code, message } = result;
+  return {
+    ...rest,
+    answeredAtMs,
+    oneByOne: memory.oneByOne || splits,
+    failure: {
+      count,
+      class: errorClass,
+      code,
+      message,
+      atMs,
+      readFirst: asksForRead(result),
+      retryAtMs: splits ? atMs : atMs + backoffMs(isTransient(errorClass), count, random),
+    },
+    events,
+  };
+};

@@ -1,0 +1,104 @@
+/** The complete wanted `status` of a HAPair. */
+import type { Reason } from '../../crds/conditions.ts';
+import type { HAPairStatus, NodeStatus } from '../../crds/types.ts';
+import { addressStatus, commonHolder, droppedAddresses } from './addresses.ts';
+import { conditionsOf, type Fact } from './conditions.ts';
+import { historyOf } from './history.ts';
+import type { Orders } from './orders.ts';
+import { itemsOf } from './places.ts';
+import type { Situation } from './situation.ts';
+import { isRunning } from './support.ts';
+
+/** A reading of EC2 older than this proves nothing about the present. */
+const STALE_READING_MS = 120_000;
+
+/** The convergence as the condition shows it: a restart alone does not unsay what was read before it. */
+const shownConvergence = ({ input, elected, convergence, memory }: Situation): Fact => {
+  const { pair, ec2, nowMs } = input;
+  const hasHistory = (pair.status?.term ?? 0) > 0;
+  if (!elected || !convergence) {
+    const reason: Reason = hasHistory ? 'NoMaster' : 'WaitingForElection';
+    return { status: 'Unknown', reason, message: 'Without a master there is nothing to compare EC2 with.' };
+  }
+  const { status, reason, message } = convergence;
+  const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
+  if (ec2.failure && sinceMs > STALE_READING_MS && (memory.converged || reason === 'WaitingForRead')) {
+    const text = `EC2 could not be read for ${STALE_READING_MS / 1000} s: ${ec2.failure.message}.`;
+    return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
+  }
+  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
+  const carries = reason === 'WaitingForRead' && stored?.status === 'True';
+  if (carries && pair.status?.master === elected.node && memory.answeredAtMs === Number.NEGATIVE_INFINITY) {
+    return { status: 'True', reason: 'Converged', message: stored.message };
+  }
+  return { status, reason, message };
+};
+
+const nodeStatuses = ({ input, wish, reports }: Situation): NodeStatus[] =>
+  wish.nodes.map(({ name, networkInterfaceID }) => {
+    const report = reports.find(({ node }) => node === name);
+    const instanceID =
+      report?.instanceID ?? input.ec2.view?.networkInterfaces[networkInterfaceID]?.instanceID;
+    return {
+      name,
+      ...(instanceID !== undefined && { instanceID }),
+      state: report?.state ?? 'Unknown',
+      ...(report?.agentVersion !== undefined && { agentVersion: report.agentVersion }),
+    };
+  });
+
+/** Addresses to record: all that is served; a dropped one is given up once every other has arrived. */
+const recordedAddresses = (situation: Situation) => {
+  const { input, acceptance, wish, convergence } = situation;
+  const { pair, ec2 } = input;
+  const owns = acceptance.accepted || isRunning(pair, input.instances);
+  if (!owns) return { addresses: pair.status?.addresses ?? [], released: [] };
+  const dropped = droppedAddresses(pair, wish);
+  const arrived = itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key));
+  const released = arrived ? dropped : [];
+  const kept = dropped.filter((address) => !released.includes(address));
+  return { addresses: addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view), released };
+};
+
+/**
+ * The wanted status, and the addresses that it no longer records.
+ * @param withheld a call that `spec.paused` holds back, in words
+ */
+export const nextStatus = (situation: Situation, order: Orders, withheld: string | undefined) => {
+  const { input, wish, reports, elected, memory, acceptance } = situation;
+  const { pair, nowMs, wallMs, life } = input;
+  const { status } = pair;
+  const { addresses, released } = recordedAddresses(situation);
+  const master = elected?.node ?? status?.master;
+  const holder = commonHolder(addresses);
+  const standby = reports.find(({ node, state }) => node !== master && state === 'Backup')?.node;
+  const term = Math.max(status?.term ?? 0, elected?.term ?? 0);
+  const history = historyOf(status, elected, memory.authority);
+  const conditions = conditionsOf({
+    nowMs,
+    wallMs,
+    life,
+    pair,
+    acceptance,
+    reports,
+    elected,
+    firstSeenMs: memory.firstSeenMs,
+    nodes: wish.nodes.map(({ name }) => name),
+    authority: memory.authority,
+    convergence: shownConvergence(situation),
+    withheld,
+  });
+  const next: HAPairStatus = {
+    ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),
+    ...(master !== undefined && { master }),
+    ...(holder !== undefined && { holder }),
+    ...(standby !== undefined && { standby }),
+    ...(term > 0 && { term }),
+    ...(addresses.length > 0 && { addresses }),
+    nodes: nodeStatuses(situation),
+    ...(order.failback && { failback: order.failback }),
+    ...(history.length > 0 && { history }),
+    conditions,
+  };
+  return { next, released, holder };
+};

@@ -1,0 +1,36 @@
+/** Events for what the next status says differently from the stored one. */
+import type { Reason } from '../../crds/conditions.ts';
+import type { HAPairStatus } from '../../crds/types.ts';
+import { switchReason } from './history.ts';
+import type { Situation } from './situation.ts';
+import type { PlanEvent } from './types.ts';
+
+/** One Event per transition, with the condition's own reason word. */
+export const transitionEvents = (situation: Situation, next: HAPairStatus): PlanEvent[] => {
+  const { input, elected, acceptance } = situation;
+  const { status } = input.pair;
+  const reason = switchReason(status, elected);
+  const from = status?.master === undefined ? '' : ` after ${status.master}`;
+  const events: PlanEvent[] = [];
+  if (reason && elected) {
+    const message = `${elected.node} was elected master${from} in term ${elected.term}.`;
+    events.push({ type: reason === 'Failover' ? 'Warning' : 'Normal', reason, message });
+  }
+  for (const type of ['Accepted', 'SplitBrain', 'Ready', 'Paused'] as const) {
+    const before = status?.conditions?.find((condition) => condition.type === type);
+    const after = next.conditions?.find((condition) => condition.type === type);
+    if (!after || after.status === 'Unknown') continue;
+    if (before?.status === after.status && before.reason === after.reason) continue;
+    const good = type === 'SplitBrain' ? 'False' : type === 'Paused' ? after.status : 'True';
+    const first = before === undefined && (type === 'SplitBrain' || type === 'Paused');
+    const passing = type === 'Ready' && after.status === 'False' && acceptance.accepted;
+    if (first || passing) continue;
+    const warning = after.status !== good;
+    events.push({
+      type: warning ? 'Warning' : 'Normal',
+      reason: after.reason as Reason,
+      message: after.message,
+    });
+  }
+  return events;
+};

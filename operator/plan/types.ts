@@ -1,0 +1,144 @@
+/** What the plan takes and gives: the operator's decision as data. Times ending in `Ms` are monotonic unless named wall. */
+import type { Reason } from '../../crds/conditions.ts';
+import type { HAPair, HAPairStatus, PairAddress, PairNode, VRRPInstance } from '../../crds/types.ts';
+import type { EC2Call, EC2ErrorClass, EC2Result, EC2View } from '../../ec2/types.ts';
+
+/** What the operator was started with. */
+export type Settings = {
+  /** A HAPair without `spec.region` lies here. */
+  region: string;
+  /** `<node>` stands for the node's name. */
+  agentUsernameTemplate: string;
+};
+
+/** The last two signs of life of one agent: changes of its Lease or report that this process saw happen. */
+export type Life = { lastMs?: number; previousMs?: number };
+
+/** The newest reading of EC2, and why the newest attempt failed, if it did. */
+export type EC2Reading = {
+  view?: EC2View;
+  failure?: { class: EC2ErrorClass; message: string; atMs: number };
+};
+
+/** Everything a decision about one pair depends on. */
+export type PlanInput = {
+  nowMs: number;
+  /** Unix milliseconds. */
+  wallMs: number;
+  /** Not older than any write of this process. */
+  pair: HAPair;
+  /** The stored instances of this pair; those of unknown nodes are removed before the first election. */
+  instances: readonly VRRPInstance[];
+  /** By node name. */
+  life: Readonly<Record<string, Life>>;
+  ec2: EC2Reading;
+  memory: PairMemory;
+  settings: Settings;
+  /** Rules of the API that the stored spec breaks: one line each. */
+  problems: readonly string[];
+  /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
+  rival?: string;
+};
+
+/** One side of the pair, and the addresses, as far as the last accepted spec says. */
+export type Wish = {
+  /** Two; fewer only if the spec in force must be read back from instances that are gone. */
+  nodes: readonly PairNode[];
+  addresses: readonly PairAddress[];
+};
+
+/** A call that moves addresses to `node`. */
+export type PlannedCall = {
+  call: EC2Call;
+  node: string;
+  term: number;
+  /** Repair: the address had been right under this very master. */
+  purpose: 'Move' | 'Repair';
+  /** Keys of the items (see places.ts) that the call puts right. */
+  items: readonly string[];
+  /** Repair: what two readings agreed on. */
+  finding?: string;
+};
+
+/** The report on which EC2 writes rest (S1), as this process first read it. */
+export type Authority = {
+  node: string;
+  term: number;
+  /** When this node was first read as the elected master; no effect of an earlier reading counts as read since. */
+  readAtMs: number;
+  readWallMs: number;
+  /** When this term of it was first read. */
+  termReadAtMs: number;
+  /** First EC2 answer to a call for this master that worked. */
+  answeredAtMs?: number;
+  /** First reading of EC2 that showed every address with this master. */
+  confirmedAtMs?: number;
+};
+
+/**
+ * What one process remembers of one pair. Losing it loses time, never safety: everything that safety needs is stored in
+ * Kubernetes and EC2.
+ */
+export type PairMemory = {
+  firstSeenMs: number;
+  /** The highest term of any Master report read; nothing is done on a lower one. */
+  highestTerm: number;
+  authority?: Authority;
+  /** The unanswered call: at most one (S5). */
+  call?: PlannedCall & { startedAtMs: number };
+  /** When the last answered call that may have changed EC2 was answered. */
+  answeredAtMs: number;
+  /** Calls known to have worked whose effect the newest view may not show yet. */
+  landed: readonly { call: EC2Call; atMs: number }[];
+  /** Items that were right, or put right, under the present authority: wrong again, they are drift. */
+  settled: readonly string[];
+  /** A call with several VIPs was rejected as a whole. */
+  oneByOne: boolean;
+  /** Unbroken failures of calls under the present authority. */
+  failure?: {
+    count: number;
+    class: EC2ErrorClass;
+    code: string;
+    message: string;
+    retryAtMs: number;
+    /** True: EC2 must be read before the next call to the same master. */
+    readFirst: boolean;
+    atMs: number;
+  };
+  /** Drift seen once; the second reading must agree and be at least 2 s younger. */
+  suspicion?: { finding: string; readAtMs: number };
+  /** Identical repairs in a row. */
+  repairs?: { finding: string; count: number; lastAtMs: number };
+  /** What a reading must answer: what the agents say arrives, and what no reading has covered; a change asks for a read. */
+  question?: { text: string; sinceMs: number };
+  /** Every address was read at the present authority's node, and no call was begun since. */
+  converged: boolean;
+  /** Events of calls that ended since the last plan. */
+  events: readonly PlanEvent[];
+};
+
+export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
+
+/** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
+export type Plan = {
+  memory: PairMemory;
+  /** Instances whose stored spec differs from the wanted one. */
+  instances: readonly VRRPInstance[];
+  /** Names of instances of nodes that are no longer in the spec. */
+  remove: readonly string[];
+  /** At most one call, to be started at once. */
+  call?: PlannedCall;
+  /** EC2 should be read: a reading begun at this time or later is wanted. */
+  readSinceMs?: number;
+  /** The complete wanted status; absent: the stored one is right. */
+  status?: HAPairStatus;
+  events: readonly PlanEvent[];
+  finalizer?: 'add' | 'remove';
+  /** Absent: nothing happens by time alone. */
+  requeueAfterMs?: number;
+  /** Why the plan is what it is, for the log. */
+  reason: Reason;
+};
+
+/** An answered call. */
+export type Answer = { result: EC2Result; atMs: number /** 0 to 1, evenly spread. */; random: number };
