@@ -1,0 +1,202 @@
+/** What the host holds of things inside the world: processes, instances, probing clients. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EC2Control } from './ec2-control.ts';
+import type { Channel, Exit, Watch } from './launch.ts';
+import type { Sample } from './outage.ts';
+import type { ExecResult, ExecSpec, InstanceState, ServiceSpec, SpawnSpec } from './rpc.ts';
+import type { LabInstance } from './types.ts';
+
+const STOP_MS = 10_000;
+
+/** A process of the world. */
+export type WorldProcess = {
+  name: string;
+  /** In the world's own PID namespace; for a process on an instance, of the process that waits for it. */
+  pid: number;
+  logFile: string;
+  exited: Promise<Exit>;
+  /** Sends a signal; a process that has ended is left alone. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /**
+   * SIGTERM, and its end.
+   * @throws Error when it runs on for ten seconds.
+   */
+  stop(): Promise<Exit>;
+};
+
+/** A handle for the process that init knows by this number. */
+export function processOf(
+  channel: Channel,
+  process: { name: string; logFile: string; handle: number; pid: number },
+  watch: Watch = {},
+): WorldProcess {
+  const exited = Promise.withResolvers<Exit>();
+  channel.watch(process.handle, {
+    ...watch,
+    onExit: (exit) => {
+      watch.onExit?.(exit);
+      exited.resolve(exit);
+    },
+  });
+  const kill = async (signal: NodeJS.Signals): Promise<void> => {
+    await channel.call('kill', { handle: process.handle, signal });
+  };
+  return {
+    name: process.name,
+    pid: process.pid,
+    logFile: process.logFile,
+    exited: exited.promise,
+    kill,
+    stop: async () => {
+      await kill('SIGTERM');
+      return within(exited.promise, STOP_MS, `${process.name} did not end after SIGTERM`);
+    },
+  };
+}
+
+/** Starts a process in the world. */
+export async function spawnIn(channel: Channel, spec: SpawnSpec, watch: Watch = {}): Promise<WorldProcess> {
+  const lines = watch.onLine !== undefined || spec.lines === true;
+  const started = await channel.call('spawn', { ...spec, lines });
+  return processOf(channel, { ...started, name: spec.name, logFile: spec.logFile }, watch);
+}
+
+/** Waits for a promise, but not for ever. */
+export async function within<T>(promise: Promise<T>, timeoutMs: number, complaint: string): Promise<T> {
+  const abort = new AbortController();
+  const late = sleep(timeoutMs, undefined, { signal: abort.signal }).then(() => {
+    throw new Error(`${complaint} within ${timeoutMs} ms.`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    abort.abort();
+    late.catch(() => undefined); // the abort itself
+  }
+}
+
+/** An EC2 instance of the lab. */
+export type LabNode = {
+  name: string;
+  instance: LabInstance;
+  /** Its disk: survives a crash. */
+  dir: string;
+  exec(argv: string[], options?: Omit<ExecSpec, 'where' | 'argv'>): Promise<ExecResult>;
+  /** Everything on it dies at once, and its link goes down. EC2 goes on calling it running. */
+  crash(): Promise<void>;
+  /** Boots it: link up with the primary address alone, default route, its services. */
+  start(): Promise<void>;
+  /** SIGTERM to its services, at most `graceMs` (default 5,000) of patience, then off. */
+  stop(graceMs?: number): Promise<void>;
+  /** Freezes every process on it; its kernel goes on answering. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  state(): Promise<InstanceState>;
+  /** Adds or replaces a service that starts at every boot from the next one on. */
+  setService(service: ServiceSpec): Promise<void>;
+  /** Starts a service now. */
+  startService(name: string): Promise<WorldProcess>;
+  /** The running service, to watch or signal; undefined when it does not run. */
+  service(name: string): Promise<WorldProcess | undefined>;
+  /** SIGTERM, and its end. */
+  stopService(name: string): Promise<Exit>;
+  /** Sends a signal to a service's process; default SIGKILL. */
+  killService(name: string, signal?: NodeJS.Signals): Promise<void>;
+  /** Where a service's output goes. */
+  logOf(service: string): string;
+};
+
+/** The handle of one instance. */
+export function nodeOf(channel: Channel, ec2: EC2Control, instance: LabInstance, worldDir: string): LabNode {
+  const { name } = instance;
+  const node = name;
+  const logOf = (service: string): string => join(worldDir, `${name}-${service}.log`);
+  const service = async (wanted: string): Promise<WorldProcess | undefined> => {
+    const found = (await channel.call('instance', { node })).services.find((one) => one.name === wanted);
+    if (found?.handle == null || found.pid === null) return undefined;
+    const process = { name: wanted, logFile: logOf(wanted), handle: found.handle, pid: found.pid };
+    return processOf(channel, process);
+  };
+  return {
+    name,
+    instance,
+    dir: join(worldDir, name),
+    exec: (argv, options) => channel.call('exec', { ...options, where: name, argv }),
+    crash: async () => void (await channel.call('crash', { node })),
+    start: async () => {
+      await channel.call('boot', { node });
+      await ec2.setInstanceState(name, 'running');
+    },
+    stop: async (graceMs = 5_000) => {
+      await channel.call('shutdown', { node, graceMs });
+      await ec2.setInstanceState(name, 'stopped');
+    },
+    pause: async () => void (await channel.call('pause', { node })),
+    resume: async () => void (await channel.call('resume', { node })),
+    state: () => channel.call('instance', { node }),
+    setService: async (spec) => void (await channel.call('setService', { node, service: spec })),
+    startService: async (wanted) => {
+      const started = await channel.call('startService', { node, service: wanted });
+      return processOf(channel, { ...started, name: wanted, logFile: logOf(wanted) });
+    },
+    service,
+    stopService: async (wanted) => {
+      const process = await service(wanted);
+      if (process === undefined) throw new Error(`${wanted} does not run on ${name}.`);
+      return process.stop();
+    },
+    killService: async (wanted, signal = 'SIGKILL') =>
+      void (await channel.call('killService', { node, service: wanted, signal })),
+    logOf,
+  };
+}
+
+/** A client that probes an address. */
+export type Probe = {
+  name: string;
+  target: string;
+  /**
+   * Every probe that is decided by now, in the order in which they were: an answered one within about 50 ms, a lost one
+   * after a second.
+   */
+  samples(): Promise<Sample[]>;
+  /** Waits for a probe, sent now or later, that `node` answers; at most `timeoutMs`. */
+  answeredBy(node: string, timeoutMs: number): Promise<Sample>;
+  /** Stops the client when its last probe is decided, and returns all samples. */
+  stop(): Promise<Sample[]>;
+};
+
+const LOOK_MS = 50;
+
+/** The handle of a running probe.ts that writes to `file`. */
+export function probeOf(process: WorldProcess, target: string, file: string): Probe {
+  const samples = async (): Promise<Sample[]> => {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    // The last line may still be under way.
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Sample);
+  };
+  return {
+    name: process.name,
+    target,
+    samples,
+    answeredBy: async (node, timeoutMs) => {
+      const fromMs = performance.timeOrigin + performance.now();
+      const deadline = performance.now() + timeoutMs;
+      for (;;) {
+        const found = (await samples()).find(({ by, sentAtMs }) => by === node && sentAtMs >= fromMs);
+        if (found !== undefined) return found;
+        if (performance.now() > deadline) {
+          throw new Error(`${process.name}: ${node} did not answer for ${target} within ${timeoutMs} ms.`);
+        }
+        await sleep(LOOK_MS);
+      }
+    },
+    stop: async () => {
+      await process.stop();
+      return samples();
+    },
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * The world's init: builds the network, then does what the host process asks for over the IPC channel. When the host is
+ * gone, however it went, the channel closes, this process ends, and with it the PID namespace and everything in it.
+ */
+
+import { readlinkSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { ControlPlane } from '../kube/controlplane.ts';
+import { run } from './fabric.ts';
+import { createInstances } from './instances.ts';
+import { buildNetwork, cutFabric, cutManagement, enterNetwork } from './network.ts';
+import { createProcesses } from './processes.ts';
+import type { FromInit, InitConfig, Operation, Operations, Request } from './rpc.ts';
+import { management } from './vpc.ts';
+
+const CONNECT_MS = 5_000;
+
+const { vpc, dir } = JSON.parse(process.env.LAB_WORLD ?? '{}') as InitConfig;
+delete process.env.LAB_WORLD;
+process.once('disconnect', () => process.exit(0));
+// The host's terminal may send these to everybody; the host alone decides when the world ends.
+for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined);
+
+const say = (message: FromInit): void => {
+  if (process.connected) process.send?.(message);
+};
+
+const instances = createInstances(vpc, dir, () => processes);
+const processes = createProcesses(
+  (place, argv) => (instances.has(place) ? instances.enter(place, argv) : enterNetwork(place, argv)),
+  say,
+);
+
+type Handlers = {
+  [K in Operation]: (
+    params: Operations[K]['params'],
+    server: Server | undefined,
+  ) => Promise<Operations[K]['result']>;
+};
+
+/** Turns "nothing to say" into the `null` that JSON carries. */
+const done = async (work: unknown): Promise<null> => {
+  await work;
+  return null;
+};
+
+const handlers: Handlers = {
+  spawn: (spec) => processes.start(spec),
+  kill: ({ handle, signal }) => done(processes.kill(handle, signal)),
+  exec: (spec) => processes.exec(spec),
+  forward: async ({ host, port }, server) => {
+    if (server === undefined) throw new Error('A forward needs a listening socket.');
+    server.on('connection', (outside: Socket) => pipe(outside, host, port));
+    return null;
+  },
+  boot: ({ node }) => done(instances.boot(node)),
+  crash: ({ node }) => done(instances.crash(node)),
+  shutdown: ({ node, graceMs }) => done(instances.shutdown(node, graceMs)),
+  pause: ({ node }) => done(instances.pause(node)),
+  resume: ({ node }) => done(instances.resume(node)),
+  setService: ({ node, service }) => done(instances.setService(node, service)),
+  startService: ({ node, service }) => instances.startService(node, service),
+  killService: ({ node, service, signal }) => done(instances.killService(node, service, signal)),
+  instance: async ({ node }) => instances.state(node),
+  cut: (cut) => done(cutFabric(vpc, cut, true)),
+  heal: (cut) => done(cutFabric(vpc, cut, false)),
+  management: ({ node, up }) => done(cutManagement(vpc, node, !up)),
+  kube: async ({ binaries }) => {
+    const { startControlPlane } = await import('../kube/controlplane.ts');
+    const { world: bindAddress, kubernetesPort: port } = management;
+    controlPlane = await startControlPlane({ dir: join(dir, 'kube'), bindAddress, port, binaries });
+    return { kubeconfig: controlPlane.kubeconfig, caFile: controlPlane.caFile };
+  },
+  kubeconfig: ({ file, server }) => done(running(controlPlane).writeAdminKubeconfig(file, server)),
+  controllerManager: () => done(running(controlPlane).startControllerManager()),
+};
+
+let controlPlane: ControlPlane | undefined;
+
+function running(plane: ControlPlane | undefined): ControlPlane {
+  if (plane === undefined) throw new Error('This world has no Kubernetes control plane.');
+  return plane;
+}
+
+process.on('message', (request: Request, server: Server | undefined) => {
+  const handle = handlers[request.op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
+  handle(request.params, server).then(
+    (result) => say({ type: 'answer', id: request.id, result }),
+    (error: Error) => say({ type: 'error', id: request.id, message: error.message }),
+  );
+});
+
+/** Joins a connection from the host to an address of the world; either end's close closes the other. */
+function pipe(outside: Socket, host: string, port: number): void {
+  const inside = connect({ host, port, timeout: CONNECT_MS });
+  inside.once('connect', () => inside.setTimeout(0));
+  inside.once('timeout', () => inside.destroy());
+  for (const [from, to] of [
+    [outside, inside],
+    [inside, outside],
+  ] as const) {
+    from.setNoDelay(true);
+    from.on('error', () => to.destroy());
+    from.on('close', () => to.destroy());
+    from.pipe(to);
+  }
+}
+
+try {
+  // `ip netns` keeps its namespaces under /run; the mounts are this world's own.
+  await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run']);
+  await run('mount', ['-t', 'proc', 'proc', '/proc']);
+  await buildNetwork(vpc);
+  say({ type: 'ready', userNamespace: readlinkSync('/proc/self/ns/user') });
+} catch (error) {
+  say({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+}

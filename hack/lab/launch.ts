@@ -1,0 +1,231 @@
+/**
+ * Starts and ends a world: one `unshare` whose child is PID 1 of new user, network, mount and PID namespaces. SIGKILL to
+ * `unshare` ends everything in it, and so does the end of this process, because the IPC channel closes.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { processesIn } from './processes.ts';
+import type { FromInit, InitConfig, Operation, Operations } from './rpc.ts';
+
+const BUILD_MS = 20_000;
+const EMPTY_MS = 10_000;
+const CALL_MS = 120_000;
+
+/** PID 1 of the world collects every orphan (dash's `wait` does) and ends when init does. */
+const WORLD_INIT = '"$@" & wait "$!"';
+
+/** How a process of the world ended. */
+export type Exit = { code: number | null; signal: string | null; atMs: number };
+
+/** What the host follows of one process. */
+export type Watch = { onLine?: (line: string, atMs: number) => void; onExit?: (exit: Exit) => void };
+
+/** The host's end of the channel to a running world. */
+export type Channel = {
+  /** Inode text of the user namespace that every process of the world is in, such as `user:[4026532000]`. */
+  userNamespace: string;
+  /**
+   * Asks init for something.
+   * @throws Error with init's words, or when there is no answer within two minutes.
+   */
+  call<K extends Operation>(
+    op: K,
+    params: Operations[K]['params'],
+    timeoutMs?: number,
+  ): Promise<Operations[K]['result']>;
+  /** Follows a process; events that came before are told at once. */
+  watch(handle: number, watch: Watch): void;
+  /** Lets this machine in: a port of 127.0.0.1 that leads to an address of the world. */
+  forward(host: string, port: number): Promise<number>;
+  /** Why the world has ended; undefined while it lives. */
+  ended(): string | undefined;
+  /** Ends it all and returns when no process of it is left. Idempotent. */
+  down(): Promise<void>;
+};
+
+/**
+ * Starts a world and waits until its network stands, about half a second.
+ * @throws Error that names the way out when the kernel allows no user namespaces; nothing is left running then.
+ */
+export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = process.env): Promise<Channel> {
+  mkdirSync(config.dir, { recursive: true, mode: 0o700 });
+  const logFile = join(config.dir, 'init.log');
+  const child = startUnshare(config, env, logFile);
+  const mail = mailbox(child);
+  try {
+    const userNamespace = await firstWord(child, mail, logFile);
+    return channel(child, mail, userNamespace);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+}
+
+function startUnshare(config: InitConfig, env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
+  const namespaces = ['--map-root-user', '--user', '--net', '--mount', '--pid', '--fork', '--kill-child'];
+  const init = ['sh', '-c', WORLD_INIT, 'world', process.execPath, join(import.meta.dirname, 'init.ts')];
+  const log = openSync(logFile, 'a', 0o600);
+  try {
+    return spawn('unshare', [...namespaces, '--', ...init], {
+      env: { ...env, LAB_WORLD: JSON.stringify(config) },
+      stdio: ['ignore', log, log, 'ipc'],
+      detached: true, // the terminal's Ctrl-C is for the host process, which then ends the world
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+type Mailbox = {
+  first: Promise<FromInit>;
+  waiting: Map<number, (message: FromInit) => void>;
+  history: Map<number, FromInit[]>;
+  watches: Map<number, Watch>;
+};
+
+/** Lines kept for a watcher that comes later. */
+const HISTORY = 1_000;
+
+function mailbox(child: ChildProcess): Mailbox {
+  const first = Promise.withResolvers<FromInit>();
+  const mail: Mailbox = { first: first.promise, waiting: new Map(), history: new Map(), watches: new Map() };
+  child.on('message', (message: FromInit) => {
+    if (message.type === 'ready' || message.type === 'failed') first.resolve(message);
+    else if (message.type === 'answer' || message.type === 'error') {
+      mail.waiting.get(message.id)?.(message);
+      mail.waiting.delete(message.id);
+    } else {
+      const watch = mail.watches.get(message.handle);
+      if (watch !== undefined) tell(watch, message);
+      else {
+        const kept = mail.history.get(message.handle) ?? [];
+        kept.push(message);
+        mail.history.set(message.handle, kept.slice(-HISTORY));
+      }
+    }
+  });
+  return mail;
+}
+
+function tell(watch: Watch, message: FromInit): void {
+  if (message.type === 'line') watch.onLine?.(message.line, message.atMs);
+  if (message.type === 'exit') watch.onExit?.(message);
+}
+
+/** Init's report that the network stands, or a good reason why not. */
+async function firstWord(child: ChildProcess, mail: Mailbox, logFile: string): Promise<string> {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  try {
+    const message = await Promise.race([
+      mail.first,
+      once(child, 'exit', { signal }).then(() => undefined),
+      sleep(BUILD_MS, undefined, { signal }),
+    ]);
+    if (message?.type === 'ready') return message.userNamespace;
+    const log = readFileSync(logFile, 'utf8').trim().split('\n').slice(-10).join('\n');
+    const said = message?.type === 'failed' ? message.message : log;
+    throw new Error(`The lab's world could not be built: ${said || 'no word from it'}${advice(said)}`);
+  } finally {
+    abort.abort();
+  }
+}
+
+/** What a user can do about a kernel that forbids user namespaces. */
+function advice(said: string): string {
+  if (!/unshare.*(not permitted|denied|no space|invalid)/i.test(said)) return '';
+  return (
+    '\nThis kernel lets this user make no user namespaces. Allow them ' +
+    '(sysctl user.max_user_namespaces=15000; on Debian also kernel.unprivileged_userns_clone=1, on Ubuntu ' +
+    'kernel.apparmor_restrict_unprivileged_userns=0), or, in a container, start it with --privileged.'
+  );
+}
+
+function channel(child: ChildProcess, mail: Mailbox, userNamespace: string): Channel {
+  let lastID = 0;
+  let end: string | undefined;
+  const ports: number[] = [];
+  child.once('exit', (code, signal) => {
+    end ??= `the world ended by itself (${signal ?? `exit code ${code}`})`;
+    for (const [id, answer] of mail.waiting) answer({ type: 'error', id, message: end });
+    mail.waiting.clear();
+  });
+
+  const request = <K extends Operation>(
+    op: K,
+    params: Operations[K]['params'],
+    handle: import('node:net').Server | undefined,
+    timeoutMs: number,
+  ): Promise<Operations[K]['result']> =>
+    new Promise((resolve, reject) => {
+      if (end !== undefined) return reject(new Error(`Cannot ${op}: ${end}.`));
+      lastID += 1;
+      const id = lastID;
+      const timer = setTimeout(() => {
+        mail.waiting.delete(id);
+        reject(new Error(`The world did not answer ${op} within ${timeoutMs} ms.`));
+      }, timeoutMs);
+      mail.waiting.set(id, (message) => {
+        clearTimeout(timer);
+        if (message.type === 'answer') resolve(message.result as Operations[K]['result']);
+        else if (message.type === 'error') reject(new Error(message.message));
+      });
+      child.send({ id, op, params }, handle, { keepOpen: false }, (error) => {
+        if (error !== null) mail.waiting.get(id)?.({ type: 'error', id, message: error.message });
+      });
+    });
+
+  return {
+    userNamespace,
+    call: (op, params, timeoutMs = CALL_MS) => request(op, params, undefined, timeoutMs),
+    watch: (handle, watch) => {
+      for (const message of mail.history.get(handle) ?? []) tell(watch, message);
+      mail.history.delete(handle);
+      mail.watches.set(handle, watch);
+    },
+    forward: async (host, port) => {
+      // A listening socket stays in the network namespace it was made in, whoever accepts on it.
+      const server = createServer();
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const address = server.address();
+      if (address === null || typeof address === 'string')
+        throw new Error('A loopback port could not be had.');
+      await request('forward', { host, port }, server, CALL_MS);
+      await new Promise((resolve) => server.close(resolve)); // our copy; the world's goes on listening
+      ports.push(address.port);
+      return address.port;
+    },
+    ended: () => end,
+    down: async () => {
+      end ??= 'the world was taken down';
+      child.kill('SIGKILL');
+      await untilEmpty(userNamespace);
+    },
+  };
+}
+
+/**
+ * Waits until no process is left in a world's user namespace.
+ * @throws Error with the process ids that are left after ten seconds.
+ */
+export async function untilEmpty(userNamespace: string): Promise<void> {
+  const deadline = performance.now() + EMPTY_MS;
+  for (;;) {
+    const left = await processesIn('user', userNamespace);
+    if (left.length === 0) return;
+    if (performance.now() > deadline) {
+      throw new Error(`Processes of the lab are still there: ${left.join(', ')}. End them by SIGKILL.`);
+    }
+    await sleep(20);
+  }
+}
+
+/** Writes what a later process needs to recognise this world's leftovers. */
+export function recordWorld(dir: string, userNamespace: string): void {
+  writeFileSync(join(dir, 'world.json'), JSON.stringify({ userNamespace }), { mode: 0o600 });
+}

@@ -1,0 +1,170 @@
+/** The processes that init starts for the host: one table, handles that are never reused, a log file each. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { type ExecResult, type ExecSpec, type FromInit, nowMs, type SpawnSpec } from './rpc.ts';
+
+const EXEC_MS = 30_000;
+const OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** How a place is entered: a command line that runs `argv` there. Throws when nothing runs there. */
+export type Enter = (place: string, argv: readonly string[]) => string[];
+
+export type Processes = ReturnType<typeof createProcesses>;
+
+/** `report` gets an `exit` for every process and a `line` for every line asked for. */
+export function createProcesses(enter: Enter, report: (event: FromInit) => void) {
+  const running = new Map<number, ChildProcess>();
+  let lastHandle = 0;
+
+  /** Starts a process; resolves when it is known to run. */
+  const start = async (spec: SpawnSpec): Promise<{ handle: number; pid: number }> => {
+    const [file = '', ...args] = enter(spec.where, spec.argv);
+    const log = openSync(spec.logFile, 'a', 0o600);
+    const output = spec.lines ? 'pipe' : log;
+    const child = spawn(file, args, {
+      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+      env: { ...process.env, ...spec.env },
+      stdio: ['ignore', output, output],
+    });
+    lastHandle += 1;
+    const handle = lastHandle;
+    const started = new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (error) =>
+        reject(new Error(`${spec.name} could not be started: ${error.message}`)),
+      );
+    });
+    if (spec.lines) copyLines(child, handle, spec.logFile, report);
+    closeSync(log);
+    // `close` comes after the last line of output, `exit` may come before it.
+    child.once('close', (code, signal) => {
+      running.delete(handle);
+      report({ type: 'exit', handle, code, signal, atMs: nowMs() });
+    });
+    running.set(handle, child);
+    await started;
+    return { handle, pid: child.pid ?? 0 };
+  };
+
+  /** Signals a process, or the process that its way in (nsenter) waits for; one that has ended is left alone. */
+  const kill = async (handle: number, signal: string): Promise<void> => {
+    const pid = running.get(handle)?.pid;
+    if (pid === undefined) return;
+    const inside = await enteredProcess(pid);
+    signalProcess(inside ?? pid, signal);
+  };
+
+  const isRunning = (handle: number): boolean => running.has(handle);
+
+  /** Resolves when the process has ended, or after `timeoutMs`: says whether it has. */
+  const ended = (handle: number, timeoutMs: number): Promise<boolean> =>
+    new Promise((resolve) => {
+      const child = running.get(handle);
+      if (child === undefined) return resolve(true);
+      const timer = setTimeout(() => resolve(false), timeoutMs);
+      child.once('close', () => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+
+  /** Runs a command to its end, or kills it at its deadline. */
+  const exec = (spec: ExecSpec): Promise<ExecResult> => {
+    const [file = '', ...args] = enter(spec.where, spec.argv);
+    return new Promise((resolve, reject) => {
+      const child = spawn(file, args, {
+        ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+        env: { ...process.env, ...spec.env },
+        stdio: 'pipe',
+      });
+      const timeoutMs = spec.timeoutMs ?? EXEC_MS;
+      const end = async (): Promise<void> => {
+        signalProcess((await enteredProcess(child.pid ?? 0)) ?? child.pid ?? 0, 'SIGKILL');
+      };
+      const timer = setTimeout(() => void end(), timeoutMs);
+      const output = { stdout: '', stderr: '' };
+      for (const stream of ['stdout', 'stderr'] as const) {
+        child[stream].setEncoding('utf8').on('data', (text: string) => {
+          output[stream] += text;
+          if (output[stream].length > OUTPUT_BYTES) void end();
+        });
+      }
+      child.once('error', (error) => {
+        clearTimeout(timer);
+        reject(new Error(`${spec.argv.join(' ')} could not be started: ${error.message}`));
+      });
+      child.once('close', (code, signal) => {
+        clearTimeout(timer);
+        resolve({ code, signal, ...output });
+      });
+      child.stdin.on('error', () => undefined); // EPIPE of a command that does not read: its exit tells
+      child.stdin.end(spec.input);
+    });
+  };
+
+  return { start, kill, isRunning, ended, exec };
+}
+
+/** Copies output to the log and reports its lines. */
+function copyLines(
+  child: ChildProcess,
+  handle: number,
+  logFile: string,
+  report: (event: FromInit) => void,
+): void {
+  const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on('line', (line) => {
+      log.write(`${line}\n`);
+      report({ type: 'line', handle, line, atMs: nowMs() });
+    });
+  }
+  child.once('close', () => log.end());
+}
+
+/** Sends a signal; a process that is gone is no error. */
+export function signalProcess(pid: number, signal: string): void {
+  if (pid <= 0) return;
+  try {
+    process.kill(pid, signal as NodeJS.Signals);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/**
+ * `nsenter --pid` stays outside and waits for its child, so a signal for the program must go to that child. Undefined when
+ * the process is no such nsenter.
+ */
+async function enteredProcess(pid: number): Promise<number | undefined> {
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+  if (name.trim() !== 'nsenter' && name.trim() !== 'unshare') return undefined;
+  for (const candidate of await processIDs()) {
+    if ((await parentOf(candidate)) === pid) return candidate;
+  }
+  return undefined;
+}
+
+/** Every process that /proc shows. */
+export async function processIDs(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** The parent's process id; undefined when the process is gone. */
+export async function parentOf(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  // The name in parentheses may hold anything, parentheses and spaces included.
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+/** Processes in the same namespace of this kind as given by its inode text, such as `pid:[4026531836]`. */
+export async function processesIn(kind: 'pid' | 'user', namespace: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await processIDs()) {
+    if ((await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '')) === namespace) found.push(pid);
+  }
+  return found;
+}
