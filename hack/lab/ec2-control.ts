@@ -40,8 +40,8 @@ export function ec2Control(url: string): EC2Control {
     if (!response.ok) throw new Error(`The lab's EC2 refuses ${method} ${path}: ${JSON.stringify(answer)}`);
     return answer;
   };
-  const calls = async (query: Record<string, string | number>): Promise<CallRecord[]> => {
-    const text = new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]));
+  const calls = async (query: Record<string, string>): Promise<CallRecord[]> => {
+    const text = new URLSearchParams(query);
     return ((await request('GET', `calls?${text}`)) as { calls: CallRecord[] }).calls;
   };
   const mapping = (query: string) =>
@@ -52,9 +52,9 @@ export function ec2Control(url: string): EC2Control {
   return {
     fault: async (spec) => void (await request('POST', 'faults', spec)),
     clearFaults: async () => void (await request('DELETE', 'faults')),
-    calls: (sinceID = 0) => calls({ since: sinceID }),
+    calls: (sinceID = 0) => calls({ since: String(sinceID) }),
     waitForCall: ({ action, phase, sinceID = 0, waitMs = 10_000 }) =>
-      calls({ action, phase, since: sinceID, wait: waitMs }),
+      calls({ action, phase, since: String(sinceID), wait: String(waitMs) }),
     mapping: () => mapping(''),
     settledMapping: () => mapping('?wait=30000'),
     release: async (proceed) => void (await request('POST', `release?proceed=${proceed}`)),

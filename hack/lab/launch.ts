@@ -8,12 +8,13 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { processesIn } from './processes.ts';
+import { parentOf, processesIn, processIDs, signalProcess } from './processes.ts';
 import type { FromInit, InitConfig, Operation, Operations } from './rpc.ts';
 
 const BUILD_MS = 20_000;
 const EMPTY_MS = 10_000;
 const CALL_MS = 120_000;
+const KILL_MS = 3_000;
 
 /** PID 1 of the world collects every orphan (dash's `wait` does) and ends when init does. */
 const WORLD_INIT = '"$@" & wait "$!"';
@@ -60,7 +61,7 @@ export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = proces
     const userNamespace = await firstWord(child, mail, logFile);
     return channel(child, mail, userNamespace);
   } catch (error) {
-    child.kill('SIGKILL');
+    await kill(child);
     throw error;
   }
 }
@@ -78,6 +79,18 @@ function startUnshare(config: InitConfig, env: NodeJS.ProcessEnv, logFile: strin
   } finally {
     closeSync(log);
   }
+}
+
+/** Kills PID 1 of the world rather than `unshare`, which then collects it; else it would wait for the machine's init. */
+async function kill(unshare: ChildProcess): Promise<void> {
+  if (unshare.exitCode !== null || unshare.signalCode !== null) return;
+  const gone = once(unshare, 'exit');
+  const pids = await processIDs();
+  const parents = await Promise.all(pids.map(parentOf));
+  const init = pids.find((_, index) => parents[index] === unshare.pid);
+  signalProcess(init ?? unshare.pid ?? 0, 'SIGKILL');
+  await Promise.race([gone, sleep(KILL_MS)]);
+  unshare.kill('SIGKILL');
 }
 
 type Mailbox = {
@@ -203,7 +216,7 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string): Cha
     ended: () => end,
     down: async () => {
       end ??= 'the world was taken down';
-      child.kill('SIGKILL');
+      await kill(child);
       await untilEmpty(userNamespace);
     },
   };

@@ -154,17 +154,25 @@ export async function processIDs(): Promise<number[]> {
 }
 
 /** The parent's process id; undefined when the process is gone. */
-export async function parentOf(pid: number): Promise<number | undefined> {
+export const parentOf = async (pid: number): Promise<number | undefined> => (await statusOf(pid))?.parent;
+
+async function statusOf(pid: number): Promise<{ state: string; parent: number } | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  if (stat === undefined) return undefined;
   // The name in parentheses may hold anything, parentheses and spaces included.
-  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state, parent: Number(parent) };
 }
 
-/** Processes in the same namespace of this kind as given by its inode text, such as `pid:[4026531836]`. */
+/**
+ * Living processes in the namespace of this kind that is given by its inode text, such as `pid:[4026531836]`. One that has
+ * ended and only waits to be collected by its parent does not count.
+ */
 export async function processesIn(kind: 'pid' | 'user', namespace: string): Promise<number[]> {
   const found: number[] = [];
   for (const pid of await processIDs()) {
-    if ((await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '')) === namespace) found.push(pid);
+    if ((await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '')) !== namespace) continue;
+    if ((await statusOf(pid))?.state !== 'Z') found.push(pid);
   }
   return found;
 }
