@@ -10,15 +10,13 @@
  * | GET, DELETE /_lab/faults | the faults still waiting; none any more |
  * | POST /_lab/release?proceed=true | lets held calls go on; without `proceed`, cuts them |
  * | POST /_lab/instances/NAME | {"state": "running" or "stopped"} |
- * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}} replaces parts |
+ * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}, "initial": […]} replaces parts |
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { LabVPC } from '../types.ts';
-import type { Latency } from './api.ts';
 import type { CallPhase } from './calls.ts';
 import { parseFault } from './faults.ts';
-import type { EC2Server } from './server.ts';
+import type { EC2Server, ResetOptions } from './server.ts';
 
 type Reply = { status: number; body: unknown };
 
@@ -76,8 +74,8 @@ function setInstance(server: EC2Server, name: string, input: unknown): Reply {
 }
 
 async function reset(server: EC2Server, input: unknown): Promise<Reply> {
-  const { vpc, latency }: { vpc?: Partial<LabVPC>; latency?: Partial<Latency> } = input ?? {};
-  await server.reset(vpc, latency);
+  const changes: ResetOptions = input ?? {};
+  await server.reset(changes);
   return ok({ reset: true });
 }
 

@@ -13,12 +13,9 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { Fabric, LabVPC } from '../types.ts';
-import { assignPrivateIPAddresses } from './addresses.ts';
 import { latencies } from './api.ts';
-import { associateAddress } from './elastic-ips.ts';
 import { createIMDSServer, IMDS } from './imds.ts';
 import { EC2Server } from './server.ts';
-import type { State } from './state.ts';
 
 /** A fabric that carries no packets: for tests of the API alone. */
 const noFabric: Fabric = {
@@ -53,16 +50,6 @@ async function fabricOf(name: string, vpc: LabVPC): Promise<Fabric> {
   return createFabric(vpc);
 }
 
-/** Puts `ADDRESS=ENI[=ALLOCATION]` into effect, by the rules of the API itself. */
-function place(state: State, initial: string): State {
-  const [address = '', eni = '', allocation] = initial.split('=');
-  const target = { NetworkInterfaceId: eni };
-  const assigned = assignPrivateIPAddresses(state, { ...target, 'PrivateIpAddress.1': address }).state;
-  return allocation === undefined
-    ? assigned
-    : associateAddress(assigned, { ...target, AllocationId: allocation, PrivateIpAddress: address }).state;
-}
-
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -85,7 +72,7 @@ async function main(): Promise<void> {
     latency: latencies[profileOf(values.profile)],
     fabric,
     logger,
-    arrange: (state) => values.initial.reduce(place, state),
+    initial: values.initial,
   });
   const wanted = endpoint(values.listen, 'listen');
   const bound = await server.listen(wanted.host, wanted.port);

@@ -7,7 +7,8 @@ import { nowMs } from './clock.ts';
 import { control } from './control.ts';
 import { EC2Error } from './errors.ts';
 import { Mapper } from './mapper.ts';
-import { initialState, type State } from './state.ts';
+import { place } from './placement.ts';
+import { initialState } from './state.ts';
 import { renderAnswer, renderError } from './xml.ts';
 
 /** What the lab's EC2 is made of. */
@@ -16,8 +17,16 @@ export type EC2ServerOptions = {
   latency: Latency;
   fabric: Fabric;
   logger: Logger;
-  /** What the state is like before the first call; default: as `initialState` says. */
-  arrange?: (state: State) => State;
+  /** Where addresses are before the first call, as `place` reads them; default: primaries alone. */
+  initial?: string[];
+};
+
+/** What is different from the start after a reset. */
+export type ResetOptions = {
+  vpc?: Partial<LabVPC>;
+  latency?: Partial<Latency>;
+  /** Instead of the server's own. */
+  initial?: string[];
 };
 
 const maximumBody = 256 * 1024;
@@ -58,7 +67,7 @@ export class EC2Server {
     this.mapper = new Mapper(options.fabric, (message, cause) =>
       options.logger.error({ err: cause }, message),
     );
-    this.#api = this.#begin(options.vpc, options.latency);
+    this.#api = this.#begin({});
     this.#server = createServer((request, response) => {
       this.#respond(request, response).catch((error: unknown) => {
         options.logger.error({ err: error }, 'could not answer a request');
@@ -72,17 +81,18 @@ export class EC2Server {
     return this.#api;
   }
 
-  #begin(vpc: LabVPC, latency: Latency): EC2API {
-    const state = initialState(vpc);
-    return new EC2API(this.#options.arrange?.(state) ?? state, latency, this.mapper);
+  #begin({ vpc = {}, latency = {}, initial = this.#options.initial ?? [] }: ResetOptions): EC2API {
+    const state = initial.reduce(place, initialState({ ...this.#options.vpc, ...vpc }));
+    return new EC2API(state, { ...this.#options.latency, ...latency }, this.mapper);
   }
 
-  /** Begins anew: fresh state, buckets, log and faults, and the fabric follows. `changes` replaces parts of the VPC. */
-  async reset(changes: Partial<LabVPC> = {}, latency: Partial<Latency> = {}): Promise<void> {
+  /** Begins anew: fresh state, buckets, log and faults, and the fabric follows. */
+  async reset(changes: ResetOptions = {}): Promise<void> {
+    const next = this.#begin(changes);
     this.#api.close();
     await this.mapper.restart();
-    this.#api = this.#begin({ ...this.#options.vpc, ...changes }, { ...this.#options.latency, ...latency });
-    await this.#api.applyMapping();
+    this.#api = next;
+    await next.applyMapping();
   }
 
   /** Brings the fabric to the first mapping, then listens; port 0 lets the kernel choose. */

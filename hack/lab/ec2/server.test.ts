@@ -1,0 +1,148 @@
+import { AssignPrivateIpAddressesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { pino } from 'pino';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { CallRecord, FaultSpec } from '../types.ts';
+import { standardVPC } from '../vpc.ts';
+import { accessKeys } from './credentials.ts';
+import { EC2Server } from './server.ts';
+
+const waitMs = 5000;
+
+const server = new EC2Server({
+  vpc: standardVPC,
+  latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0 },
+  fabric: { route: async () => undefined, nat: async () => undefined },
+  logger: pino({ level: 'silent' }),
+  initial: ['10.10.10.10=eni-0aaaaaaaaaaaaaaa1=eipalloc-0ccccccccccccccc3'],
+});
+const { host, port } = await server.listen('127.0.0.1', 0);
+const endpoint = `http://${host}:${port}`;
+
+async function lab(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${endpoint}/_lab/${path}`, {
+    method,
+    ...(body !== undefined && { body }),
+    signal: AbortSignal.timeout(2 * waitMs),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+async function calls(query: string): Promise<CallRecord[]> {
+  const { calls: found }: { calls: CallRecord[] } = JSON.parse((await lab('GET', `calls?${query}`)).text);
+  return found;
+}
+
+const client = new EC2Client({
+  endpoint,
+  region: standardVPC.region,
+  maxAttempts: 1,
+  credentials: { accessKeyId: accessKeys.operator.id, secretAccessKey: accessKeys.operator.secret },
+});
+
+/** The failover's call; resolves to whether it was answered. */
+function move(): Promise<boolean> {
+  const command = new AssignPrivateIpAddressesCommand({
+    NetworkInterfaceId: 'eni-0bbbbbbbbbbbbbbb2',
+    PrivateIpAddresses: ['10.10.10.10'],
+    AllowReassignment: true,
+  });
+  return client.send(command).then(
+    () => true,
+    () => false,
+  );
+}
+
+const moved = (): boolean =>
+  server.api.state.networkInterfaces[1]?.addresses.includes('10.10.10.10') === true;
+
+async function fault(spec: FaultSpec): Promise<void> {
+  assert.is((await lab('POST', 'faults', JSON.stringify(spec))).status, 200);
+}
+
+test.before.each(() => server.reset());
+
+test('a call that is held before its effect can be awaited, and cut', async () => {
+  await fault({ kind: 'hang-before' });
+  const answered = move();
+  const [call] = await calls(`since=0&action=AssignPrivateIpAddresses&phase=received&wait=${waitMs}`);
+  assert.is(call?.fault, 'hang-before');
+  assert.is((await lab('POST', 'release')).text.trim(), '{"released":1}');
+  assert.is(await answered, false);
+  assert.is(moved(), false);
+});
+
+test('or let go on', async () => {
+  await fault({ kind: 'hang-before' });
+  const answered = move();
+  await calls(`phase=received&wait=${waitMs}`);
+  await lab('POST', 'release?proceed=true');
+  assert.is(await answered, true);
+  assert.is(moved(), true);
+});
+
+test('a call that is held after its effect can be awaited there: applied but unanswered', async () => {
+  await fault({ kind: 'hang-after' });
+  const answered = move();
+  const [call] = await calls(`phase=effect&wait=${waitMs}`);
+  assert.type(call?.effectAtMs, 'number');
+  assert.is(call?.answeredAtMs, undefined);
+  assert.is(moved(), true);
+  await lab('POST', 'release');
+  assert.is(await answered, false);
+  assert.is((await calls(''))[0]?.status, 0);
+});
+
+test('the log tells who called what, when it took effect and when packets followed', async () => {
+  await move();
+  const [call] = await calls(`phase=mapped&wait=${waitMs}`);
+  assert.is(call?.accessKeyID, accessKeys.operator.id);
+  assert.is(call?.parameters['PrivateIpAddress.1'], '10.10.10.10');
+  assert.is(call?.status, 200);
+  assert.ok((call?.receivedAtMs ?? Number.NaN) <= (call?.effectAtMs ?? Number.NaN));
+  assert.ok((call?.effectAtMs ?? Number.NaN) <= (call?.mappedAtMs ?? Number.NaN));
+  assert.equal(await calls(`since=${call?.id}`), []);
+});
+
+test('waiting for what does not happen ends', async () => {
+  assert.equal(await calls('phase=effect&wait=20'), []);
+});
+
+test('a fault hits the action it names, as often as it says, and can be taken back', async () => {
+  await fault({ kind: 'throttle', action: 'DescribeAddresses' });
+  assert.is(await move(), true);
+  await lab('DELETE', 'faults');
+  assert.is((await lab('GET', 'faults')).text.trim(), '{"faults":[]}');
+  await fault({ kind: 'throttle', count: 2 });
+  assert.equal([await move(), await move(), await move()], [false, false, true]);
+});
+
+for (const [body, reason] of [
+  ['{"kind": "explode"}', 'kind'],
+  ['{"kind": "slow", "delayMs": -1}', 'delayMs'],
+  ['{"kind": "slow", "action": 5}', 'action'],
+  ['{', 'JSON'],
+] as const) {
+  test(`a fault that makes no sense is refused: ${body}`, async () => {
+    const { status, text } = await lab('POST', 'faults', body);
+    assert.is(status, 400);
+    assert.match(text, reason);
+  });
+}
+
+test('what the lab does not have is a 404', async () => {
+  assert.is((await lab('GET', 'colour')).status, 404);
+  assert.is((await lab('GET', 'healthz')).status, 200);
+});
+
+test('an instance that does not exist cannot be stopped', async () => {
+  assert.is((await lab('POST', 'instances/node3', '{"state": "stopped"}')).status, 400);
+  assert.is((await lab('POST', 'instances/node1', '{"state": "stopped"}')).status, 200);
+  assert.is(server.api.state.instances[0]?.state, 'stopped');
+});
+
+test.after(async () => {
+  client.destroy();
+  await server.close();
+});
+test.run();
