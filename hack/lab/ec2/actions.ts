@@ -19,6 +19,7 @@ import type { XMLMembers } from './xml.ts';
 /** A token bucket: how much it holds and how much flows in per second (EC2 Developer Guide, "Request throttling"). */
 export type BucketSize = { capacity: number; refillPerSecond: number };
 
+/** An action of the API. */
 export type Action = {
   mutating: boolean;
   parameters: readonly string[];

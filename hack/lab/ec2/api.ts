@@ -21,6 +21,7 @@ export type Latency = {
   mappingMs: number;
 };
 
+/** What the profiles of the lab mean; `aws` as observed in public. */
 export const latencies: Record<LatencyProfile, Latency> = {
   instant: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0 },
   aws: { mutatingCallMs: 1500, readCallMs: 100, mappingMs: 1000 },

@@ -43,6 +43,7 @@ export class CallLog {
     this.#announce();
   }
 
+  /** The calls that match now, oldest first. */
   find({ since, action, phase }: CallQuery): CallRecord[] {
     return this.#calls.filter(
       (call) => call.id > since && (action === undefined || call.action === action) && reached[phase](call),

@@ -92,6 +92,7 @@ function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
   };
 }
 
+/** Per ENI: its private addresses, each with its own association, and what it is attached to. */
 export function describeNetworkInterfaces(state: State, parameters: Parameters): XMLMembers {
   const find = (id: string) => findNetworkInterface(state, id);
   const associations = (eni: NetworkInterface) =>
@@ -135,6 +136,7 @@ function showElasticIP(state: State, eip: ElasticIP): XMLValue {
   };
 }
 
+/** Per EIP: where it delivers. Not paginated, as in EC2. */
 export function describeAddresses(state: State, parameters: Parameters): XMLMembers {
   const byID = list(parameters, 'AllocationId').map((id) => findAllocation(state, id));
   const byAddress = list(parameters, 'PublicIp').map((publicIP) => findPublicIP(state, publicIP));
@@ -171,6 +173,7 @@ function showInstance(state: State, instance: Instance): XMLValue {
   };
 }
 
+/** Per instance: its state and its ENIs; a reservation for each. */
 export function describeInstances(state: State, parameters: Parameters): XMLMembers {
   const find = (id: string): Instance => {
     const found = state.instances.find((instance) => instance.instanceID === id);
@@ -199,6 +202,7 @@ export function describeInstances(state: State, parameters: Parameters): XMLMemb
   );
 }
 
+/** The one subnet of the lab. */
 export function describeSubnets(state: State, parameters: Parameters): XMLMembers {
   const { vpc } = state;
   const held = state.networkInterfaces.reduce((sum, eni) => sum + eni.addresses.length, 0);
@@ -225,6 +229,7 @@ export function describeSubnets(state: State, parameters: Parameters): XMLMember
   );
 }
 
+/** Rules of the security groups that instances have. */
 export function describeSecurityGroupRules(state: State, parameters: Parameters): XMLMembers {
   const find = (id: string): SecurityGroupRule => {
     const found = state.securityGroupRules.find((rule) => rule.securityGroupRuleID === id);
@@ -259,6 +264,7 @@ export function describeSecurityGroupRules(state: State, parameters: Parameters)
   );
 }
 
+/** Limits of the instance types that the lab knows. */
 export function describeInstanceTypes(_state: State, parameters: Parameters): XMLMembers {
   const find = (name: string): string => {
     if (!Object.hasOwn(instanceTypes, name)) {
@@ -279,6 +285,7 @@ export function describeInstanceTypes(_state: State, parameters: Parameters): XM
   );
 }
 
+/** The VPC's gateway, if it has one. */
 export function describeInternetGateways(state: State, parameters: Parameters): XMLMembers {
   const { internetGatewayID, vpcID } = state.vpc;
   const find = (id: string): string => {

@@ -77,6 +77,7 @@ export class Faults {
     this.#waiting.push({ spec, left: spec.count ?? 1 });
   }
 
+  /** The next calls suffer nothing. */
   clear(): void {
     this.#waiting = [];
   }

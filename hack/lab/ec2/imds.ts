@@ -10,8 +10,10 @@ import type { LabInstance, LabVPC } from '../types.ts';
 import { nowMs } from './clock.ts';
 import type { Mapping } from './state.ts';
 
+/** An answer of IMDS, always text. */
 export type IMDSAnswer = { status: number; body: string; headers?: Record<string, string> };
 
+/** A request, with the source address of its connection. */
 export type IMDSRequest = { source: string; method: string; path: string; headers: IncomingHttpHeaders };
 
 const ttlHeader = 'x-aws-ec2-metadata-token-ttl-seconds';

@@ -8,10 +8,13 @@
 
 import type { LabInstance, LabVPC } from '../types.ts';
 
+/** EC2's names of an instance's states. */
 export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'terminated';
 
+/** An instance and what it is doing. */
 export type Instance = LabInstance & { state: InstanceState };
 
+/** An ENI. Its status is always in-use: the lab never detaches one. */
 export type NetworkInterface = {
   readonly networkInterfaceID: string;
   readonly macAddress: string;
@@ -26,12 +29,14 @@ export type NetworkInterface = {
   readonly addresses: readonly string[];
 };
 
+/** A public address of the account. */
 export type ElasticIP = {
   readonly allocationID: string;
   readonly publicIP: string;
   readonly association: { readonly associationID: string; readonly privateIPAddress: string } | null;
 };
 
+/** A rule of a security group; the fabric does not read it. */
 export type SecurityGroupRule = {
   readonly securityGroupRuleID: string;
   readonly groupID: string;
@@ -42,6 +47,7 @@ export type SecurityGroupRule = {
   readonly referencedGroupID?: string;
 };
 
+/** Everything EC2 knows of the lab's account. */
 export type State = {
   readonly vpc: LabVPC;
   readonly instances: readonly Instance[];
