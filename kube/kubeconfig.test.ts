@@ -1,0 +1,140 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createCredentials } from './credentials.ts';
+import { type Access, loadAccess } from './kubeconfig.ts';
+
+const SECRET = 'secret-that-no-message-may-hold';
+
+/** Runs `body` with a directory that holds a kubeconfig with this user and cluster entry. */
+const withConfig = async (
+  entries: { user?: string; cluster?: string; text?: string },
+  body: (file: string, dir: string) => Promise<void> | void,
+) => {
+  const dir = await mkdtemp(join(tmpdir(), 'kubeconfig-test-'));
+  const { user = `{token: ${SECRET}}`, cluster = '{server: "https://10.0.0.1:6443/"}' } = entries;
+  const text = `apiVersion: v1
+clusters: [{name: c, cluster: ${cluster}}]
+users: [{name: u, user: ${user}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+`;
+  const file = join(dir, 'config');
+  await writeFile(file, entries.text ?? text);
+  try {
+    await body(file, dir);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+};
+
+const refusal = (load: () => Access): string => {
+  try {
+    load();
+  } catch (error) {
+    assert.not.match(`${(error as Error).stack}`, SECRET);
+    return (error as Error).message;
+  }
+  throw new Error('it was not refused');
+};
+
+test('an explicit path wins over KUBECONFIG, and that over the pod', () =>
+  withConfig({}, async (file) => {
+    const pod = { KUBERNETES_SERVICE_HOST: '10.0.0.9', KUBERNETES_SERVICE_PORT: '443' };
+    assert.is(loadAccess(file, { KUBECONFIG: '/nowhere', ...pod }).cluster.server, 'https://10.0.0.1:6443');
+    assert.is(loadAccess(undefined, { KUBECONFIG: file, ...pod }).user.token, SECRET);
+    assert.is(loadAccess(undefined, pod).cluster.server, 'https://10.0.0.9:443');
+    assert.is(
+      loadAccess(undefined, { ...pod, KUBERNETES_SERVICE_HOST: 'fd00::1' }).cluster.server,
+      'https://[fd00::1]:443',
+    );
+  }));
+
+test('paths are relative to their file', () =>
+  withConfig(
+    {
+      user: '{client-certificate: a.crt, client-key: a.key, tokenFile: token}',
+      cluster: '{server: "https://h", certificate-authority: ca.crt}',
+    },
+    (file, dir) => {
+      const { cluster, user } = loadAccess(file, {});
+      assert.is(cluster.caFile, join(dir, 'ca.crt'));
+      assert.equal([user.certFile, user.keyFile], [join(dir, 'a.crt'), join(dir, 'a.key')]);
+      assert.equal(user.authProvider, { name: 'tokenFile', config: { tokenFile: join(dir, 'token') } });
+    },
+  ));
+
+test('several files merge: the first to name something wins', () =>
+  withConfig({ text: 'current-context: x\nusers: [{name: u, user: {token: other}}]\n' }, (first) =>
+    withConfig({}, (second) => {
+      const { cluster, user } = loadAccess(undefined, { KUBECONFIG: `${first}:${second}` });
+      assert.equal([cluster.server, user.token], ['https://10.0.0.1:6443', 'other']);
+    }),
+  ));
+
+test('what cannot be used is refused with its name, and never quoted', async () => {
+  await withConfig({ text: `users: [{name: u, user: {token: "${SECRET}}` }, (file) =>
+    assert.match(
+      refusal(() => loadAccess(file, {})),
+      `kubeconfig ${file}: not YAML`,
+    ),
+  );
+  await withConfig({ user: `{username: u, password: ${SECRET}}` }, (file) =>
+    assert.match(
+      refusal(() => loadAccess(file, {})),
+      'username and password is not supported',
+    ),
+  );
+  await withConfig({ user: '{auth-provider: {name: oidc}}' }, (file) =>
+    assert.match(
+      refusal(() => loadAccess(file, {})),
+      'auth-provider "oidc" is not supported',
+    ),
+  );
+  await withConfig({ cluster: '{}' }, (file) =>
+    assert.match(
+      refusal(() => loadAccess(file, {})),
+      'clusters[0].cluster.server is missing',
+    ),
+  );
+  assert.match(
+    refusal(() => loadAccess('/nowhere', {})),
+    'kubeconfig /nowhere: cannot be read (ENOENT)',
+  );
+});
+
+test('a rotated CA file is another version of the TLS material', () =>
+  withConfig({ cluster: '{server: "https://h", certificate-authority: ca.crt}' }, async (file, dir) => {
+    await writeFile(join(dir, 'ca.crt'), 'first');
+    const credentials = createCredentials(loadAccess(file, {}));
+    const before = await credentials.current();
+    assert.is((await credentials.current()).tls.version, before.tls.version);
+    await writeFile(join(dir, 'ca.crt'), 'second!');
+    const after = await credentials.current();
+    assert.is.not(after.tls.version, before.tls.version);
+    assert.is(String(after.tls.ca), 'second!');
+    assert.is(after.headers.authorization, `Bearer ${SECRET}`);
+  }));
+
+const plugin = (script: string) =>
+  `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", ${JSON.stringify(script)}]}}`;
+
+test('an exec plugin gives a token; what a broken one prints stays out of the error', async () => {
+  await withConfig({ user: plugin(`echo '{"status":{"token":"from-plugin"}}'`) }, async (file) => {
+    const { headers } = await createCredentials(loadAccess(file, {})).current();
+    assert.is(headers.authorization, 'Bearer from-plugin');
+  });
+  for (const script of [`echo ${SECRET}`, `echo ${SECRET} >&2; exit 1`]) {
+    await withConfig({ user: plugin(script) }, async (file) => {
+      const error: unknown = await createCredentials(loadAccess(file, {}))
+        .current()
+        .catch((thrown: unknown) => thrown);
+      assert.match(String((error as Error).message), 'the exec plugin failed or printed no credential');
+      assert.not.match(String((error as Error).stack), SECRET);
+    });
+  }
+});
+
+test.run();
