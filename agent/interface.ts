@@ -1,0 +1,163 @@
+/** The machine's addresses, read and changed by `ip` (iproute2). */
+import { execFile, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { type Clock, sleep } from '../kube/clock.ts';
+import type { Log } from '../kube/log.ts';
+import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-types.ts';
+
+/** An `ip` that takes longer hangs. */
+const DEADLINE_MS = 2_000;
+const OUTPUT_BYTES = 4 * 1024 * 1024;
+/** Read again so often even if nothing is announced. */
+const REREAD_MS = 1_000;
+
+/** Watches and changes the machine's addresses. */
+export type Interfaces = PairAddresses & {
+  /** The newest reading. */
+  read(): Promise<InterfaceReading>;
+};
+
+export type InterfacesOptions = {
+  clock: Clock;
+  log: Log;
+  /** Told of every reading: after each change the kernel announces, and each second. */
+  onReading: (reading: InterfaceReading) => void;
+  /** Ends the watch. */
+  signal: AbortSignal;
+};
+
+/** Starts to watch at once; a failed reading is logged and tried again. */
+export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOptions): Interfaces => {
+  // One `ip` at a time: a reading never shows what was true before a change of ours.
+  let last: Promise<unknown> = Promise.resolve();
+  const serially = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  };
+
+  const bell = doorbell(signal, log, clock);
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      bell.reset();
+      try {
+        onReading(await serially(readInterfaces));
+      } catch (error) {
+        log.warn({ err: messageOf(error) }, 'interfaces could not be read');
+      }
+      await Promise.race([bell.rung(), sleep(clock, REREAD_MS, signal)]);
+    }
+  };
+  void run();
+
+  return {
+    read: () => serially(readInterfaces),
+    add: (name, address) => serially(() => addAddress(name, address)),
+    remove: (name, address) => serially(() => removeAddress(name, address)),
+  };
+};
+
+/**
+ * Puts a VIP on an interface. A /32 of scope link is never chosen as the source of the node's own connections: the kernel
+ * takes it for no route whose destinations are global.
+ */
+const addAddress = async (name: string, address: string): Promise<void> => {
+  try {
+    await ip('address', 'add', `${address}/32`, 'dev', name, 'scope', 'link');
+  } catch (error) {
+    if (!(await hasAddress(name, address))) throw error;
+  }
+};
+
+/** Takes a VIP that we put there off an interface; the same address with another prefix length is not ours. */
+const removeAddress = async (name: string, address: string): Promise<void> => {
+  try {
+    await ip('address', 'del', `${address}/32`, 'dev', name);
+  } catch (error) {
+    if (await hasAddress(name, address)) throw error;
+  }
+};
+
+const hasAddress = async (name: string, address: string): Promise<boolean> => {
+  const { interfaces } = await readInterfaces();
+  const found = interfaces.find((entry) => entry.name === name);
+  return found?.addresses.some((entry) => entry.address === address) ?? false;
+};
+
+/** The fields of `ip -j address` and `ip -j route` that matter. */
+type IPLink = {
+  ifname: string;
+  flags: string[];
+  addr_info: { family?: string; local?: string; prefixlen?: number }[];
+};
+type IPRoute = { gateway?: string };
+
+/** @throws Error when `ip` fails or does not answer in time */
+export const readInterfaces = async (): Promise<InterfaceReading> => {
+  const [links, routes, resolver] = await Promise.all([
+    ip('-j', 'address', 'show'),
+    ip('-j', '-4', 'route', 'show', 'default'),
+    readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+  ]);
+  const gateways = parse<IPRoute>(routes).flatMap(({ gateway }) => gateway ?? []);
+  const nameServers = [...resolver.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)/gm)].map(
+    ([, server = '']) => server,
+  );
+  return {
+    interfaces: parse<IPLink>(links).map(toInterface),
+    reserved: [...new Set([...gateways, ...nameServers])],
+  };
+};
+
+const toInterface = ({ ifname, flags, addr_info }: IPLink): NodeInterface => ({
+  name: ifname,
+  up: flags.includes('UP') && flags.includes('LOWER_UP'),
+  addresses: addr_info.flatMap(({ family, local, prefixlen }) =>
+    family === 'inet' && local !== undefined && prefixlen !== undefined
+      ? [{ address: local, prefixLength: prefixlen }]
+      : [],
+  ),
+});
+
+const parse = <T>(text: string): T[] => (text.trim() === '' ? [] : JSON.parse(text));
+
+/** Runs `ip`. @throws Error with what was attempted and what `ip` says */
+const ip = (...args: string[]): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' as const, maxBuffer: OUTPUT_BYTES };
+    execFile('ip', args, options, (error, stdout, stderr) => {
+      if (error === null) return resolve(stdout);
+      const why =
+        error.killed === true ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error.message;
+      reject(new Error(`ip ${args.join(' ')}: ${why}`, { cause: error }));
+    });
+  });
+
+/** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */
+const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
+  let bell = Promise.withResolvers<void>();
+
+  const listen = (): void => {
+    if (signal.aborted) return;
+    const monitor = spawn('ip', ['-o', 'monitor', 'address', 'link'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const stop = () => monitor.kill('SIGKILL');
+    signal.addEventListener('abort', stop, { once: true });
+    monitor.stdout.on('data', () => bell.resolve());
+    monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
+    monitor.on('close', () => {
+      signal.removeEventListener('abort', stop);
+      clock.setTimer(REREAD_MS, listen);
+    });
+  };
+  listen();
+  return {
+    reset() {
+      bell = Promise.withResolvers<void>();
+    },
+    rung: () => bell.promise,
+  };
+};
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,76 @@
+/** Loads a spec: what cannot be run is said and not loaded, the last spec goes on meanwhile. */
+import type { SecretRef, VRRPInstance } from '../crds/types.ts';
+import { type PairState, refusal } from './pair-state.ts';
+import type { PairPorts, StoredSecret } from './pair-types.ts';
+import type { Problem } from './rules/condition.ts';
+import { unsupported } from './rules/support.ts';
+
+/** Whether the newest spec differs from the one in force. */
+const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boolean =>
+  loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
+
+/**
+ * One step of the load lane: brings the newest spec into force once it is on disk.
+ * @throws Error when it cannot be loaded for a reason that may pass; `state.loadProblem` says it
+ */
+export const loadStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
+  const { wish } = state;
+  if (wish === null || state.gone || state.stopping) return false;
+  if (isLoaded(state, wish)) return setProblem(state, null);
+  const { spec } = wish;
+  const missing = unsupported(spec);
+  if (missing !== null) return setProblem(state, { reason: 'NotSupportedYet', message: missing });
+  const refused = refusal(state, spec);
+  if (refused !== null) {
+    state.loadProblem = refused;
+    throw new Error(refused.message);
+  }
+
+  const ref = spec.vrrp.send.authentication?.secretRef;
+  const secret = ref === undefined ? null : await resolveSecret(state, ports, wish, ref);
+  if (state.wish !== wish) return true;
+
+  const uid = wish.metadata.uid ?? '';
+  const generation = wish.metadata.generation ?? 0;
+  state.record = { ...state.record, uid, generation, spec, secret };
+  try {
+    await ports.disk.save(state.record);
+  } catch (error) {
+    state.loadProblem = { reason: 'InstanceFaulty', message: messageOf(error) };
+    throw error;
+  }
+  state.loaded = { spec, uid, generation };
+  state.loadProblem = null;
+  return true;
+};
+
+/** @returns whether there is something new to report */
+const setProblem = (state: PairState, problem: Problem | null): boolean => {
+  if (state.loadProblem?.message === problem?.message) return false;
+  state.loadProblem = problem;
+  return true;
+};
+
+/**
+ * The password of a key that was read once for this object is kept: it rotates by naming another key, and a key edited in
+ * place must not part the two ends.
+ */
+const resolveSecret = async (
+  state: PairState,
+  ports: PairPorts,
+  wish: VRRPInstance,
+  ref: SecretRef,
+): Promise<StoredSecret> => {
+  const stored = state.record.secret;
+  const sameKey = stored?.ref.name === ref.name && stored.ref.key === ref.key;
+  if (stored !== null && sameKey && state.record.uid === wish.metadata.uid) return stored;
+  try {
+    return await ports.kube.readSecret(ref);
+  } catch (error) {
+    state.loadProblem = { reason: 'SecretUnreadable', message: messageOf(error) };
+    throw error;
+  }
+};
+
+/** What an error says, for a condition. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

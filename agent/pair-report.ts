@@ -1,0 +1,124 @@
+/** Takes terms and reports. A Master is reported only together with the term it takes. */
+
+import type { VRRPInstance, VRRPInstanceStatus } from '../crds/types.ts';
+import { messageOf } from './pair-load.ts';
+import { factsOf, type PairState, type RunningClaim, vipPlan } from './pair-state.ts';
+import type { PairPorts } from './pair-types.ts';
+import { isDead } from './rules/life.ts';
+import { buildStatus, mayTakeTerm, sameStatus } from './rules/report.ts';
+import { nextTerm, type TermCause, termCause } from './rules/term.ts';
+
+/** The status to report now. */
+export const statusOf = (
+  state: PairState,
+  ports: PairPorts,
+  taking?: { term: number; sinceMs: number },
+): VRRPInstanceStatus =>
+  buildStatus(
+    factsOf(state, ports.agentVersion, taking),
+    state.reported ?? state.wish?.status,
+    ports.clock.wall(),
+  );
+
+/** Why the running claim takes a term now; null: there is none, it is too early, or its term is good. */
+const causeOf = (state: PairState, claim: RunningClaim | null): TermCause | null =>
+  claim === null || !mayTakeTerm(claim)
+    ? null
+    : termCause(claim.term, state.loaded?.spec.termFloor ?? 0, state.peer, isDead(state.silence));
+
+/**
+ * One step of the report lane.
+ * @throws KubeError when the API does not answer; the claim then takes its term afresh
+ */
+export const reportStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
+  if (state.gone || (state.wish === null && state.loaded === null)) return false;
+  const { claim } = state;
+  const cause = causeOf(state, claim);
+  if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
+  if (isInMotion(state)) return false;
+  if (state.dirty) await saveRecord(state, ports);
+
+  const status = statusOf(state, ports);
+  if (sameStatus(status, state.reported)) return false;
+  await send(state, ports, status);
+  return true;
+};
+
+/**
+ * A report that would only show an address in motion waits for it to arrive, and nothing is said of a claim that has not
+ * proven itself: the report that matters must find the lane free (T18). Trouble is said at once.
+ */
+const isInMotion = (state: PairState): boolean => {
+  if (state.addressTrouble !== null || state.socketTrouble !== null || state.loadProblem !== null)
+    return false;
+  if (state.claim !== null && state.claim.term === null) return true;
+  const { add, remove } = vipPlan(state);
+  return add.length + remove.length > 0 && state.reported?.state === state.face.state;
+};
+
+const takeTerm = async (
+  state: PairState,
+  ports: PairPorts,
+  claim: RunningClaim,
+  cause: TermCause,
+): Promise<boolean> => {
+  const { own, peer } = await ports.kube.readInstances(state.record.peerNode);
+  if (peer !== null) seePeer(state, peer);
+  if (state.claim !== claim || causeOf(state, claim) === null) return true;
+
+  const floor = Math.max(state.loaded?.spec.termFloor ?? 0, own?.spec.termFloor ?? 0);
+  const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
+  seeTerm(state, term);
+  await saveRecord(state, ports);
+  if (state.claim !== claim) return true;
+
+  await send(state, ports, statusOf(state, ports, { term, sinceMs: claim.sinceMs }));
+  ports.log.info({ pair: state.key, term, cause }, 'term taken');
+  if (state.claim !== claim) return true;
+  claim.term = term;
+  state.face = { state: 'Master', sinceMs: claim.sinceMs };
+  state.silence = null;
+  return true;
+};
+
+const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStatus): Promise<void> => {
+  // Until the answer comes nobody knows what the API server has: an unanswered report is sent again.
+  const before = state.reported;
+  state.reported = undefined;
+  try {
+    await ports.kube.report(status);
+  } catch (error) {
+    // Conditions keep their transition times from what is known to have been reported.
+    if (state.wish !== null && before !== undefined) state.wish = { ...state.wish, status: before };
+    throw error;
+  }
+  state.reported = status;
+  ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
+};
+
+/** The disk is best effort here: losing it loses no safety, because both reports are read before a term is taken. */
+const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => {
+  state.dirty = false;
+  try {
+    await ports.disk.save(state.record);
+  } catch (error) {
+    ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
+  }
+};
+
+/** Takes note of a term that somebody holds or saw. */
+export const seeTerm = (state: PairState, term: number): void => {
+  if (term <= state.record.highestTerm) return;
+  state.record = { ...state.record, highestTerm: term };
+  state.dirty = true;
+};
+
+/** Takes note of the peer's report. */
+export const seePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
+  if (state.record.peerNode !== spec.nodeName) {
+    state.record = { ...state.record, peerNode: spec.nodeName };
+    state.dirty = true;
+  }
+  state.peer = status && { state: status.state, term: status.term };
+  if (status !== undefined) seeTerm(state, status.term);
+};

@@ -1,0 +1,256 @@
+/** The state of one pair in this agent, and what follows from it without any effect. */
+import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../crds/types.ts';
+import type { WorkerConfig } from './messages.ts';
+import type { IMDSReading, InterfaceReading, NodeInterface, PairRecord } from './pair-types.ts';
+import { findings, type Problem } from './rules/condition.ts';
+import type { Silence } from './rules/life.ts';
+import { advertisedPriority, type Contact } from './rules/priority.ts';
+import type { Claim, Facts } from './rules/report.ts';
+import { peerHides, type Report } from './rules/term.ts';
+import { type Network, planVIPs, refuseVIP, type VIPPlan } from './rules/vip.ts';
+
+/** A claim with the instant of its first advert, in Unix milliseconds. */
+export type RunningClaim = Claim & { sinceMs: number };
+
+/** Mutable; owned by one actor, changed only by it and its lanes. */
+export type PairState = {
+  /** `namespace/pairName`. */
+  readonly key: string;
+  /** What is on disk, or on its way there. */
+  record: PairRecord;
+  /** The record holds something that no save has been started for. */
+  dirty: boolean;
+  /** The newest VRRPInstance read; null: none since the start. */
+  wish: VRRPInstance | null;
+  /** The spec in force. */
+  loaded: { spec: VRRPInstanceSpec; uid: string; generation: number } | null;
+  loadProblem: Problem | null;
+  interfaces: InterfaceReading | null;
+  /** Null: unknown. */
+  imds: IMDSReading | null;
+  lastDelivered: string[];
+  /** The peer's report as last seen. */
+  peer: Report | undefined;
+  contact: Contact;
+  /** The worker's state. */
+  election: VRRPState;
+  /** The state as reported: a claim shows only once its term is taken. Unix milliseconds. */
+  face: { state: VRRPState; sinceMs: number };
+  claim: RunningClaim | null;
+  /** The term that was asked to yield, and did. */
+  yieldedTerm: number;
+  peerHeard: boolean | null;
+  /** Trouble of the worker's socket. */
+  socketTrouble: Problem | null;
+  /** Trouble with an address on the interface. */
+  addressTrouble: Problem | null;
+  silence: Silence;
+  /** As the API server has it; undefined: not known. */
+  reported: VRRPInstanceStatus | undefined;
+  /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
+  stopping: boolean;
+  /** Take every address we added off the interface, wherever EC2 delivers it. */
+  abandoned: boolean;
+  /** The VRRPInstance is gone: no more reports. */
+  gone: boolean;
+};
+
+/** The state of a pair before its first input; with a spec on disk that spec is in force. */
+export const initialState = (record: PairRecord, nowUnixMs: number): PairState => ({
+  key: `${record.namespace}/${record.pairName}`,
+  record,
+  dirty: false,
+  wish: null,
+  loaded:
+    record.spec === null || record.uid === null || record.generation === null
+      ? null
+      : { spec: record.spec, uid: record.uid, generation: record.generation },
+  loadProblem: null,
+  interfaces: null,
+  imds: null,
+  lastDelivered: [],
+  peer: undefined,
+  contact: { lastContactMs: null, specRead: false },
+  election: 'Init',
+  face: { state: 'Init', sinceMs: nowUnixMs },
+  claim: null,
+  yieldedTerm: 0,
+  peerHeard: null,
+  socketTrouble: null,
+  addressTrouble: null,
+  silence: null,
+  reported: undefined,
+  stopping: false,
+  abandoned: false,
+  gone: false,
+});
+
+/** The interface that carries the source address, if any does. */
+export const carrierOf = (
+  interfaces: InterfaceReading | null,
+  spec: Pick<VRRPInstanceSpec, 'sourceAddress' | 'interface'>,
+): NodeInterface | undefined =>
+  interfaces?.interfaces.find(
+    ({ name, addresses }) =>
+      (spec.interface === undefined || spec.interface === name) &&
+      addresses.some(({ address }) => address === spec.sourceAddress),
+  );
+
+/** The name of the pair's interface: as the spec says, as seen now, or as seen last. */
+export const interfaceNameOf = (state: PairState, spec: VRRPInstanceSpec): string | null =>
+  spec.interface ?? carrierOf(state.interfaces, spec)?.name ?? state.record.interface;
+
+const networkInterfaceOf = (imds: IMDSReading | null, spec: VRRPInstanceSpec) =>
+  imds?.networkInterfaces.find(({ networkInterfaceID }) => networkInterfaceID === spec.networkInterfaceID);
+
+/** Every address that EC2 delivers to the pair's ENI; null: unknown. */
+export const deliveredTo = (imds: IMDSReading | null, spec: VRRPInstanceSpec): string[] | null =>
+  networkInterfaceOf(imds, spec)?.addresses ?? null;
+
+/** IMDS has shown the ENI on this instance, now or before IMDS became unreadable. */
+export const isVerified = (state: PairState, spec: VRRPInstanceSpec): boolean =>
+  state.imds === null
+    ? state.record.verifiedNetworkInterfaceID === spec.networkInterfaceID
+    : networkInterfaceOf(state.imds, spec) !== undefined;
+
+/** The subnet a VIP must lie in: EC2's if IMDS was read, else as the interface is configured. */
+export const networkOf = (state: PairState, spec: VRRPInstanceSpec): Network | undefined => {
+  const own = carrierOf(state.interfaces, spec)?.addresses.find(
+    ({ address }) => address === spec.sourceAddress,
+  );
+  if (own === undefined) return undefined;
+  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR.split('/')[1] ?? Number.NaN);
+  const prefixLength = Number.isInteger(cidrLength) ? cidrLength : own.prefixLength;
+  return { address: own.address, prefixLength, reserved: state.interfaces?.reserved ?? [] };
+};
+
+/** The first VIP that may not go on the interface. */
+export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | null => {
+  const network = networkOf(state, spec);
+  if (network === undefined) return null;
+  const message = spec.vips.map((vip) => refuseVIP(vip, network)).find((why) => why !== null);
+  return message === undefined ? null : { reason: 'AddressRefused', message };
+};
+
+/** Why this node must not be Master. */
+export const faultOf = (state: PairState): Problem | null => {
+  const spec = state.loaded?.spec;
+  if (spec === undefined) return null;
+  if (state.imds !== null && !isVerified(state, spec))
+    return {
+      reason: 'NetworkInterfaceMismatch',
+      message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
+    };
+  if (state.interfaces === null) return null;
+  const carrier = carrierOf(state.interfaces, spec);
+  if (carrier === undefined)
+    return spec.interface !== undefined &&
+      !state.interfaces.interfaces.some(({ name }) => name === spec.interface)
+      ? { reason: 'InterfaceMissing', message: `There is no interface ${spec.interface} on this node` }
+      : {
+          reason: 'SourceAddressMissing',
+          message: `No interface carries ${spec.sourceAddress}; put the ENI's primary address back, or correct spec.nodes[].address of the HAPair`,
+        };
+  if (!carrier.up)
+    return {
+      reason: 'SourceAddressMissing',
+      message: `The link of ${carrier.name} is down; set it up again`,
+    };
+  return null;
+};
+
+/** What the worker must run; null: nothing may run yet. */
+export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | null => {
+  const spec = state.loaded?.spec;
+  if (spec === undefined || !isVerified(state, spec)) return null;
+  const interfaceName = interfaceNameOf(state, spec);
+  if (interfaceName === null) return null;
+  const { send } = spec.vrrp;
+  const password = send.authentication === undefined ? undefined : state.record.secret?.password;
+  return {
+    version: send.version,
+    virtualRouterID: send.virtualRouterID,
+    priority: advertisedPriority(spec.priority, state.contact, nowMs),
+    advertisementIntervalMs: send.advertisementIntervalMilliseconds,
+    checksum: send.checksum ?? 'Pseudoheader',
+    ...(password !== undefined && { password: new Uint8Array(Buffer.from(password, 'base64')) }),
+    sourceAddress: spec.sourceAddress,
+    peerAddress: spec.peerAddress,
+    interface: interfaceName,
+    vips: spec.vips,
+  };
+};
+
+/** Every address on the pair's interface. */
+export const onInterface = (state: PairState): string[] => {
+  const spec = state.loaded?.spec ?? state.record.spec;
+  const name = spec ? interfaceNameOf(state, spec) : state.record.interface;
+  const found = state.interfaces?.interfaces.find((entry) => entry.name === name);
+  return found?.addresses.map(({ address }) => address) ?? [];
+};
+
+/** What the VIP rule asks of the interface now. */
+export const vipPlan = (state: PairState): VIPPlan => {
+  const present = onInterface(state);
+  const { added } = state.record;
+  if (state.abandoned) return { add: [], remove: added.filter((address) => present.includes(address)) };
+  const spec = state.loaded?.spec;
+  if (spec === undefined || state.gone || state.interfaces === null) return { add: [], remove: [] };
+  const plan = planVIPs({
+    state: state.election,
+    claim: spec.claim,
+    vips: spec.vips,
+    delivered: deliveredTo(state.imds, spec),
+    lastDelivered: state.lastDelivered,
+    onInterface: present,
+    added,
+  });
+  return carrierOf(state.interfaces, spec) === undefined ? { ...plan, add: [] } : plan;
+};
+
+/** True when all VIPs of the spec are on the interface. */
+export const vipsUp = (state: PairState): boolean => {
+  const present = onInterface(state);
+  return (state.loaded?.spec.vips ?? []).every((vip) => present.includes(vip));
+};
+
+/** A newer Master's report hides this Master: its signs of life must be watched. */
+export const mustWatchPeer = ({ claim, peer }: PairState): boolean =>
+  claim !== null && claim.term !== null && peerHides(claim.term, peer);
+
+/** The report's content; with `claim`, as it will be once that term is taken. */
+export const factsOf = (
+  state: PairState,
+  agentVersion: string,
+  taking?: { term: number; sinceMs: number },
+): Facts => {
+  const spec = state.loaded?.spec;
+  const ours = new Set([...(spec?.vips ?? []), ...state.record.added]);
+  const delivered = spec === undefined ? null : deliveredTo(state.imds, spec);
+  const face = taking === undefined ? state.face : { state: 'Master' as const, sinceMs: taking.sinceMs };
+  const secretNeeded = spec?.vrrp.send.authentication !== undefined;
+  return {
+    observedGeneration: state.loaded?.generation,
+    probe: spec?.probe,
+    state: face.state,
+    term:
+      taking?.term ??
+      (face.state === 'Master' ? (state.claim?.term ?? state.record.highestTerm) : state.record.highestTerm),
+    sinceMs: face.sinceMs,
+    interface: spec === undefined ? undefined : (interfaceNameOf(state, spec) ?? undefined),
+    instanceID: state.imds?.instanceID,
+    vipsOnInterface: onInterface(state).filter((address) => ours.has(address)),
+    vipsDelivered: delivered?.filter((address) => ours.has(address)) ?? null,
+    secretResourceVersion: secretNeeded ? state.record.secret?.resourceVersion : undefined,
+    agentVersion,
+    findings: findings({
+      state: face.state,
+      loaded: spec !== undefined,
+      loadProblem: state.loadProblem,
+      fault: faultOf(state),
+      trouble: state.socketTrouble ?? state.addressTrouble,
+      peerHeard: state.peerHeard,
+      secretNeeded,
+    }),
+  };
+};

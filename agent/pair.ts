@@ -1,0 +1,319 @@
+/**
+ * One pair on this node: a serial actor. Its inputs change the state; then everything that follows from the state is done
+ * again from the top: what the worker must run, what belongs on the interface, what the report must say. Slow work goes by
+ * lanes, one for each kind, so that a silent API server never keeps a VIP from the interface.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Reason } from '../crds/conditions.ts';
+import type { VRRPInstance, VRRPState } from '../crds/types.ts';
+import { type Lane, openLane, type Step } from './lane.ts';
+import type { FromWorker, WorkerConfig } from './messages.ts';
+import { interfaceStep } from './pair-interface.ts';
+import { loadStep, messageOf } from './pair-load.ts';
+import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
+import {
+  deliveredTo,
+  factsOf,
+  faultOf,
+  initialState,
+  interfaceNameOf,
+  isVerified,
+  mustWatchPeer,
+  onInterface,
+  type PairState,
+  vipPlan,
+  vipsUp,
+  workerConfig,
+} from './pair-state.ts';
+import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
+import { observeLife } from './rules/life.ts';
+import { isCutOff } from './rules/priority.ts';
+import { sameStatus } from './rules/report.ts';
+
+/** What the worker says about one pair. */
+export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' }>;
+
+/** While a newer Master hides this one, its Lease and report are read so often. */
+const LIFE_POLL_MS = 5_000;
+/** Readings of the peer further apart do not prove that the API was reachable throughout. */
+const LIFE_GAP_MS = 12_000;
+
+export class Pair {
+  readonly key: string;
+  readonly #state: PairState;
+  readonly #ports: PairPorts;
+  readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
+  #sentConfig: WorkerConfig | null = null;
+  #sentFault: Reason | null = null;
+  #lifePolledAtMs = Number.NEGATIVE_INFINITY;
+
+  /** With a spec in `record` the election begins from disk, before the API server has answered. */
+  constructor(record: PairRecord, ports: PairPorts) {
+    this.#state = initialState(record, ports.clock.wall());
+    this.#ports = ports;
+    this.key = this.#state.key;
+    this.#lanes = {
+      load: this.#openLane('load', () => loadStep(this.#state, ports)),
+      interface: this.#openLane('interface', () => interfaceStep(this.#state, ports)),
+      report: this.#openLane('report', () => reportStep(this.#state, ports)),
+      read: this.#openLane('read', () => this.#readStep()),
+    };
+  }
+
+  /** The newest VRRPInstance that the API server has shown. */
+  wish(instance: VRRPInstance): void {
+    const { wish } = this.#state;
+    const { uid, generation = 0 } = instance.metadata;
+    // A watch may lag behind a read.
+    if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
+    this.#state.wish = instance;
+    this.#state.contact.specRead = true;
+    if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
+    this.#converge();
+    this.#lanes.load.kick(true);
+  }
+
+  /** The peer's VRRPInstance; null: it has none. */
+  peer(instance: VRRPInstance | null): void {
+    if (instance === null) this.#state.peer = undefined;
+    else seePeer(this.#state, instance);
+    this.#converge();
+  }
+
+  /** A reading of the instance metadata; null: it could not be read. */
+  imds(reading: IMDSReading | null): void {
+    const state = this.#state;
+    state.imds = reading;
+    const spec = state.loaded?.spec ?? state.wish?.spec;
+    if (reading !== null && spec !== undefined) {
+      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+        state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
+        state.dirty = true;
+      }
+    }
+    this.#converge();
+  }
+
+  /** A reading of the machine's interfaces. */
+  interfaces(reading: InterfaceReading): void {
+    const state = this.#state;
+    state.interfaces = reading;
+    const spec = state.loaded?.spec;
+    const name = spec === undefined ? null : interfaceNameOf(state, spec);
+    if (name !== null && name !== state.record.interface) {
+      state.record = { ...state.record, interface: name };
+      state.dirty = true;
+    }
+    this.#converge();
+  }
+
+  /** What the worker says about this pair. */
+  worker(message: PairMessage): void {
+    const state = this.#state;
+    const { log } = this.#ports;
+    if (message.type === 'state') this.#enter(message.state, message.reason, message.atMs);
+    else if (message.type === 'settled') {
+      if (state.claim === null) return;
+      state.claim.settled = true;
+      log.info({ pair: this.key, at: this.#unixMs(message.atMs) }, 'settled');
+    } else if (message.type === 'peer') {
+      if (state.peerHeard !== message.heard)
+        log.info(
+          { pair: this.key, reason: message.heard ? 'PeerHeard' : 'PeerSilent', priority: message.priority },
+          message.heard ? 'peer heard' : 'peer silent',
+        );
+      state.peerHeard = message.heard;
+    } else if (message.type === 'socket') {
+      state.socketTrouble =
+        message.error === null ? null : { reason: 'InstanceFaulty', message: message.error };
+      if (message.error !== null) log.warn({ pair: this.key, err: message.error }, 'VRRP socket failed');
+    } else {
+      const { cause, source, count } = message;
+      log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+    }
+    this.#converge(true);
+  }
+
+  /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
+  lastAdvert(atMs: number): void {
+    this.#state.record = { ...this.#state.record, lastAdvertAtMs: this.#unixMs(atMs) };
+  }
+
+  /** Once a second: what depends on time alone. */
+  tick(): void {
+    const { contact } = this.#state;
+    contact.lastContactMs = this.#ports.lastContactMs();
+    if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
+    this.#converge();
+  }
+
+  /** The API server answers again: nothing waits any longer. */
+  apiBack(): void {
+    this.tick();
+    for (const lane of Object.values(this.#lanes)) lane.kick(true);
+  }
+
+  /** The worker has resigned for good (SIGTERM): addresses leave once EC2 delivers them elsewhere. */
+  stopped(): void {
+    this.#state.stopping = true;
+    this.#enter('Init', 'AgentStopping', this.#ports.clock.now());
+    this.#converge(true);
+  }
+
+  /** Takes every address this agent added off the interface, wherever EC2 delivers it. */
+  abandonAddresses(): void {
+    this.#state.abandoned = true;
+    this.#lanes.interface.kick(true);
+  }
+
+  /** EC2 delivers to this node just the VIPs that are on its interface: slow polling of IMDS is enough. */
+  get isSettled(): boolean {
+    const { vipsOnInterface, vipsDelivered } = factsOf(this.#state, this.#ports.agentVersion);
+    return (
+      vipsDelivered === null || isDeepStrictEqual([...vipsOnInterface].sort(), [...vipsDelivered].sort())
+    );
+  }
+
+  /** None of the addresses this agent added is left on the interface. */
+  get isDrained(): boolean {
+    const present = onInterface(this.#state);
+    return !this.#state.record.added.some((address) => present.includes(address));
+  }
+
+  /** The API server has the newest report. */
+  get isReported(): boolean {
+    return this.#state.gone || sameStatus(statusOf(this.#state, this.#ports), this.#state.reported);
+  }
+
+  /**
+   * The VRRPInstance is gone, by order or without one. The election ends; `onDelete: Keep`, and every object that vanished
+   * without an order, leaves the interface as it is.
+   */
+  async forget(): Promise<void> {
+    const state = this.#state;
+    const { send, disk, log } = this.#ports;
+    const remove = (state.wish ?? state.loaded)?.spec.onDelete === 'Remove';
+    state.gone = true;
+    send({ type: 'remove', pair: this.key });
+    log.info(
+      { pair: this.key, reason: 'Unconfigured', onDelete: remove ? 'Remove' : 'Keep' },
+      'pair forgotten',
+    );
+    await this.#lanes.interface.close();
+    if (remove) {
+      state.abandoned = true;
+      while (vipPlan(state).remove.length > 0) await interfaceStep(state, this.#ports);
+    }
+    await this.close();
+    // What was left behind stays known as ours, should the pair come back.
+    if (state.record.added.length === 0) return disk.remove();
+    await disk.save({ ...state.record, spec: null, uid: null, generation: null, secret: null });
+  }
+
+  /** Ends all lanes; an unfinished step is waited for. */
+  async close(): Promise<void> {
+    await Promise.all(Object.values(this.#lanes).map((lane) => lane.close()));
+  }
+
+  /** Everything that follows from the state. */
+  #converge(fresh = false): void {
+    const state = this.#state;
+    if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#steerWorker();
+    this.#yield();
+    this.#lanes.interface.kick(fresh);
+    this.#lanes.load.kick();
+    this.#lanes.report.kick(fresh);
+    if (!state.contact.specRead || mustWatchPeer(state)) this.#lanes.read.kick();
+    else state.silence = null;
+  }
+
+  #steerWorker(): void {
+    const state = this.#state;
+    if (state.stopping || state.gone) return;
+    const config = workerConfig(state, this.#ports.clock.now());
+    if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
+      this.#sentConfig = config;
+      this.#ports.send({ type: 'set', pair: this.key, config });
+    }
+    if (this.#sentConfig === null) return;
+    const fault = faultOf(state)?.reason ?? null;
+    if (fault === this.#sentFault) return;
+    this.#sentFault = fault;
+    this.#ports.send({ type: 'fault', pair: this.key, fault });
+  }
+
+  /** A Master in exactly the term that is asked to yield resigns, once. */
+  #yield(): void {
+    const { claim, loaded, yieldedTerm } = this.#state;
+    const yieldTerm = loaded?.spec.yieldTerm ?? 0;
+    if (yieldTerm === 0 || claim?.term !== yieldTerm || yieldedTerm === yieldTerm) return;
+    this.#state.yieldedTerm = yieldTerm;
+    this.#ports.log.info({ pair: this.key, reason: 'YieldOrdered', term: yieldTerm }, 'yielding');
+    this.#ports.send({ type: 'resign', pair: this.key, reason: 'YieldOrdered' });
+  }
+
+  #enter(election: VRRPState, reason: Reason, atMs: number): void {
+    const state = this.#state;
+    if (state.election === election) return;
+    state.election = election;
+    const sinceMs = this.#unixMs(atMs);
+    this.#ports.log.info(
+      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: sinceMs },
+      `became ${election}`,
+    );
+    // A new claim, even by the same node, takes a new term; one that has not settled leaves no trace in the report (T18).
+    state.claim = election === 'Master' ? { settled: false, vipUp: false, term: null, sinceMs } : null;
+    state.silence = null;
+    if (election !== 'Master' && state.face.state !== election) state.face = { state: election, sinceMs };
+  }
+
+  /** Reads what no watch can be trusted with: the own spec after a silence, and signs of life of a Master that hides us. */
+  async #readStep(): Promise<boolean> {
+    const state = this.#state;
+    const { kube, clock } = this.#ports;
+    if (state.gone) return false;
+    if (!state.contact.specRead && state.loaded !== null) {
+      const { own, peer } = await kube.readInstances(state.record.peerNode);
+      state.contact.lastContactMs = clock.now();
+      if (own !== null) this.wish(own);
+      if (peer !== null) this.peer(peer);
+    }
+    const { peerNode } = state.record;
+    if (peerNode === null || !mustWatchPeer(state) || clock.now() - this.#lifePolledAtMs < LIFE_POLL_MS)
+      return false;
+    this.#lifePolledAtMs = clock.now();
+    try {
+      state.silence = observeLife(state.silence, await kube.readLife(peerNode), LIFE_GAP_MS);
+    } catch (error) {
+      state.silence = null;
+      throw error;
+    }
+    this.#lanes.report.kick();
+    return false;
+  }
+
+  #openLane(name: string, step: Step): Lane {
+    return openLane({
+      clock: this.#ports.clock,
+      step: async () => {
+        const more = await step();
+        if (more) this.#converge();
+        return more;
+      },
+      onError: (error, retryMs) => {
+        this.#ports.log.warn(
+          { pair: this.key, lane: name, err: messageOf(error), retryMs: Math.round(retryMs) },
+          'step failed',
+        );
+        if (name !== 'report') this.#lanes.report.kick();
+      },
+    });
+  }
+
+  #unixMs(monotonicMs: number): number {
+    const { clock } = this.#ports;
+    return clock.wall() - (clock.now() - monotonicMs);
+  }
+}

@@ -1,0 +1,80 @@
+/** The conditions of a VRRPInstance, from what the agent found. */
+import type { Reason } from '../../crds/conditions.ts';
+import type { VRRPState } from '../../crds/types.ts';
+import type { Finding } from './report.ts';
+
+/** A cause with the sentence that says what is wrong and what to do. */
+export type Problem = { reason: Reason; message: string };
+
+/** What the conditions are made of. */
+export type Health = {
+  /** As it stands in the report. */
+  state: VRRPState;
+  /** A spec is loaded. */
+  loaded: boolean;
+  /** Why the newest spec is not loaded; the last one, if any, goes on. */
+  loadProblem: Problem | null;
+  /** Why this node must not be Master. */
+  fault: Problem | null;
+  /** Trouble that does not forbid a claim: a socket, an address that cannot be set. */
+  trouble: Problem | null;
+  /** Adverts of the peer: null before the first word of the worker. */
+  peerHeard: boolean | null;
+  /** The send set has a password. */
+  secretNeeded: boolean;
+};
+
+/** All four, always; the newest spec's problem comes first, because it is the one a user can mend. */
+export const findings = (health: Health): Finding[] => [
+  ready(health),
+  peerHeard(health),
+  {
+    type: 'Healthy',
+    status: 'True',
+    reason: 'NoChecks',
+    message: 'No health checks are configured.',
+  },
+  secretResolved(health),
+];
+
+const ready = ({ loaded, loadProblem, fault, trouble }: Health): Finding => {
+  const problem = loadProblem ?? fault ?? trouble;
+  if (problem !== null) return { type: 'Ready', status: 'False', ...problem };
+  if (!loaded)
+    return { type: 'Ready', status: 'Unknown', reason: 'Unobserved', message: 'No spec is loaded yet.' };
+  return {
+    type: 'Ready',
+    status: 'True',
+    reason: 'InstanceConfigured',
+    message: 'The agent runs the spec.',
+  };
+};
+
+const peerHeard = ({ state, peerHeard }: Health): Finding => {
+  const type = 'PeerHeard';
+  if (state === 'Master')
+    return {
+      type,
+      status: 'Unknown',
+      reason: 'PeerNotExpected',
+      message: 'A Backup sends no adverts to be heard.',
+    };
+  if (peerHeard === null)
+    return { type, status: 'Unknown', reason: 'Unobserved', message: 'The election has not begun.' };
+  return peerHeard
+    ? { type, status: 'True', reason: 'PeerHeard', message: 'Adverts of the peer arrive.' }
+    : {
+        type,
+        status: 'False',
+        reason: 'PeerSilent',
+        message: 'No advert of the peer arrives; check that IP protocol 112 is open between the instances.',
+      };
+};
+
+const secretResolved = ({ secretNeeded, loadProblem }: Health): Finding => {
+  const type = 'SecretResolved';
+  if (loadProblem?.reason === 'SecretUnreadable') return { type, status: 'False', ...loadProblem };
+  return secretNeeded
+    ? { type, status: 'True', reason: 'SecretRead', message: 'The password was read.' }
+    : { type, status: 'True', reason: 'SecretNotNeeded', message: 'No password is configured.' };
+};

@@ -1,0 +1,103 @@
+/** What an agent reports: `VRRPInstance.status`. */
+import type { Reason } from '../../crds/conditions.ts';
+import { formatMicroTime, formatTime } from '../../crds/time.ts';
+import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
+
+/** One claim to be Master, from the worker's word on. */
+export type Claim = {
+  /** Still Master after listening. */
+  settled: boolean;
+  /** Every VIP was seen on the interface since the claim began. */
+  vipUp: boolean;
+  /** The term taken and reported; null: none yet. */
+  term: number | null;
+};
+
+/**
+ * The order of a claim: advert, VIP on the interface, about 10 ms of listening, still Master, and only then a term and a
+ * report. A claim that ends before that moves nothing (trace T18).
+ */
+export const mayTakeTerm = ({ settled, vipUp }: Claim): boolean => settled && vipUp;
+
+/** A condition before it is compared with the one reported last. */
+export type Finding = {
+  type: string;
+  status: Condition['status'];
+  reason: Reason;
+  message: string;
+};
+
+/** Everything in a report. Instants are Unix milliseconds. */
+export type Facts = {
+  /** Of the spec that is on disk and loaded; absent: none is. */
+  observedGeneration?: number | undefined;
+  probe?: number | undefined;
+  state: VRRPState;
+  term: number;
+  sinceMs: number;
+  interface?: string | undefined;
+  instanceID?: string | undefined;
+  vipsOnInterface: readonly string[];
+  /** Null: IMDS could not be read. */
+  vipsDelivered: readonly string[] | null;
+  secretResourceVersion?: string | undefined;
+  agentVersion: string;
+  findings: readonly Finding[];
+};
+
+/** Length limit of a condition's message in the API (metav1.Condition). */
+const MESSAGE_LIMIT = 32_768;
+
+/** Conditions to report: `lastTransitionTime` moves only when `status` does (S7). */
+export const mergeConditions = (
+  previous: readonly Condition[] | undefined,
+  findings: readonly Finding[],
+  nowMs: number,
+  observedGeneration: number | undefined,
+): Condition[] =>
+  findings.map(({ type, status, reason, message }) => {
+    const before = previous?.find((condition) => condition.type === type);
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : formatTime(nowMs);
+    return {
+      type,
+      status,
+      reason,
+      message: message.slice(0, MESSAGE_LIMIT),
+      lastTransitionTime,
+      ...(observedGeneration !== undefined && { observedGeneration }),
+    };
+  });
+
+/** The status to apply; a function of its arguments, so that equal facts give an equal report and no write (S6). */
+export const buildStatus = (
+  facts: Facts,
+  previous: VRRPInstanceStatus | undefined,
+  nowMs: number,
+): VRRPInstanceStatus => ({
+  ...(facts.observedGeneration !== undefined && { observedGeneration: facts.observedGeneration }),
+  ...(facts.probe !== undefined && { probe: facts.probe }),
+  state: facts.state,
+  term: facts.term,
+  since: formatMicroTime(facts.sinceMs),
+  ...(facts.interface !== undefined && { interface: facts.interface }),
+  ...(facts.instanceID !== undefined && { instanceID: facts.instanceID }),
+  vipsOnInterface: [...facts.vipsOnInterface],
+  ...(facts.vipsDelivered !== null && { vipsDelivered: [...facts.vipsDelivered] }),
+  ...(facts.secretResourceVersion !== undefined && { secretResourceVersion: facts.secretResourceVersion }),
+  agentVersion: facts.agentVersion,
+  conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration),
+});
+
+/** True when both say the same, whatever the order of their keys. */
+export const sameStatus = (a: VRRPInstanceStatus | undefined, b: VRRPInstanceStatus | undefined): boolean =>
+  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, entry]) => [key, sorted(entry)]),
+  );
+};

@@ -1,0 +1,76 @@
+/**
+ * The VIP rule of DESIGN.md, "On the node": in every state a VIP is on the interface if this node is Master, or `claim` is
+ * `Always`, or IMDS lists it here; an unknown IMDS changes nothing.
+ */
+import type { VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
+
+/** What decides which VIPs belong on the interface. */
+export type VIPInput = {
+  /** As the election has it, settled or not: a claim puts its VIP up while it still listens. */
+  state: VRRPState;
+  claim: VRRPInstanceSpec['claim'];
+  /** `spec.vips`. */
+  vips: readonly string[];
+  /** The ENI's addresses as IMDS shows them; null: it could not be read. */
+  delivered: readonly string[] | null;
+  /** The newest reading of IMDS that succeeded in this process; empty: none has. */
+  lastDelivered: readonly string[];
+  /** Every IPv4 address on the interface. */
+  onInterface: readonly string[];
+  /** Addresses this agent added itself, now or before a restart. */
+  added: readonly string[];
+};
+
+/** What is to be done to the interface. */
+export type VIPPlan = { add: string[]; remove: string[] };
+
+/**
+ * Which addresses to put on the interface and which to take off.
+ * An address this agent did not add itself is never taken off, whatever the spec says. A VIP that has left the spec, but is
+ * still delivered here, stays until EC2 has moved it.
+ */
+export const planVIPs = (input: VIPInput): VIPPlan => {
+  const { state, claim, vips, delivered, lastDelivered, onInterface, added } = input;
+  const servesAll = state === 'Master' || claim === 'Always';
+  const deliveredHere = (address: string) => (delivered ?? lastDelivered).includes(address);
+  const belongs = (address: string) => deliveredHere(address) || (servesAll && vips.includes(address));
+
+  const ours = [...new Set([...vips, ...added])];
+  return {
+    add: ours.filter((address) => belongs(address) && !onInterface.includes(address)),
+    remove:
+      delivered === null ? [] : added.filter((address) => onInterface.includes(address) && !belongs(address)),
+  };
+};
+
+/** The subnet of the interface that carries the source address. */
+export type Network = {
+  /** The node's own address. */
+  address: string;
+  prefixLength: number;
+  /** Default gateways and name servers: a /32 on the interface would hijack them. */
+  reserved: readonly string[];
+};
+
+const toNumber = (address: string): number =>
+  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+
+/**
+ * Why a VIP may not go on the interface: it lies outside the subnet, where EC2 would refuse it, or it is an address the
+ * node needs for itself.
+ * @returns null when there is no objection
+ */
+export const refuseVIP = (vip: string, { address, prefixLength, reserved }: Network): string | null => {
+  const size = 2 ** (32 - prefixLength);
+  const first = Math.floor(toNumber(address) / size) * size;
+  const offset = toNumber(vip) - first;
+  if (offset < 0 || offset >= size)
+    return `VIP ${vip} lies outside the subnet of ${address}/${prefixLength}; choose an address of that subnet`;
+  if (vip === address)
+    return `VIP ${vip} is the node's own address; choose one that no instance has as its primary`;
+  if (reserved.includes(vip))
+    return `VIP ${vip} is the node's gateway or name server; choose another address`;
+  if (size > 2 && (offset === 0 || offset === size - 1))
+    return `VIP ${vip} is the network or broadcast address of ${address}/${prefixLength}; choose another address`;
+  return null;
+};

@@ -1,0 +1,117 @@
+/**
+ * The agent's files: one per pair, in the state directory, for the owner's eyes only (mode 0600), because a VRRPv2 password
+ * must outlive an outage of the API and a restart. The first line is the checksum of the second.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Log } from '../kube/log.ts';
+import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
+
+const SUFFIX = '.pair';
+
+/** A namespace has no dot in its name, so no two pairs share a file. */
+const fileName = ({ namespace, pairName }: PairRecord): string => `${namespace}.${pairName}${SUFFIX}`;
+
+const checksumOf = (text: string): string => `sha256:${createHash('sha256').update(text).digest('hex')}`;
+
+const encode = (record: PairRecord): string => {
+  const text = JSON.stringify(record);
+  return `${checksumOf(text)}\n${text}\n`;
+};
+
+const decode = (content: string): PairRecord => {
+  const [checksum, text = ''] = content.split('\n');
+  if (checksum !== checksumOf(text)) throw new Error('its checksum does not match its content');
+  const record: Partial<PairRecord> = JSON.parse(text);
+  if (record.namespace === undefined || record.pairName === undefined) throw new Error('it names no pair');
+  // A field that an older version did not write has the value of a pair never seen before.
+  return { ...emptyRecord(record.namespace, record.pairName), ...record };
+};
+
+/**
+ * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
+ * obstacle: no safety depends on it.
+ * @throws Error when the directory cannot be used at all
+ */
+export const loadRecords = (directory: string, log: Log): PairRecord[] => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  return files.flatMap((name) => {
+    const path = join(directory, name);
+    try {
+      return [decode(readFileSync(path, 'utf8'))];
+    } catch (error) {
+      const aside = `${path}.corrupt`;
+      const err = error instanceof Error ? error.message : String(error);
+      log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
+      setAside(path, aside, log);
+      return [];
+    }
+  });
+};
+
+const setAside = (path: string, aside: string, log: Log): void => {
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    log.error(
+      { path, err: error instanceof Error ? error.message : String(error) },
+      'state file could not be set aside',
+    );
+  }
+};
+
+/**
+ * The file of one pair. Each save is atomic: a temporary file, flushed, takes the old one's place. Saves go one after
+ * another; while one runs, later ones join into a single next one that writes the newest record.
+ */
+export const openDisk = (directory: string, first: PairRecord): PairDisk => {
+  const path = join(directory, fileName(first));
+  let newest = encode(first);
+  let next: Promise<void> | undefined;
+  let last: Promise<void> = Promise.resolve();
+
+  const enqueue = (work: () => Promise<void>): Promise<void> => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  };
+  return {
+    save(record) {
+      newest = encode(record);
+      next ??= enqueue(() => {
+        next = undefined;
+        return writeDurably(directory, path, newest);
+      });
+      return next;
+    },
+    remove: () => enqueue(() => rm(path, { force: true })),
+  };
+};
+
+const writeDurably = async (directory: string, path: string, content: string): Promise<void> => {
+  const temporary = `${path}.new`;
+  try {
+    const file = await open(temporary, 'w', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    const folder = await open(directory, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot write ${path}: ${why}; check the state directory's space and permissions`, {
+      cause: error,
+    });
+  }
+};
