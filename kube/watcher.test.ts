@@ -199,6 +199,15 @@ test('a line nobody can read leads to a new list, and is not quoted', async () =
   assert.not((await world.server.next()).query.has('watch'));
 });
 
+test('a line without end is cut off at 8 MiB and leads to a new list', async () => {
+  await using world = await start();
+  const stream = await world.listed([]);
+  stream.write('x'.repeat(8 * 1024 * 1024 + 1));
+  assert.is(await world.retried(), 200);
+  assert.match(world.lost.join(), 'longer than 8388608 bytes');
+  assert.not((await world.server.next()).query.has('watch'));
+});
+
 test('the signal ends everything: no request, no timer', async () => {
   await using world = await start();
   const stream = await world.listed([pod('a', '5')]);

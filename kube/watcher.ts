@@ -111,6 +111,13 @@ export const watch = <T extends KubeObject>(
         }
       }
     } catch (error) {
+      if (error instanceof RangeError) {
+        throw new KubeError(
+          `watch ${resource.plural}: ${error.message}`,
+          { kind: 'Invalid' },
+          { cause: error },
+        );
+      }
       if (!connection.signal.aborted) throw error;
       const message = `watch ${resource.plural}: silent for ${SILENCE_MS / 1000} s`;
       throw new KubeError(message, { kind: 'TimedOut' }, { cause: error });
