@@ -1,15 +1,13 @@
 /** The actions the lab's EC2 has: what each accepts, which token bucket it drinks from, and what it does. */
 
 import { assignPrivateIPAddresses, type Outcome, unassignPrivateIPAddresses } from './addresses.ts';
+import { describeAddresses, describeInstances, describeNetworkInterfaces } from './describe.ts';
 import {
-  describeAddresses,
-  describeInstances,
   describeInstanceTypes,
   describeInternetGateways,
-  describeNetworkInterfaces,
   describeSecurityGroupRules,
   describeSubnets,
-} from './describe.ts';
+} from './describe-vpc.ts';
 import { associateAddress, disassociateAddress } from './elastic-ips.ts';
 import { dryRun, EC2Error } from './errors.ts';
 import { checkNames, flag, type Parameters } from './parameters.ts';

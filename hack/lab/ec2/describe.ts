@@ -1,10 +1,10 @@
-/** The Describe calls: what EC2 shows of its state, in the members of its XML answers. */
+/** The Describe calls of what moves: ENIs, EIPs and instances, in the members of their XML answers. */
 
-import { blockOf, findNetworkInterface } from './addresses.ts';
+import { findNetworkInterface } from './addresses.ts';
 import { findAllocation, findPublicIP } from './elastic-ips.ts';
 import { EC2Error } from './errors.ts';
-import { instanceTypes } from './instance-types.ts';
-import { applyFilters, type FilterTable, filters, list, type Parameters, paginate } from './parameters.ts';
+import { page, select } from './pages.ts';
+import { applyFilters, type FilterTable, filters, list, type Parameters } from './parameters.ts';
 import {
   accountID,
   type ElasticIP,
@@ -12,7 +12,6 @@ import {
   holderOf,
   type Instance,
   type NetworkInterface,
-  type SecurityGroupRule,
   type State,
 } from './state.ts';
 import type { XMLMembers, XMLValue } from './xml.ts';
@@ -24,25 +23,6 @@ const stateCodes: Record<Instance['state'], number> = {
   stopped: 80,
   terminated: 48,
 };
-
-/** Items named by id, each of which must exist, or all of them. One unknown id fails the whole call. */
-function select<T>(all: readonly T[], ids: readonly string[], find: (id: string) => T): readonly T[] {
-  return ids.length === 0 ? all : [...new Set(ids)].map(find);
-}
-
-/** Every Describe call: ids, then filters, then a page. */
-function page<T>(
-  parameters: Parameters,
-  idParameter: string,
-  chosen: readonly T[],
-  table: FilterTable<T>,
-  member: string,
-  show: (item: T) => XMLValue,
-): XMLMembers {
-  const found = applyFilters(chosen, filters(parameters), table);
-  const { items, nextToken } = paginate(found, parameters, idParameter);
-  return { [member]: items.map(show), nextToken };
-}
 
 function showAssociation(eip: ElasticIP | undefined): XMLValue {
   return eip?.association
@@ -198,119 +178,6 @@ export function describeInstances(state: State, parameters: Parameters): XMLMemb
       reservationId: instance.instanceID.replace('i-', 'r-'),
       ownerId: accountID,
       instancesSet: [showInstance(state, instance)],
-    }),
-  );
-}
-
-/** The one subnet of the lab. */
-export function describeSubnets(state: State, parameters: Parameters): XMLMembers {
-  const { vpc } = state;
-  const held = state.networkInterfaces.reduce((sum, eni) => sum + eni.addresses.length, 0);
-  const find = (id: string): string => {
-    if (id !== vpc.subnetID) {
-      throw new EC2Error('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`);
-    }
-    return id;
-  };
-  return page(
-    parameters,
-    'SubnetId',
-    select([vpc.subnetID], list(parameters, 'SubnetId'), find),
-    { 'subnet-id': (id) => [id], 'vpc-id': () => [vpc.vpcID] },
-    'subnetSet',
-    (subnetId) => ({
-      subnetId,
-      state: 'available',
-      vpcId: vpc.vpcID,
-      cidrBlock: vpc.cidr,
-      availableIpAddressCount: blockOf(vpc.cidr).size - 5 - held,
-      availabilityZone: vpc.availabilityZone,
-    }),
-  );
-}
-
-/** Rules of the security groups that instances have. */
-export function describeSecurityGroupRules(state: State, parameters: Parameters): XMLMembers {
-  const find = (id: string): SecurityGroupRule => {
-    const found = state.securityGroupRules.find((rule) => rule.securityGroupRuleID === id);
-    if (found === undefined) {
-      throw new EC2Error(
-        'InvalidSecurityGroupRuleId.NotFound',
-        `The security group rule ID '${id}' does not exist`,
-      );
-    }
-    return found;
-  };
-  return page(
-    parameters,
-    'SecurityGroupRuleId',
-    select(state.securityGroupRules, list(parameters, 'SecurityGroupRuleId'), find),
-    {
-      'group-id': (rule) => [rule.groupID],
-      'security-group-rule-id': (rule) => [rule.securityGroupRuleID],
-    },
-    'securityGroupRuleSet',
-    (rule) => ({
-      securityGroupRuleId: rule.securityGroupRuleID,
-      groupId: rule.groupID,
-      groupOwnerId: accountID,
-      isEgress: rule.egress,
-      ipProtocol: rule.protocol,
-      fromPort: -1,
-      toPort: -1,
-      cidrIpv4: rule.cidr,
-      referencedGroupInfo: rule.referencedGroupID && { groupId: rule.referencedGroupID, userId: accountID },
-    }),
-  );
-}
-
-/** Limits of the instance types that the lab knows. */
-export function describeInstanceTypes(_state: State, parameters: Parameters): XMLMembers {
-  const find = (name: string): string => {
-    if (!Object.hasOwn(instanceTypes, name)) {
-      throw new EC2Error(
-        'InvalidInstanceType',
-        `The following supplied instance types do not exist: [${name}]`,
-      );
-    }
-    return name;
-  };
-  return page(
-    parameters,
-    'InstanceType',
-    select(Object.keys(instanceTypes), list(parameters, 'InstanceType'), find),
-    { 'instance-type': (name) => [name] },
-    'instanceTypeSet',
-    (instanceType) => ({ instanceType, networkInfo: instanceTypes[instanceType] }),
-  );
-}
-
-/** The VPC's gateway, if it has one. */
-export function describeInternetGateways(state: State, parameters: Parameters): XMLMembers {
-  const { internetGatewayID, vpcID } = state.vpc;
-  const find = (id: string): string => {
-    if (id !== internetGatewayID) {
-      throw new EC2Error(
-        'InvalidInternetGatewayID.NotFound',
-        `The internetGateway ID '${id}' does not exist`,
-      );
-    }
-    return id;
-  };
-  return page(
-    parameters,
-    'InternetGatewayId',
-    select(
-      internetGatewayID === null ? [] : [internetGatewayID],
-      list(parameters, 'InternetGatewayId'),
-      find,
-    ),
-    { 'internet-gateway-id': (id) => [id], 'attachment.vpc-id': () => [vpcID] },
-    'internetGatewaySet',
-    (internetGatewayId) => ({
-      internetGatewayId,
-      ownerId: accountID,
-      attachmentSet: [{ vpcId: vpcID, state: 'available' }],
     }),
   );
 }

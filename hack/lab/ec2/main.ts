@@ -50,6 +50,16 @@ async function fabricOf(name: string, vpc: LabVPC): Promise<Fabric> {
   return createFabric(vpc);
 }
 
+/** @returns where IMDS listens */
+async function serveIMDS(server: EC2Server, where: string): Promise<string> {
+  const { host, port } = endpoint(where, 'imds');
+  const service = new IMDS(() => ({ vpc: server.api.vpc, mapping: server.mapper.mapped }));
+  const listener = createIMDSServer(service).listen(port, host);
+  await once(listener, 'listening');
+  const bound = listener.address();
+  return `http://${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -76,14 +86,7 @@ async function main(): Promise<void> {
   });
   const wanted = endpoint(values.listen, 'listen');
   const bound = await server.listen(wanted.host, wanted.port);
-  let imds: string | undefined;
-  if (values.imds !== undefined) {
-    const { host, port } = endpoint(values.imds, 'imds');
-    const service = new IMDS(() => ({ vpc: server.api.vpc, mapping: server.mapper.mapped }));
-    const listener = createIMDSServer(service).listen(port, host);
-    await once(listener, 'listening');
-    imds = values.imds;
-  }
+  const imds = values.imds === undefined ? undefined : await serveIMDS(server, values.imds);
   const ready = { ready: true, ec2: `http://${bound.host}:${bound.port}`, imds, pid: process.pid };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
 }
