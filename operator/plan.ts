@@ -5,7 +5,7 @@
  */
 import type { Reason } from '../crds/conditions.ts';
 import { FINALIZER } from '../crds/types.ts';
-import { droppedAddresses } from './plan/addresses.ts';
+import { scopeOf, servedItems } from './plan/addresses.ts';
 import { desiredInstances } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { describeCall } from './plan/memory.ts';
@@ -31,6 +31,7 @@ const deletion = ({ pair, memory }: PlanInput): Plan => {
     memory: { ...rest, events: [] },
     instances: [],
     remove: [],
+    scope: { networkInterfaceIDs: [], allocationIDs: [] },
     events: [...events, ...(held ? [deleted] : [])],
     ...(held && { finalizer: 'remove' as const }),
     reason: 'Deleting',
@@ -45,7 +46,6 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
   const wasRead = wish.nodes.every(
     (node) => firstItem !== undefined && rightness(ec2.view, firstItem, node) !== 'Unknown',
   );
-  const served = [...wish.addresses, ...droppedAddresses(pair, wish)];
   return desiredInstances({
     pair,
     instances,
@@ -54,7 +54,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    vips: served.flatMap(({ vip }) => (vip === undefined ? [] : [vip])),
+    vips: servedItems(pair, wish).flatMap((item) => (item.kind === 'VIP' ? [item.vip] : [])),
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
   });
@@ -80,8 +80,9 @@ const requeueAfterMs = (situation: Situation, order: Orders): number => {
 };
 
 /** A reading that is wanted now; absent while a call is unanswered, for no reading could then be believed. */
-const wantedReading = ({ input, convergence, memory }: Situation, calls: boolean): number | undefined => {
-  if (memory.call || calls) return undefined;
+const wantedReading = (situation: Situation, calls: boolean): number | undefined => {
+  const { input, convergence, memory, wish } = situation;
+  if (memory.call || calls || wish.nodes.length === 0) return undefined;
   const asked = [memory.question?.sinceMs, convergence?.readSinceMs].filter(
     (sinceMs): sinceMs is number => sinceMs !== undefined,
   );
@@ -118,6 +119,7 @@ const present = (input: PlanInput): Plan => {
       pair.spec.nodes.some(({ name }) => name === spec.nodeName) ? [] : [metadata.name],
     ),
     ...(call && { call }),
+    scope: scopeOf(pair, situation.wish),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(canonical(next) !== canonical(pair.status) && { status: next }),
     events: [...ended, ...transitionEvents(situation, next), ...order.events, ...release],

@@ -1,12 +1,29 @@
 /** `status.addresses`: what the pair owns, recorded before the first EC2 write for it, and where EC2 delivers it. */
 import type { AddressStatus, HAPair, PairAddress } from '../../crds/types.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import { holderOf, itemsOf, rightness } from './places.ts';
-import type { Wish } from './types.ts';
+import { holderOf, type Item, itemsOf, rightness } from './places.ts';
+import type { EC2Scope, Wish } from './types.ts';
+
+/** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
+const isSame = (recorded: AddressStatus, wanted: PairAddress): boolean =>
+  recorded.name === wanted.name &&
+  recorded.vip === wanted.vip &&
+  (recorded.eipAllocationID === undefined || recorded.eipAllocationID === wanted.eipAllocationID);
 
 /** Recorded addresses that the spec in force no longer names; they are served until the others have arrived. */
 export const droppedAddresses = (pair: HAPair, wish: Wish): AddressStatus[] =>
-  (pair.status?.addresses ?? []).filter(({ name }) => !wish.addresses.some((wanted) => wanted.name === name));
+  (pair.status?.addresses ?? []).filter(
+    (recorded) => !wish.addresses.some((wanted) => isSame(recorded, wanted)),
+  );
+
+/** All that is served: what the spec names, and what was dropped as long as nothing wanted takes its place. */
+export const servedItems = (pair: HAPair, wish: Wish): Item[] => {
+  const wanted = itemsOf(wish.addresses);
+  const isTaken = (item: Item): boolean =>
+    wanted.some(({ key }) => key === item.key) ||
+    (item.kind === 'EIP' && wanted.some((other) => other.kind === 'EIP' && other.vip === item.vip));
+  return [...wanted, ...itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item))];
+};
 
 /** Where EC2 delivers one address with all its items; a node that was not read keeps what was known. */
 const holderOfAddress = (
@@ -29,8 +46,9 @@ export const addressStatus = (
   addresses: readonly PairAddress[],
   view: EC2View | undefined,
 ): AddressStatus[] =>
-  addresses.map(({ name, vip, eipAllocationID }) => {
-    const recorded = pair.status?.addresses?.find((each) => each.name === name);
+  addresses.map((wanted) => {
+    const { name, vip, eipAllocationID } = wanted;
+    const recorded = pair.status?.addresses?.find((each) => isSame(each, wanted));
     const elasticIP = eipAllocationID === undefined ? undefined : view?.elasticIPs[eipAllocationID];
     const publicIP = elasticIP?.publicIP ?? recorded?.publicIP;
     const address = {
@@ -57,4 +75,19 @@ export const addressStatus = (
 export const commonHolder = (addresses: readonly AddressStatus[]): string | undefined => {
   const holders = new Set(addresses.map(({ holder }) => holder));
   return holders.size === 1 ? [...holders][0] : undefined;
+};
+
+/** Everything in EC2 that the pair touches or has touched. */
+export const scopeOf = (pair: HAPair, wish: Wish): EC2Scope => {
+  const recorded = pair.status?.addresses ?? [];
+  const items = servedItems(pair, wish);
+  return {
+    networkInterfaceIDs: [
+      ...new Set([
+        ...wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID),
+        ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
+      ]),
+    ],
+    allocationIDs: items.flatMap((item) => (item.kind === 'EIP' ? [item.allocationID] : [])),
+  };
 };

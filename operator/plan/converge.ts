@@ -3,7 +3,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { PairNode } from '../../crds/types.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import type { EC2View } from '../../ec2/types.ts';
+import type { EC2Call, EC2View } from '../../ec2/types.ts';
 import {
   believe,
   followersOf,
@@ -13,7 +13,7 @@ import {
   rightness,
   whereabouts,
 } from './places.ts';
-import type { Authority, PairMemory, PlannedCall } from './types.ts';
+import type { Authority, PairMemory, PlannedCall, Suspicion } from './types.ts';
 
 /** Two readings must agree at least this far apart before a repair: a single one may be stale or incomplete. */
 export const AGREEMENT_MS = 2_000;
@@ -71,8 +71,10 @@ const compare = ({ view, items, target, memory }: ConvergeInput): Finding[] => {
   }));
 };
 
-const findingText = (view: EC2View | undefined, drift: readonly Finding[]): string =>
-  drift.map(({ item }) => `${item.key} is ${whereabouts(view, item)}`).join(', ');
+const findingText = (memory: PairMemory, keys: readonly string[]): string =>
+  keys
+    .flatMap((key) => (memory.suspicions[key] ? [`${key} is ${memory.suspicions[key].where}`] : []))
+    .join(', ');
 
 /** What the newest reading teaches: which items are settled, whether all is well, whether something drifts. */
 const learn = (input: ConvergeInput): PairMemory => {
@@ -89,24 +91,29 @@ const learn = (input: ConvergeInput): PairMemory => {
   const findings = compare({ ...input, memory });
   const right = findings.filter(({ seen }) => seen === 'Right').map(({ item }) => item.key);
   const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && rest.settled.includes(item.key));
-  const { suspicion, ...calm } = { ...memory, settled: [...new Set([...rest.settled, ...right])] };
+  const settled = [...new Set([...rest.settled, ...right])];
   if (right.length === findings.length) {
-    const { failure: _healed, ...well } = calm;
+    const { failure: _healed, ...well } = memory;
     const confirmed = { ...authority, confirmedAtMs: authority.confirmedAtMs ?? nowMs };
-    return { ...well, authority: confirmed, converged: true };
+    return { ...well, authority: confirmed, settled, suspicions: {}, converged: true };
   }
-  if (drift.length === 0) return calm;
-  const finding = findingText(view, drift);
-  const readAtMs = suspicion?.finding === finding ? suspicion.readAtMs : view.readAtMs;
-  return { ...calm, suspicion: { finding, readAtMs } };
+  const suspicions = drift.map(({ item }): [string, Suspicion] => {
+    const where = whereabouts(view, item);
+    const before = rest.suspicions[item.key];
+    return [item.key, before?.where === where ? before : { where, readAtMs: view.readAtMs }];
+  });
+  return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
 };
 
-const isConfirmed = ({ suspicion }: PairMemory, view: EC2View | undefined): boolean =>
-  suspicion !== undefined && view !== undefined && view.readAtMs - suspicion.readAtMs >= AGREEMENT_MS;
+/** Items of which two readings agree that they are not where they were. */
+const confirmedDrift = (input: ConvergeInput): string[] =>
+  Object.entries(input.memory.suspicions).flatMap(([key, { readAtMs }]) =>
+    isFresh(input) && (input.view?.readAtMs ?? 0) - readAtMs >= AGREEMENT_MS ? [key] : [],
+  );
 
-/** The earliest time of the repair that is due: identical ones in a row come ever later. */
-const repairAtMs = ({ suspicion, repairs }: PairMemory): number => {
-  if (!suspicion || repairs?.finding !== suspicion.finding) return Number.NEGATIVE_INFINITY;
+/** The earliest time of a repair: identical ones in a row come ever later. */
+const repairAtMs = ({ repairs }: PairMemory, finding: string): number => {
+  if (repairs?.finding !== finding) return Number.NEGATIVE_INFINITY;
   const { first, most } = REPEATED_REPAIR_MS;
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
 };
@@ -114,19 +121,18 @@ const repairAtMs = ({ suspicion, repairs }: PairMemory): number => {
 const pick = <T>(list: readonly T[], turn: number): T | undefined => list[turn % Math.max(1, list.length)];
 
 /** The one call that does most: all VIPs that are elsewhere, else one EIP. Absent: nothing that a call could help. */
-const nextCall = (input: ConvergeInput, repairDue: boolean): PlannedCall | undefined => {
+const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const { memory, view, target, authority } = input;
+  const drift = confirmedDrift(input);
   const wrong = compare(input).filter(
-    ({ item, believed }) => believed === 'Wrong' && (repairDue || !memory.settled.includes(item.key)),
+    ({ item: { key }, believed }) =>
+      believed === 'Wrong' && (drift.includes(key) || !memory.settled.includes(key)),
   );
-  const repair = wrong.every(({ item }) => memory.settled.includes(item.key));
-  const finding = memory.suspicion?.finding;
-  const order = {
-    node: target.name,
-    term: authority.term,
-    purpose: repair ? 'Repair' : 'Move',
-    ...(repair && finding !== undefined && { finding }),
-  } as const;
+  const planned = (call: EC2Call, items: readonly string[]): PlannedCall => {
+    const finding = findingText(memory, items);
+    const order = { call, items, node: target.name, term: authority.term };
+    return finding !== '' ? { ...order, purpose: 'Repair', finding } : { ...order, purpose: 'Move' };
+  };
   const turn = memory.failure?.count ?? 0;
   const networkInterfaceID = target.networkInterfaceID;
 
@@ -134,29 +140,23 @@ const nextCall = (input: ConvergeInput, repairDue: boolean): PlannedCall | undef
   if (vips.length > 0) {
     const only = pick(vips, turn);
     const privateIPAddresses = memory.oneByOne && only !== undefined ? [only] : vips;
-    return {
-      ...order,
-      call: { action: 'AssignPrivateIpAddresses', networkInterfaceID, privateIPAddresses },
-      items: [...privateIPAddresses, ...followersOf(view, privateIPAddresses)],
-    };
+    return planned({ action: 'AssignPrivateIpAddresses', networkInterfaceID, privateIPAddresses }, [
+      ...privateIPAddresses,
+      ...followersOf(view, privateIPAddresses),
+    ]);
   }
-  const ready = wrong.flatMap(({ item }) => {
-    if (item.kind !== 'EIP') return [];
-    const vip = item.vip;
-    const vipIsThere =
-      vip === undefined ||
-      (isFresh(input) && rightness(view, { kind: 'VIP', key: vip, vip }, target) === 'Right');
-    return vipIsThere ? [item] : [];
-  });
+  const isThere = (vip: string): boolean =>
+    isFresh(input) && rightness(view, { kind: 'VIP', key: vip, vip }, target) === 'Right';
+  const ready = wrong.flatMap(({ item }) =>
+    item.kind === 'EIP' && (item.vip === undefined || isThere(item.vip)) ? [item] : [],
+  );
   const item = pick(ready, turn);
   if (!item) return undefined;
   const privateIPAddress = privateAddressOf(item, target);
   const { allocationID } = item;
-  return {
-    ...order,
-    call: { action: 'AssociateAddress', allocationID, networkInterfaceID, privateIPAddress },
-    items: [item.key],
-  };
+  return planned({ action: 'AssociateAddress', allocationID, networkInterfaceID, privateIPAddress }, [
+    item.key,
+  ]);
 };
 
 type Verdict = Pick<Convergence, 'status' | 'reason' | 'message'>;
@@ -186,11 +186,11 @@ const verdict = (input: ConvergeInput): Verdict => {
     const message = `EC2 does not know ${keys(of('AllocationMissing'))}: correct spec.addresses.`;
     return { status: 'False', reason: 'EC2AllocationMissing', message };
   }
-  if (memory.suspicion) {
-    const nowhere =
-      memory.suspicion.finding.includes('no ENI') || memory.suspicion.finding.includes('nothing');
-    const message = `${memory.suspicion.finding}; it belongs to ${target.name} and is put back once a second reading agrees.`;
-    return { status: 'False', reason: nowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
+  const drift = findingText(memory, Object.keys(memory.suspicions));
+  if (drift !== '') {
+    const isNowhere = /on no ENI|associated with nothing/.test(drift);
+    const message = `${drift}; it belongs to ${target.name} and is put back once a second reading agrees.`;
+    return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
   }
   if (memory.call || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
     return { status: 'False', reason: 'Moving', message: `Addresses are being moved to ${target.name}.` };
@@ -211,25 +211,24 @@ export const converge = (input: ConvergeInput): Convergence => {
   const result = { memory, right: right.map(({ item }) => item.key), ...verdict(learnt) };
   if (memory.call) return result;
 
-  const { failure, suspicion } = memory;
-  const confirmed = isFresh(learnt) && isConfirmed(memory, input.view);
-  const dueAtMs = confirmed ? repairAtMs(memory) : Number.POSITIVE_INFINITY;
-  const wakes = [
-    ...(failure && failure.retryAtMs > input.nowMs ? [failure.retryAtMs] : []),
-    ...(confirmed && dueAtMs > input.nowMs ? [dueAtMs] : []),
-  ];
+  const { failure } = memory;
   const mustReadFirst = failure?.readFirst === true && !(input.view && input.view.readAtMs >= failure.atMs);
-  const mayCall = input.view !== undefined && !mustReadFirst && (failure?.retryAtMs ?? 0) <= input.nowMs;
-  const call = mayCall ? nextCall(learnt, confirmed && dueAtMs <= input.nowMs) : undefined;
-  if (call) return { ...result, call };
+  const call = input.view && !mustReadFirst ? nextCall(learnt) : undefined;
+  const dueAtMs = Math.max(
+    failure?.retryAtMs ?? Number.NEGATIVE_INFINITY,
+    call?.finding === undefined ? Number.NEGATIVE_INFINITY : repairAtMs(memory, call.finding),
+  );
+  if (call && dueAtMs <= input.nowMs) return { ...result, call };
 
+  const doubts = Object.values(memory.suspicions).map(({ readAtMs }) => readAtMs + AGREEMENT_MS);
+  const agreed = input.view?.readAtMs ?? Number.NEGATIVE_INFINITY;
   const reads = [
     ...(isFresh(learnt) ? [] : [knownSinceMs(learnt)]),
-    ...(suspicion && !confirmed ? [suspicion.readAtMs + AGREEMENT_MS] : []),
+    ...doubts.filter((sinceMs) => sinceMs > agreed),
   ];
   return {
     ...result,
     ...(reads.length > 0 && { readSinceMs: Math.max(...reads) }),
-    ...(wakes.length > 0 && { wakeAtMs: Math.min(...wakes) }),
+    ...(dueAtMs > input.nowMs && { wakeAtMs: dueAtMs }),
   };
 };

@@ -15,6 +15,7 @@ export const emptyMemory = (nowMs: number): PairMemory => ({
   answeredAtMs: Number.NEGATIVE_INFINITY,
   landed: [],
   settled: [],
+  suspicions: {},
   oneByOne: false,
   converged: false,
   events: [],
@@ -26,8 +27,8 @@ export const withAuthority = (
   authority: Authority,
   settled: readonly string[],
 ): PairMemory => {
-  const { failure: _failure, suspicion: _suspicion, repairs: _repairs, ...rest } = memory;
-  return { ...rest, authority, settled, oneByOne: false, converged: false };
+  const { failure: _failure, repairs: _repairs, ...rest } = memory;
+  return { ...rest, authority, settled, suspicions: {}, oneByOne: false, converged: false };
 };
 
 /** The call in words, as logs and Events name it. */
@@ -41,11 +42,14 @@ export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number
   if (memory.call) throw new Error(`S5 single step: ${describeCall(memory.call)} is not answered yet`);
   const begun = { ...memory, call: { ...call, startedAtMs: nowMs }, converged: false };
   if (call.finding === undefined) return begun;
-  const { suspicion: _suspicion, ...rest } = begun;
+  const suspicions = Object.fromEntries(
+    Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
+  );
   const count = memory.repairs?.finding === call.finding ? memory.repairs.count + 1 : 1;
   const message = `Two readings of EC2 agree: ${call.finding}. It belongs to ${call.node}.`;
   return {
-    ...rest,
+    ...begun,
+    suspicions,
     repairs: { finding: call.finding, count, lastAtMs: nowMs },
     events: [...memory.events, { type: 'Warning', reason: 'DriftFound', message }],
   };

@@ -1,6 +1,6 @@
 /** What the pair is just now: which spec is in force, who is master, and how EC2 compares. */
 
-import { droppedAddresses } from './addresses.ts';
+import { servedItems } from './addresses.ts';
 import { type Convergence, converge } from './converge.ts';
 import { elect, mastersOf, type Report, reportsOf } from './elect.ts';
 import { withAuthority } from './memory.ts';
@@ -58,7 +58,7 @@ export const assess = (input: PlanInput): Situation => {
   const reports = reportsOf(wish.nodes, input.instances);
   const { elected, memory } = election(input, wish, reports);
   const target = wish.nodes.find(({ name }) => name === elected?.node);
-  const items = itemsOf([...wish.addresses, ...droppedAddresses(input.pair, wish)]);
+  const items = servedItems(input.pair, wish);
   const situation = { input, acceptance, wish, reports, elected };
   const { authority } = memory;
   if (!target || !authority || items.length === 0) {

@@ -38,7 +38,9 @@ const nodeStatuses = ({ input, wish, reports }: Situation): NodeStatus[] =>
   wish.nodes.map(({ name, networkInterfaceID }) => {
     const report = reports.find(({ node }) => node === name);
     const instanceID =
-      report?.instanceID ?? input.ec2.view?.networkInterfaces[networkInterfaceID]?.instanceID;
+      report?.instanceID ??
+      input.ec2.view?.networkInterfaces[networkInterfaceID]?.instanceID ??
+      input.pair.status?.nodes?.find((node) => node.name === name)?.instanceID;
     return {
       name,
       ...(instanceID !== undefined && { instanceID }),

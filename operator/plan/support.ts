@@ -1,6 +1,6 @@
 /** Which spec is in force: the stored one if it is accepted, else the last that was. */
 import type { Reason } from '../../crds/conditions.ts';
-import type { HAPair, PairAddress, VRRPInstance, VRRPParameters } from '../../crds/types.ts';
+import type { HAPair, VRRPInstance, VRRPParameters } from '../../crds/types.ts';
 import type { PlanInput, Wish } from './types.ts';
 
 /** The name of the Secret when `secretRef.name` is absent. */
@@ -50,13 +50,10 @@ const unbuiltFields = ({ pair: { spec }, settings }: PlanInput): string[] => {
   return fields.flatMap(([used, path]) => (used ? [path] : []));
 };
 
-const sameAddress = (a: PairAddress, b: PairAddress): boolean =>
-  a.vip === b.vip && (b.eipAllocationID === undefined || a.eipAllocationID === b.eipAllocationID);
-
 /** Edits of a running pair that this version cannot carry out without disturbing it. */
 const unbuiltEdits = ({ pair, instances }: PlanInput): string[] => {
   if (!isRunning(pair, instances)) return [];
-  const { spec, status } = pair;
+  const { spec } = pair;
   const parameters = canonical(parametersOf(pair));
   const edits: [boolean, string][] = [
     [
@@ -73,13 +70,6 @@ const unbuiltEdits = ({ pair, instances }: PlanInput): string[] => {
         );
       }),
       'a change of spec.nodes of a running pair',
-    ],
-    [
-      (status?.addresses ?? []).some((recorded) => {
-        const wanted = spec.addresses.find(({ name }) => name === recorded.name);
-        return wanted !== undefined && !sameAddress(wanted, recorded);
-      }),
-      'a change of an entry of spec.addresses (add one under another name and remove this one)',
     ],
   ];
   return edits.flatMap(([used, path]) => (used ? [path] : []));

@@ -75,6 +75,9 @@ export type Authority = {
   confirmedAtMs?: number;
 };
 
+/** Where an item that was right has been seen, and since which reading. */
+export type Suspicion = { where: string; readAtMs: number };
+
 /**
  * What one process remembers of one pair. Losing it loses time, never safety: everything that safety needs is stored in
  * Kubernetes and EC2.
@@ -105,8 +108,8 @@ export type PairMemory = {
     readFirst: boolean;
     atMs: number;
   };
-  /** Drift seen once; the second reading must agree and be at least 2 s younger. */
-  suspicion?: { finding: string; readAtMs: number };
+  /** Drift seen once, by item key; the second reading must agree and be at least 2 s younger. */
+  suspicions: Readonly<Record<string, Suspicion>>;
   /** Identical repairs in a row. */
   repairs?: { finding: string; count: number; lastAtMs: number };
   /** What a reading must answer: what the agents say arrives, and what no reading has covered; a change asks for a read. */
@@ -119,6 +122,9 @@ export type PairMemory = {
 
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
 
+/** The ids that readings for one pair cover. */
+export type EC2Scope = { networkInterfaceIDs: readonly string[]; allocationIDs: readonly string[] };
+
 /** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
 export type Plan = {
   memory: PairMemory;
@@ -128,6 +134,8 @@ export type Plan = {
   remove: readonly string[];
   /** At most one call, to be started at once. */
   call?: PlannedCall;
+  /** What of EC2 concerns this pair; every reading covers it. */
+  scope: EC2Scope;
   /** EC2 should be read: a reading begun at this time or later is wanted. */
   readSinceMs?: number;
   /** The complete wanted status; absent: the stored one is right. */

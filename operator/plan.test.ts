@@ -1,0 +1,602 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
+import { failureOf } from '../ec2/errors.ts';
+import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
+import { Rig } from './testing/rig.ts';
+
+const ENI1 = NODE1.networkInterfaceID;
+const ENI2 = NODE2.networkInterfaceID;
+
+const actions = (rig: Rig): string[] =>
+  rig.calls.map(({ call }) =>
+    call.action === 'AssignPrivateIpAddresses'
+      ? `assign ${call.privateIPAddresses.join(' ')} ${call.networkInterfaceID}`
+      : `associate ${call.privateIPAddress} ${call.networkInterfaceID}`,
+  );
+
+test('the first visit sets every condition, the finalizer, and asks for a reading before it creates anything', () => {
+  const rig = new Rig();
+  const first = rig.step();
+  assert.equal(
+    rig.pair.status?.conditions?.map(({ type }) => type),
+    [...HAPAIR_CONDITIONS],
+  );
+  assert.is(first.finalizer, 'add');
+  assert.is(first.instances.length, 0);
+  assert.is(first.readSinceMs, 0);
+  assert.is(rig.condition('Ready'), 'False WaitingForElection');
+});
+
+for (const [title, holder, preferredNode, expected] of [
+  ["EC2's holder of the first VIP", ENI2, 'node1', 'node2'],
+  ['the preferred node when EC2 has it on neither', undefined, 'node2', 'node2'],
+  ['the first node without a preference', undefined, undefined, 'node1'],
+] as const) {
+  test(`before the first election ${title} has priority 200`, () => {
+    const rig = new Rig(preferredNode ? { preferredNode } : {});
+    rig.cloud.put(VIP, holder);
+    rig.settle();
+    const high = rig.instances.filter(({ spec }) => spec.priority === 200).map(({ spec }) => spec.nodeName);
+    assert.equal(high, [expected]);
+    assert.is(rig.instances.length, 2);
+  });
+}
+
+test('instances carry the resolved defaults and belong to the HAPair', () => {
+  const vrrp = {
+    version: 2 as const,
+    virtualRouterID: 10,
+    advertisementIntervalMilliseconds: 1000,
+    authentication: { secretRef: {} },
+  };
+  const rig = new Rig({ vrrp });
+  rig.settle();
+  const { spec, metadata } = rig.instance('node2');
+  const parameters = {
+    version: 2,
+    virtualRouterID: 10,
+    advertisementIntervalMilliseconds: 1000,
+    authentication: { secretRef: { name: 'hapair-vrrp', key: 'web' } },
+  };
+  assert.equal(spec.vrrp, { send: parameters, accept: [parameters] });
+  assert.is(spec.agentUsername, 'system:serviceaccount:hapair-system:hapair-agent-node2');
+  assert.is(spec.sourceAddress, NODE2.address);
+  assert.is(spec.peerAddress, NODE1.address);
+  assert.is(metadata.ownerReferences?.[0]?.controller, true);
+  assert.is(metadata.labels?.['hapair.io/pair'], 'web');
+});
+
+test('the first master gets VIP and EIP; the address is recorded before the first call', () => {
+  const rig = new Rig();
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.equal(rig.pair.status?.addresses?.[0]?.networkInterfaceIDs, [ENI1, ENI2]);
+  rig.report('node1', 'Master', 1);
+  rig.report('node2', 'Backup', 1);
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI1}`, `associate ${VIP} ${ENI1}`]);
+  assert.is(rig.pair.status?.master, 'node1');
+  assert.is(rig.pair.status?.holder, 'node1');
+  assert.is(rig.pair.status?.standby, 'node2');
+  assert.is(rig.pair.status?.term, 1);
+  assert.is(rig.pair.status?.addresses?.[0]?.publicIP, '203.0.113.10');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.is(rig.condition('Redundant'), 'True StandbyReady');
+  assert.is(rig.pair.status?.history?.[0]?.reason, 'FirstElection');
+  assert.ok(rig.reasons.includes('FirstElection'));
+});
+
+test('no call before finalizer and record are stored', () => {
+  const rig = new Rig();
+  rig.read();
+  rig.step({ writes: false });
+  rig.settle();
+  rig.pair = { ...rig.pair, status: { failback: {} }, metadata: { ...rig.pair.metadata, finalizers: [] } };
+  rig.report('node1', 'Master', 1);
+  assert.is(rig.step({ writes: false }).call, undefined);
+  assert.is(rig.step().call, undefined);
+  assert.ok(rig.step().call);
+});
+
+test('failover: the report alone justifies one call, with no read and no write before it', () => {
+  const rig = Rig.converged();
+  rig.pass(5000);
+  rig.report('node2', 'Master', 2);
+  const next = rig.step();
+  assert.equal(next.call?.call, {
+    action: 'AssignPrivateIpAddresses',
+    networkInterfaceID: ENI2,
+    privateIPAddresses: [VIP],
+  });
+  assert.is(next.readSinceMs, undefined);
+  assert.is(rig.condition('Ready'), 'False Moving');
+  rig.pass(1500);
+  rig.answer();
+  assert.ok(rig.step().readSinceMs !== undefined, 'reads back');
+  rig.pass(10);
+  rig.read();
+  rig.settle();
+  assert.is(rig.calls.length, 1, 'the EIP followed its VIP: one mutating call');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  const [entry] = rig.pair.status?.history ?? [];
+  assert.is(entry?.from, 'node1');
+  assert.is(entry?.to, 'node2');
+  assert.is(entry?.reason, 'Failover');
+  assert.is(entry?.reportMilliseconds, 0);
+  assert.is(entry?.callMilliseconds, 1500);
+  assert.is(entry?.confirmMilliseconds, 1511);
+  assert.is(rig.instance('node2').spec.priority, 200);
+  assert.is(rig.instance('node1').spec.priority, 100);
+  assert.is(rig.instance('node1').spec.termFloor, 2);
+});
+
+test('the return of the old master as Backup moves nothing', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.report('node1', 'Backup', 2);
+  rig.settle();
+  assert.is(rig.calls.length, 1);
+  assert.is(rig.pair.status?.standby, 'node1');
+});
+
+test('S6 quiet: a converged pair writes nothing, however often it is read', () => {
+  const rig = Rig.converged();
+  for (let round = 0; round < 20; round++) {
+    rig.pass(10_000);
+    rig.alive('node1');
+    rig.alive('node2');
+    rig.read();
+    const next = rig.step();
+    assert.is(next.call, undefined);
+    assert.equal(next.events, []);
+  }
+  assert.is(rig.statusWrites, 0);
+  assert.is(rig.instanceWrites, 0);
+});
+
+test('a restart of the operator moves nothing, writes nothing and reads EC2 once', () => {
+  const rig = Rig.converged();
+  rig.pass(1000);
+  rig.restart();
+  rig.settle();
+  rig.pass(1000);
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.statusWrites, 0);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('no Master report: the addresses stay where they are', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Backup', 1);
+  rig.cloud.put(VIP, ENI2);
+  rig.pass(3000);
+  rig.read();
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('MasterElected'), 'False NoMaster');
+  assert.is(rig.condition('Ready'), 'False NoMaster');
+  assert.is(rig.pair.status?.master, 'node1', 'the last elected master is kept');
+});
+
+test('drift is repaired after two agreeing readings at least 2 s apart, and says so', () => {
+  const rig = Rig.converged();
+  rig.pass(30_000);
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.cloud.put(VIP, undefined);
+  rig.read();
+  const seen = rig.step();
+  assert.is(seen.call, undefined);
+  assert.is(rig.condition('AddressesConverged'), 'False AddressUnassigned');
+  assert.ok((seen.requeueAfterMs ?? 0) <= 2000);
+  rig.pass(1000);
+  rig.read();
+  assert.is(rig.step().call, undefined, 'too early to agree');
+  rig.pass(1000);
+  rig.read();
+  assert.is(rig.step().call?.purpose, 'Repair');
+  rig.answer();
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI1}`, `associate ${VIP} ${ENI1}`]);
+  assert.ok(rig.reasons.includes('DriftFound'));
+  assert.ok(rig.reasons.includes('DriftRepaired'));
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a reading that omits the address once causes no call', () => {
+  const rig = Rig.converged();
+  rig.pass(30_000);
+  rig.cloud.put(VIP, undefined);
+  rig.read();
+  rig.step();
+  rig.cloud.put(VIP, ENI1);
+  rig.cloud.associate(ALLOCATION, ENI1, VIP);
+  rig.pass(2500);
+  rig.read();
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+});
+
+test('identical repairs back off', () => {
+  const rig = Rig.converged();
+  const times: number[] = [];
+  for (let second = 0; second < 120; second++) {
+    rig.pass(1000);
+    rig.cloud.put(VIP, ENI2);
+    rig.cloud.associate(ALLOCATION, ENI2, VIP);
+    rig.read();
+    const next = rig.step();
+    if (!next.call) continue;
+    times.push(rig.nowMs);
+    rig.answer();
+  }
+  assert.is(times.length, 4, `after 2, 12, 32, 72 s: ${times}`);
+});
+
+test('a failed read is never taken for absence', () => {
+  const rig = Rig.converged();
+  const { view } = rig.reading;
+  rig.pass(60_000);
+  if (view) rig.reading = { view, failure: { class: 'TimedOut', message: 'no answer', atMs: rig.nowMs } };
+  assert.is(rig.step().call, undefined);
+  rig.pass(120_000);
+  rig.step();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'Unknown EC2ReadFailed');
+  assert.is(rig.condition('Ready'), 'Unknown EC2ReadFailed');
+});
+
+test('throttle: the failover is tried again with growing delay until it works', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  const throttled = failureOf({ code: 'RequestLimitExceeded', message: 'slow down', httpStatus: 503 });
+  assert.ok(rig.step().call);
+  for (const delayMs of [200, 400, 800]) {
+    rig.answer(throttled);
+    const waiting = rig.step();
+    assert.is(waiting.call, undefined);
+    assert.is(rig.condition('AddressesConverged'), 'False EC2Throttled');
+    rig.pass(delayMs - 1);
+    assert.is(rig.step().call, undefined);
+    rig.pass(1);
+    assert.ok(rig.step().call, `again after ${delayMs} ms`);
+  }
+  rig.answer();
+  rig.settle();
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.is(rig.reasons.filter((reason) => reason === 'EC2Throttled').length, 1, 'one Event per streak');
+});
+
+test('a permission error is kept trying, slower, and named', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.answer(failureOf({ code: 'UnauthorizedOperation', message: 'no', httpStatus: 403 }));
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False EC2Unauthorized');
+  assert.is(rig.condition('Ready'), 'False NotConverged');
+  rig.pass(30_000);
+  assert.ok(rig.step().call);
+});
+
+test('a call that timed out but worked: EC2 is read first, and no second call is made', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.pass(10_000);
+  rig.answer(failureOf({ code: 'TimeoutError', message: 'no answer' }), true);
+  const next = rig.step();
+  assert.is(next.call, undefined);
+  assert.ok(next.readSinceMs !== undefined);
+  rig.settle();
+  assert.is(rig.calls.length, 1);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a successful call followed by a stale reading causes no second call', () => {
+  const rig = Rig.converged();
+  const old = rig.cloud.view(0);
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.pass(1500);
+  rig.answer();
+  rig.pass(10);
+  rig.read({ ...old, readAtMs: rig.nowMs });
+  assert.is(rig.step().call, undefined);
+  rig.pass(2100);
+  rig.read();
+  rig.settle();
+  assert.is(rig.calls.length, 1);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('several VIPs go in one call, only those not there yet', () => {
+  const addresses = ['10.10.10.10', '10.10.10.20', '10.10.10.30'].map((vip, at) => ({ name: `a${at}`, vip }));
+  const rig = new Rig({ addresses });
+  rig.cloud.put('10.10.10.20', ENI1);
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  rig.settle();
+  assert.equal(actions(rig), [`assign 10.10.10.10 10.10.10.30 ${ENI1}`]);
+});
+
+test('a rejected call with several VIPs is followed by a reading, then one by one', () => {
+  const addresses = ['10.10.10.10', '10.10.10.99'].map((vip, at) => ({ name: `a${at}`, vip }));
+  const rig = new Rig({ addresses });
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  rig.step();
+  rig.answer(failureOf({ code: 'InvalidParameterValue', message: 'one is bad', httpStatus: 400 }));
+  assert.ok(rig.step().readSinceMs !== undefined);
+  const single: string[] = [];
+  for (let second = 0; second < 10; second++) {
+    rig.pass(1000);
+    rig.read();
+    const { call } = rig.step().call ?? {};
+    if (call?.action !== 'AssignPrivateIpAddresses') continue;
+    single.push(call.privateIPAddresses.join(' '));
+    const bad = call.privateIPAddresses.includes('10.10.10.99');
+    rig.answer(
+      bad ? failureOf({ code: 'InvalidParameterValue', message: 'bad', httpStatus: 400 }) : { ok: true },
+    );
+  }
+  assert.ok(single.every((vips) => !vips.includes(' ')));
+  assert.is(rig.cloud.where('10.10.10.10'), ENI1, 'the good one is not held up by the bad one');
+  assert.is(rig.condition('AddressesConverged'), 'False EC2Rejected');
+});
+
+test('VIP only: one call', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`]);
+});
+
+test("EIP only: one call, to the holder's primary address", () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', eipAllocationID: ALLOCATION }] });
+  rig.report('node2', 'Master', 2);
+  const next = rig.step();
+  assert.is(next.readSinceMs, undefined);
+  rig.answer();
+  rig.settle();
+  assert.equal(actions(rig), [`associate ${NODE2.address} ${ENI2}`]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a missing ENI or EIP is named, and is no reason to call', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.answer(failureOf({ code: 'InvalidNetworkInterfaceID.NotFound', message: 'gone', httpStatus: 400 }));
+  rig.pass(10);
+  const view = rig.cloud.view(rig.nowMs);
+  rig.read({ ...view, networkInterfaces: { ...view.networkInterfaces, [ENI2]: null } });
+  rig.pass(60_000);
+  assert.is(rig.step().call, undefined);
+  assert.is(rig.condition('AddressesConverged'), 'False EC2TargetMissing');
+});
+
+test('two masters on equal terms: the tie rule names one, and nothing ping-pongs', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 1);
+  rig.settle();
+  assert.is(rig.pair.status?.master, 'node1');
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('SplitBrain'), 'False OneMaster');
+});
+
+test('SplitBrain: a superseded Master that lives a full sign of life past the newer report', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.pass(5000);
+  rig.alive('node1');
+  rig.step();
+  assert.is(rig.condition('SplitBrain'), 'False OneMaster', 'a Lease renewed before it died may arrive late');
+  rig.pass(10_000);
+  rig.alive('node1');
+  rig.step();
+  assert.is(rig.condition('SplitBrain'), 'True TwoMasters');
+  assert.is(rig.calls.length, 1);
+  rig.report('node1', 'Backup', 2);
+  rig.step();
+  assert.is(rig.condition('SplitBrain'), 'False OneMaster');
+});
+
+test('conditions follow the agents: missing, silent, back again', () => {
+  const rig = Rig.converged();
+  rig.pass(41_000);
+  rig.alive('node1');
+  rig.step();
+  assert.is(rig.condition('AgentsReady'), 'False AgentSilent');
+  assert.is(rig.condition('Redundant'), 'False StandbySilent');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  rig.alive('node2');
+  rig.step();
+  assert.is(rig.condition('AgentsReady'), 'True AgentsReporting');
+  assert.is(rig.condition('Redundant'), 'True StandbyReady');
+});
+
+test('lastTransitionTime moves only with status', () => {
+  const rig = Rig.converged();
+  const before = rig.pair.status?.conditions ?? [];
+  rig.pass(10_000);
+  rig.report('node2', 'Fault', 1);
+  rig.edit({ preferredNode: 'node1' });
+  rig.step();
+  for (const after of rig.pair.status?.conditions ?? []) {
+    const old = before.find(({ type }) => type === after.type);
+    if (old?.status === after.status) assert.is(after.lastTransitionTime, old.lastTransitionTime, after.type);
+    else assert.is.not(after.lastTransitionTime, old?.lastTransitionTime, after.type);
+    assert.is(after.observedGeneration, 2);
+  }
+});
+
+test('paused: no EC2 write, no order, no priority change, and it says what would be done', () => {
+  const rig = Rig.converged();
+  rig.edit({ paused: true });
+  rig.settle();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.edit({ preferredNode: 'node1' });
+  rig.report('node1', 'Backup', 2);
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
+  assert.is(rig.instance('node1').spec.priority, 200);
+  assert.is(rig.condition('Paused'), 'True PausedBySpec');
+  assert.is(rig.condition('Ready'), 'False Moving');
+  const paused = rig.pair.status?.conditions?.find(({ type }) => type === 'Paused');
+  assert.match(paused?.message ?? '', /Would call AssignPrivateIpAddresses/);
+  rig.edit({ paused: false });
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`]);
+});
+
+test('deletion with Retain: the finalizer goes, nothing is moved or recreated', () => {
+  const rig = Rig.converged();
+  rig.instances = [];
+  rig.delete();
+  const next = rig.step();
+  assert.is(next.finalizer, 'remove');
+  assert.equal(next.instances, []);
+  assert.is(rig.deleted, true);
+  assert.is(rig.calls.length, 0);
+});
+
+test('deletion waits for the answer to a call that is under way', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.delete();
+  assert.is(rig.step().finalizer, undefined);
+  rig.answer();
+  assert.is(rig.step().finalizer, 'remove');
+});
+
+const UNBUILT = [
+  ['pinnedNode', { pinnedNode: 'node1' }],
+  ['Automatic', { failback: { policy: 'Automatic', delaySeconds: 60, startingDeadlineSeconds: 600 } }],
+  ['delaySeconds', { failback: { policy: 'Manual', delaySeconds: 5, startingDeadlineSeconds: 600 } }],
+  ['startingDeadline', { failback: { policy: 'Manual', delaySeconds: 60, startingDeadlineSeconds: 5 } }],
+  ['Unassign', { deletionPolicy: 'Unassign' }],
+  ['region', { region: 'eu-west-1' }],
+] as const;
+
+for (const [field, change] of UNBUILT) {
+  test(`NotSupportedYet: ${field} of a new pair starts nothing`, () => {
+    const rig = new Rig(change);
+    rig.settle();
+    assert.is(rig.condition('Accepted'), 'False NotSupportedYet');
+    assert.is(rig.condition('Ready'), 'False NotAccepted');
+    assert.is(rig.instances.length, 0);
+    assert.ok(rig.reasons.includes('NotSupportedYet'));
+  });
+
+  test(`NotSupportedYet: an edit to ${field} leaves the running pair on its last accepted spec`, () => {
+    const rig = Rig.converged();
+    rig.edit({ ...change, addresses: [{ name: 'other', vip: '10.10.10.77' }], preferredNode: 'node2' });
+    rig.settle();
+    assert.is(rig.condition('Accepted'), 'False NotSupportedYet');
+    assert.is(rig.condition('Ready'), 'True Serving');
+    assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'no order');
+    rig.restart();
+    rig.settle();
+    rig.report('node2', 'Master', 2);
+    rig.settle();
+    assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`], 'failovers go on');
+    assert.equal(rig.instance('node1').spec.vips, [VIP]);
+    assert.is(rig.condition('Ready'), 'True Serving');
+    rig.delete();
+    assert.is(rig.step().finalizer, 'remove', 'deletion ends');
+  });
+}
+
+test('a change of VRRP parameters or nodes of a running pair is NotSupportedYet; before the first election it is not', () => {
+  const vrrp = { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 };
+  const running = Rig.converged();
+  running.edit({ vrrp });
+  running.settle();
+  assert.is(running.condition('Accepted'), 'False NotSupportedYet');
+  assert.is(running.instance('node1').spec.vrrp.send.advertisementIntervalMilliseconds, 1000);
+  const starting = new Rig();
+  starting.settle();
+  starting.edit({ vrrp, nodes: [NODE1, { ...NODE2, name: 'node3' }] });
+  starting.settle();
+  assert.is(starting.condition('Accepted'), 'True Accepted');
+  assert.equal(starting.instances.map(({ spec }) => spec.nodeName).sort(), ['node1', 'node3']);
+  assert.is(starting.instance('node1').spec.vrrp.send.advertisementIntervalMilliseconds, 500);
+});
+
+test('a stored spec that breaks a rule of the API is Invalid and starts nothing', () => {
+  const rig = new Rig();
+  rig.problems = ['spec.nodes: wrong'];
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'False Invalid');
+  assert.is(rig.instances.length, 0);
+});
+
+test('AddressConflict: the loser writes nothing and says so', () => {
+  const rig = Rig.converged();
+  rig.rival = 'Another HAPair owns VIP 10.10.10.10.';
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.instanceWrites, 0);
+  assert.is(rig.condition('Accepted'), 'False AddressConflict');
+  assert.is(rig.condition('Ready'), 'False NotAccepted');
+});
+
+test('an address that is added is recorded, put up and moved; one that is removed is given up afterwards', () => {
+  const rig = Rig.converged();
+  rig.edit({ addresses: [{ name: 'extra', vip: '10.10.10.20' }] });
+  rig.read();
+  rig.step();
+  assert.equal(
+    rig.instance('node1').spec.vips,
+    ['10.10.10.20', VIP],
+    'the old one stays until the other is there',
+  );
+  rig.settle();
+  assert.equal(actions(rig), [`assign 10.10.10.20 ${ENI1}`]);
+  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ vip }) => vip),
+    ['10.10.10.20'],
+  );
+  assert.is(rig.cloud.where(VIP), ENI1, 'Retain leaves it where it is');
+  assert.ok(rig.reasons.includes('AddressReleased'));
+});
+
+test('an EIP that is added to a VIP is associated with it', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.edit({ addresses: [MAIN] });
+  rig.settle();
+  assert.equal(actions(rig), [`associate ${VIP} ${ENI1}`]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a change of what arrives at a node asks for a reading at once', () => {
+  const rig = Rig.converged();
+  rig.pass(10_000);
+  rig.report('node1', 'Master', 1, { vipsDelivered: [] });
+  assert.is(rig.step().readSinceMs, rig.nowMs);
+});
+
+test('S5: an answer is awaited although the master changed meanwhile, then the new master is served', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  rig.report('node1', 'Master', 3);
+  assert.is(rig.step().call, undefined);
+  rig.pass(1500);
+  rig.answer();
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`, `assign ${VIP} ${ENI1}`]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test.run();

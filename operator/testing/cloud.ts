@@ -1,0 +1,74 @@
+/** EC2 reduced to what moves: where VIPs and EIPs are. Effects can be separated from answers. */
+import type { EC2Call, EC2View, ElasticIP, NetworkInterface } from '../../ec2/types.ts';
+import { ALLOCATION, NODE1, NODE2 } from './fixtures.ts';
+
+export class Cloud {
+  /** Secondary addresses by ENI. */
+  readonly secondaries = new Map<string, Set<string>>([
+    [NODE1.networkInterfaceID, new Set()],
+    [NODE2.networkInterfaceID, new Set()],
+    ['eni-0dddddddddddddddd', new Set()],
+  ]);
+  /** EIP by allocation: ENI and private address. */
+  readonly elasticIPs = new Map<string, { networkInterfaceID: string; privateIPAddress: string } | undefined>(
+    [[ALLOCATION, undefined]],
+  );
+  /** Every call whose effect happened, in order. */
+  readonly effects: EC2Call[] = [];
+
+  put(vip: string, networkInterfaceID: string | undefined): void {
+    for (const addresses of this.secondaries.values()) addresses.delete(vip);
+    if (networkInterfaceID !== undefined) this.secondaries.get(networkInterfaceID)?.add(vip);
+    for (const [id, place] of this.elasticIPs) {
+      if (place?.privateIPAddress !== vip) continue;
+      this.elasticIPs.set(
+        id,
+        networkInterfaceID === undefined ? undefined : { ...place, networkInterfaceID },
+      );
+    }
+  }
+
+  associate(allocationID: string, networkInterfaceID: string, privateIPAddress: string): void {
+    this.elasticIPs.set(allocationID, { networkInterfaceID, privateIPAddress });
+  }
+
+  apply(call: EC2Call): void {
+    this.effects.push(call);
+    if (call.action === 'AssignPrivateIpAddresses') {
+      for (const vip of call.privateIPAddresses) this.put(vip, call.networkInterfaceID);
+    } else this.associate(call.allocationID, call.networkInterfaceID, call.privateIPAddress);
+  }
+
+  /** The ENI that holds a VIP. */
+  where(vip: string): string | undefined {
+    return [...this.secondaries].find(([, addresses]) => addresses.has(vip))?.[0];
+  }
+
+  view(readAtMs: number): EC2View {
+    const primary: Record<string, string> = {
+      [NODE1.networkInterfaceID]: NODE1.address,
+      [NODE2.networkInterfaceID]: NODE2.address,
+    };
+    const networkInterfaces: Record<string, NetworkInterface | null> = {};
+    for (const [id, addresses] of this.secondaries) {
+      if (!(id in primary)) continue;
+      networkInterfaces[id] = {
+        networkInterfaceID: id,
+        subnetID: 'subnet-1',
+        availabilityZone: 'ap-northeast-1a',
+        instanceID: `i-${id.slice(4)}`,
+        status: 'in-use',
+        sourceDestCheck: true,
+        privateIPAddresses: [
+          { privateIPAddress: primary[id] ?? '', primary: true },
+          ...[...addresses].map((privateIPAddress) => ({ privateIPAddress, primary: false })),
+        ],
+      };
+    }
+    const elasticIPs: Record<string, ElasticIP | null> = {};
+    for (const [allocationID, place] of this.elasticIPs) {
+      elasticIPs[allocationID] = { allocationID, publicIP: '203.0.113.10', ...place };
+    }
+    return { readAtMs, networkInterfaces, elasticIPs };
+  }
+}
