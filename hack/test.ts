@@ -1,0 +1,141 @@
+/**
+ * `node hack/test.ts [unit | FILE…]`: the test stages in order, each a process of its own with a deadline; without
+ * arguments all of them. The last line counts: `N passed, N failed`.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
+type Stage = { name: string; uvuArgs: readonly string[]; deadlineMs: number };
+type Result = { passed: number; failed: number; skipped: number };
+
+const ROOT = join(import.meta.dirname, '..');
+const UVU = join(ROOT, 'node_modules', 'uvu', 'bin.js');
+const MINUTE_MS = 60_000;
+const TEST_FILE = String.raw`\.test\.ts$`;
+
+const unitStage: Stage = {
+  name: 'unit',
+  uvuArgs: ['.', TEST_FILE, '--ignore', '^test/', '--ignore', String.raw`^\.(lab|out)`],
+  deadlineMs: 2 * MINUTE_MS,
+};
+
+const fileStage = (file: string): Stage => ({
+  name: file,
+  uvuArgs: [dirname(file), `^${basename(file).replaceAll('.', String.raw`\.`)}$`],
+  deadlineMs: (dirname(file) === 'test/e2e' ? 15 : 10) * MINUTE_MS,
+});
+
+const testFiles = (dir: string): string[] =>
+  readdirSync(join(ROOT, dir), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => join(dir, entry.name))
+    .sort();
+
+/** The order of the whole: what is quick and closest to the fault first. */
+const allStages = (): Stage[] => [
+  unitStage,
+  ...testFiles('test').map(fileStage),
+  ...testFiles('test/e2e').map(fileStage),
+];
+
+let running: ChildProcess | undefined;
+
+/** A group of its own: what a test left running ends with it. */
+const killGroup = (child: ChildProcess): void => {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // ESRCH: the group is empty already.
+  }
+};
+
+const runStage = (stage: Stage): Promise<Result> =>
+  new Promise((resolve) => {
+    console.log(`\n=== ${stage.name}`);
+    const child = spawn(
+      'setpriv',
+      [
+        '--pdeathsig',
+        'KILL',
+        process.execPath,
+        UVU,
+        ...stage.uvuArgs,
+        process.stdout.isTTY === true ? '--color' : '--no-color',
+      ],
+      { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    running = child;
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      process.stdout.write(chunk);
+      output += chunk.toString('utf8');
+    });
+    let problem: string | undefined;
+    const deadline = setTimeout(() => {
+      problem = `it did not end within ${stage.deadlineMs / MINUTE_MS} minutes`;
+      killGroup(child);
+    }, stage.deadlineMs);
+    child.on('error', (error) => {
+      problem = error.message;
+    });
+    // `close` comes after `exit` and the last output, also when the program could not be started.
+    child.on('exit', () => killGroup(child));
+    child.on('close', (code, signal) => {
+      clearTimeout(deadline);
+      running = undefined;
+      resolve(
+        judge(
+          stage,
+          output,
+          code === 0 ? problem : (problem ?? `it ended with ${signal ?? `exit code ${code}`}`),
+        ),
+      );
+    });
+  });
+
+/**
+ * uvu's summary is taken at its word only when it adds up: a stage that ran nothing, or that broke outside of a test,
+ * counts as one failure.
+ */
+const judge = (stage: Stage, output: string, problem: string | undefined): Result => {
+  const plain = stripVTControlCharacters(output);
+  const count = (label: string): number =>
+    Number([...plain.matchAll(new RegExp(`^  ${label}: +(\\d+)$`, 'gm'))].at(-1)?.[1] ?? 0);
+  const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')];
+  const reason = total === 0 ? (problem ?? 'it ran no test') : problem;
+  const failed = Math.max(total - passed, reason === undefined ? 0 : 1);
+  if (failed > 0) console.log(`!!! ${stage.name} failed${reason === undefined ? '' : `: ${reason}`}`);
+  return { passed, failed, skipped };
+};
+
+const stagesFor = (args: readonly string[]): Stage[] =>
+  args.length === 0 ? allStages() : args.map((arg) => (arg === 'unit' ? unitStage : fileStage(arg)));
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (running !== undefined) killGroup(running);
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  });
+}
+
+const results: { stage: Stage; result: Result; seconds: number }[] = [];
+for (const stage of stagesFor(process.argv.slice(2))) {
+  const startedAt = performance.now();
+  const result = await runStage(stage);
+  results.push({ stage, result, seconds: (performance.now() - startedAt) / 1000 });
+}
+
+console.log('\n=== all stages');
+const sum: Result = { passed: 0, failed: 0, skipped: 0 };
+for (const { stage, result, seconds } of results) {
+  for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += result[key];
+  console.log(
+    `${String(result.passed).padStart(6)} passed ${String(result.failed).padStart(4)} failed  ${seconds.toFixed(1).padStart(6)} s  ${stage.name}`,
+  );
+}
+if (sum.skipped > 0) console.log(`${sum.skipped} skipped`);
+console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
+process.exitCode = sum.failed === 0 ? 0 : 1;
