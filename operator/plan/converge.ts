@@ -17,6 +17,8 @@ import type { Authority, PairMemory, PlannedCall, Suspicion } from './types.ts';
 
 /** Two readings must agree at least this far apart before a repair: a single one may be stale or incomplete. */
 export const AGREEMENT_MS = 2_000;
+/** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
+const CLOCK_STEP_MS = 0.001;
 /** Delay between the first two identical repairs; doubles up to the bound. */
 const REPEATED_REPAIR_MS = { first: 10_000, most: 300_000 };
 /** Identical repairs further apart than this are not a series. */
@@ -52,7 +54,7 @@ type Finding = { item: Item; believed: Rightness; seen: Rightness };
 
 /** A reading younger than this tells the truth about the present: after the report, and after the last answer. */
 const knownSinceMs = ({ authority, memory }: ConvergeInput): number =>
-  Math.max(authority.readAtMs, memory.answeredAtMs);
+  Math.max(authority.readAtMs, memory.answeredAtMs + CLOCK_STEP_MS);
 
 const isFresh = (input: ConvergeInput): boolean =>
   input.view !== undefined && input.view.readAtMs >= knownSinceMs(input) && !input.memory.call;
@@ -82,7 +84,7 @@ const learn = (input: ConvergeInput): PairMemory => {
   const { repairs, ...rest } = input.memory;
   const memory: PairMemory = {
     ...rest,
-    landed: view ? rest.landed.filter(({ atMs }) => atMs > view.readAtMs) : rest.landed,
+    landed: view ? rest.landed.filter(({ atMs }) => atMs >= view.readAtMs) : rest.landed,
     ...(repairs && nowMs - repairs.lastAtMs < REPAIR_MEMORY_MS && { repairs }),
     converged: false,
   };
