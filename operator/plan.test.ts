@@ -113,8 +113,9 @@ test('failover: the report alone justifies one call, with no read and no write b
   assert.is(rig.condition('Ready'), 'False Moving');
   rig.pass(1500);
   rig.answer();
+  rig.pass(1);
   assert.ok(rig.step().readSinceMs !== undefined, 'reads back');
-  rig.pass(10);
+  rig.pass(9);
   rig.read();
   rig.settle();
   assert.is(rig.calls.length, 1, 'the EIP followed its VIP: one mutating call');
@@ -288,6 +289,7 @@ test('a call that timed out but worked: EC2 is read first, and no second call is
   rig.step();
   rig.pass(10_000);
   rig.answer(failureOf({ code: 'TimeoutError', message: 'no answer' }), true);
+  rig.pass(1);
   const next = rig.step();
   assert.is(next.call, undefined);
   assert.ok(next.readSinceMs !== undefined);
