@@ -38,7 +38,13 @@ export const drawPicture = async (
         encoding: {
           x: { field: 'from', type: 'quantitative', title: 'seconds since the HAPair was applied' },
           x2: { field: 'to' },
-          y: { field: 'lane', type: 'nominal', sort: lanes, title: null, axis: { labelFontSize: 12, labelLimit: 220 } },
+          y: {
+            field: 'lane',
+            type: 'nominal',
+            sort: lanes,
+            title: null,
+            axis: { labelFontSize: 12, labelLimit: 220 },
+          },
           color: {
             field: 'state',
             type: 'nominal',
@@ -50,7 +56,10 @@ export const drawPicture = async (
       {
         data: { values: marks.map((m) => ({ at: seconds(m.atMs), label: m.label })) },
         layer: [
-          { mark: { type: 'rule', strokeDash: [3, 3], color: '#444' }, encoding: { x: { field: 'at', type: 'quantitative' } } },
+          {
+            mark: { type: 'rule', strokeDash: [3, 3], color: '#444' },
+            encoding: { x: { field: 'at', type: 'quantitative' } },
+          },
           {
             mark: { type: 'text', align: 'left', angle: 330, dx: 2, dy: -6, fontSize: 11, clip: false },
             encoding: { x: { field: 'at', type: 'quantitative' }, y: { value: 0 }, text: { field: 'label' } },

@@ -22,7 +22,9 @@ export const inOrder = (entries: readonly Entry[]): Entry[] => entries.toSorted(
 
 /** A table with aligned columns; the first row is the head, numbers stand to the right. */
 export const formatTable = (rows: readonly (readonly string[])[]): string => {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
   const isNumber = (cell: string): boolean => /^[-+]?\d/.test(cell);
   const line = (row: readonly string[]): string =>
     row

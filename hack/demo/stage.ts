@@ -1,0 +1,168 @@
+/** What the events of the story act upon: a world with the product on it, two probing clients, the pair as kubectl shows it. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SeenAdvert } from '../lab/adverts.ts';
+import { type Probe, within } from '../lab/handles.ts';
+import type { Sample } from '../lab/outage.ts';
+import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
+import { installProduct, type Product } from '../lab/product.ts';
+import type { LatencyProfile } from '../lab/types.ts';
+import { startWorld, type World } from '../lab/world.ts';
+import type { Evidence } from './measure.ts';
+import type { Costs } from './theory.ts';
+
+export const VIP = '10.10.10.10';
+export const PUBLIC_IP = '203.0.113.10';
+
+/** How long an agent listens after its claim, before it reports. */
+const LISTEN_MS = 10;
+/** Priority of the node that takes over. */
+const STANDBY_PRIORITY = 100;
+const DECIDED_MS = 5_000;
+const POLL_MS = 50;
+const GONE_MS = 30_000;
+
+/** EC2's times in each latency profile of the lab. */
+const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> = {
+  instant: { callMs: 0, mappingLagMs: 0 },
+  aws: { callMs: 1500, mappingLagMs: 1000 },
+};
+
+export type Stage = {
+  world: World;
+  product: Product;
+  namespace: string;
+  name: string;
+  costs: Costs;
+  pair: PairWatch;
+  lan: Probe;
+  internet: Probe;
+  adverts: readonly SeenAdvert[];
+  kubectl(args: string[], input?: string): Promise<string>;
+  /** The manifest as this stage wants it. */
+  edit(manifest: string): string;
+  /** Lets time pass in which nothing may happen. */
+  observe(ms: number): Promise<void>;
+  /** Waits until a service of a node has ended. */
+  gone(node: string, service: string): Promise<void>;
+  /** Waits until the operator has put VIP and EIP back; calls up to `sinceID` do not count. */
+  repaired(sinceID: number): Promise<void>;
+  /** Waits until every probe sent by now has its fate, and returns all that was seen so far. */
+  evidence(): Promise<Evidence>;
+  down(): Promise<void>;
+};
+
+export type StageOptions = {
+  /** Emptied first; holds state and logs. */
+  dir: string;
+  profile: LatencyProfile;
+  /** Default 1000 (as the manifest says); other values want VRRP version 3. */
+  advertisementIntervalMs?: number;
+  /** Changes the manifest before it is applied. */
+  edit?: (manifest: string) => string;
+  onLog?: (line: string) => void;
+};
+
+/**
+ * Builds a stage: about fifteen seconds.
+ * @throws Error that says what could not be started; nothing is left running then.
+ */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const { dir, profile, onLog = () => undefined } = options;
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const world = await startWorld({ dir, profile, kube: true, onLog });
+  try {
+    return await furnish(world, options);
+  } catch (error) {
+    await world.down();
+    throw error;
+  }
+}
+
+async function furnish(world: World, options: StageOptions): Promise<Stage> {
+  const { profile, advertisementIntervalMs = 1000, onLog = () => undefined } = options;
+  const product = await installProduct(world, { onLog });
+  const namespace = 'prod';
+  const name = 'web';
+  const [adverts, pair, lan, internet] = await Promise.all([
+    tapAdverts(world),
+    watchPair(world, namespace, name),
+    world.probe({ name: 'lan-client', from: 'lan', target: VIP }),
+    world.probe({ name: 'internet-client', from: 'internet', target: PUBLIC_IP }),
+  ]);
+  onLog('both clients send a probe every 10 ms from now on');
+  return {
+    world,
+    product,
+    namespace,
+    name,
+    costs: {
+      advertisementIntervalMs,
+      priority: STANDBY_PRIORITY,
+      listenMs: LISTEN_MS,
+      ...LATENCY[profile],
+    },
+    pair,
+    lan,
+    internet,
+    adverts,
+    kubectl: world.kubectl,
+    edit: options.edit ?? ((manifest) => manifest),
+    observe: (ms) => sleep(ms),
+    gone: async (node, service) => {
+      const running = await world.node(node).service(service);
+      if (running !== undefined) await within(running.exited, GONE_MS, `${service} of ${node} did not end`);
+    },
+    repaired: async (sinceID) => {
+      for (const action of ['AssignPrivateIpAddresses', 'AssociateAddress']) {
+        const calls = await world.ec2.waitForCall({ action, phase: 'mapped', sinceID, waitMs: GONE_MS });
+        if (calls.length === 0) throw new Error(`The operator did not call ${action} within ${GONE_MS} ms.`);
+      }
+    },
+    evidence: async () => ({
+      lan: await decided(lan),
+      internet: await decided(internet),
+      calls: await world.ec2.calls(),
+      adverts,
+    }),
+    down: world.down,
+  };
+}
+
+async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
+  const adverts: SeenAdvert[] = [];
+  const ready = Promise.withResolvers<void>();
+  const tap = await world.spawn(
+    {
+      name: 'adverts',
+      where: 'fabric',
+      argv: [process.execPath, join(import.meta.dirname, '..', 'lab', 'adverts.ts')],
+    },
+    {
+      onLine: (line) => {
+        const said = JSON.parse(line) as SeenAdvert | { ready: true };
+        if ('ready' in said) ready.resolve();
+        else adverts.push(said);
+      },
+    },
+  );
+  await within(ready.promise, DECIDED_MS, `The tap on the fabric did not start; see ${tap.logFile}`);
+  return adverts;
+}
+
+/** All samples, once every probe sent before this call has its fate. */
+async function decided(probe: Probe): Promise<Sample[]> {
+  const nowMs = performance.timeOrigin + performance.now();
+  const deadline = performance.now() + DECIDED_MS;
+  for (;;) {
+    const samples = await probe.samples();
+    // Numbers have no gap: with one sent after this call decided, all before it count, if none is missing.
+    const known = samples.filter(({ sentAtMs }) => sentAtMs <= nowMs);
+    const highest = Math.max(0, ...known.map(({ seq }) => seq));
+    if (samples.length > known.length && highest === known.length) return samples;
+    if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);
+    await sleep(POLL_MS);
+  }
+}
