@@ -84,12 +84,14 @@ function running(plane: ControlPlane | undefined): ControlPlane {
   return plane;
 }
 
-process.on('message', (request: Request, server: Server | undefined) => {
-  const handle = handlers[request.op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
-  handle(request.params, server).then(
-    (result) => say({ type: 'answer', id: request.id, result }),
-    (error: Error) => say({ type: 'error', id: request.id, message: error.message }),
-  );
+process.on('message', async (request: Request, server: Server | undefined) => {
+  const { op, id } = request;
+  try {
+    const handle = handlers[op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
+    say({ type: 'answer', id, result: await handle(request.params, server) });
+  } catch (error) {
+    say({ type: 'error', id, message: error instanceof Error ? error.message : String(error) });
+  }
 });
 
 /** Joins a connection from the host to an address of the world; either end's close closes the other. */

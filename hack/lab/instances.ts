@@ -16,6 +16,7 @@ import type { LabInstance, LabVPC } from './types.ts';
 const INSTANCE_INIT = 'mount -t proc proc /proc || exit 1; echo up; sleep infinity & wait';
 
 const BOOT_MS = 5_000;
+const WAKE_MS = 50;
 
 type Booted = { unshare: ChildProcess; init: number; gone: Promise<void> };
 
@@ -96,8 +97,11 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
     const { booted } = instance;
     if (booted === null) throw new Error(`${name} does not run.`);
     instance.booted = null;
+    const namespace = await readlink(`/proc/${booted.init}/ns/pid`);
     signalProcess(booted.init, 'SIGKILL');
+    const waking = setInterval(() => void wakeEntrances(namespace), WAKE_MS);
     await Promise.all([booted.gone, instanceLinkDown(name)]);
+    clearInterval(waking);
   };
 
   const shutdown = async (name: string, graceMs: number): Promise<void> => {
@@ -110,7 +114,7 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
   };
 
   /** Repeats until nobody new is found: a process may fork while others are being stopped. */
-  const signalAll = async (name: string, signal: string): Promise<void> => {
+  const signalAll = async (name: string, signal: string): Promise<string> => {
     const { booted } = find(name);
     if (booted === null) throw new Error(`${name} does not run.`);
     const namespace = await readlink(`/proc/${booted.init}/ns/pid`);
@@ -124,6 +128,7 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
         isNew = true;
       }
     }
+    return namespace;
   };
 
   const pause = async (name: string): Promise<void> => {
@@ -132,7 +137,8 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
   };
 
   const resume = async (name: string): Promise<void> => {
-    await signalAll(name, 'SIGCONT');
+    const namespace = await signalAll(name, 'SIGCONT');
+    await wakeEntrances(namespace);
     find(name).isPaused = false;
   };
 
@@ -168,6 +174,23 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
 
   return { has, boot, crash, shutdown, pause, resume, state, enter, setService, startService, killService };
 }
+
+/**
+ * nsenter waits outside for the program it brought in, and stops itself when that is stopped. It must run to collect the
+ * program's end: until then the instance is not gone.
+ */
+async function wakeEntrances(namespace: string): Promise<void> {
+  for (const pid of await processIDs()) {
+    if (!(await isIn(pid, namespace))) continue;
+    const parent = await parentOf(pid);
+    if (parent !== undefined && parent > 0 && !(await isIn(parent, namespace)))
+      signalProcess(parent, 'SIGCONT');
+  }
+}
+
+/** Also for a process that has ended and waits to be collected: its other links are gone, this one is not. */
+const isIn = async (pid: number, namespace: string): Promise<boolean> =>
+  (await readlink(`/proc/${pid}/ns/pid`).catch(() => '')) === namespace;
 
 /** Starts the first process of an instance and waits until its namespaces stand. */
 async function startInit(name: string): Promise<Booted> {

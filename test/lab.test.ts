@@ -1,0 +1,323 @@
+/** The lab keeps its promises: a packet goes where EC2 says and nowhere else, and nothing outlives the world. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import {
+  AssignPrivateIpAddressesCommand,
+  AssociateAddressCommand,
+  DisassociateAddressCommand,
+  EC2Client,
+  UnassignPrivateIpAddressesCommand,
+} from '@aws-sdk/client-ec2';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { accessKeys } from '../hack/lab/ec2/credentials.ts';
+import type { Probe, WorldProcess } from '../hack/lab/handles.ts';
+import { untilEmpty } from '../hack/lab/launch.ts';
+import { handovers, lost } from '../hack/lab/outage.ts';
+import { processesIn } from '../hack/lab/processes.ts';
+import { parseLink, startWorld, type World } from '../hack/lab/world.ts';
+
+const VIP = '10.10.10.10';
+const EIP = '203.0.113.10';
+const ALLOCATION = 'eipalloc-0ccccccccccccccc3';
+const ENI = { node1: 'eni-0aaaaaaaaaaaaaaa1', node2: 'eni-0bbbbbbbbbbbbbbb2' } as const;
+const PATIENCE_MS = 10_000;
+
+const dir = join(import.meta.dirname, '..', '.lab', `test-${process.pid}`);
+const lab = suite('lab');
+let world: World;
+let ec2: EC2Client;
+
+/** Removes itself from the world's processes at the end of the test that asked for it. */
+const stopAll = async (...probes: Probe[]): Promise<void> => {
+  for (const probe of probes) await probe.stop();
+};
+
+const assign = async (node: keyof typeof ENI): Promise<void> => {
+  const PrivateIpAddresses = [VIP];
+  await ec2.send(
+    new AssignPrivateIpAddressesCommand({
+      NetworkInterfaceId: ENI[node],
+      PrivateIpAddresses,
+      AllowReassignment: true,
+    }),
+  );
+  await world.ec2.settledMapping();
+};
+
+const unassign = async (node: keyof typeof ENI): Promise<void> => {
+  const PrivateIpAddresses = [VIP];
+  await ec2.send(
+    new UnassignPrivateIpAddressesCommand({ NetworkInterfaceId: ENI[node], PrivateIpAddresses }),
+  );
+  await world.ec2.settledMapping();
+};
+
+/** Waits for a probe that is known to be lost. */
+const someLost = async (probe: Probe): Promise<void> => {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (lost(await probe.samples()) === 0) {
+    assert.ok(performance.now() < deadline, `${probe.name}: every probe was answered`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+const holdVIP = async (node: 'node1' | 'node2'): Promise<void> => {
+  await world.node(node).exec(['ip', 'addr', 'replace', `${VIP}/32`, 'dev', 'eth0']);
+};
+
+const LISTENER = `
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.on('message', (text, from) => console.log(from.address + ' ' + text));
+  socket.bind(9000, process.argv[1], () => console.log('ready'));`;
+
+const SENDER = `
+  const [from, to, text] = process.argv.slice(1);
+  const socket = require('node:dgram').createSocket('udp4');
+  socket.bind(0, from, () => socket.send(text, 9000, to, () => socket.close()));`;
+
+/** A listener that tells the packets it gets, in order. */
+const listen = async (
+  where: string,
+  address: string,
+): Promise<{ process: WorldProcess; next(): Promise<string> }> => {
+  const lines: string[] = [];
+  let wake = (): void => undefined;
+  const process = await world.spawn(
+    { name: `listen-${where}`, where, argv: [globalThis.process.execPath, '-e', LISTENER, address] },
+    {
+      onLine: (line) => {
+        lines.push(line);
+        wake();
+      },
+    },
+  );
+  const next = async (): Promise<string> => {
+    const deadline = AbortSignal.timeout(PATIENCE_MS);
+    while (lines.length === 0) {
+      await new Promise<void>((resolve, reject) => {
+        wake = resolve;
+        deadline.addEventListener('abort', () => reject(new Error(`nothing arrived at ${where}`)));
+      });
+    }
+    return lines.shift() ?? '';
+  };
+  assert.is(await next(), 'ready');
+  return { process, next };
+};
+
+const send = async (where: string, from: string, to: string, text: string): Promise<void> => {
+  const argv = [process.execPath, '-e', SENDER, from, to, text];
+  const result = await world.exec({ where, argv });
+  assert.is(result.code, 0, result.stderr);
+};
+
+lab.before(async () => {
+  world = await startWorld({ dir, profile: 'instant' });
+  ec2 = new EC2Client({
+    endpoint: world.ec2URL,
+    region: world.vpc.region,
+    credentials: { accessKeyId: accessKeys.person.id, secretAccessKey: accessKeys.person.secret },
+    maxAttempts: 1,
+  });
+});
+
+lab.after(async () => {
+  ec2?.destroy();
+  await world?.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+lab('an address that EC2 has not assigned reaches nobody, whoever has it on an interface', async () => {
+  await holdVIP('node1');
+  await holdVIP('node2');
+  const inside = await world.probe({ name: 'unassigned-lan', from: 'lan', target: VIP });
+  const outside = await world.probe({ name: 'unassigned-internet', from: 'internet', target: EIP });
+  await someLost(inside);
+  await someLost(outside);
+  await stopAll(inside, outside);
+  const answered = [...(await inside.samples()), ...(await outside.samples())].filter(({ by }) => by);
+  assert.equal(answered, []);
+});
+
+lab('packets follow an assignment by the aws command, and not one is lost on a move', async () => {
+  const eni = ['--network-interface-id', ENI.node1, '--private-ip-addresses', VIP];
+  await world.aws(['ec2', 'assign-private-ip-addresses', ...eni]);
+  await world.ec2.settledMapping();
+  const probe = await world.probe({ name: 'move-lan', from: 'lan', target: VIP });
+  await probe.answeredBy('node1', PATIENCE_MS);
+  await assign('node2');
+  await probe.answeredBy('node2', PATIENCE_MS);
+  const samples = await probe.stop();
+  assert.is(lost(samples), 0);
+  assert.equal(
+    handovers(samples).map(({ from, to }) => [from, to]),
+    [['node1', 'node2']],
+  );
+});
+
+lab('an ENI sends only from addresses that it holds', async () => {
+  const client = world.vpc.lanClient.address;
+  const listener = await listen('lan', client);
+  // node2 holds the VIP now; both have it on the interface.
+  await send('node1', VIP, client, 'forged');
+  await send('node1', '10.10.10.11', client, 'honest');
+  assert.is(await listener.next(), '10.10.10.11 honest');
+  await send('node2', VIP, client, 'held');
+  assert.is(await listener.next(), `${VIP} held`);
+  await listener.process.stop();
+});
+
+lab('an EIP follows its private address, and ends when it is disassociated', async () => {
+  const target = { NetworkInterfaceId: ENI.node2, PrivateIpAddress: VIP };
+  const { AssociationId } = await ec2.send(
+    new AssociateAddressCommand({ AllocationId: ALLOCATION, ...target }),
+  );
+  await world.ec2.settledMapping();
+  const probe = await world.probe({ name: 'eip', from: 'internet', target: EIP });
+  await probe.answeredBy('node2', PATIENCE_MS);
+  await assign('node1');
+  await probe.answeredBy('node1', PATIENCE_MS);
+  assert.is(lost(await probe.samples()), 0);
+  await ec2.send(new DisassociateAddressCommand({ AssociationId }));
+  await someLost(probe);
+  await probe.stop();
+});
+
+lab('the private address of an instance is not reached from the internet', async () => {
+  const probe = await world.probe({ name: 'private', from: 'internet', target: '10.10.10.11' });
+  await someLost(probe);
+  assert.equal(
+    (await probe.stop()).filter(({ by }) => by),
+    [],
+  );
+});
+
+lab('IMDS tells each instance its own addresses', async () => {
+  const script = `
+    token=$(curl -s -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+    get() { curl -s -m 5 -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"; echo; }
+    get instance-id
+    get "network/interfaces/macs/$(get mac)/local-ipv4s"`;
+  const told = async (node: string): Promise<string[]> =>
+    (await world.node(node).exec(['sh', '-c', script])).stdout.trim().split('\n');
+  assert.equal(await told('node1'), ['i-0aaaaaaaaaaaaaaa1', '10.10.10.11', VIP]);
+  assert.equal(await told('node2'), ['i-0bbbbbbbbbbbbbbb2', '10.10.10.12']);
+  await unassign('node1');
+  assert.equal(await told('node1'), ['i-0aaaaaaaaaaaaaaa1', '10.10.10.11']);
+});
+
+lab('a crashed instance is gone at once, and boots with its primary address alone', async () => {
+  const node = world.node('node1');
+  await assign('node1');
+  const probe = await world.probe({ name: 'crash', from: 'lan', target: '10.10.10.11' });
+  await probe.answeredBy('node1', PATIENCE_MS);
+  await node.crash();
+  assert.is((await node.state()).running, false);
+  await someLost(probe);
+  await node.start();
+  await probe.answeredBy('node1', PATIENCE_MS);
+  await probe.stop();
+  const { stdout } = await node.exec(['ip', '-4', '-brief', 'addr', 'show', 'dev', 'eth0']);
+  assert.match(stdout, /10\.10\.10\.11\/24\s*$/);
+});
+
+lab('a paused instance answers nothing until it is resumed', async () => {
+  const node = world.node('node2');
+  const probe = await world.probe({ name: 'pause', from: 'lan', target: '10.10.10.12' });
+  await probe.answeredBy('node2', PATIENCE_MS);
+  await node.pause();
+  await someLost(probe);
+  await node.resume();
+  await probe.answeredBy('node2', PATIENCE_MS);
+  await probe.stop();
+});
+
+lab('a stopped instance ends its services first', async () => {
+  const node = world.node('node2');
+  const says =
+    "process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('hi')";
+  await node.setService({ name: 'polite', argv: [process.execPath, '-e', says] });
+  const service = await node.startService('polite');
+  const log = await import('node:fs/promises');
+  while (!(await log.readFile(node.logOf('polite'), 'utf8')).includes('hi')) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await node.stop();
+  assert.is((await service.exited).code, 0);
+  assert.is(await log.readFile(node.logOf('polite'), 'utf8'), 'hi\nbye\n');
+  await node.start();
+});
+
+lab('a cut one way stops packets that way alone', async () => {
+  const there = await listen('node2', '10.10.10.12');
+  const back = await listen('node1', '10.10.10.11');
+  await world.cut('node1->node2');
+  await send('node1', '10.10.10.11', '10.10.10.12', 'lost');
+  await send('node2', '10.10.10.12', '10.10.10.11', 'through');
+  assert.is(await back.next(), '10.10.10.12 through');
+  await world.heal('node1->node2');
+  await send('node1', '10.10.10.11', '10.10.10.12', 'healed');
+  assert.is(await there.next(), '10.10.10.11 healed');
+  await there.process.stop();
+  await back.process.stop();
+});
+
+lab('a cut path to the API server leaves the VPC alone', async () => {
+  const server = await listen('world', '192.168.254.1');
+  await world.cut('node1-api');
+  await send('node1', '192.168.254.11', '192.168.254.1', 'lost');
+  await send('node2', '192.168.254.12', '192.168.254.1', 'of node2');
+  assert.is(await server.next(), '192.168.254.12 of node2');
+  await world.heal('node1-api');
+  await send('node1', '192.168.254.11', '192.168.254.1', 'healed');
+  assert.is(await server.next(), '192.168.254.11 healed');
+  await server.process.stop();
+});
+
+lab('what EC2 is told to suffer, it suffers', async () => {
+  await world.ec2.fault({ kind: 'throttle', action: 'AssignPrivateIpAddresses' });
+  try {
+    await assign('node1');
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Error).name, 'RequestLimitExceeded');
+  }
+  const calls = await world.ec2.calls();
+  assert.is(calls.at(-1)?.fault, 'throttle');
+});
+
+lab('a link has one of three forms', () => {
+  assert.equal(parseLink('node2->node1', ['node1', 'node2']), { ways: [{ from: 'node2', to: 'node1' }] });
+  assert.equal(parseLink('node2-api', ['node1', 'node2']), { node: 'node2' });
+  assert.throws(() => parseLink('node1-node3', ['node1', 'node2']), /node1-node3 is no link/);
+});
+
+lab('nothing is left when a world goes down', async () => {
+  const brief = await startWorld({ dir: join(dir, 'brief'), profile: 'instant' });
+  assert.ok((await processesIn('user', brief.userNamespace)).length > 5);
+  await brief.down();
+  assert.equal(await processesIn('user', brief.userNamespace), []);
+  assert.match(brief.ended() ?? '', /taken down/);
+});
+
+lab('nothing is left when its owner is killed', async () => {
+  mkdirSync(dir, { recursive: true });
+  const owner = `
+    const { startWorld } = await import(${JSON.stringify(join(import.meta.dirname, '../hack/lab/world.ts'))});
+    const world = await startWorld({ dir: ${JSON.stringify(join(dir, 'orphan'))}, profile: 'instant' });
+    console.log(world.userNamespace);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', owner], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const [userNamespace] = (await once(lines, 'line')) as [string];
+  assert.ok((await processesIn('user', userNamespace)).length > 5);
+  child.kill('SIGKILL');
+  await untilEmpty(userNamespace);
+});
+
+lab.run();
