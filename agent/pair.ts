@@ -62,7 +62,8 @@ export class Pair {
 
   /** The newest VRRPInstance that the API server has shown. */
   wish(instance: VRRPInstance): void {
-    const { wish } = this.#state;
+    const { wish, gone } = this.#state;
+    if (gone) return;
     const { uid, generation = 0 } = instance.metadata;
     // A watch may lag behind a read.
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
@@ -181,6 +182,11 @@ export class Pair {
     return !this.#state.record.added.some((address) => present.includes(address));
   }
 
+  /** Forgotten, or about to be. */
+  get isGone(): boolean {
+    return this.#state.gone;
+  }
+
   /** The API server has the newest report. */
   get isReported(): boolean {
     return this.#state.gone || sameStatus(statusOf(this.#state, this.#ports), this.#state.reported);
@@ -189,8 +195,9 @@ export class Pair {
   /**
    * The VRRPInstance is gone, by order or without one. The election ends; `onDelete: Keep`, and every object that vanished
    * without an order, leaves the interface as it is.
+   * @returns what must be remembered of it: addresses we added that stay
    */
-  async forget(): Promise<void> {
+  async forget(): Promise<PairRecord | null> {
     const state = this.#state;
     const { send, disk, log } = this.#ports;
     const remove = (state.wish ?? state.loaded)?.spec.onDelete === 'Remove';
@@ -207,8 +214,13 @@ export class Pair {
     }
     await this.close();
     // What was left behind stays known as ours, should the pair come back.
-    if (state.record.added.length === 0) return disk.remove();
-    await disk.save({ ...state.record, spec: null, uid: null, generation: null, secret: null });
+    if (state.record.added.length === 0) {
+      await disk.remove();
+      return null;
+    }
+    const left = { ...state.record, uid: null, generation: null, spec: null, secret: null };
+    await disk.save(left);
+    return left;
   }
 
   /** Ends all lanes; an unfinished step is waited for. */

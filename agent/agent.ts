@@ -1,0 +1,211 @@
+/** The agent of one node: starts everything, connects it, and stops it in the right order. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
+import { connect } from '../kube/client.ts';
+import { systemClock as clock, sleep } from '../kube/clock.ts';
+import { renewLease } from '../kube/lease.ts';
+import type { Log } from '../kube/log.ts';
+import type { Store } from '../kube/types.ts';
+import { watch } from '../kube/watcher.ts';
+import type { AgentConfig } from './config.ts';
+import { createIMDSClient, pollIMDS } from './imds.ts';
+import { watchInterfaces } from './interface.ts';
+import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
+import { Pairs } from './pairs.ts';
+import { loadRecords } from './state.ts';
+import { startVRRPWorker } from './worker-client.ts';
+
+const TICK_MS = 1_000;
+/** A worker whose loop does not answer for so long serves nobody: the Lease must fall silent and the process end. */
+const PING_DEADLINE_MS = 5_000;
+/** How long a stopping agent tries to report. */
+const LAST_REPORT_MS = 3_000;
+const STOP_POLL_MS = 20;
+
+export type Agent = {
+  /** Resigns, waits until EC2 has moved the addresses or the time is over, takes them off, reports. */
+  stop(): Promise<void>;
+  /** Resolves with what makes the agent useless; its process must end. */
+  failed: Promise<Error>;
+};
+
+/** Starts the agent: the election from disk at once, the API server as soon as it answers. */
+export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
+  const { nodeName, leaseNamespace, stateDir } = config;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const failed = Promise.withResolvers<Error>();
+
+  const records = loadRecords(stateDir, log);
+  const kube = await connect({
+    kubeconfigPath: config.kubeconfig,
+    userAgent: `hapair-agent/${agentVersion}`,
+  });
+  const contact = trackContact(log, () => pairs.apiBack());
+  const client = withContact(kube, contact.called);
+
+  const worker = startVRRPWorker({
+    onMessage: (message) => pairs.worker(message),
+    onExit: (error) => error !== null && failed.resolve(error),
+  });
+  const interfaces = watchInterfaces({
+    clock,
+    log,
+    signal,
+    onReading: (reading) => pairs.interfaces(reading),
+  });
+  const pairs = new Pairs({
+    nodeName,
+    leaseNamespace,
+    stateDir,
+    agentVersion,
+    client,
+    addresses: interfaces,
+    send: worker.send,
+    lastContactMs: contact.lastMs,
+    clock,
+    log,
+  });
+  for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
+    pairs.restore(record);
+
+  const imds = createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT);
+  void pollIMDS({
+    client: imds,
+    clock,
+    log,
+    signal,
+    onReading: (reading) => pairs.imds(reading),
+    isUrgent: () => pairs.isUrgent(),
+  });
+
+  const stores = config.namespaces.map((namespace) => {
+    const peers = watchPeers(kube, namespace, pairs, signal, log);
+    const store: Store<VRRPInstance> = watch<VRRPInstance>(
+      kube,
+      VRRP_INSTANCES,
+      { namespace, fieldSelector: `spec.nodeName=${nodeName}` },
+      {
+        signal,
+        log,
+        onChange(key) {
+          pairs.ownChanged(store, key);
+          peers.follow();
+        },
+      },
+    );
+    void store.synced.then(() => pairs.ownListed(store, namespace));
+    peers.follow();
+    return store;
+  });
+  contact.watch(stores);
+
+  const isAlive = async (): Promise<boolean> => {
+    try {
+      pairs.lastAdverts((await worker.ping(PING_DEADLINE_MS)).lastAdvertAtMs);
+      return true;
+    } catch (error) {
+      failed.resolve(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
+  };
+  void renewLease({
+    client,
+    key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
+    holderIdentity: nodeName,
+    fieldManager: FIELD_MANAGER,
+    signal,
+    isAlive,
+    onError: (error, retryInMs) =>
+      log.warn(
+        { err: error instanceof Error ? error.message : String(error), retryInMs },
+        'Lease not renewed',
+      ),
+  });
+  void everySecond(signal, () => pairs.tick());
+
+  const stop = async (): Promise<void> => {
+    log.info({ reason: 'AgentStopping' }, 'agent stopping');
+    const deadlineMs = clock.now() + config.stopTimeoutSeconds * 1000;
+    await worker.stop();
+    pairs.stopped();
+    await until(() => pairs.isDrained, deadlineMs);
+    pairs.abandonAddresses();
+    await until(() => pairs.isDrained && pairs.isReported, clock.now() + LAST_REPORT_MS);
+    ending.abort();
+    imds.close();
+    await Promise.race([pairs.close(), pause(LAST_REPORT_MS)]);
+    await kube.close();
+    log.info({ reason: 'AgentStopping' }, 'agent stopped');
+  };
+  return { stop, failed: failed.promise };
+};
+
+const everySecond = async (signal: AbortSignal, action: () => void): Promise<void> => {
+  while (!signal.aborted) {
+    action();
+    await sleep(clock, TICK_MS, signal);
+  }
+};
+
+const until = async (condition: () => boolean, deadlineMs: number): Promise<void> => {
+  while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
+};
+
+/** When the API server last answered, and the moment it does so again after a failure. */
+const trackContact = (log: Log, onBack: () => void) => {
+  let lastCallMs: number | null = null;
+  let away = false;
+  let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
+  return {
+    called(answered: boolean): void {
+      if (answered) lastCallMs = clock.now();
+      if (answered !== away) return;
+      away = !answered;
+      log.info({}, away ? 'API server away; going on from disk' : 'API server back');
+      if (!away) onBack();
+    },
+    watch(watched: Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
+      stores = watched;
+    },
+    lastMs(): number | null {
+      const newest = Math.max(
+        lastCallMs ?? Number.NEGATIVE_INFINITY,
+        ...stores.map((store) => store.lastContactMs()),
+      );
+      return Number.isFinite(newest) ? newest : null;
+    },
+  };
+};
+
+/** Watches every instance of this node's pairs in a namespace, the peers' too; anew whenever the set of pairs changes. */
+const watchPeers = (
+  source: Parameters<typeof watch>[0],
+  namespace: string,
+  pairs: Pairs,
+  signal: AbortSignal,
+  log: Log,
+) => {
+  let selector = '';
+  let running: AbortController | undefined;
+  return {
+    follow(): void {
+      const names = pairs.keys().filter((key) => key.startsWith(`${namespace}/`));
+      const wanted = names
+        .map((key) => key.slice(namespace.length + 1))
+        .sort()
+        .join(',');
+      if (wanted === selector) return;
+      selector = wanted;
+      running?.abort();
+      if (wanted === '') return;
+      running = new AbortController();
+      const store: Store<VRRPInstance> = watch<VRRPInstance>(
+        source,
+        VRRP_INSTANCES,
+        { namespace, labelSelector: `${PAIR_LABEL} in (${wanted})` },
+        { signal: AbortSignal.any([signal, running.signal]), log, onChange: () => pairs.peerChanged(store) },
+      );
+    },
+  };
+};

@@ -1,0 +1,226 @@
+/** All pairs of this node: which there are, and who hears what. Keys in, level-triggered actors out. */
+import type { VRRPInstance } from '../crds/types.ts';
+import { instanceName } from '../crds/types.ts';
+import type { Clock } from '../kube/clock.ts';
+import type { Log } from '../kube/log.ts';
+import type { Key, Store } from '../kube/types.ts';
+import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { Pair } from './pair.ts';
+import {
+  emptyRecord,
+  type IMDSReading,
+  type InterfaceReading,
+  type PairAddresses,
+  type PairRecord,
+} from './pair-types.ts';
+import { openDisk } from './state.ts';
+
+/** What all pairs share. */
+export type PairsOptions = {
+  nodeName: string;
+  leaseNamespace: string;
+  stateDir: string;
+  agentVersion: string;
+  client: AgentClient;
+  addresses: PairAddresses;
+  send(message: ToWorker): void;
+  lastContactMs(): number | null;
+  clock: Clock;
+  log: Log;
+};
+
+/** The part of a store of VRRPInstances that is read here. */
+export type Instances = Pick<Store<VRRPInstance>, 'get' | 'list'>;
+
+/** After a change of state EC2 is expected to follow: IMDS is read often for so long. */
+const URGENT_MS = 10_000;
+
+export class Pairs {
+  readonly #options: PairsOptions;
+  readonly #pairs = new Map<Key, Pair>();
+  /** Pairs that are gone but for addresses of ours on the interface. */
+  readonly #leftBehind = new Map<Key, PairRecord>();
+  #imds: IMDSReading | null = null;
+  #interfaces: InterfaceReading | null = null;
+  #changedAtMs = Number.NEGATIVE_INFINITY;
+  #closing = false;
+
+  constructor(options: PairsOptions) {
+    this.#options = options;
+  }
+
+  /** `namespace/pairName` of every pair. */
+  keys(): Key[] {
+    return [...this.#pairs.keys()];
+  }
+
+  /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
+  restore(record: PairRecord): void {
+    if (record.spec !== null) this.#open(record);
+    else this.#leftBehind.set(`${record.namespace}/${record.pairName}`, record);
+  }
+
+  /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
+  ownChanged(store: Instances, key: Key): void {
+    if (this.#closing) return;
+    const instance = store.get(key);
+    if (instance === undefined || instance.metadata.deletionTimestamp !== undefined) {
+      this.#check(store, key);
+      return;
+    }
+    const { namespace } = instance.metadata;
+    const pairKey = `${namespace}/${instance.spec.pairName}`;
+    const left = this.#leftBehind.get(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
+    this.#leftBehind.delete(pairKey);
+    (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
+  }
+
+  /** A complete list of a namespace has been read: pairs it does not show may be gone. */
+  ownListed(store: Instances, namespace: string): void {
+    for (const pairKey of this.keys()) {
+      const key = instanceKeyOf(pairKey, this.#options.nodeName);
+      if (pairKey.startsWith(`${namespace}/`) && store.get(key) === undefined) this.#check(store, key);
+    }
+  }
+
+  /** Some instance of our pairs changed, the peers' among them. */
+  peerChanged(store: Instances): void {
+    for (const [key, pair] of this.#pairs) {
+      const [namespace, pairName] = key.split('/');
+      const peer = store
+        .list()
+        .find(
+          ({ metadata, spec }) =>
+            metadata.namespace === namespace &&
+            spec.pairName === pairName &&
+            spec.nodeName !== this.#options.nodeName,
+        );
+      if (peer !== undefined) pair.peer(peer);
+    }
+  }
+
+  /** What the worker says. */
+  worker(message: FromWorker): void {
+    if (message.type === 'pong' || message.type === 'stopped') return;
+    if (message.type === 'state') this.#changedAtMs = this.#options.clock.now();
+    this.#pairs.get(message.pair)?.worker(message);
+  }
+
+  /** When each pair's last advert was sent, on the monotonic clock. */
+  lastAdverts(lastAdvertAtMs: Record<Key, number>): void {
+    for (const [key, atMs] of Object.entries(lastAdvertAtMs)) this.#pairs.get(key)?.lastAdvert(atMs);
+  }
+
+  /** A reading of IMDS; null: unknown. */
+  imds(reading: IMDSReading | null): void {
+    this.#imds = reading;
+    for (const pair of this.#pairs.values()) pair.imds(reading);
+  }
+
+  /** A reading of the machine's interfaces. */
+  interfaces(reading: InterfaceReading): void {
+    this.#interfaces = reading;
+    for (const pair of this.#pairs.values()) pair.interfaces(reading);
+  }
+
+  /** Once a second. */
+  tick(): void {
+    for (const pair of this.#pairs.values()) pair.tick();
+  }
+
+  /** The API server answers again. */
+  apiBack(): void {
+    for (const pair of this.#pairs.values()) pair.apiBack();
+  }
+
+  /** EC2 is expected to move an address here or away. */
+  isUrgent(): boolean {
+    const recent = this.#options.clock.now() - this.#changedAtMs < URGENT_MS;
+    return recent || [...this.#pairs.values()].some((pair) => !pair.isSettled);
+  }
+
+  /** The worker has resigned for good. */
+  stopped(): void {
+    this.#closing = true;
+    for (const pair of this.#pairs.values()) pair.stopped();
+  }
+
+  /** Takes every address we added off its interface, wherever EC2 delivers it. */
+  abandonAddresses(): void {
+    for (const pair of this.#pairs.values()) pair.abandonAddresses();
+  }
+
+  /** No address that we added is left on an interface. */
+  get isDrained(): boolean {
+    return [...this.#pairs.values()].every((pair) => pair.isDrained);
+  }
+
+  /** The API server has every pair's newest report. */
+  get isReported(): boolean {
+    return [...this.#pairs.values()].every((pair) => pair.isReported);
+  }
+
+  /** Ends all actors; unfinished steps are waited for. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#pairs.values()].map((pair) => pair.close()));
+  }
+
+  #open(record: PairRecord): Pair {
+    const { client, clock, log, nodeName, leaseNamespace, stateDir } = this.#options;
+    const { addresses, agentVersion, send, lastContactMs } = this.#options;
+    const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
+    const pair = new Pair(record, {
+      send,
+      kube: createPairKube(client, clock, place),
+      addresses,
+      disk: openDisk(stateDir, record),
+      lastContactMs,
+      clock,
+      log,
+      agentVersion,
+    });
+    this.#pairs.set(pair.key, pair);
+    if (this.#interfaces !== null) pair.interfaces(this.#interfaces);
+    pair.imds(this.#imds);
+    return pair;
+  }
+
+  /** Forgets a pair only after a successful read without it; a failed read is repeated. */
+  #check(store: Instances, key: Key): void {
+    const pairKey = pairKeyOf(key, this.#options.nodeName);
+    const pair = this.#pairs.get(pairKey);
+    if (pair === undefined) return;
+    void this.#forgetIfGone(store, key, pair).catch((error: unknown) => {
+      const err = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn({ pair: pairKey, err }, 'pair not forgotten yet');
+      this.#options.clock.setTimer(CHECK_AGAIN_MS, () => this.#check(store, key));
+    });
+  }
+
+  async #forgetIfGone(store: Instances, key: Key, pair: Pair): Promise<void> {
+    const found = await getOrNull<VRRPInstance>(this.#options.client, VRRP_INSTANCES, key);
+    if (this.#pairs.get(pair.key) !== pair || this.#closing || pair.isGone) return;
+    if (found !== null) {
+      pair.wish(found);
+      if (found.metadata.deletionTimestamp === undefined) return;
+    }
+    const left = await pair.forget();
+    this.#pairs.delete(pair.key);
+    if (left !== null) this.#leftBehind.set(pair.key, left);
+    // It may have been made anew meanwhile.
+    if (store.get(key) !== undefined) this.ownChanged(store, key);
+  }
+}
+
+/** How soon a failed read of a missing instance is repeated. */
+const CHECK_AGAIN_MS = 5_000;
+
+/** `namespace/pair` of the instance `namespace/pair.node`; a pair's name may hold dots, a node's cannot. */
+const pairKeyOf = (instanceKey: Key, nodeName: string): Key => instanceKey.slice(0, -(nodeName.length + 1));
+
+/** `namespace/pair.node` of the pair `namespace/pair`. */
+const instanceKeyOf = (pairKey: Key, nodeName: string): Key => {
+  const [namespace, pairName = ''] = pairKey.split('/');
+  return `${namespace}/${instanceName(pairName, nodeName)}`;
+};
