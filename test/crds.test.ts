@@ -139,4 +139,62 @@ for (const row of cases) {
   });
 }
 
+/** Values that some field or other has no room for; a null takes the field away. */
+const ODD_VALUES: Json[] = [
+  null,
+  true,
+  -1,
+  1.5,
+  10,
+  'x',
+  '',
+  'é',
+  '10.10.10.12',
+  '240.0.0.1',
+  '10.0.0.1\n',
+  [],
+  {},
+  ['x'],
+];
+
+/** Every object that differs from `object` in one value, at any depth below `spec`. */
+function* spoiled(object: JsonObject): Generator<JsonObject> {
+  for (const way of waysInto(object.spec ?? null)) {
+    for (const odd of ODD_VALUES) yield { ...object, spec: replaced(object.spec ?? null, way, odd) };
+  }
+}
+
+const waysInto = (value: Json): string[][] => {
+  if (typeof value !== 'object' || value === null) return [[]];
+  const below = Object.entries(value).flatMap(([key, child]) => waysInto(child).map((way) => [key, ...way]));
+  return [[], ...below];
+};
+
+const replaced = (value: Json, [key, ...rest]: string[], by: Json): Json => {
+  if (key === undefined) return by;
+  if (Array.isArray(value)) {
+    return value.map((item, index) => (String(index) === key ? replaced(item, rest, by) : item));
+  }
+  return isObject(value) ? { ...value, [key]: replaced(value[key] ?? null, rest, by) } : value;
+};
+
+test('an odd value in any field of the base has the same verdict and paths', async () => {
+  const bases = KINDS.flatMap((kind) => cases.filter((row) => row.name === `${kind}: the base`));
+  assert.is(bases.length, KINDS.length);
+  const queue = bases.flatMap((row) => [...spoiled(row.object)].map((object) => ({ ...row, object })));
+  const differences: string[] = [];
+  const worker = async (): Promise<void> => {
+    for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
+      const verdict = await ask(row, 'dry-run');
+      const own = validators[row.kind](row.object);
+      const theirs = 'problems' in verdict ? pathsOf(verdict.problems) : [];
+      const ours = own.ok ? [] : pathsOf(own.errors);
+      if (JSON.stringify(theirs) === JSON.stringify(ours)) continue;
+      differences.push(`${JSON.stringify(row.object.spec)}: the API server ${theirs}, the validator ${ours}`);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  assert.equal(differences, []);
+});
+
 test.run();
