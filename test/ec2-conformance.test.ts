@@ -17,6 +17,7 @@ import { IMDS } from '../hack/lab/ec2/imds.ts';
 import { EC2Server } from '../hack/lab/ec2/server.ts';
 import type { LabVPC } from '../hack/lab/types.ts';
 import { standardVPC } from '../hack/lab/vpc.ts';
+import { ensureTools } from '../hack/setup/tools.ts';
 
 type KeyName = keyof typeof accessKeys | 'unknown' | 'wrongSecret' | 'anonymous';
 
@@ -70,6 +71,8 @@ const vpc: LabVPC = {
     { allocationID: 'eipalloc-0ddddddddddddddd4', publicIP: '203.0.113.11' },
   ],
 };
+
+const { tools } = await ensureTools();
 
 const server = new EC2Server({
   vpc,
@@ -279,6 +282,8 @@ async function aws(line: string): Promise<Outcome> {
   const env = {
     PATH: process.env.PATH,
     HOME: '/nonexistent',
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_ACCESS_KEY_ID: accessKeys.person.id,
     AWS_SECRET_ACCESS_KEY: accessKeys.person.secret,
@@ -289,7 +294,7 @@ async function aws(line: string): Promise<Outcome> {
   };
   const argv = ['--endpoint-url', endpoint, 'ec2', ...line.split(' ')];
   const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-  execFile('aws', argv, { env, timeout: 30_000 }, (error, stdout, stderr) => {
+  execFile(tools.aws, argv, { env, timeout: 30_000 }, (error, stdout, stderr) => {
     const code = /An error occurred \(([^)]+)\)/.exec(stderr)?.[1];
     if (error === null) {
       resolve({ status: 200, answer: stdout.trim() === '' ? {} : JSON.parse(stdout) });
