@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDir } from '../setup/cache.ts';
+import { isExecutable } from '../setup/run.ts';
 import { BUILD_FLAGS, PROGRAMS, type Program } from './programs.ts';
 
 /** Paths of the control plane's programs. */
@@ -45,15 +46,6 @@ const present = (dir: string): Partial<KubeBinaries> => {
 
 const isComplete = (binaries: Partial<KubeBinaries>): binaries is KubeBinaries =>
   Object.keys(PROGRAMS).every((name) => name in binaries);
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 const buildInto = async (destination: string): Promise<void> => {
   mkdirSync(cacheDir(), { recursive: true, mode: 0o700 });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDir } from '../setup/cache.ts';
-import { run, tryRun } from '../setup/run.ts';
+import { run, tryRun, which } from '../setup/run.ts';
 import { KUBERNETES_VERSION } from './programs.ts';
 
 /** Paths of the Kubernetes command-line clients. */
@@ -26,24 +26,25 @@ const PACKAGE = {
  * @throws Error when there is none for this machine.
  */
 export const findKubeClients = async (): Promise<KubeClients> => {
-  const [kubectl, helm] = await Promise.all([kubectlFits(), helmFits()]);
-  if (kubectl && helm) return { kubectl: 'kubectl', helm: 'helm' };
-  const cached = await packagedClients();
-  return { kubectl: kubectl ? 'kubectl' : cached.kubectl, helm: helm ? 'helm' : cached.helm };
+  const [kubectl, helm] = await Promise.all([fittingKubectl(), fittingHelm()]);
+  if (kubectl !== undefined && helm !== undefined) return { kubectl, helm };
+  const packaged = await packagedClients();
+  return { kubectl: kubectl ?? packaged.kubectl, helm: helm ?? packaged.helm };
 };
 
-const kubectlFits = async (): Promise<boolean> => {
-  const minor = /"gitVersion": *"v1\.(\d+)\./.exec(
-    (await tryRun('kubectl', ['version', '--client', '-o', 'json'])) ?? '',
-  );
-  return minor !== null && Math.abs(Number(minor[1]) - Number(KUBERNETES_VERSION.split('.')[1])) <= 1;
+const fittingKubectl = async (): Promise<string | undefined> => {
+  const path = which('kubectl');
+  const said = path && (await tryRun(path, ['version', '--client', '-o', 'json']));
+  const minor = Number(/"gitVersion": *"v1\.(\d+)\./.exec(said ?? '')?.[1]);
+  return Math.abs(minor - Number(KUBERNETES_VERSION.split('.')[1])) <= 1 ? path : undefined;
 };
 
-const helmFits = async (): Promise<boolean> => {
-  const version = /^v(\d+)\.(\d+)/.exec((await tryRun('helm', ['version', '--short'])) ?? '');
-  if (version === null) return false;
-  const [, major, minor] = version.map(Number);
-  return major === 4 || (major === 3 && minor !== undefined && minor >= 14);
+const fittingHelm = async (): Promise<string | undefined> => {
+  const path = which('helm');
+  const said = path && (await tryRun(path, ['version', '--short']));
+  const [, major, minor] = (/^v(\d+)\.(\d+)/.exec(said ?? '') ?? []).map(Number);
+  const fits = major === 4 || (major === 3 && minor !== undefined && minor >= 14);
+  return fits ? path : undefined;
 };
 
 const packagedClients = async (): Promise<KubeClients> => {

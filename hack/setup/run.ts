@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 
 /** How a command that ended well ended. */
 export type Output = { stdout: string; stderr: string };
@@ -43,11 +45,27 @@ export const run = (file: string, args: readonly string[], options: RunOptions =
 /** The last lines of a long text, for an error message. */
 export const tail = (text: string, lines = 20): string => text.trimEnd().split('\n').slice(-lines).join('\n');
 
-/** The first line of `file --version`-like output, or undefined when the command is missing or fails. */
+/** The standard output of a command, or undefined when it is missing or fails. */
 export const tryRun = async (file: string, args: readonly string[], options: RunOptions = {}) => {
   try {
     return (await run(file, args, options)).stdout;
   } catch {
     return undefined;
+  }
+};
+
+/** Where a program is, as a shell would find it; an ordinary user's PATH may lack the sbin folders, so they come last. */
+export const which = (program: string): string | undefined =>
+  [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
+    .map((dir) => join(dir, program))
+    .find(isExecutable);
+
+/** Whether this user may run the file. */
+export const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
 };
