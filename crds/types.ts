@@ -126,7 +126,7 @@ export type HAPairSpec = {
     advertisementIntervalMilliseconds: number;
     /** v3 only; absent: Pseudoheader. */
     checksum?: Checksum;
-    /** v2 only; the operator resolves a missing `name` to `hapair-vrrp` and a missing `key` to the HAPair's name. */
+    /** v2 only; default `name` is `hapair-vrrp`; the operator resolves a missing `key` to the HAPair's name. */
     authentication?: { secretRef: { name?: string; key?: string } };
   };
   healthChecks?: HealthCheck[];
@@ -136,7 +136,7 @@ export type HAPairSpec = {
   deletionPolicy: 'Retain' | 'Unassign';
 };
 
-/** One address as the operator owns and sees it. */
+/** One address as the operator owns and sees it; a replaced one stands beside its successor until it is given up. */
 export type AddressStatus = {
   name: string;
   vip?: string;
