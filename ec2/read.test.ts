@@ -1,0 +1,75 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { inChunks } from './read.ts';
+
+const MISSING = 'InvalidNetworkInterfaceID.NotFound';
+
+/** A reader over a set of existing ids that fails the whole call for one unknown id, as EC2 does. */
+const readerOf = (
+  existing: (id: string) => boolean,
+  calls: number[],
+  broken?: (ids: readonly string[]) => boolean,
+) => ({
+  read: async (ids: readonly string[]) => {
+    calls.push(ids.length);
+    if (broken?.(ids)) throw Object.assign(new Error('slow down'), { code: 'RequestLimitExceeded' });
+    if (!ids.every(existing)) throw Object.assign(new Error('unknown'), { code: MISSING });
+    return ids.map((id) => ({ id }));
+  },
+  idOf: ({ id }: { id: string }) => id,
+  missingCodes: [MISSING],
+  rawErrorOf: (error: unknown) => ({ code: (error as { code: string }).code, message: String(error) }),
+});
+
+const ids = (count: number): string[] => Array.from({ length: count }, (_, at) => `eni-${at}`);
+
+test('ids are read in chunks of at most 200', async () => {
+  const calls: number[] = [];
+  const { found, failure } = await inChunks(
+    ids(450),
+    readerOf(() => true, calls),
+  );
+  assert.equal(
+    calls.sort((a, b) => a - b),
+    [50, 200, 200],
+  );
+  assert.is(Object.keys(found).length, 450);
+  assert.is(failure, undefined);
+});
+
+test('one unknown id is null and hides no other; it costs few calls', async () => {
+  const calls: number[] = [];
+  const { found } = await inChunks(
+    ids(200),
+    readerOf((id) => id !== 'eni-77', calls),
+  );
+  assert.is(found['eni-77'], null);
+  assert.is(Object.values(found).filter((thing) => thing !== null).length, 199);
+  assert.ok(calls.length <= 20, String(calls.length));
+});
+
+test('what could not be read is no key, and says why', async () => {
+  const reader = readerOf(
+    () => true,
+    [],
+    (chunk) => chunk.includes('eni-0'),
+  );
+  const { found, failure } = await inChunks(ids(250), reader);
+  assert.not('eni-0' in found);
+  assert.ok('eni-249' in found);
+  assert.is(failure?.code, 'RequestLimitExceeded');
+});
+
+test('nothing asked, nothing called', async () => {
+  const calls: number[] = [];
+  assert.equal(
+    await inChunks(
+      [],
+      readerOf(() => true, calls),
+    ),
+    { found: {} },
+  );
+  assert.equal(calls, []);
+});
+
+test.run();

@@ -1,0 +1,59 @@
+/**
+ * Reading many ids of which some may not exist. EC2 fails a whole Describe call for one unknown id; the chunk is halved
+ * until that id stands alone, so a few stray ids among thousands cost a few calls each.
+ */
+import type { RawError } from './errors.ts';
+
+/** Ids in one call. */
+const CHUNK_SIZE = 200;
+/** Chunks under way at the same time. */
+const CONCURRENCY = 4;
+
+/** How to read one kind of thing. */
+export type Reader<T> = {
+  /** All of `ids`, in one call or its pages. Rejects when one is unknown. */
+  read: (ids: readonly string[]) => Promise<T[]>;
+  idOf: (thing: T) => string;
+  /** Error codes that say an id is unknown. */
+  missingCodes: readonly string[];
+  rawErrorOf: (error: unknown) => RawError;
+};
+
+/** `null`: EC2 said that it does not exist. An id that is no key could not be read, and `failure` says why. */
+export type Found<T> = { found: Record<string, T | null>; failure?: RawError };
+
+const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
+  try {
+    const things = await reader.read(ids);
+    // An id that EC2 left out without an error is not proven absent: reads have been seen to omit things.
+    return { found: Object.fromEntries(things.map((thing) => [reader.idOf(thing), thing])) };
+  } catch (error) {
+    const raw = reader.rawErrorOf(error);
+    if (!reader.missingCodes.includes(raw.code)) return { found: {}, failure: raw };
+    const [only, ...others] = ids;
+    if (only !== undefined && others.length === 0) return { found: { [only]: null } };
+    const half = Math.ceil(ids.length / 2);
+    const left = await readChunk(ids.slice(0, half), reader);
+    const right = await readChunk(ids.slice(half), reader);
+    const failure = left.failure ?? right.failure;
+    return { found: { ...left.found, ...right.found }, ...(failure && { failure }) };
+  }
+};
+
+/** Reads `ids` in chunks; never rejects. */
+export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
+  const distinct = [...new Set(ids)];
+  const chunks = Array.from({ length: Math.ceil(distinct.length / CHUNK_SIZE) }, (_, at) =>
+    distinct.slice(at * CHUNK_SIZE, (at + 1) * CHUNK_SIZE),
+  );
+  const all: Found<T> = { found: {} };
+  const worker = async (): Promise<void> => {
+    for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
+      const { found, failure } = await readChunk(chunk, reader);
+      Object.assign(all.found, found);
+      if (failure) all.failure ??= failure;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, chunks.length) }, worker));
+  return all;
+};
