@@ -1,0 +1,101 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findings, type Health } from './condition.ts';
+import { buildStatus, type Facts, type Finding, mayTakeTerm, mergeConditions, sameStatus } from './report.ts';
+
+const AT_MS = Date.parse('2026-11-22T10:00:00.123Z');
+const ready: Finding = {
+  type: 'Ready',
+  status: 'True',
+  reason: 'InstanceConfigured',
+  message: 'The agent runs the spec.',
+};
+const facts: Facts = {
+  observedGeneration: 5,
+  probe: 0,
+  state: 'Backup',
+  term: 7,
+  sinceMs: AT_MS,
+  vipsOnInterface: [],
+  vipsDelivered: [],
+  agentVersion: '0.1.0',
+  findings: [ready],
+};
+
+test('T18: a claim takes a term only when it is settled and its VIPs are on the interface', () => {
+  assert.ok(mayTakeTerm({ settled: true, vipUp: true, term: null }));
+  assert.not(mayTakeTerm({ settled: false, vipUp: true, term: null }));
+  assert.not(mayTakeTerm({ settled: true, vipUp: false, term: null }));
+});
+
+test('S7: lastTransitionTime moves only with status', () => {
+  const first = mergeConditions(undefined, [ready], AT_MS, 5);
+  assert.is(first[0]?.lastTransitionTime, '2026-11-22T10:00:00Z');
+  const reworded = mergeConditions(first, [{ ...ready, message: 'otherwise' }], AT_MS + 60_000, 6);
+  assert.is(reworded[0]?.lastTransitionTime, '2026-11-22T10:00:00Z');
+  const failed = mergeConditions(
+    reworded,
+    [{ ...ready, status: 'False', reason: 'InstanceFaulty' }],
+    AT_MS + 60_000,
+    6,
+  );
+  assert.is(failed[0]?.lastTransitionTime, '2026-11-22T10:01:00Z');
+});
+
+test('S6: equal facts give an equal report at any time', () => {
+  const first = buildStatus(facts, undefined, AT_MS);
+  assert.ok(sameStatus(first, buildStatus(facts, first, AT_MS + 3_600_000)));
+  assert.not(sameStatus(first, buildStatus({ ...facts, term: 8 }, first, AT_MS)));
+  assert.not(sameStatus(first, undefined));
+});
+
+test('an unknown IMDS is left out, never reported as empty', () => {
+  assert.not('vipsDelivered' in buildStatus({ ...facts, vipsDelivered: null }, undefined, AT_MS));
+  assert.equal(buildStatus(facts, undefined, AT_MS).vipsDelivered, []);
+});
+
+const healthy: Health = {
+  state: 'Backup',
+  loaded: true,
+  loadProblem: null,
+  fault: null,
+  trouble: null,
+  peerHeard: true,
+  secretNeeded: false,
+};
+const reasons = (change: Partial<Health>) =>
+  Object.fromEntries(
+    findings({ ...healthy, ...change }).map(({ type, status, reason }) => [type, `${status} ${reason}`]),
+  );
+
+test('all four conditions are always there', () => {
+  assert.equal(reasons({}), {
+    Ready: 'True InstanceConfigured',
+    PeerHeard: 'True PeerHeard',
+    Healthy: 'True NoChecks',
+    SecretResolved: 'True SecretNotNeeded',
+  });
+});
+
+test('a Master never hears its silent Backup', () => {
+  assert.is(reasons({ state: 'Master', peerHeard: false }).PeerHeard, 'Unknown PeerNotExpected');
+  assert.is(reasons({ peerHeard: false }).PeerHeard, 'False PeerSilent');
+  assert.is(reasons({ peerHeard: null }).PeerHeard, 'Unknown Unobserved');
+});
+
+test('a spec that cannot be loaded makes Ready False, and says so before anything else', () => {
+  const loadProblem = { reason: 'NotSupportedYet', message: 'not built' } as const;
+  const fault = { reason: 'SourceAddressMissing', message: 'gone' } as const;
+  assert.is(reasons({ loadProblem, fault }).Ready, 'False NotSupportedYet');
+  assert.is(reasons({ fault }).Ready, 'False SourceAddressMissing');
+  assert.is(reasons({ loaded: false }).Ready, 'Unknown Unobserved');
+});
+
+test('a password that cannot be read is two conditions', () => {
+  const loadProblem = { reason: 'SecretUnreadable', message: 'no such key' } as const;
+  assert.is(reasons({ loadProblem }).SecretResolved, 'False SecretUnreadable');
+  assert.is(reasons({ loadProblem }).Ready, 'False SecretUnreadable');
+  assert.is(reasons({ secretNeeded: true }).SecretResolved, 'True SecretRead');
+});
+
+test.run();
