@@ -8,7 +8,8 @@ import type { Sample } from './outage.ts';
 import type { ExecResult, ExecSpec, InstanceState, ServiceSpec, SpawnSpec } from './rpc.ts';
 import type { LabInstance } from './types.ts';
 
-const STOP_MS = 10_000;
+/** An agent that stops keeps an address for up to 20 s while EC2 still delivers it. */
+const STOP_MS = 25_000;
 
 /** A process of the world. */
 export type WorldProcess = {
@@ -21,7 +22,7 @@ export type WorldProcess = {
   kill(signal: NodeJS.Signals): Promise<void>;
   /**
    * SIGTERM, and its end.
-   * @throws Error when it runs on for ten seconds.
+   * @throws Error when it runs on for 25 seconds.
    */
   stop(): Promise<Exit>;
 };
@@ -88,7 +89,7 @@ export type LabNode = {
   crash(): Promise<void>;
   /** Boots it: link up with the primary address alone, default route, its services. */
   start(): Promise<void>;
-  /** SIGTERM to its services, at most `graceMs` (default 5,000) of patience, then off. */
+  /** SIGTERM to its services, at most `graceMs` (default 25,000) of patience, then off. */
   stop(graceMs?: number): Promise<void>;
   /** Freezes every process on it; its kernel goes on answering. */
   pause(): Promise<void>;
@@ -129,7 +130,7 @@ export function nodeOf(channel: Channel, ec2: EC2Control, instance: LabInstance,
       await channel.call('boot', { node });
       await ec2.setInstanceState(name, 'running');
     },
-    stop: async (graceMs = 5_000) => {
+    stop: async (graceMs = STOP_MS) => {
       await channel.call('shutdown', { node, graceMs });
       await ec2.setInstanceState(name, 'stopped');
     },

@@ -147,6 +147,7 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
     return {
       running: instance.booted !== null,
       paused: instance.isPaused,
+      init: instance.booted?.init ?? null,
       services: [...instance.services.keys()].map((service) => {
         const handle = instance.handles.get(service);
         const isUp = handle !== undefined && processes().isRunning(handle);

@@ -27,6 +27,8 @@ export type Watch = { onLine?: (line: string, atMs: number) => void; onExit?: (e
 
 /** The host's end of the channel to a running world. */
 export type Channel = {
+  /** The world's first process, as this machine numbers it. */
+  pid: number;
   /** Inode text of the user namespace that every process of the world is in, such as `user:[4026532000]`. */
   userNamespace: string;
   /**
@@ -50,7 +52,7 @@ export type Channel = {
 
 /**
  * Starts a world and waits until its network stands, about half a second.
- * @throws Error that names the way out when the kernel allows no user namespaces; nothing is left running then.
+ * @throws Error with what the world's init said; nothing is left running then.
  */
 export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = process.env): Promise<Channel> {
   mkdirSync(config.dir, { recursive: true, mode: 0o700 });
@@ -59,7 +61,7 @@ export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = proces
   const mail = mailbox(child);
   try {
     const userNamespace = await firstWord(child, mail, logFile);
-    return channel(child, mail, userNamespace);
+    return channel(child, mail, userNamespace, (await onlyChild(child.pid)) ?? 0);
   } catch (error) {
     await kill(child);
     throw error;
@@ -85,12 +87,15 @@ function startUnshare(config: InitConfig, env: NodeJS.ProcessEnv, logFile: strin
 async function kill(unshare: ChildProcess): Promise<void> {
   if (unshare.exitCode !== null || unshare.signalCode !== null) return;
   const gone = once(unshare, 'exit');
+  signalProcess((await onlyChild(unshare.pid)) ?? unshare.pid ?? 0, 'SIGKILL');
+  await Promise.race([gone, sleep(KILL_MS, undefined, { ref: false })]);
+  unshare.kill('SIGKILL');
+}
+
+async function onlyChild(parent: number | undefined): Promise<number | undefined> {
   const pids = await processIDs();
   const parents = await Promise.all(pids.map(parentOf));
-  const init = pids.find((_, index) => parents[index] === unshare.pid);
-  signalProcess(init ?? unshare.pid ?? 0, 'SIGKILL');
-  await Promise.race([gone, sleep(KILL_MS)]);
-  unshare.kill('SIGKILL');
+  return pids.find((_, index) => parents[index] === parent);
 }
 
 type Mailbox = {
@@ -142,23 +147,13 @@ async function firstWord(child: ChildProcess, mail: Mailbox, logFile: string): P
     if (message?.type === 'ready') return message.userNamespace;
     const log = readFileSync(logFile, 'utf8').trim().split('\n').slice(-10).join('\n');
     const said = message?.type === 'failed' ? message.message : log;
-    throw new Error(`The lab's world could not be built: ${said || 'no word from it'}${advice(said)}`);
+    throw new Error(`The lab's world could not be built: ${said || 'no word from it'}`);
   } finally {
     abort.abort();
   }
 }
 
-/** What a user can do about a kernel that forbids user namespaces. */
-function advice(said: string): string {
-  if (!/unshare.*(not permitted|denied|no space|invalid)/i.test(said)) return '';
-  return (
-    '\nThis kernel lets this user make no user namespaces. Allow them ' +
-    '(sysctl user.max_user_namespaces=15000; on Debian also kernel.unprivileged_userns_clone=1, on Ubuntu ' +
-    'kernel.apparmor_restrict_unprivileged_userns=0), or, in a container, start it with --privileged.'
-  );
-}
-
-function channel(child: ChildProcess, mail: Mailbox, userNamespace: string): Channel {
+function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid: number): Channel {
   let lastID = 0;
   let end: string | undefined;
   const ports: number[] = [];
@@ -193,6 +188,7 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string): Cha
     });
 
   return {
+    pid,
     userNamespace,
     call: (op, params, timeoutMs = CALL_MS) => request(op, params, undefined, timeoutMs),
     watch: (handle, watch) => {

@@ -45,6 +45,8 @@ export type ServiceSpec = { name: string; argv: string[]; env?: Record<string, s
 export type InstanceState = {
   running: boolean;
   paused: boolean;
+  /** Its first process, in the world's PID namespace; `null`: off. */
+  init: number | null;
   services: { name: string; handle: number | null; pid: number | null }[];
 };
 

@@ -5,11 +5,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findKubeBinaries } from '../kube/binaries.ts';
+import { ensureTools, type ToolEnvironment } from '../setup/tools.ts';
 import { accessKeys } from './ec2/credentials.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
 import { type LabNode, nodeOf, type Probe, probeOf, spawnIn, type WorldProcess, within } from './handles.ts';
 import { type Channel, launch, recordWorld, type Watch } from './launch.ts';
-import type { Cut, ExecResult, ExecSpec, SpawnSpec } from './rpc.ts';
+import { enterNetwork } from './network.ts';
+import type { Cut, ExecResult, ExecSpec, Place, SpawnSpec } from './rpc.ts';
 import type { LabVPC, LatencyProfile } from './types.ts';
 import { IMDS_ADDRESS, management, standardVPC } from './vpc.ts';
 
@@ -47,6 +49,8 @@ export type World = {
   /** A process of the world; its log is `<dir>/<name>.log` unless told otherwise. */
   spawn(spec: Omit<SpawnSpec, 'logFile'> & { logFile?: string }, watch?: Watch): Promise<WorldProcess>;
   exec(spec: ExecSpec): Promise<ExecResult>;
+  /** The command with which a process of this machine, of the same user, enters a place to run `argv` there. */
+  entrance(where: Place, argv: string[]): Promise<string[]>;
   /** Starts a client in `lan`, `internet` or on an instance that probes an address every 10 ms. */
   probe(options: { name: string; from: string; target: string; intervalMs?: number }): Promise<Probe>;
   /** Each returns standard output and throws an Error with what the command said when it fails. */
@@ -57,6 +61,8 @@ export type World = {
   /** `node1-node2` (both ways), `node1->node2` (packets of node1 to node2), `node1-api` (its way to the API server). */
   cut(link: string): Promise<void>;
   heal(link: string): Promise<void>;
+  /** Links that are cut now. */
+  cuts(): string[];
   /** Why the world has ended; undefined while it lives. */
   ended(): string | undefined;
   /** Ends it all and returns when no process is left. Idempotent. */
@@ -66,6 +72,14 @@ export type World = {
 const READY_MS = 20_000;
 const TOOL_MS = 120_000;
 
+let foundTools: Promise<ToolEnvironment> | undefined;
+
+/** Looked for once per process. */
+export const findTools = (): Promise<ToolEnvironment> => {
+  foundTools ??= ensureTools();
+  return foundTools;
+};
+
 /**
  * Starts a world: about a second, with a control plane about five.
  * @throws Error that says what could not be started; nothing is left running then.
@@ -74,7 +88,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const { dir, vpc = standardVPC, onLog = () => undefined } = options;
   // Before the world: it has no way out to fetch or build anything.
   const binaries = options.kube === true ? await findKubeBinaries() : undefined;
-  const channel = await launch({ vpc, dir });
+  const { env } = await findTools();
+  const channel = await launch({ vpc, dir }, { ...process.env, ...env });
   try {
     recordWorld(dir, channel.userNamespace);
     onLog('the network stands');
@@ -150,7 +165,12 @@ async function bootInstances(channel: Channel, vpc: LabVPC, vips: string[]): Pro
   );
 }
 
-type Parts = { dir: string; vpc: LabVPC; ec2URL: string; access: KubeAccess | undefined };
+type Parts = {
+  dir: string;
+  vpc: LabVPC;
+  ec2URL: string;
+  access: KubeAccess | undefined;
+};
 
 function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
   const ec2 = ec2Control(ec2URL);
@@ -169,8 +189,10 @@ function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
     const how = result.signal ?? `exit code ${result.code}`;
     throw new Error(`${argv.join(' ')} failed (${how}): ${(result.stderr || result.stdout).trim()}`);
   };
+  const cuts = new Set<string>();
   const link = async (text: string, isCut: boolean): Promise<void> => {
     const parsed = parseLink(text, [...nodes.keys()]);
+    for (const cut of linksOf(text, parsed)) cuts[isCut ? 'add' : 'delete'](cut);
     if ('node' in parsed) await channel.call('management', { node: parsed.node, up: !isCut });
     else for (const way of parsed.ways) await channel.call(isCut ? 'cut' : 'heal', way);
   };
@@ -210,6 +232,18 @@ function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
     aws: (args) => tool(['aws', ...args], awsEnvironment(vpc, 'person')),
     cut: (text) => link(text, true),
     heal: (text) => link(text, false),
+    cuts: () => [...cuts],
+    entrance: async (where, argv) => {
+      const node = nodes.get(where);
+      const init = (await node?.state())?.init;
+      if (node !== undefined && init == null) throw new Error(`${where} does not run.`);
+      const inner =
+        init == null
+          ? enterNetwork(where, argv)
+          : ['nsenter', '--target', String(init), '--net', '--pid', '--mount', '--', ...argv];
+      const namespaces = ['--user', '--net', '--pid', '--mount', '--preserve-credentials'];
+      return ['nsenter', '--target', String(channel.pid), ...namespaces, '--', ...inner];
+    },
     ended: channel.ended,
     down: channel.down,
   };
@@ -241,6 +275,10 @@ export const awsEnvironment = (
   AWS_EC2_METADATA_DISABLED: 'true',
   AWS_PAGER: '',
 });
+
+/** What is listed as cut: each way by itself. */
+const linksOf = (text: string, parsed: ReturnType<typeof parseLink>): string[] =>
+  'node' in parsed ? [text] : parsed.ways.map(({ from, to }) => `${from}->${to}`);
 
 /**
  * Reads the name of a link.

@@ -1,0 +1,108 @@
+/**
+ * Keeps a world for the command line: started by `up`, it reports its progress over IPC, then takes commands on a loopback
+ * port from whoever shows its token. The world ends with it.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type Command, execute } from './commands.ts';
+import { installProduct, type Product } from './product.ts';
+import { readState, removeState, writeState } from './state.ts';
+import { startWorld, type World } from './world.ts';
+
+/** What `up` asks for, and what it hears. */
+export type DaemonOptions = { profile: 'instant' | 'aws'; product: boolean };
+export type DaemonSays = { type: 'log'; line: string } | { type: 'up' } | { type: 'failed'; message: string };
+
+const COMMAND_BYTES = 1024 * 1024;
+const WATCH_MS = 1_000;
+
+const say = (message: DaemonSays): void => {
+  if (process.connected) process.send?.(message);
+};
+
+async function main(options: DaemonOptions): Promise<void> {
+  const state = readState();
+  if (state === undefined) throw new Error('The daemon is started by `up` alone.');
+  const onLog = (line: string): void => say({ type: 'log', line });
+  // Whoever starts it and goes away before it is up wants it no more.
+  const abandoned = (): void => {
+    removeState();
+    process.exit(1);
+  };
+  process.once('disconnect', abandoned);
+  const world = await startWorld({ dir: state.dir, profile: options.profile, kube: true, onLog });
+  try {
+    const product = options.product ? await installProduct(world, { onLog }) : undefined;
+    if (product === undefined) await world.startControllerManager();
+    const port = await serve(world, product, state.token);
+    writeState({ ...state, pid: process.pid, port, userNamespace: world.userNamespace });
+  } catch (error) {
+    await world.down();
+    throw error;
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => void end(world, 0));
+  setInterval(() => {
+    if (world.ended() !== undefined) void end(world, 1);
+  }, WATCH_MS);
+  process.removeListener('disconnect', abandoned);
+  say({ type: 'up' });
+  if (process.connected) process.disconnect();
+}
+
+async function end(world: World, code: number): Promise<void> {
+  await world.down();
+  removeState();
+  process.exit(code);
+}
+
+async function serve(world: World, product: Product | undefined, token: string): Promise<number> {
+  const server = createServer((request, response) => void answer(request, response, world, product, token));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  world: World,
+  product: Product | undefined,
+  token: string,
+): Promise<void> {
+  const reply = (status: number, text: string): void => void response.writeHead(status).end(text);
+  if (!isAllowed(request, token)) return reply(401, 'not for you');
+  try {
+    const command = JSON.parse(await bodyOf(request)) as Command;
+    if (command.word === 'down') {
+      await world.down();
+      removeState();
+      response.once('close', () => process.exit(0));
+      return reply(200, 'nothing of the lab is left');
+    }
+    reply(200, await execute(world, command, product));
+  } catch (error) {
+    reply(400, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function isAllowed(request: IncomingMessage, token: string): boolean {
+  const given = Buffer.from(request.headers.authorization ?? '');
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > COMMAND_BYTES) throw new Error('The command is too long.');
+  }
+  return text;
+}
+
+await main(JSON.parse(process.argv[2] ?? '{}') as DaemonOptions).catch((error: unknown) => {
+  removeState();
+  say({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+  process.exit(1);
+});

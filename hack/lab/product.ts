@@ -1,0 +1,193 @@
+/**
+ * The product on the lab, as its users run it: the Helm chart installed, the operator and an agent per instance with tokens
+ * of their own ServiceAccounts, so that the chart's RBAC is what they live with.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeServiceAccountKubeconfig } from '../kube/tokens.ts';
+import { type WorldProcess, within } from './handles.ts';
+import type { Exit, Watch } from './launch.ts';
+import { management } from './vpc.ts';
+import { awsEnvironment, type World } from './world.ts';
+
+export type ProductOptions = {
+  /** Namespaces whose pairs the agents serve; made if missing, each with a Secret. Default `prod`. */
+  namespaces?: string[];
+  /** Keys of the Secret `hapair-vrrp`, each with a password of its own. Default `web`. */
+  secretKeys?: string[];
+  /** Added to the environment of the operator, of the agents. */
+  operatorEnv?: Record<string, string>;
+  agentEnv?: Record<string, string>;
+  /** Added to the operator's flags. */
+  operatorArgs?: string[];
+  /** Default true. */
+  startOperator?: boolean;
+  /** Default true. */
+  startAgents?: boolean;
+  onLog?: (line: string) => void;
+};
+
+export type Product = {
+  namespace: string;
+  /** The operator's output. An agent's is `world.node(name).logOf('agent')`. */
+  operatorLog: string;
+  /**
+   * Starts the operator.
+   * @throws Error when it runs already.
+   */
+  startOperator(
+    options?: { env?: Record<string, string>; args?: string[] },
+    watch?: Watch,
+  ): Promise<WorldProcess>;
+  /** Ends it by a signal, default SIGKILL, and waits for its end. */
+  killOperator(signal?: NodeJS.Signals): Promise<Exit>;
+  operatorRuns(): boolean;
+  /** Starts the agent of an instance (service `agent`, which also starts at every boot). */
+  startAgent(node: string): Promise<WorldProcess>;
+};
+
+const NAMESPACE = 'hapair-system';
+const ROOT = join(import.meta.dirname, '..', '..');
+const KUBERNETES_URL = `https://${management.world}:${management.kubernetesPort}`;
+const END_MS = 30_000;
+const CRD_TIMEOUT = '--timeout=30s';
+const CRDS = ['crd/hapairs.hapair.io', 'crd/vrrpinstances.hapair.io'];
+
+/**
+ * Installs the chart and starts the processes; about five seconds. Afterwards a HAPair can be applied.
+ * @throws Error with what helm, kubectl or a process said.
+ */
+export async function installProduct(world: World, options: ProductOptions = {}): Promise<Product> {
+  const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
+  const nodes = world.vpc.instances.map(({ name }) => name);
+  await installChart(world, nodes, namespaces);
+  onLog('the chart is installed');
+  await Promise.all([
+    // Its garbage collector learns of CRDs that come later only after half a minute.
+    world.startControllerManager(),
+    world.kubectl(['apply', '-f', '-'], secrets(namespaces, secretKeys)),
+    ...nodes.map((node) => configureAgent(world, node, namespaces, options.agentEnv ?? {})),
+  ]);
+  const product = await productOf(world, options);
+  if (options.startAgents !== false) {
+    await Promise.all(nodes.map((node) => product.startAgent(node)));
+    onLog('the agents run');
+  }
+  if (options.startOperator !== false) {
+    await product.startOperator();
+    onLog('the operator runs');
+  }
+  return product;
+}
+
+async function installChart(world: World, nodes: string[], namespaces: string[]): Promise<void> {
+  const spaces = [NAMESPACE, ...namespaces].map((name) => ({ kind: 'Namespace', metadata: { name } }));
+  await world.kubectl(['apply', '-f', '-'], list(spaces));
+  const values = { agent: { nodes }, region: world.vpc.region };
+  const chart = join(ROOT, 'charts', 'hapair');
+  await world.helm(
+    ['install', 'hapair', chart, '--namespace', NAMESPACE, '--values', '-'],
+    JSON.stringify(values),
+  );
+  await world.kubectl(['wait', '--for=condition=Established', CRD_TIMEOUT, ...CRDS]);
+}
+
+/** A password of eight printable characters per key, as VRRP version 2 takes it. */
+function secrets(namespaces: string[], keys: string[]): string {
+  const stringData = (): Record<string, string> =>
+    Object.fromEntries(keys.map((key) => [key, randomBytes(6).toString('base64url')]));
+  return list(
+    namespaces.map((namespace) => ({
+      kind: 'Secret',
+      metadata: { name: 'hapair-vrrp', namespace },
+      stringData: stringData(),
+    })),
+  );
+}
+
+const list = (items: object[]): string =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'List',
+    items: items.map((item) => ({ apiVersion: 'v1', ...item })),
+  });
+
+/** A kubeconfig for inside with a token of the ServiceAccount. */
+const accessOf = (world: World, serviceAccount: string, file: string): Promise<string> =>
+  writeServiceAccountKubeconfig({
+    adminKubeconfig: world.kubeconfigPath,
+    namespace: NAMESPACE,
+    serviceAccount,
+    file,
+    server: KUBERNETES_URL,
+    caFile: world.kubeCAFile,
+  });
+
+/** Everything lies on the instance's disk, so that a boot finds it again. */
+async function configureAgent(
+  world: World,
+  name: string,
+  namespaces: string[],
+  env: Record<string, string>,
+): Promise<void> {
+  const node = world.node(name);
+  const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
+  const file = join(node.dir, 'agent.yaml');
+  const config = {
+    nodeName: name,
+    namespaces,
+    kubeconfig,
+    stateDir: join(node.dir, 'state'),
+    leaseNamespace: NAMESPACE,
+  };
+  writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
+  chmodSync(file, 0o600);
+  const argv = [process.execPath, join(ROOT, 'agent', 'main.ts'), '--config', file];
+  await node.setService({ name: 'agent', argv, env });
+}
+
+async function productOf(world: World, options: ProductOptions): Promise<Product> {
+  const kubeconfig = await accessOf(world, 'hapair-operator', join(world.dir, 'operator.kubeconfig'));
+  const operatorLog = join(world.dir, 'operator.log');
+  let operator: WorldProcess | undefined;
+  return {
+    namespace: NAMESPACE,
+    operatorLog,
+    startOperator: async ({ env = {}, args = [] } = {}, watch = {}) => {
+      if (operator !== undefined) throw new Error('The operator runs already.');
+      const started = await world.spawn(
+        {
+          name: 'operator',
+          where: 'world',
+          argv: [
+            ...[process.execPath, join(ROOT, 'operator', 'main.ts'), ...operatorFlags(world, kubeconfig)],
+            ...(options.operatorArgs ?? []),
+            ...args,
+          ],
+          env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
+          logFile: operatorLog,
+        },
+        watch,
+      );
+      operator = started;
+      void started.exited.then(() => {
+        if (operator === started) operator = undefined;
+      });
+      return started;
+    },
+    killOperator: async (signal = 'SIGKILL') => {
+      if (operator === undefined) throw new Error('The operator does not run.');
+      const { exited, kill } = operator;
+      await kill(signal);
+      return within(exited, END_MS, `The operator did not end after ${signal}`);
+    },
+    operatorRuns: () => operator !== undefined,
+    startAgent: (node) => world.node(node).startService('agent'),
+  };
+}
+
+const operatorFlags = (world: World, kubeconfig: string): string[] => [
+  ...['--kubeconfig', kubeconfig, '--region', world.vpc.region, '--namespace', NAMESPACE],
+  ...['--agent-username-template', `system:serviceaccount:${NAMESPACE}:hapair-agent-<node>`],
+];
