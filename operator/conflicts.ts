@@ -1,0 +1,72 @@
+/** Who owns an address or a virtual router that two HAPairs name: the older, then the smaller UID. An index, not a search. */
+import type { HAPair } from '../crds/types.ts';
+import type { Key } from '../kube/types.ts';
+
+/** What a HAPair may have to itself, as text that is equal for equal things. */
+export const claimsOf = ({ spec }: HAPair): { claim: string; text: string }[] => [
+  ...spec.addresses.flatMap(({ vip, eipAllocationID }) => [
+    ...(vip === undefined ? [] : [{ claim: `vip/${spec.region ?? ''}/${vip}`, text: `VIP ${vip}` }]),
+    ...(eipAllocationID === undefined
+      ? []
+      : [{ claim: `eip/${eipAllocationID}`, text: `EIP ${eipAllocationID}` }]),
+  ]),
+  ...spec.nodes.map(({ networkInterfaceID }) => ({
+    claim: `vrid/${networkInterfaceID}/${spec.vrrp.virtualRouterID}`,
+    text: `virtualRouterID ${spec.vrrp.virtualRouterID} on ${networkInterfaceID}`,
+  })),
+];
+
+const isOlder = (a: HAPair, b: HAPair): boolean => {
+  const [timeA, timeB] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
+  return timeA === timeB ? (a.metadata.uid ?? '') < (b.metadata.uid ?? '') : timeA < timeB;
+};
+
+export type ClaimIndex = {
+  /** Takes over what a HAPair claims now; `undefined`: it is gone. Returns the keys of others whose verdict may differ now. */
+  update(key: Key, pair: HAPair | undefined): Key[];
+  /** Why this HAPair must stand back, for its own reader: a rival in another namespace is not named. */
+  rivalOf(key: Key): string | undefined;
+};
+
+export const createClaimIndex = (): ClaimIndex => {
+  const pairs = new Map<Key, HAPair>();
+  const holders = new Map<string, Set<Key>>();
+
+  const othersOf = (claims: readonly string[], key: Key): Key[] => [
+    ...new Set(claims.flatMap((claim) => [...(holders.get(claim) ?? [])].filter((other) => other !== key))),
+  ];
+
+  return {
+    update(key, pair) {
+      const before = pairs.get(key);
+      const old = before ? claimsOf(before).map(({ claim }) => claim) : [];
+      const claims = pair ? claimsOf(pair).map(({ claim }) => claim) : [];
+      if (pair) pairs.set(key, pair);
+      else pairs.delete(key);
+      if (before?.metadata.uid === pair?.metadata.uid && old.join() === claims.join()) return [];
+      const affected = othersOf([...old, ...claims], key);
+      for (const claim of old) {
+        holders.get(claim)?.delete(key);
+        if (holders.get(claim)?.size === 0) holders.delete(claim);
+      }
+      for (const claim of claims) holders.set(claim, (holders.get(claim) ?? new Set()).add(key));
+      return affected;
+    },
+
+    rivalOf(key) {
+      const pair = pairs.get(key);
+      if (!pair) return undefined;
+      for (const { claim, text } of claimsOf(pair)) {
+        for (const other of holders.get(claim) ?? []) {
+          const rival = pairs.get(other);
+          if (other === key || !rival || !isOlder(rival, pair)) continue;
+          const { name, namespace } = rival.metadata;
+          const who =
+            namespace === pair.metadata.namespace ? `HAPair ${name}` : 'A HAPair in another namespace';
+          return `${who} is older and names ${text} too; only one can have it.`;
+        }
+      }
+      return undefined;
+    },
+  };
+};

@@ -1,0 +1,85 @@
+/** `hapair-operator`: flags, logger and signals; the wiring is operator.ts. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { systemClock } from '../kube/clock.ts';
+import packageJSON from '../package.json' with { type: 'json' };
+import { startOperator } from './operator.ts';
+
+const USAGE = `usage: hapair-operator [flags]
+  --region REGION                     where HAPairs without spec.region lie (default: AWS_REGION)
+  --kubeconfig FILE                   (default: KUBECONFIG, else the pod's ServiceAccount)
+  --namespace NAME                    where the agents' Leases are (default: the pod's own, else hapair-system)
+  --agent-username-template TEMPLATE  who may write the report of <node>
+                                      (default: system:serviceaccount:NAMESPACE:hapair-agent-<node>)
+  --log-level LEVEL                   trace, debug, info, warn, error (default: LOG_LEVEL, else info)
+AWS_ENDPOINT_URL_EC2 points it at another EC2 endpoint.`;
+
+const OWN_NAMESPACE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+
+/** Ends the process with a sentence for people, no stack trace. */
+const refuse = (message: string): never => {
+  process.stderr.write(`hapair-operator: ${message}\n${USAGE}\n`);
+  process.exit(2);
+};
+
+const ownNamespace = (): string => {
+  try {
+    return readFileSync(OWN_NAMESPACE, 'utf8').trim();
+  } catch {
+    // Not in a pod: the file is the only thing that could say otherwise.
+    return 'hapair-system';
+  }
+};
+
+const readFlags = () => {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({
+      options: {
+        region: text,
+        kubeconfig: text,
+        namespace: text,
+        'agent-username-template': text,
+        'log-level': text,
+      },
+    }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+};
+
+const flags = readFlags();
+const region = flags.region ?? process.env.AWS_REGION ?? refuse('no region: give --region or set AWS_REGION');
+const namespace = flags.namespace ?? ownNamespace();
+const agentUsernameTemplate =
+  flags['agent-username-template'] ?? `system:serviceaccount:${namespace}:hapair-agent-<node>`;
+if (!agentUsernameTemplate.includes('<node>')) refuse('--agent-username-template lacks <node>');
+
+const log = pino({
+  level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
+  base: {},
+  timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+});
+
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error: unknown) => {
+    log.fatal({ err: error instanceof Error ? error : new Error(String(error)) }, 'operator failed');
+    process.exit(1);
+  });
+}
+
+const end = Promise.withResolvers<void>();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve());
+
+const { version } = packageJSON;
+const { kubeconfig: kubeconfigPath } = flags;
+const operator = await startOperator(
+  { kubeconfigPath, region, agentUsernameTemplate, namespace, version },
+  log,
+);
+log.info({ version, region, namespace, pid: process.pid }, 'operator started');
+await end.promise;
+log.info({}, 'operator is stopping');
+await operator.stop();
+process.exit(0);

@@ -1,0 +1,213 @@
+/**
+ * One pair, once: gather, plan, act, report. The one place where the plan meets the world; everything it needs of the world is
+ * a port declared here. EC2 is called without waiting: the answer puts the key back into the queue, so a slow call of one
+ * pair holds up no other.
+ */
+import { agentLeaseName, FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../crds/types.ts';
+import type { EC2 } from '../ec2/client.ts';
+import type { Clock } from '../kube/clock.ts';
+import { type EventNote, referenceTo } from '../kube/events.ts';
+import type { Log } from '../kube/log.ts';
+import type { HandleResult } from '../kube/queue.ts';
+import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { ClaimIndex } from './conflicts.ts';
+import type { LifeBook } from './life.ts';
+import { callAnswered, callStarted, describeCall, emptyMemory } from './plan/memory.ts';
+import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/types.ts';
+import { plan } from './plan.ts';
+import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
+import type { Views } from './view.ts';
+import { createWrittenObjects } from './written.ts';
+
+/** What the reconciler needs of the world. */
+export type Ports = {
+  pairs: Pick<Store<HAPair>, 'get'>;
+  instances: Pick<Store<VRRPInstance>, 'get'>;
+  kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
+  ec2: Pick<EC2, 'call'>;
+  views: Pick<Views, 'cover' | 'want' | 'of' | 'forget'>;
+  claims: Pick<ClaimIndex, 'rivalOf'>;
+  life: Pick<LifeBook, 'of'>;
+  events: { record(note: EventNote): void };
+  clock: Pick<Clock, 'now' | 'wall'>;
+  random: () => number;
+  log: Log;
+  /** Rules of the API that an object breaks, one line each. */
+  problemsOf: (pair: HAPair) => readonly string[];
+  /** Puts a pair back into the queue. */
+  requeue: (key: Key) => void;
+};
+
+export type Reconciler = {
+  reconcile(key: Key): Promise<HandleResult>;
+  /** Resolves when no EC2 call is unanswered. */
+  idle(): Promise<void>;
+};
+
+/** Of one pair; `uid` tells a HAPair from a later one of the same name. */
+type Remembered = {
+  uid: string | undefined;
+  memory: PairMemory;
+  problems?: { generation: unknown; lines: readonly string[] };
+};
+
+/** @param signal aborts EC2 calls that are under way; absent ones are waited for by `idle` */
+export const createReconciler = (ports: Ports, settings: Settings, signal: AbortSignal): Reconciler => {
+  const { kube, clock, views, log } = ports;
+  const remembered = new Map<Key, Remembered>();
+  const writtenPairs = createWrittenObjects<HAPair>();
+  const writtenInstances = createWrittenObjects<VRRPInstance>();
+  const unanswered = new Set<Promise<void>>();
+
+  /** @returns nothing when the HAPair is gone */
+  const gather = (key: Key): { input: PlanInput; of: Remembered } | undefined => {
+    const nowMs = clock.now();
+    const pair = writtenPairs.freshest(key, ports.pairs.get(key), nowMs);
+    if (!pair) return undefined;
+    const of = remember(key, pair, nowMs);
+    const { name, namespace, generation } = pair.metadata;
+    const nodes = [...new Set([...pair.spec.nodes, ...(pair.status?.nodes ?? [])].map((node) => node.name))];
+    const instances = nodes.flatMap((node) => {
+      const instanceKey = `${namespace}/${instanceName(name, node)}`;
+      const instance = writtenInstances.freshest(instanceKey, ports.instances.get(instanceKey), nowMs);
+      return instance ? [instance] : [];
+    });
+    const life = Object.fromEntries(
+      nodes.map((node) => [
+        node,
+        ports.life.of([agentLeaseName(node), `${namespace}/${instanceName(name, node)}`]),
+      ]),
+    );
+    if (of.problems?.generation !== generation) of.problems = { generation, lines: ports.problemsOf(pair) };
+    const rival = ports.claims.rivalOf(key);
+    const input = {
+      nowMs,
+      wallMs: clock.wall(),
+      pair,
+      instances,
+      life,
+      ec2: views.of(key),
+      memory: of.memory,
+      settings,
+      problems: of.problems?.lines ?? [],
+      ...(rival !== undefined && { rival }),
+    };
+    return { input, of };
+  };
+
+  /** A HAPair of the same name but another UID starts with no memory, but for a call that is still unanswered (S5). */
+  const remember = (key: Key, pair: HAPair, nowMs: number): Remembered => {
+    const known = remembered.get(key);
+    if (known && (known.uid === pair.metadata.uid || known.memory.call)) return known;
+    const fresh = { uid: pair.metadata.uid, memory: emptyMemory(nowMs) };
+    remembered.set(key, fresh);
+    return fresh;
+  };
+
+  const begin = (key: Key, of: Remembered, planned: PlannedCall): void => {
+    of.memory = callStarted(of.memory, planned, clock.now());
+    const fields = { pair: key, node: planned.node, term: planned.term, action: planned.call.action };
+    log.info({ ...fields, reason: planned.purpose, call: describeCall(planned) }, 'call sent');
+    const answered = ports.ec2.call(planned.call, signal).then((result) => {
+      const reason = result.ok ? 'AddressesMoved' : result.code;
+      const callMs = clock.now() - (of.memory.call?.startedAtMs ?? Number.NaN);
+      of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: ports.random() });
+      log.info({ ...fields, reason, callMs, ...(!result.ok && { error: result.message }) }, 'call answered');
+      unanswered.delete(answered);
+      ports.requeue(key);
+    });
+    unanswered.add(answered);
+  };
+
+  const act = async (key: Key, pair: HAPair, next: Plan): Promise<void> => {
+    if (next.finalizer) await writeFinalizer(key, pair, next.finalizer);
+    if (next.status) await writeStatus(key, pair, next);
+    for (const instance of next.instances) await writeInstance(instance);
+    for (const name of next.remove) {
+      const instanceKey = `${pair.metadata.namespace}/${name}`;
+      await kube.delete(VRRPINSTANCES, instanceKey);
+      writtenInstances.forget(instanceKey);
+    }
+  };
+
+  /** `test` makes the patch fail rather than undo what somebody else changed meanwhile. */
+  const writeFinalizer = async (key: Key, pair: HAPair, action: 'add' | 'remove'): Promise<void> => {
+    const { finalizers = [], resourceVersion } = pair.metadata;
+    const at = `/metadata/finalizers/${finalizers.indexOf(FINALIZER)}`;
+    const operations =
+      action === 'add'
+        ? [
+            { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+            { op: 'add', path: '/metadata/finalizers', value: [...finalizers, FINALIZER] },
+          ]
+        : [
+            { op: 'test', path: at, value: FINALIZER },
+            { op: 'remove', path: at },
+          ];
+    writtenPairs.remember(key, await kube.patch<HAPair>(HAPAIRS, key, operations), clock.now());
+    log.info({ pair: key, reason: action === 'add' ? 'Accepted' : 'Deleted' }, `finalizer ${action}`);
+  };
+
+  const writeStatus = async (key: Key, pair: HAPair, { status, reason }: Plan): Promise<void> => {
+    const { name, namespace, uid } = pair.metadata;
+    const metadata = { name, namespace, ...(uid !== undefined && { uid }) };
+    const { apiVersion, kind } = pair;
+    // The apply type wants a spec; the status subresource ignores everything but status.
+    const object = { apiVersion, kind, metadata, status } as HAPair;
+    const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
+    writtenPairs.remember(key, await kube.apply<HAPair>(HAPAIRS, object, manager), clock.now());
+    const { master: node, term, holder } = status ?? {};
+    log.info({ pair: key, reason, node, term, holder }, 'status written');
+  };
+
+  const writeInstance = async (instance: VRRPInstance): Promise<void> => {
+    const manager = { fieldManager: FIELD_MANAGER, force: true };
+    const { name, namespace } = instance.metadata;
+    const stored = await kube.apply<VRRPInstance>(VRRPINSTANCES, instance, manager);
+    writtenInstances.remember(`${namespace}/${name}`, stored, clock.now());
+    const { nodeName: node, priority, termFloor, yieldTerm, pairName } = instance.spec;
+    const fields = { pair: `${namespace}/${pairName}`, node, priority, termFloor, yieldTerm };
+    log.info({ ...fields, reason: yieldTerm > 0 ? 'SwitchoverRequested' : 'Accepted' }, 'instance written');
+  };
+
+  /** Lines for what this plan learnt: a new authority, a reading that confirmed it. */
+  const tell = (key: Key, before: PairMemory, { memory, reason }: Plan, wallMs: number): void => {
+    const { authority } = memory;
+    if (!authority) return;
+    const fields = { pair: key, node: authority.node, term: authority.term };
+    if (before.authority?.node !== authority.node || before.authority.term !== authority.term) {
+      log.info({ ...fields, reason: 'Elected', readAt: wallMs }, 'report read');
+    }
+    if (memory.converged && !before.converged) log.info({ ...fields, reason }, 'read back');
+  };
+
+  const forget = (key: Key): void => {
+    views.forget(key);
+    writtenPairs.forget(key);
+    if (!remembered.get(key)?.memory.call) remembered.delete(key);
+  };
+
+  return {
+    async reconcile(key) {
+      const gathered = gather(key);
+      if (!gathered) {
+        forget(key);
+        return undefined;
+      }
+      const { input, of } = gathered;
+      const next = plan(input);
+      of.memory = next.memory;
+      tell(key, input.memory, next, input.wallMs);
+      if (next.call) begin(key, of, next.call);
+      views.cover(key, next.scope);
+      if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
+      const regarding = referenceTo(input.pair, HAPAIRS);
+      for (const event of next.events) ports.events.record({ regarding, ...event });
+      await act(key, input.pair, next);
+      return next.requeueAfterMs === undefined ? undefined : { requeueAfterMs: next.requeueAfterMs };
+    },
+    async idle() {
+      while (unanswered.size > 0) await Promise.all(unanswered);
+    },
+  };
+};
