@@ -84,7 +84,7 @@ export async function installProduct(world: World, options: ProductOptions = {})
 async function installChart(world: World, nodes: string[], namespaces: string[]): Promise<void> {
   const spaces = [NAMESPACE, ...namespaces].map((name) => ({ kind: 'Namespace', metadata: { name } }));
   await world.kubectl(['apply', '-f', '-'], list(spaces));
-  const values = { agent: { nodes }, region: world.vpc.region };
+  const values = { agents: { nodes, namespaces }, operator: { region: world.vpc.region } };
   const chart = join(ROOT, 'charts', 'hapair');
   await world.helm(
     ['install', 'hapair', chart, '--namespace', NAMESPACE, '--values', '-'],
