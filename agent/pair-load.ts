@@ -5,8 +5,8 @@ import type { PairPorts, StoredSecret } from './pair-types.ts';
 import type { Problem } from './rules/condition.ts';
 import { unsupported } from './rules/support.ts';
 
-/** Whether the newest spec differs from the one in force. */
-const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boolean =>
+/** Whether this instance's spec is the one in force. */
+export const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boolean =>
   loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
 
 /**
@@ -40,6 +40,7 @@ export const loadStep = async (state: PairState, ports: PairPorts): Promise<bool
     throw error;
   }
   state.loaded = { spec, uid, generation };
+  state.contact.specRead = true;
   state.loadProblem = null;
   return true;
 };

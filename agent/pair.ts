@@ -9,7 +9,7 @@ import type { VRRPInstance, VRRPState } from '../crds/types.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { interfaceStep } from './pair-interface.ts';
-import { loadStep, messageOf } from './pair-load.ts';
+import { isLoaded, loadStep, messageOf } from './pair-load.ts';
 import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
 import {
   deliveredTo,
@@ -68,7 +68,7 @@ export class Pair {
     // A watch may lag behind a read.
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
     this.#state.wish = instance;
-    this.#state.contact.specRead = true;
+    this.#state.contact.specRead ||= isLoaded(this.#state, instance);
     if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
     this.#converge();
     this.#lanes.load.kick(true);
@@ -143,9 +143,6 @@ export class Pair {
 
   /** Once a second: what depends on time alone. */
   tick(): void {
-    const { contact } = this.#state;
-    contact.lastContactMs = this.#ports.lastContactMs();
-    if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     this.#converge();
   }
 
@@ -231,14 +228,23 @@ export class Pair {
   /** Everything that follows from the state. */
   #converge(fresh = false): void {
     const state = this.#state;
+    const { contact } = state;
+    contact.lastContactMs = this.#ports.lastContactMs();
+    if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#steerWorker();
     this.#yield();
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
-    if (!state.contact.specRead || mustWatchPeer(state)) this.#lanes.read.kick();
-    else state.silence = null;
+    if (!mustWatchPeer(state)) state.silence = null;
+    if (mustWatchPeer(state) || this.#mustReadSpec()) this.#lanes.read.kick();
+  }
+
+  /** The spec in force may be out of date, and no newer one is on its way. */
+  #mustReadSpec(): boolean {
+    const { contact, loaded, wish } = this.#state;
+    return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
   }
 
   #steerWorker(): void {
@@ -286,9 +292,8 @@ export class Pair {
     const state = this.#state;
     const { kube, clock } = this.#ports;
     if (state.gone) return false;
-    if (!state.contact.specRead && state.loaded !== null) {
+    if (this.#mustReadSpec()) {
       const { own, peer } = await kube.readInstances(state.record.peerNode);
-      state.contact.lastContactMs = clock.now();
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
     }
