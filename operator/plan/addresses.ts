@@ -20,8 +20,11 @@ export const droppedAddresses = (pair: HAPair, wish: Wish): AddressStatus[] =>
 export const servedItems = (pair: HAPair, wish: Wish): Item[] => {
   const wanted = itemsOf(wish.addresses);
   const isTaken = (item: Item): boolean =>
-    wanted.some(({ key }) => key === item.key) ||
-    (item.kind === 'EIP' && wanted.some((other) => other.kind === 'EIP' && other.vip === item.vip));
+    wanted.some((other) =>
+      item.kind === 'EIP' && other.kind === 'EIP'
+        ? other.allocationID === item.allocationID || other.vip === item.vip
+        : other.key === item.key,
+    );
   return [...wanted, ...itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item))];
 };
 

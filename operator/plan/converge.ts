@@ -6,8 +6,8 @@ import { reasonOf } from '../../ec2/errors.ts';
 import type { EC2Call, EC2View } from '../../ec2/types.ts';
 import {
   believe,
-  followersOf,
   type Item,
+  movedKeys,
   privateAddressOf,
   type Rightness,
   rightness,
@@ -142,10 +142,10 @@ const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   if (vips.length > 0) {
     const only = pick(vips, turn);
     const privateIPAddresses = memory.oneByOne && only !== undefined ? [only] : vips;
-    return planned({ action: 'AssignPrivateIpAddresses', networkInterfaceID, privateIPAddresses }, [
-      ...privateIPAddresses,
-      ...followersOf(view, privateIPAddresses),
-    ]);
+    return planned(
+      { action: 'AssignPrivateIpAddresses', networkInterfaceID, privateIPAddresses },
+      movedKeys(view, privateIPAddresses),
+    );
   }
   const isThere = (vip: string): boolean =>
     isFresh(input) && rightness(view, { kind: 'VIP', key: vip, vip }, target) === 'Right';

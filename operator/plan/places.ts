@@ -1,6 +1,6 @@
 /** Where the pair's addresses are, by a reading of EC2, and where they should be. */
 import type { PairAddress, PairNode } from '../../crds/types.ts';
-import type { EC2Call, EC2View } from '../../ec2/types.ts';
+import type { EC2Call, EC2View, ElasticIP } from '../../ec2/types.ts';
 
 /** One thing EC2 can move. A VIP takes the EIP that is associated with it along. */
 export type Item =
@@ -12,6 +12,10 @@ export type Item =
       vip?: string;
     };
 
+/** An EIP on another private address is another item: the same EIP, but not yet right there. */
+const keyOfEIP = (allocationID: string, vip: string | undefined): string =>
+  vip === undefined ? allocationID : `${allocationID} with ${vip}`;
+
 /** `Unknown`: EC2 was not read, from which nothing follows. */
 export type Rightness = 'Right' | 'Wrong' | 'TargetMissing' | 'AllocationMissing' | 'Unknown';
 
@@ -21,7 +25,8 @@ export const itemsOf = (addresses: readonly PairAddress[]): Item[] => {
   for (const { vip } of addresses) if (vip !== undefined) items.push({ kind: 'VIP', key: vip, vip });
   for (const { vip, eipAllocationID } of addresses) {
     if (eipAllocationID === undefined) continue;
-    const item = { kind: 'EIP', key: eipAllocationID, allocationID: eipAllocationID } as const;
+    const key = keyOfEIP(eipAllocationID, vip);
+    const item = { kind: 'EIP', key, allocationID: eipAllocationID } as const;
     items.push(vip === undefined ? item : { ...item, vip });
   }
   return items;
@@ -70,12 +75,18 @@ export const whereabouts = (view: EC2View | undefined, item: Item): string => {
 };
 
 /** The EIPs that, by this view, are associated with one of `vips` and so move with it. */
-export const followersOf = (view: EC2View | undefined, vips: readonly string[]): string[] =>
+const followersOf = (view: EC2View | undefined, vips: readonly string[]): ElasticIP[] =>
   Object.values(view?.elasticIPs ?? {}).flatMap((elasticIP) =>
-    elasticIP?.privateIPAddress !== undefined && vips.includes(elasticIP.privateIPAddress)
-      ? [elasticIP.allocationID]
-      : [],
+    elasticIP?.privateIPAddress !== undefined && vips.includes(elasticIP.privateIPAddress) ? [elasticIP] : [],
   );
+
+/** Keys of all items that a move of `vips` puts right: the VIPs and what follows them. */
+export const movedKeys = (view: EC2View | undefined, vips: readonly string[]): string[] => [
+  ...vips,
+  ...followersOf(view, vips).map(({ allocationID, privateIPAddress }) =>
+    keyOfEIP(allocationID, privateIPAddress),
+  ),
+];
 
 const assign = (view: EC2View, networkInterfaceID: string, vips: readonly string[]): EC2View => {
   const moved = Object.values(view.networkInterfaces).flatMap(
@@ -107,7 +118,7 @@ const assign = (view: EC2View, networkInterfaceID: string, vips: readonly string
     elasticIPs: Object.fromEntries(
       Object.entries(view.elasticIPs).map(([id, each]) => [
         id,
-        each !== null && followers.includes(id) ? { ...each, networkInterfaceID } : each,
+        each !== null && followers.includes(each) ? { ...each, networkInterfaceID } : each,
       ]),
     ),
   };

@@ -43,11 +43,8 @@ const election = (input: PlanInput, wish: Wish, reports: readonly Report[]) => {
   }
   const begun = { node, term, readAtMs: nowMs, readWallMs: wallMs, termReadAtMs: nowMs };
   const wasHere = authority === undefined && pair.status?.master === node;
-  const settled = wasHere
-    ? (pair.status?.addresses ?? []).flatMap(({ holder, vip, eipAllocationID }) =>
-        holder === node ? [vip, eipAllocationID].filter((key) => key !== undefined) : [],
-      )
-    : [];
+  const here = (pair.status?.addresses ?? []).filter(({ holder }) => holder === node);
+  const settled = wasHere ? itemsOf(here).map(({ key }) => key) : [];
   return { elected, memory: withAuthority(seen, begun, settled) };
 };
 
