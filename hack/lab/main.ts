@@ -1,7 +1,7 @@
 /** The lab as a tool for people. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, openSync, rmSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DaemonOptions, DaemonSays } from './daemon.ts';
@@ -31,6 +31,9 @@ One lab runs per work tree; its logs lie in .lab/.`;
 /** Said to a person, without a stack. */
 class Complaint extends Error {}
 
+/** The daemon is there but says nothing. */
+class Unanswered extends Complaint {}
+
 const COMMAND_MS = 150_000;
 const PLAIN = ['status', 'crash', 'start', 'stop', 'pause', 'resume', 'cut', 'heal', 'calls', 'mapping'];
 
@@ -45,7 +48,7 @@ async function tell(state: DaemonState, word: string, args: string[]): Promise<s
       signal: AbortSignal.timeout(COMMAND_MS),
     });
   } catch (error) {
-    throw new Complaint(
+    throw new Unanswered(
       `The lab does not answer (${(error as Error).message}); \`hack/lab/lab down\` clears it away.`,
     );
   }
@@ -63,13 +66,13 @@ function running(): DaemonState {
   return state;
 }
 
+/** Whether the process is one of the lab's and not ended: a number can be used again. */
 function isAlive(pid: number): boolean {
-  if (pid <= 0) return false;
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    // The command line of a process that has ended and waits to be collected is empty.
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(join('hack', 'lab'));
+  } catch {
+    return false; // no such process
   }
 }
 
@@ -140,9 +143,18 @@ async function down(): Promise<void> {
   const state = readState();
   if (state === undefined) return console.log('no lab is running here');
   if (isAlive(state.pid) && state.port === 0) throw new Complaint('The lab is still starting.');
-  if (isAlive(state.pid)) return console.log(await tell(state, 'down', []));
-  await clearDead(state);
-  console.log('the lab had died; nothing of it is left');
+  if (!isAlive(state.pid)) {
+    await clearDead(state);
+    return console.log('the lab had died; nothing of it is left');
+  }
+  try {
+    console.log(await tell(state, 'down', []));
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    process.kill(state.pid, 'SIGKILL');
+    await clearDead(state);
+    console.log('the lab did not answer and was killed; nothing of it is left');
+  }
 }
 
 async function fault(args: string[]): Promise<void> {
