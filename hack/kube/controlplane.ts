@@ -245,6 +245,7 @@ const CONTROLLERS = [
   'deployment-controller',
   'replicaset-controller',
   'disruption-controller',
+  'clusterrole-aggregation-controller',
   'validatingadmissionpolicy-status-controller',
 ];
 
@@ -254,7 +255,7 @@ const MANAGER_ATTEMPTS = 20;
 
 const startControllerManager = async (start: Start, services: Service[], caFile: string): Promise<void> => {
   const args = [
-    ...['--leader-elect=false', '--secure-port=0', '--use-service-account-credentials=false'],
+    ...['--leader-elect=false', '--secure-port=0', '--use-service-account-credentials=true'],
     ...[`--kubeconfig=${CONTROLLER_MANAGER}.kubeconfig`, `--root-ca-file=${caFile}`],
     `--controllers=${CONTROLLERS.join(',')}`,
   ];

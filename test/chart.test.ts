@@ -1,0 +1,394 @@
+/** The chart on a real control plane: what it installs, and who may do what then. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseAllDocuments } from 'yaml';
+import { type Answer, callAPI } from '../hack/kube/api.ts';
+import { findKubeClients } from '../hack/kube/clients.ts';
+import { type ControlPlane, startControlPlane } from '../hack/kube/controlplane.ts';
+import { writeServiceAccountKubeconfig } from '../hack/kube/tokens.ts';
+import { run } from '../hack/setup/run.ts';
+
+const CHART = join(import.meta.dirname, '..', 'charts', 'hapair');
+const SYSTEM = 'hapair-system';
+const HAPAIRS = '/apis/hapair.io/v1alpha1/namespaces/prod/hapairs';
+const INSTANCES = '/apis/hapair.io/v1alpha1/namespaces/prod/vrrpinstances';
+const LEASES = `/apis/coordination.k8s.io/v1/namespaces/${SYSTEM}/leases`;
+const APPLY = { contentType: 'application/apply-patch+yaml' };
+
+type Manifest = { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } };
+
+let plane: ControlPlane;
+let dir: string;
+/** Kubeconfigs of those the chart tells apart. */
+let who: Record<'admin' | 'node1' | 'node2' | 'operator' | 'developer', string>;
+
+const helm = async (...args: string[]): Promise<string> => {
+  const env = {
+    ...process.env,
+    KUBECONFIG: plane.kubeconfig,
+    ...Object.fromEntries(['CACHE', 'CONFIG', 'DATA'].map((kind) => [`HELM_${kind}_HOME`, join(dir, kind)])),
+  };
+  return (await run((await findKubeClients()).helm, args, { env, timeoutMs: 120_000 })).stdout;
+};
+
+const settings = [
+  '--namespace',
+  SYSTEM,
+  '--set',
+  'agents.nodes={node1,node2},agents.namespaces={prod},operator.region=ap-northeast-1',
+];
+
+const accept = ({ status, body }: Answer): Answer => {
+  assert.ok(status === 200 || status === 201, `HTTP ${status} ${JSON.stringify(body)}`);
+  return { status, body };
+};
+
+/** Refused, for a reason that names `by`. */
+const refuse = ({ status, body }: Answer, by: RegExp): void => {
+  assert.is(status, 403, JSON.stringify(body));
+  assert.match((body as { message: string }).message, by);
+};
+
+const RBAC = /^\S+ "?.*"? ?is forbidden: User "/;
+const POLICY = /ValidatingAdmissionPolicy 'hapair-agents'/;
+
+test.before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'hapair-chart-'));
+  plane = await startControlPlane({ dir: join(dir, 'plane') });
+  const admin = plane.kubeconfig;
+  accept(await callAPI(admin, 'POST', '/api/v1/namespaces', { body: { metadata: { name: 'prod' } } }));
+  await helm('install', 'hapair', CHART, '--create-namespace', ...settings);
+  const login = (serviceAccount: string): Promise<string> =>
+    writeServiceAccountKubeconfig({
+      adminKubeconfig: admin,
+      namespace: SYSTEM,
+      serviceAccount,
+      file: join(dir, `${serviceAccount}.kubeconfig`),
+      server: plane.server,
+      caFile: plane.caFile,
+    });
+  who = {
+    admin,
+    node1: await login('hapair-agent-node1'),
+    node2: await login('hapair-agent-node2'),
+    operator: await login('hapair-operator'),
+    developer: await plane.writeUserKubeconfig('developer'),
+  };
+  await untilPolicyHolds();
+});
+
+test.after(async () => {
+  await plane?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+/** The API server takes up a new policy within a second or so; a dry run shows when. */
+const untilPolicyHolds = async (): Promise<void> => {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const probe = await callAPI(who.node1, 'POST', `${LEASES}?dryRun=All`, {
+      body: lease('hapair-agent-node2'),
+    });
+    if (probe.status === 403) return;
+    if (performance.now() > deadline) throw new Error(`The policy does not hold: ${JSON.stringify(probe)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
+
+const lease = (name: string) => ({
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  metadata: { name, namespace: SYSTEM },
+  spec: { holderIdentity: name },
+});
+
+const instance = (node: string) => {
+  const set = {
+    version: 3,
+    virtualRouterID: 10,
+    advertisementIntervalMilliseconds: 1000,
+    checksum: 'Pseudoheader',
+  };
+  return {
+    apiVersion: 'hapair.io/v1alpha1',
+    kind: 'VRRPInstance',
+    metadata: {
+      name: `web.${node}`,
+      namespace: 'prod',
+      labels: { 'hapair.io/pair': 'web', 'hapair.io/node': node },
+    },
+    spec: {
+      pairName: 'web',
+      nodeName: node,
+      agentUsername: `system:serviceaccount:${SYSTEM}:hapair-agent-${node}`,
+      networkInterfaceID: 'eni-0aaaaaaaaaaaaaaa1',
+      sourceAddress: '10.10.10.11',
+      peerAddress: '10.10.10.12',
+      priority: 100,
+      claim: 'Normal',
+      termFloor: 0,
+      yieldTerm: 0,
+      probe: 0,
+      onDelete: 'Keep',
+      vips: ['10.10.10.10'],
+      vrrp: { send: set, accept: [set] },
+    },
+  };
+};
+
+const report = (node: string, spec?: object) => ({
+  apiVersion: 'hapair.io/v1alpha1',
+  kind: 'VRRPInstance',
+  metadata: { name: `web.${node}`, namespace: 'prod' },
+  ...(spec === undefined ? {} : { spec }),
+  status: { state: 'Backup', term: 1, since: '2026-11-22T10:00:00.000000Z' },
+});
+
+const applyReport = (as: string, node: string, body = report(node)): Promise<Answer> =>
+  callAPI(as, 'PATCH', `${INSTANCES}/web.${node}/status?fieldManager=hapair-agent&force=true`, {
+    ...APPLY,
+    body,
+  });
+
+test('lints strictly and refuses a value it does not know', async () => {
+  await helm('lint', '--strict', CHART);
+  for (const wrong of ['operator.replica=1', 'operator.replicas=2', 'agents.nodes={Node_1}']) {
+    const refused = await helm('template', 'hapair', CHART, '--set', wrong).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    assert.match(refused ?? `${wrong} was accepted`, /values don't meet the specifications/);
+  }
+});
+
+test('installs every object that it renders', async () => {
+  const rendered = parseAllDocuments(await helm('get', 'manifest', 'hapair', '--namespace', SYSTEM))
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+  assert.ok(rendered.length > 20, `${rendered.length} objects`);
+  const { kubectl } = await findKubeClients();
+  for (const { kind, metadata } of rendered) {
+    const place = metadata.namespace === undefined ? [] : ['--namespace', metadata.namespace];
+    await run(kubectl, ['get', kind, metadata.name, ...place, '--kubeconfig', plane.kubeconfig]);
+  }
+});
+
+test('the CRDs reach the API server as crds/ has them', async () => {
+  for (const [file, name] of [
+    ['hapair', 'hapairs'],
+    ['vrrpinstance', 'vrrpinstances'],
+  ]) {
+    const manifest = await readFile(join(CHART, 'files', 'crds', `${file}.yaml`), 'utf8');
+    const [document] = parseAllDocuments(manifest);
+    const wanted = document?.toJS() as { spec: object };
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}.hapair.io`;
+    // A dry-run apply of the source over what the chart installed changes nothing of the spec.
+    const stored = accept(await callAPI(who.admin, 'GET', path)).body as { spec: object };
+    const applied = accept(
+      await callAPI(who.admin, 'PATCH', `${path}?dryRun=All&fieldManager=test&force=true`, {
+        ...APPLY,
+        body: wanted,
+      }),
+    ).body as { spec: object };
+    assert.equal(stored.spec, applied.spec);
+  }
+});
+
+test('the operator creates instances and writes the status and finalizer of a HAPair', async () => {
+  for (const node of ['node1', 'node2']) {
+    accept(
+      await callAPI(who.operator, 'PATCH', `${INSTANCES}/web.${node}?fieldManager=hapair-operator`, {
+        ...APPLY,
+        body: instance(node),
+      }),
+    );
+  }
+  accept(await callAPI(who.admin, 'POST', HAPAIRS, { body: hapair('web') }));
+  const finalizers = [{ op: 'add', path: '/metadata/finalizers', value: ['hapair.io/addresses'] }];
+  const contentType = 'application/json-patch+json';
+  accept(await callAPI(who.operator, 'PATCH', `${HAPAIRS}/web`, { contentType, body: finalizers }));
+  const status = {
+    apiVersion: 'hapair.io/v1alpha1',
+    kind: 'HAPair',
+    metadata: { name: 'web', namespace: 'prod' },
+    status: { term: 1 },
+  };
+  accept(
+    await callAPI(who.operator, 'PATCH', `${HAPAIRS}/web/status?fieldManager=hapair-operator`, {
+      ...APPLY,
+      body: status,
+    }),
+  );
+  accept(
+    await callAPI(who.operator, 'PATCH', `${LEASES}/hapair-operator?fieldManager=hapair-operator`, {
+      ...APPLY,
+      body: lease('hapair-operator'),
+    }),
+  );
+  const event = {
+    metadata: { generateName: 'web-', namespace: 'prod' },
+    reason: 'Test',
+    action: 'Test',
+    type: 'Normal',
+    note: 'x',
+    eventTime: '2026-11-22T10:00:00.000000Z',
+    reportingController: 'hapair.io/operator',
+    reportingInstance: 'test',
+    regarding: { kind: 'HAPair', name: 'web', namespace: 'prod' },
+  };
+  accept(
+    await callAPI(who.operator, 'POST', '/apis/events.k8s.io/v1/namespaces/prod/events', { body: event }),
+  );
+});
+
+test("the operator reads no Secret and writes neither a report, nor an agent's Lease, nor a HAPair of its own", async () => {
+  refuse(await callAPI(who.operator, 'GET', '/api/v1/namespaces/prod/secrets/hapair-vrrp'), RBAC);
+  refuse(await callAPI(who.operator, 'GET', '/api/v1/secrets'), RBAC);
+  refuse(await applyReport(who.operator, 'node1'), RBAC);
+  refuse(
+    await callAPI(who.operator, 'PATCH', `${LEASES}/hapair-agent-node1?fieldManager=x`, {
+      ...APPLY,
+      body: lease('hapair-agent-node1'),
+    }),
+    RBAC,
+  );
+  refuse(await callAPI(who.operator, 'POST', HAPAIRS, { body: hapair('other') }), RBAC);
+});
+
+test('an agent reads the instances and reports on its own', async () => {
+  accept(await callAPI(who.node1, 'GET', INSTANCES));
+  accept(await applyReport(who.node1, 'node1'));
+  accept(await applyReport(who.node1, 'node1', report('node1')));
+});
+
+test('an agent cannot report for its peer, not even by a forged spec in the request, nor change a spec', async () => {
+  refuse(await applyReport(who.node1, 'node2'), POLICY);
+  const { agentUsername } = instance('node1').spec;
+  refuse(
+    await applyReport(who.node1, 'node2', report('node2', { ...instance('node2').spec, agentUsername })),
+    POLICY,
+  );
+  refuse(
+    await callAPI(who.node1, 'PATCH', `${INSTANCES}/web.node1?fieldManager=x`, {
+      ...APPLY,
+      body: instance('node1'),
+    }),
+    RBAC,
+  );
+  refuse(await callAPI(who.node1, 'DELETE', `${INSTANCES}/web.node2`), RBAC);
+  refuse(await callAPI(who.node1, 'GET', HAPAIRS), RBAC);
+});
+
+test("an agent renews its own Lease, reads its peer's, and writes no other, existing or not", async () => {
+  for (const node of ['node1', 'node2'] as const) {
+    const name = `hapair-agent-${node}`;
+    accept(
+      await callAPI(who[node], 'PATCH', `${LEASES}/${name}?fieldManager=hapair-agent&force=true`, {
+        ...APPLY,
+        body: lease(name),
+      }),
+    );
+  }
+  accept(await callAPI(who.node1, 'GET', `${LEASES}/hapair-agent-node2`));
+  refuse(
+    await callAPI(who.node1, 'PATCH', `${LEASES}/hapair-agent-node2?fieldManager=x&force=true`, {
+      ...APPLY,
+      body: lease('hapair-agent-node2'),
+    }),
+    RBAC,
+  );
+  refuse(
+    await callAPI(who.node1, 'PATCH', `${LEASES}/hapair-operator?fieldManager=x&force=true`, {
+      ...APPLY,
+      body: lease('hapair-operator'),
+    }),
+    RBAC,
+  );
+  refuse(await callAPI(who.node1, 'POST', LEASES, { body: lease('hapair-agent-node3') }), POLICY);
+  refuse(await callAPI(who.node1, 'DELETE', `${LEASES}/hapair-agent-node1`), RBAC);
+});
+
+test('an agent reads the Secrets the chart names, in the namespaces it serves, and no other', async () => {
+  for (const namespace of ['prod', 'default']) {
+    for (const name of ['hapair-vrrp', 'other']) {
+      const path = `/api/v1/namespaces/${namespace}/secrets`;
+      accept(
+        await callAPI(who.admin, 'POST', path, { body: { metadata: { name }, stringData: { web: 'pass' } } }),
+      );
+      const read = await callAPI(who.node1, 'GET', `${path}/${name}`);
+      if (namespace === 'prod' && name === 'hapair-vrrp') accept(read);
+      else refuse(read, RBAC);
+    }
+    refuse(await callAPI(who.node1, 'GET', `/api/v1/namespaces/${namespace}/secrets`), RBAC);
+  }
+});
+
+test('who may edit a namespace may look at HAPairs but not write them; hapair-editor may', async () => {
+  const bind = async (role: string): Promise<void> => {
+    const body = {
+      metadata: { name: role },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'developer' }],
+    };
+    accept(
+      await callAPI(who.admin, 'POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/prod/rolebindings', {
+        body,
+      }),
+    );
+  };
+  await bind('edit');
+  await plane.startControllerManager(); // aggregates hapair-viewer into view, edit and admin
+  await until(async () => (await callAPI(who.developer, 'GET', HAPAIRS)).status === 200);
+  refuse(await callAPI(who.developer, 'POST', HAPAIRS, { body: hapair('mine') }), RBAC);
+  refuse(await callAPI(who.developer, 'DELETE', `${HAPAIRS}/web`), RBAC);
+  await bind('hapair-editor');
+  await until(
+    async () => (await callAPI(who.developer, 'POST', HAPAIRS, { body: hapair('mine') })).status === 201,
+  );
+  refuse(
+    await callAPI(who.developer, 'PATCH', `${HAPAIRS}/mine/status?fieldManager=x`, {
+      ...APPLY,
+      body: { apiVersion: 'hapair.io/v1alpha1', kind: 'HAPair', status: { term: 9 } },
+    }),
+    RBAC,
+  );
+});
+
+test('uninstalling keeps the CRDs and the HAPairs, and a new installation takes them over', async () => {
+  await helm('uninstall', 'hapair', '--namespace', SYSTEM);
+  accept(await callAPI(who.admin, 'GET', `${HAPAIRS}/web`));
+  assert.is(
+    (await callAPI(who.admin, 'GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles/hapair-operator'))
+      .status,
+    404,
+  );
+  await helm('install', 'hapair', CHART, ...settings);
+  accept(await callAPI(who.admin, 'GET', `${HAPAIRS}/web`));
+});
+
+const until = async (holds: () => Promise<boolean>): Promise<void> => {
+  const deadline = performance.now() + 30_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`Not within 30 s: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
+
+const hapair = (name: string) => ({
+  apiVersion: 'hapair.io/v1alpha1',
+  kind: 'HAPair',
+  metadata: { name, namespace: 'prod' },
+  spec: {
+    nodes: [
+      { name: 'node1', address: '10.10.10.11', networkInterfaceID: 'eni-0aaaaaaaaaaaaaaa1' },
+      { name: 'node2', address: '10.10.10.12', networkInterfaceID: 'eni-0bbbbbbbbbbbbbbb2' },
+    ],
+    addresses: [{ name: 'main', vip: '10.10.10.10' }],
+    vrrp: { virtualRouterID: 10 },
+  },
+});
+
+test.run();
