@@ -16,8 +16,8 @@ test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
 	@node hack/test.ts unit
 
-lab: bootstrap ## leave the demo's world running and say how to use it
-	@node hack/lab/main.ts up
+lab: ## leave the demo's world running and say how to use it
+	@hack/lab/lab up
 
 lint: bootstrap ## format, lint rules, types, lock file
 	@biome ci --error-on-warnings .
