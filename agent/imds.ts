@@ -20,8 +20,11 @@ export type IMDSClient = {
   close(): void;
 };
 
-/** @param endpoint default AWS's link-local address; never reached through a proxy */
-export const createIMDSClient = (endpoint: string = DEFAULT_ENDPOINT): IMDSClient => {
+/**
+ * @param endpoint default AWS's link-local address; never reached through a proxy
+ * @param deadlineMs of each request, default 1000
+ */
+export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADLINE_MS): IMDSClient => {
   // An agent of our own keeps the connection and knows no proxy.
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   let token: string | undefined;
@@ -30,7 +33,7 @@ export const createIMDSClient = (endpoint: string = DEFAULT_ENDPOINT): IMDSClien
   let instanceID: string | undefined;
 
   const call = (method: 'GET' | 'PUT', path: string, headers: Record<string, string>): Promise<Answer> =>
-    exchange(new URL(path, endpoint), { method, headers, agent });
+    exchange(new URL(path, endpoint), { method, headers, agent, deadlineMs });
 
   const refreshToken = async (): Promise<string> => {
     const path = '/latest/api/token';
@@ -73,16 +76,14 @@ export const createIMDSClient = (endpoint: string = DEFAULT_ENDPOINT): IMDSClien
   };
 };
 
+type Exchange = { method: string; headers: Record<string, string>; agent: Agent; deadlineMs: number };
 type Answer = { status: number; body: string };
 
-const exchange = (
-  url: URL,
-  { method, headers, agent }: { method: string; headers: Record<string, string>; agent: Agent },
-): Promise<Answer> =>
+const exchange = (url: URL, { method, headers, agent, deadlineMs }: Exchange): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(new Error(`IMDS ${method} ${url.pathname}: ${error.message}`, { cause: error }));
-    const signal = AbortSignal.timeout(DEADLINE_MS);
+    const signal = AbortSignal.timeout(deadlineMs);
     const outgoing = request(url, { method, headers, agent, signal }, (incoming) => {
       let body = '';
       incoming.setEncoding('utf8');

@@ -58,12 +58,13 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
 };
 
 /**
- * Puts a VIP on an interface. A /32 of scope link is never chosen as the source of the node's own connections: the kernel
- * takes it for no route whose destinations are global.
+ * Puts a VIP on an interface. A /32 of scope host is never chosen as the source of the node's own connections, whatever the
+ * order of addresses and routes: the kernel skips it for every destination beyond the node (`inet_select_addr`). With scope
+ * link or global it would become the source on routes that name none, such as one to IMDS.
  */
 const addAddress = async (name: string, address: string): Promise<void> => {
   try {
-    await ip('address', 'add', `${address}/32`, 'dev', name, 'scope', 'link');
+    await ip('address', 'add', `${address}/32`, 'dev', name, 'scope', 'host');
   } catch (error) {
     if (!(await hasAddress(name, address))) throw error;
   }

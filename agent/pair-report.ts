@@ -1,8 +1,8 @@
 /** Takes terms and reports. A Master is reported only together with the term it takes. */
 
 import type { VRRPInstance, VRRPInstanceStatus } from '../crds/types.ts';
-import { messageOf } from './pair-load.ts';
-import { factsOf, type PairState, type RunningClaim, vipPlan } from './pair-state.ts';
+import { isLoaded, messageOf } from './pair-load.ts';
+import { factsOf, type Instances, type PairState, type RunningClaim, vipPlan } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 import { isDead } from './rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from './rules/report.ts';
@@ -35,7 +35,7 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
   const { claim } = state;
   const cause = causeOf(state, claim);
   if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
-  if (isInMotion(state)) return false;
+  if (isInMotion(state, ports.clock.now())) return false;
   if (state.dirty) await saveRecord(state, ports);
 
   const status = statusOf(state, ports);
@@ -48,12 +48,15 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
  * A report that would only show an address in motion waits for it to arrive, and nothing is said of a claim that has not
  * proven itself: the report that matters must find the lane free (T18). Trouble is said at once.
  */
-const isInMotion = (state: PairState): boolean => {
-  if (state.addressTrouble !== null || state.socketTrouble !== null || state.loadProblem !== null)
-    return false;
-  if (state.claim !== null && state.claim.term === null) return true;
+const isInMotion = (state: PairState, nowMs: number): boolean => {
+  const { addressTrouble, socketTrouble, loadProblem, claim, reported, face, wish } = state;
+  if (addressTrouble !== null || socketTrouble !== null || loadProblem !== null) return false;
+  if (claim !== null && claim.term === null) return true;
+  if (reported !== undefined && reported.state !== face.state) return false;
+  if (wish !== null && !isLoaded(state, wish)) return true;
+  if (nowMs < state.startingUntilMs) return true;
   const { add, remove } = vipPlan(state);
-  return add.length + remove.length > 0 && state.reported?.state === state.face.state;
+  return add.length + remove.length > 0 && reported !== undefined;
 };
 
 const takeTerm = async (
@@ -62,23 +65,40 @@ const takeTerm = async (
   claim: RunningClaim,
   cause: TermCause,
 ): Promise<boolean> => {
-  const { own, peer } = await ports.kube.readInstances(state.record.peerNode);
+  const { clock } = ports;
+  const startedAtMs = clock.now();
+  const { own, peer } =
+    (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) seePeer(state, peer);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(state.loaded?.spec.termFloor ?? 0, own?.spec.termFloor ?? 0);
   const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
   seeTerm(state, term);
-  await saveRecord(state, ports);
-  if (state.claim !== claim) return true;
-
+  const readAtMs = clock.now();
+  // The report is the term's record that counts; the disk need not come first.
+  const saved = saveRecord(state, ports);
   await send(state, ports, statusOf(state, ports, { term, sinceMs: claim.sinceMs }));
-  ports.log.info({ pair: state.key, term, cause }, 'term taken');
+  const reportedAtMs = clock.now();
+  await saved;
+  const readMs = Math.round(readAtMs - startedAtMs);
+  const reportMs = Math.round(reportedAtMs - readAtMs);
+  ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');
   if (state.claim !== claim) return true;
   claim.term = term;
   state.face = { state: 'Master', sinceMs: claim.sinceMs };
   state.silence = null;
   return true;
+};
+
+/** What was read while the claim listened may be this old; older than that it is read again. */
+const EVIDENCE_MS = 1_000;
+
+/** Serves the claim's first attempt alone. */
+const takeEvidence = async (claim: RunningClaim, nowMs: number): Promise<Instances | null> => {
+  const { evidence, sinceMs } = claim;
+  claim.evidence = Promise.resolve(null);
+  return nowMs - sinceMs < EVIDENCE_MS ? evidence : null;
 };
 
 const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStatus): Promise<void> => {

@@ -9,8 +9,15 @@ import type { Claim, Facts } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
 import { type Network, planVIPs, refuseVIP, type VIPPlan } from './rules/vip.ts';
 
-/** A claim with the instant of its first advert, in Unix milliseconds. */
-export type RunningClaim = Claim & { sinceMs: number };
+/** A claim with the instant of its first advert, in Unix milliseconds, and what was read since then. */
+export type RunningClaim = Claim & {
+  sinceMs: number;
+  /** Both instances, asked for when the claim began, while it listened; null: they could not be read. */
+  evidence: Promise<Instances | null>;
+};
+
+/** Both ends of the pair, as the API server has them. */
+export type Instances = { own: VRRPInstance | null; peer: VRRPInstance | null };
 
 /** Mutable; owned by one actor, changed only by it and its lanes. */
 export type PairState = {
@@ -37,6 +44,8 @@ export type PairState = {
   /** The state as reported: a claim shows only once its term is taken. Unix milliseconds. */
   face: { state: VRRPState; sinceMs: number };
   claim: RunningClaim | null;
+  /** Monotonic: until then the worker, told to run the pair, is expected to leave Init; that state is not worth a report. */
+  startingUntilMs: number;
   /** The term that was asked to yield, and did. */
   yieldedTerm: number;
   peerHeard: boolean | null;
@@ -74,6 +83,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   election: 'Init',
   face: { state: 'Init', sinceMs: nowUnixMs },
   claim: null,
+  startingUntilMs: Number.NEGATIVE_INFINITY,
   yieldedTerm: 0,
   peerHeard: null,
   socketTrouble: null,
@@ -246,6 +256,7 @@ export const factsOf = (
     findings: findings({
       state: face.state,
       loaded: spec !== undefined,
+      verified: spec !== undefined && isVerified(state, spec),
       loadProblem: state.loadProblem,
       fault: faultOf(state),
       trouble: state.socketTrouble ?? state.addressTrouble,

@@ -15,6 +15,7 @@ import {
   deliveredTo,
   factsOf,
   faultOf,
+  type Instances,
   initialState,
   interfaceNameOf,
   isVerified,
@@ -37,6 +38,8 @@ export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stoppe
 const LIFE_POLL_MS = 5_000;
 /** Readings of the peer further apart do not prove that the API was reachable throughout. */
 const LIFE_GAP_MS = 12_000;
+/** A worker leaves Init within so long, or its Init is reported. */
+const STARTING_MS = 2_000;
 
 export class Pair {
   readonly key: string;
@@ -252,6 +255,7 @@ export class Pair {
     if (state.stopping || state.gone) return;
     const config = workerConfig(state, this.#ports.clock.now());
     if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
+      if (this.#sentConfig === null) state.startingUntilMs = this.#ports.clock.now() + STARTING_MS;
       this.#sentConfig = config;
       this.#ports.send({ type: 'set', pair: this.key, config });
     }
@@ -274,6 +278,7 @@ export class Pair {
 
   #enter(election: VRRPState, reason: Reason, atMs: number): void {
     const state = this.#state;
+    state.startingUntilMs = Number.NEGATIVE_INFINITY;
     if (state.election === election) return;
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
@@ -282,9 +287,18 @@ export class Pair {
       `became ${election}`,
     );
     // A new claim, even by the same node, takes a new term; one that has not settled leaves no trace in the report (T18).
-    state.claim = election === 'Master' ? { settled: false, vipUp: false, term: null, sinceMs } : null;
+    state.claim =
+      election === 'Master'
+        ? { settled: false, vipUp: false, term: null, sinceMs, evidence: this.#readEvidence() }
+        : null;
     state.silence = null;
     if (election !== 'Master' && state.face.state !== election) state.face = { state: election, sinceMs };
+  }
+
+  /** Asked for at the claim's first advert, so that listening and reading take their time together. */
+  #readEvidence(): Promise<Instances | null> {
+    // A failure is not lost: the report lane reads again, and says so.
+    return this.#ports.kube.readInstances(this.#state.record.peerNode).catch(() => null);
   }
 
   /** Reads what no watch can be trusted with: the own spec after a silence, and signs of life of a Master that hides us. */

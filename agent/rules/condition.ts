@@ -12,6 +12,8 @@ export type Health = {
   state: VRRPState;
   /** A spec is loaded. */
   loaded: boolean;
+  /** IMDS has shown the ENI on this instance; without that nothing runs. */
+  verified: boolean;
   /** Why the newest spec is not loaded; the last one, if any, goes on. */
   loadProblem: Problem | null;
   /** Why this node must not be Master. */
@@ -37,11 +39,16 @@ export const findings = (health: Health): Finding[] => [
   secretResolved(health),
 ];
 
-const ready = ({ loaded, loadProblem, fault, trouble }: Health): Finding => {
+const ready = ({ loaded, verified, loadProblem, fault, trouble }: Health): Finding => {
   const problem = loadProblem ?? fault ?? trouble;
   if (problem !== null) return { type: 'Ready', status: 'False', ...problem };
   if (!loaded)
     return { type: 'Ready', status: 'Unknown', reason: 'Unobserved', message: 'No spec is loaded yet.' };
+  if (!verified) {
+    const message =
+      'IMDS could not be read yet, so the ENI is not known to be on this instance; check that IMDSv2 answers.';
+    return { type: 'Ready', status: 'Unknown', reason: 'Unobserved', message };
+  }
   return {
     type: 'Ready',
     status: 'True',

@@ -57,6 +57,7 @@ test('an unknown IMDS is left out, never reported as empty', () => {
 const healthy: Health = {
   state: 'Backup',
   loaded: true,
+  verified: true,
   loadProblem: null,
   fault: null,
   trouble: null,
@@ -89,6 +90,7 @@ test('a spec that cannot be loaded makes Ready False, and says so before anythin
   assert.is(reasons({ loadProblem, fault }).Ready, 'False NotSupportedYet');
   assert.is(reasons({ fault }).Ready, 'False SourceAddressMissing');
   assert.is(reasons({ loaded: false }).Ready, 'Unknown Unobserved');
+  assert.is(reasons({ verified: false }).Ready, 'Unknown Unobserved');
 });
 
 test('a password that cannot be read is two conditions', () => {

@@ -1,0 +1,56 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ConfigError, checkConfig, loadConfig } from './config.ts';
+
+const complaint = (document: unknown): string => {
+  try {
+    checkConfig(document, 'agent.yaml');
+  } catch (error) {
+    assert.instance(error, ConfigError);
+    return String(error);
+  }
+  return '';
+};
+
+test('what is left out has its default', () => {
+  assert.equal(checkConfig({ nodeName: 'node1', namespaces: ['prod'] }, 'agent.yaml'), {
+    nodeName: 'node1',
+    namespaces: ['prod'],
+    stateDir: '/var/lib/hapair',
+    leaseNamespace: 'hapair-system',
+    stopTimeoutSeconds: 20,
+  });
+});
+
+test('an error names the file, the field, its value and the way out', () => {
+  const text = complaint({
+    nodeName: 'Node_1',
+    namespaces: ['prod', 'a.b'],
+    stateDir: 'here',
+    logLevel: 'loud',
+    color: 1,
+  });
+  assert.match(text, /agent\.yaml is no valid agent configuration/);
+  assert.match(text, /nodeName: "Node_1" must match pattern/);
+  assert.match(text, /namespaces\[1\]: "a\.b" must match pattern/);
+  assert.match(text, /stateDir: "here" must match pattern/);
+  assert.match(
+    text,
+    /logLevel: "loud" must be equal to one of the allowed values: trace, debug, info, warn, error/,
+  );
+  assert.match(text, /color: is not known; known are nodeName, namespaces/);
+});
+
+test('what is missing is named', () => {
+  assert.match(complaint({ namespaces: ['prod'] }), /nodeName: is missing; add it/);
+  assert.match(complaint(null), /the document: null must be object/);
+});
+
+test('a file that is not there is said so', () => {
+  assert.throws(
+    () => loadConfig('/nonexistent/agent.yaml'),
+    /cannot read the configuration file \/nonexistent\/agent\.yaml/,
+  );
+});
+
+test.run();

@@ -1,0 +1,124 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createIMDSClient } from './imds.ts';
+
+const MAC = '02:00:00:00:00:01';
+const FOLDER = `/latest/meta-data/network/interfaces/macs/${MAC}`;
+
+type Context = { server: Server; endpoint: string; imds: ReturnType<typeof createMetadata> };
+const test = suite<Context>('imds');
+
+/** What the small metadata service says and has seen. */
+const createMetadata = () => ({
+  token: 'one',
+  tokensGiven: 0,
+  silent: false,
+  paths: [] as string[],
+  data: new Map([
+    ['/latest/meta-data/instance-id', 'i-1'],
+    ['/latest/meta-data/network/interfaces/macs/', `${MAC}/\n`],
+    [`${FOLDER}/interface-id`, 'eni-1'],
+    [`${FOLDER}/subnet-ipv4-cidr-block`, '10.10.10.0/24'],
+    [`${FOLDER}/local-ipv4s`, '10.10.10.11\n10.10.10.10'],
+  ]),
+});
+
+test.before.each(async (context) => {
+  const imds = createMetadata();
+  context.imds = imds;
+  context.server = createServer((request, response) => {
+    const path = request.url ?? '';
+    imds.paths.push(path);
+    if (imds.silent) return;
+    if (request.method === 'PUT' && path === '/latest/api/token') {
+      imds.tokensGiven += 1;
+      response.end(imds.token);
+    } else if (request.headers['x-aws-ec2-metadata-token'] !== imds.token) response.writeHead(401).end();
+    else if (imds.data.has(path)) response.end(imds.data.get(path));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => context.server.listen(0, '127.0.0.1', resolve));
+  context.endpoint = `http://127.0.0.1:${(context.server.address() as AddressInfo).port}`;
+});
+test.after.each(({ server }) => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const READING = {
+  instanceID: 'i-1',
+  networkInterfaces: [
+    { networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses: ['10.10.10.11', '10.10.10.10'] },
+  ],
+};
+
+test('a reading shows each ENI and the addresses delivered to it; one token serves all', async ({
+  endpoint,
+  imds,
+}) => {
+  const client = createIMDSClient(endpoint);
+  assert.equal(await client.read(), READING);
+  imds.data.set(`${FOLDER}/local-ipv4s`, '10.10.10.11');
+  assert.equal((await client.read()).networkInterfaces[0]?.addresses, ['10.10.10.11']);
+  assert.is(imds.tokensGiven, 1);
+  client.close();
+});
+
+test('what cannot change is asked for once', async ({ endpoint, imds }) => {
+  const client = createIMDSClient(endpoint);
+  await client.read();
+  imds.paths.length = 0;
+  await client.read();
+  assert.equal(imds.paths, ['/latest/meta-data/network/interfaces/macs/', `${FOLDER}/local-ipv4s`]);
+  client.close();
+});
+
+test('an expired token is replaced by a new one', async ({ endpoint, imds }) => {
+  const client = createIMDSClient(endpoint);
+  await client.read();
+  imds.token = 'two';
+  assert.equal(await client.read(), READING);
+  assert.is(imds.tokensGiven, 2);
+  client.close();
+});
+
+test('a part that cannot be read is an error, never an empty list', async ({ endpoint, imds }) => {
+  const client = createIMDSClient(endpoint);
+  imds.data.delete(`${FOLDER}/local-ipv4s`);
+  try {
+    await client.read();
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), /IMDS GET .*local-ipv4s: HTTP 404/);
+  }
+  client.close();
+});
+
+test('silence ends at a deadline', async ({ endpoint, imds }) => {
+  const client = createIMDSClient(endpoint, 50);
+  imds.silent = true;
+  try {
+    await client.read();
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), /IMDS PUT \/latest\/api\/token: .*(timeout|aborted)/);
+  }
+  client.close();
+});
+
+test('a proxy of the environment is not used', async ({ endpoint }) => {
+  process.env.HTTP_PROXY = 'http://127.0.0.1:9';
+  process.env.NODE_USE_ENV_PROXY = '1';
+  try {
+    const client = createIMDSClient(endpoint);
+    assert.is((await client.read()).instanceID, 'i-1');
+    client.close();
+  } finally {
+    delete process.env.HTTP_PROXY;
+    delete process.env.NODE_USE_ENV_PROXY;
+  }
+});
+
+test.run();

@@ -1,0 +1,82 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { emptyRecord } from './pair-types.ts';
+import { loadRecords, openDisk } from './state.ts';
+
+const test = suite<{ directory: string; told: string[] }>('state');
+const log = (told: string[]) => {
+  const note = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+  return { info: note, warn: note, error: note };
+};
+
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), 'hapair-state-'));
+  context.told = [];
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true }));
+
+const record = { ...emptyRecord('prod', 'web'), highestTerm: 7, added: ['10.10.10.10'] };
+
+test('what was saved is loaded again, one file per pair', async ({ directory, told }) => {
+  await openDisk(directory, record).save(record);
+  await openDisk(directory, emptyRecord('prod', 'web.b')).save(emptyRecord('prod', 'web.b'));
+  assert.equal(
+    loadRecords(directory, log(told)).sort((a, b) => a.pairName.length - b.pairName.length),
+    [record, emptyRecord('prod', 'web.b')],
+  );
+  assert.equal(told, []);
+});
+
+test('it is for the owner’s eyes only, and no temporary file stays', async ({ directory }) => {
+  await openDisk(directory, record).save(record);
+  assert.equal(readdirSync(directory), ['prod.web.pair']);
+  assert.is(statSync(join(directory, 'prod.web.pair')).mode & 0o777, 0o600);
+});
+
+test('of many saves at once the newest is on disk when any of them resolves later', async ({
+  directory,
+  told,
+}) => {
+  const disk = openDisk(directory, record);
+  const saves = Array.from({ length: 50 }, (_, term) => disk.save({ ...record, highestTerm: term }));
+  await Promise.all(saves);
+  assert.is(loadRecords(directory, log(told))[0]?.highestTerm, 49);
+});
+
+test('a file that was cut or changed is set aside with a clear message', async ({ directory, told }) => {
+  const path = join(directory, 'prod.web.pair');
+  for (const damage of [
+    (text: string) => text.slice(0, 80),
+    (text: string) => text.replace('"highestTerm":7', '"highestTerm":9'),
+    () => '',
+  ]) {
+    await openDisk(directory, record).save(record);
+    writeFileSync(path, damage(readFileSync(path, 'utf8')));
+    assert.equal(loadRecords(directory, log(told)), []);
+    assert.equal(readdirSync(directory), ['prod.web.pair.corrupt']);
+  }
+  assert.is(told.length, 3);
+  assert.match(told[0] ?? '', /state file set aside.*checksum/);
+});
+
+test('a removed pair leaves no file', async ({ directory }) => {
+  const disk = openDisk(directory, record);
+  await disk.save(record);
+  await disk.remove();
+  assert.equal(readdirSync(directory), []);
+});
+
+test('a directory that vanished is an error that says what to check', async ({ directory }) => {
+  const disk = openDisk(join(directory, 'gone'), record);
+  try {
+    await disk.save(record);
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), /cannot write .*prod\.web\.pair.*check the state directory/);
+  }
+});
+
+test.run();
