@@ -25,6 +25,8 @@ export type ConditionsInput = {
   authority: Authority | undefined;
   life: Readonly<Record<string, Life>>;
   convergence: Fact;
+  /** This process has read EC2 and it matched; otherwise `convergence` may be what was stored before a restart. */
+  isConfirmed: boolean;
   /** A call withheld by `spec.paused`, in words. */
   withheld: string | undefined;
 };
@@ -104,6 +106,10 @@ const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
     return no(convergence.reason === 'Moving' ? 'Moving' : 'NotConverged', convergence.message);
   if (!isUnobserved(input, master.node) && !isFresh(life[master.node], nowMs))
     return unknown('AgentSilent', agents.message);
+  const stored = storedFact(input, 'Ready');
+  if (!input.isConfirmed && stored?.status !== 'True') {
+    return stored ?? unknown('WaitingForRead', 'EC2 has not been read yet.');
+  }
   return yes('Serving', `${master.node} serves all addresses.`);
 };
 

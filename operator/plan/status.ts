@@ -88,6 +88,7 @@ export const nextStatus = (situation: Situation, order: Orders, withheld: string
     nodes: wish.nodes.map(({ name }) => name),
     authority: memory.authority,
     convergence: shownConvergence(situation),
+    isConfirmed: memory.converged,
     withheld,
   });
   const next: HAPairStatus = {
