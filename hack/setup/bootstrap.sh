@@ -23,6 +23,6 @@ fi
 installed=node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
   echo "hapair: installing Node and the libraries named by package-lock.json" >&2
-  npm ci --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed; its reason stands above."
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed; its reason stands above."
   touch "$installed"
 fi
