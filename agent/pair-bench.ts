@@ -9,6 +9,7 @@ import {
   emptyRecord,
   type IMDSReading,
   type InterfaceReading,
+  type PairAddresses,
   type PairRecord,
   type StoredSecret,
 } from './pair-types.ts';
@@ -79,8 +80,11 @@ const createClock = () => {
   return { clock, quiet, pass };
 };
 
-/** Everything a test sees and breaks. */
-export const createBench = (firstRecord: PairRecord = emptyRecord('prod', 'web')) => {
+/** Everything a test sees and breaks; `addresses`: a real interface instead of the fake. */
+export const createBench = (
+  firstRecord: PairRecord = emptyRecord('prod', 'web'),
+  addresses?: PairAddresses,
+) => {
   const { clock, quiet, pass } = createClock();
   const story: string[] = [];
   const world = {
@@ -154,7 +158,7 @@ export const createBench = (firstRecord: PairRecord = emptyRecord('prod', 'web')
             world.reports.push(structuredClone(status));
           }),
       },
-      addresses: {
+      addresses: addresses ?? {
         async add(_, address) {
           await whileAlive(life);
           if (!world.ipUp) throw new Error('ip address add: operation not permitted');
@@ -206,6 +210,7 @@ export const createBench = (firstRecord: PairRecord = emptyRecord('prod', 'web')
     story,
     pass,
     quiet,
+    imdsReading,
     get pair() {
       return pair;
     },
@@ -304,9 +309,9 @@ export const createBench = (firstRecord: PairRecord = emptyRecord('prod', 'web')
   return bench;
 };
 
-/** A Backup that runs a spec, has read IMDS, and has reported. */
-export const createBackup = async (change: Partial<VRRPInstanceSpec> = {}) => {
-  const bench = createBench();
+/** A Backup that runs a spec, has read IMDS, and has reported; `addresses`: a real interface instead of the fake. */
+export const createBackup = async (change: Partial<VRRPInstanceSpec> = {}, addresses?: PairAddresses) => {
+  const bench = createBench(undefined, addresses);
   await bench.apply(change);
   await bench.look();
   await bench.enter('Backup', 'AgentStarted');
