@@ -479,6 +479,15 @@ test('deletion waits for the answer to a call that is under way', () => {
   assert.is(rig.step().finalizer, 'remove');
 });
 
+const CHECK = {
+  name: 'app',
+  tcpSocket: { port: 80 },
+  periodSeconds: 10,
+  timeoutSeconds: 1,
+  successThreshold: 1,
+  failureThreshold: 3,
+};
+
 const UNBUILT = [
   ['pinnedNode', { pinnedNode: 'node1' }],
   ['Automatic', { failback: { policy: 'Automatic', delaySeconds: 60, startingDeadlineSeconds: 600 } }],
@@ -486,6 +495,7 @@ const UNBUILT = [
   ['startingDeadline', { failback: { policy: 'Manual', delaySeconds: 60, startingDeadlineSeconds: 5 } }],
   ['Unassign', { deletionPolicy: 'Unassign' }],
   ['region', { region: 'eu-west-1' }],
+  ['healthChecks', { healthChecks: [{ ...CHECK }] }],
 ] as const;
 
 for (const [field, change] of UNBUILT) {

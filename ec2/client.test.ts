@@ -1,0 +1,198 @@
+/** The client against a server on loopback: what goes over the wire, and what each way of failing becomes. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createEC2, type EC2 } from './client.ts';
+
+type Answer = (parameters: URLSearchParams, response: ServerResponse) => void;
+
+const bodyOf = async (request: IncomingMessage): Promise<string> => {
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  return body;
+};
+
+/** Runs `use` with a client whose EC2 answers by `answer`; gives back what was sent. */
+const withEC2 = async (answer: Answer, use: (ec2: EC2) => Promise<void>): Promise<URLSearchParams[]> => {
+  const sent: URLSearchParams[] = [];
+  const server: Server = createServer(async (request, response) => {
+    const parameters = new URLSearchParams(await bodyOf(request));
+    sent.push(parameters);
+    answer(parameters, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const ec2 = createEC2({
+    region: 'ap-northeast-1',
+    endpoint: `http://127.0.0.1:${port}`,
+    credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' },
+    now: () => 42,
+    readTimeoutMs: 100,
+    writeTimeoutMs: 100,
+  });
+  try {
+    await use(ec2);
+  } finally {
+    ec2.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+  return sent;
+};
+
+const xml = (response: ServerResponse, status: number, body: string): void => {
+  response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
+};
+const error = (response: ServerResponse, status: number, code: string): void =>
+  xml(
+    response,
+    status,
+    `<Response><Errors><Error><Code>${code}</Code><Message>said so</Message></Error></Errors></Response>`,
+  );
+
+const { signal } = new AbortController();
+const ASSIGN = {
+  action: 'AssignPrivateIpAddresses',
+  networkInterfaceID: 'eni-1',
+  privateIPAddresses: ['10.0.0.10', '10.0.0.11'],
+} as const;
+const assign = { ...ASSIGN, privateIPAddresses: [...ASSIGN.privateIPAddresses] };
+
+test('AssignPrivateIpAddresses always allows reassignment', async () => {
+  const [sent] = await withEC2(
+    (_, response) => xml(response, 200, '<AssignPrivateIpAddressesResponse/>'),
+    async (ec2) => assert.equal(await ec2.call(assign, signal), { ok: true }),
+  );
+  assert.is(sent?.get('Action'), 'AssignPrivateIpAddresses');
+  assert.is(sent?.get('AllowReassignment'), 'true');
+  assert.is(sent?.get('PrivateIpAddress.1'), '10.0.0.10');
+  assert.is(sent?.get('PrivateIpAddress.2'), '10.0.0.11');
+});
+
+test('AssociateAddress always says which private address, and allows reassociation explicitly', async () => {
+  const [sent] = await withEC2(
+    (_, response) => xml(response, 200, '<AssociateAddressResponse/>'),
+    async (ec2) => {
+      const call = {
+        action: 'AssociateAddress',
+        allocationID: 'eipalloc-1',
+        networkInterfaceID: 'eni-1',
+        privateIPAddress: '10.0.0.10',
+      } as const;
+      assert.equal(await ec2.call(call, signal), { ok: true });
+    },
+  );
+  assert.is(sent?.get('AllowReassociation'), 'true');
+  assert.is(sent?.get('PrivateIpAddress'), '10.0.0.10');
+  assert.is(sent?.get('AllocationId'), 'eipalloc-1');
+});
+
+test('a refused call is tried once and keeps code and text', async () => {
+  const sent = await withEC2(
+    (_, response) => error(response, 503, 'RequestLimitExceeded'),
+    async (ec2) => {
+      const result = await ec2.call(assign, signal);
+      assert.equal(result, {
+        ok: false,
+        class: 'Throttled',
+        code: 'RequestLimitExceeded',
+        message: 'said so',
+        mayHaveHappened: false,
+      });
+    },
+  );
+  assert.is(sent.length, 1, 'the loop retries, not the SDK');
+});
+
+test('a call without an answer ends by its deadline, and may have happened', async () => {
+  const sent = await withEC2(
+    () => undefined,
+    async (ec2) => {
+      const result = await ec2.call(assign, signal);
+      assert.is(result.ok, false);
+      if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['TimedOut', true]);
+    },
+  );
+  assert.is(sent.length, 1);
+});
+
+test('a cut connection may have happened too', async () => {
+  await withEC2(
+    (_, response) => response.destroy(),
+    async (ec2) => {
+      const result = await ec2.call(assign, signal);
+      if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['TimedOut', true]);
+      else assert.unreachable();
+    },
+  );
+});
+
+test('nobody listening is Unreachable: nothing happened', async () => {
+  const ec2 = createEC2({
+    region: 'ap-northeast-1',
+    endpoint: 'http://127.0.0.1:9',
+    credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' },
+    now: () => 0,
+  });
+  const result = await ec2.call(assign, signal);
+  ec2.close();
+  if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['Unreachable', false]);
+  else assert.unreachable();
+});
+
+test('a reading tells what is there, what EC2 does not know, and when it began', async () => {
+  await withEC2(
+    (parameters, response) => {
+      if (parameters.get('Action') === 'DescribeAddresses') {
+        return error(response, 400, 'InvalidAllocationID.NotFound');
+      }
+      const asked = [...parameters].flatMap(([key, value]) =>
+        key.startsWith('NetworkInterfaceId.') ? [value] : [],
+      );
+      if (asked.includes('eni-gone')) return error(response, 400, 'InvalidNetworkInterfaceID.NotFound');
+      xml(
+        response,
+        200,
+        `<DescribeNetworkInterfacesResponse><networkInterfaceSet><item>
+          <networkInterfaceId>eni-1</networkInterfaceId><subnetId>subnet-1</subnetId>
+          <availabilityZone>a</availabilityZone><status>in-use</status><sourceDestCheck>true</sourceDestCheck>
+          <attachment><instanceId>i-1</instanceId></attachment>
+          <privateIpAddressesSet><item><privateIpAddress>10.0.0.1</privateIpAddress><primary>true</primary></item>
+          <item><privateIpAddress>10.0.0.10</privateIpAddress><primary>false</primary>
+          <association><publicIp>203.0.113.10</publicIp><allocationId>eipalloc-1</allocationId></association></item>
+          </privateIpAddressesSet></item></networkInterfaceSet></DescribeNetworkInterfacesResponse>`,
+      );
+    },
+    async (ec2) => {
+      const request = { networkInterfaceIDs: ['eni-1', 'eni-gone'], allocationIDs: ['eipalloc-1'] };
+      const { view, failure } = await ec2.read(request, signal);
+      assert.is(failure, undefined);
+      assert.is(view.readAtMs, 42);
+      assert.is(view.networkInterfaces['eni-gone'], null);
+      assert.is(view.elasticIPs['eipalloc-1'], null);
+      assert.equal(view.networkInterfaces['eni-1']?.privateIPAddresses, [
+        { privateIPAddress: '10.0.0.1', primary: true },
+        {
+          privateIPAddress: '10.0.0.10',
+          primary: false,
+          association: { publicIP: '203.0.113.10', allocationID: 'eipalloc-1' },
+        },
+      ]);
+      assert.is(view.networkInterfaces['eni-1']?.instanceID, 'i-1');
+    },
+  );
+});
+
+test('a reading that fails leaves its ids out and says why', async () => {
+  await withEC2(
+    (_, response) => error(response, 503, 'RequestLimitExceeded'),
+    async (ec2) => {
+      const { view, failure } = await ec2.read({ networkInterfaceIDs: ['eni-1'], allocationIDs: [] }, signal);
+      assert.equal(view.networkInterfaces, {});
+      assert.is(failure?.class, 'Throttled');
+    },
+  );
+});
+
+test.run();

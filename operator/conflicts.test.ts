@@ -1,0 +1,77 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { HAPair, HAPairSpec } from '../crds/types.ts';
+import { createClaimIndex } from './conflicts.ts';
+import { NODE1, NODE2, pairOf } from './testing/fixtures.ts';
+
+const pair = (
+  name: string,
+  createdAt: string,
+  change: Partial<HAPairSpec> = {},
+  namespace = 'prod',
+): HAPair => {
+  const { metadata, ...rest } = pairOf(change);
+  return {
+    ...rest,
+    metadata: { ...metadata, name, namespace, uid: `uid-${name}`, creationTimestamp: createdAt },
+  };
+};
+
+const elsewhere: Partial<HAPairSpec> = {
+  nodes: [
+    { ...NODE1, networkInterfaceID: 'eni-03' },
+    { ...NODE2, networkInterfaceID: 'eni-04' },
+  ],
+};
+
+// T15: two HAPairs name one VIP, one EIP, or one VRID on the same ENI.
+for (const [what, change] of [
+  ['VIP 10.10.10.10', { ...elsewhere, addresses: [{ name: 'x', vip: '10.10.10.10' }] }],
+  [
+    'EIP eipalloc-0ccccccccccccccc3',
+    { ...elsewhere, addresses: [{ name: 'x', eipAllocationID: 'eipalloc-0ccccccccccccccc3' }] },
+  ],
+  ['virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1', { addresses: [{ name: 'x', vip: '10.10.10.77' }] }],
+] as [string, Partial<HAPairSpec>][]) {
+  test(`T15: the older owns ${what}; the other is told`, () => {
+    const claims = createClaimIndex();
+    claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
+    claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z', change));
+    assert.is(claims.rivalOf('prod/old'), undefined);
+    assert.is(claims.rivalOf('prod/new'), `HAPair old is older and names ${what} too; only one can have it.`);
+  });
+}
+
+test('T15: of equal age, the smaller UID owns', () => {
+  const claims = createClaimIndex();
+  claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));
+  claims.update('prod/b', pair('b', '2026-01-01T00:00:00Z'));
+  assert.is(claims.rivalOf('prod/a'), undefined);
+  assert.ok(claims.rivalOf('prod/b'));
+});
+
+test('a rival in another namespace is not named', () => {
+  const claims = createClaimIndex();
+  claims.update('other/secret', pair('secret', '2026-01-01T00:00:00Z', {}, 'other'));
+  claims.update('prod/web', pair('web', '2026-02-01T00:00:00Z'));
+  assert.match(claims.rivalOf('prod/web') ?? '', /^A HAPair in another namespace is older/);
+});
+
+test('pairs with nothing in common do not meet', () => {
+  const claims = createClaimIndex();
+  claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));
+  const other = { ...elsewhere, addresses: [{ name: 'x', vip: '10.10.10.77' }] };
+  assert.equal(claims.update('prod/b', pair('b', '2026-02-01T00:00:00Z', other)), []);
+  assert.is(claims.rivalOf('prod/b'), undefined);
+});
+
+test('whoever is concerned by a change is told, and an unchanged claim concerns nobody', () => {
+  const claims = createClaimIndex();
+  claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
+  assert.equal(claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z')), ['prod/old']);
+  assert.equal(claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z')), []);
+  assert.equal(claims.update('prod/old', undefined), ['prod/new']);
+  assert.is(claims.rivalOf('prod/new'), undefined);
+});
+
+test.run();
