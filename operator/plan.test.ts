@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
+import type { HAPairSpec } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
@@ -488,15 +489,15 @@ const CHECK = {
   failureThreshold: 3,
 };
 
-const UNBUILT = [
+const UNBUILT: [string, Partial<HAPairSpec>][] = [
   ['pinnedNode', { pinnedNode: 'node1' }],
   ['Automatic', { failback: { policy: 'Automatic', delaySeconds: 60, startingDeadlineSeconds: 600 } }],
   ['delaySeconds', { failback: { policy: 'Manual', delaySeconds: 5, startingDeadlineSeconds: 600 } }],
   ['startingDeadline', { failback: { policy: 'Manual', delaySeconds: 60, startingDeadlineSeconds: 5 } }],
   ['Unassign', { deletionPolicy: 'Unassign' }],
   ['region', { region: 'eu-west-1' }],
-  ['healthChecks', { healthChecks: [{ ...CHECK }] }],
-] as const;
+  ['healthChecks', { healthChecks: [CHECK] }],
+];
 
 for (const [field, change] of UNBUILT) {
   test(`NotSupportedYet: ${field} of a new pair starts nothing`, () => {
