@@ -50,7 +50,12 @@ export type Outcome = {
 /** True for calls that change EC2. */
 export const isMutating = ({ action }: CallRecord): boolean => !action.startsWith('Describe');
 
-const firstHandoverMs = (samples: readonly Sample[]): number | undefined => handovers(samples)[0]?.atMs;
+/** Who answered last before an event is looked for this far back: a crash leaves no answer within the event itself. */
+const LOOK_BACK_MS = 2_000;
+
+/** When a client's first probe within the event was answered by another node than the last one before it. */
+const firstHandoverMs = (samples: readonly Sample[], fromMs: number, toMs: number): number | undefined =>
+  handovers(between(samples, fromMs - LOOK_BACK_MS, toMs)).find(({ atMs }) => atMs >= fromMs)?.atMs;
 
 /** Judges one event. A client's first answer never counts as an outage before it. */
 export function measure(evidence: Evidence, expected: Expectation): Outcome {
@@ -61,9 +66,9 @@ export function measure(evidence: Evidence, expected: Expectation): Outcome {
     (call) => isMutating(call) && call.receivedAtMs >= fromMs && call.receivedAtMs <= toMs,
   );
   const byProduct = mutating.filter(({ userAgent }) => !userAgent.startsWith('aws-cli')).length;
-  const served = [firstHandoverMs(lan), firstHandoverMs(internet)].filter(
-    (ms): ms is number => ms !== undefined,
-  );
+  const served = [evidence.lan, evidence.internet]
+    .map((samples) => firstHandoverMs(samples, fromMs, toMs))
+    .filter((ms): ms is number => ms !== undefined);
   const servedMs = served.length === 0 ? undefined : Math.max(...served) - originMs;
   const excessMs = servedMs === undefined || theoryMs === undefined ? undefined : servedMs - theoryMs;
   const outcome: Outcome = {

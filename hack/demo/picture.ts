@@ -43,7 +43,7 @@ export const drawPicture = async (
             type: 'nominal',
             sort: lanes,
             title: null,
-            axis: { labelFontSize: 12, labelLimit: 220 },
+            axis: { labelFontSize: 12, labelLimit: 500 },
           },
           color: {
             field: 'state',

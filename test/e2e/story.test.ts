@@ -1,0 +1,33 @@
+/**
+ * The demo's story with an EC2 that answers at once: every event ends as it must, costs the EC2 calls it must, and loses no
+ * probe where none may be lost. The events build on each other, so they run in order on one stage.
+ */
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { STORY } from '../../hack/demo/events.ts';
+import { openStage, type Stage } from '../../hack/demo/stage.ts';
+import { tell } from '../../hack/demo/tell.ts';
+import { formatEntry } from '../../hack/demo/timeline.ts';
+
+const test = suite<{ stage?: Stage }>('story');
+
+test.before(async (context) => {
+  const dir = join(import.meta.dirname, '..', '..', '.lab', 'test-story');
+  context.stage = await openStage({ dir, profile: 'instant' });
+});
+
+test.after(async ({ stage }) => {
+  await stage?.down();
+});
+
+for (const event of STORY) {
+  test(`${event.title}: ${event.deed}`, async ({ stage }) => {
+    if (stage === undefined) throw new Error('The stage was not opened.');
+    const { outcome, entries, fromMs } = await tell(stage, event);
+    const story = entries.map((entry) => formatEntry(entry, fromMs)).join('\n');
+    assert.equal(outcome.faults, [], `${event.title}\n${story}`);
+  });
+}
+
+test.run();
