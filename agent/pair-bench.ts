@@ -122,6 +122,12 @@ export const createBench = (
     world.lastContactMs = clock.now();
     return answer();
   };
+  const write = async (life: number, record: PairRecord): Promise<void> => {
+    const snapshot = structuredClone(record);
+    await whileAlive(life);
+    if (!world.diskUp) throw new Error('no space left on device');
+    world.disk = snapshot;
+  };
   const get = (name: string): VRRPInstance | null => structuredClone(world.instances.get(name) ?? null);
   const log = (fields: object, message: string) => {
     const reason = 'reason' in fields ? ` (${fields.reason})` : '';
@@ -171,12 +177,8 @@ export const createBench = (
         },
       },
       disk: {
-        async save(saved) {
-          const snapshot = structuredClone(saved);
-          await whileAlive(life);
-          if (!world.diskUp) throw new Error('no space left on device');
-          world.disk = snapshot;
-        },
+        save: (saved) => write(life, saved),
+        note: (saved) => write(life, saved),
         async remove() {
           world.disk = null;
         },

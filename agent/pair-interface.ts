@@ -47,7 +47,8 @@ const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<
   if (spec === undefined || carrier === undefined) return false;
   const refused = refusal(state, spec);
   if (refused !== null) return setTrouble(state, refused);
-  // Written down first: after a crash it must be known that the address is ours to take off.
+  // Written down first: after a crash it must be known that the address is ours to take off. A crash of the machine takes
+  // the address with it, so nothing waits for a flush here.
   const added = [...new Set([...state.record.added, vip])];
   await remember(state, ports, { added, interface: carrier.name });
   await ports.addresses.add(carrier.name, vip);
@@ -80,7 +81,7 @@ const remember = async (
     return;
   state.record = { ...state.record, ...change };
   try {
-    await ports.disk.save(state.record);
+    await ports.disk.note(state.record);
   } catch (error) {
     ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the list of added addresses is not on disk');
   }

@@ -77,10 +77,9 @@ const takeTerm = async (
   seeTerm(state, term);
   const readAtMs = clock.now();
   // The report is the term's record that counts; the disk need not come first.
-  const saved = saveRecord(state, ports);
+  void saveRecord(state, ports);
   await send(state, ports, statusOf(state, ports, { term, sinceMs: claim.sinceMs }));
   const reportedAtMs = clock.now();
-  await saved;
   const readMs = Math.round(readAtMs - startedAtMs);
   const reportMs = Math.round(reportedAtMs - readAtMs);
   ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');

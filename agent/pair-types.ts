@@ -101,6 +101,8 @@ export type PairAddresses = {
 export type PairDisk = {
   /** Resolves when the record is on disk; later records overtake earlier ones. */
   save(record: PairRecord): Promise<void>;
+  /** Resolves when the record survives the process; it will survive the machine a little later. Never waits for a flush. */
+  note(record: PairRecord): Promise<void>;
   remove(): Promise<void>;
 };
 

@@ -46,6 +46,14 @@ test('of many saves at once the newest is on disk when any of them resolves late
   assert.is(loadRecords(directory, log(told))[0]?.highestTerm, 49);
 });
 
+test('a note is in the file at once', async ({ directory, told }) => {
+  const disk = openDisk(directory, emptyRecord('prod', 'web'));
+  await disk.note(record);
+  assert.equal(loadRecords(directory, log(told)), [record]);
+  await disk.save({ ...record, highestTerm: 8 });
+  assert.is(loadRecords(directory, log(told))[0]?.highestTerm, 8);
+});
+
 test('a file that was cut or changed is set aside with a clear message', async ({ directory, told }) => {
   const path = join(directory, 'prod.web.pair');
   for (const damage of [

@@ -64,7 +64,7 @@ const setAside = (path: string, aside: string, log: Log): void => {
 };
 
 /**
- * The file of one pair. Each save is atomic: a temporary file, flushed, takes the old one's place. Saves go one after
+ * The file of one pair. Each write is atomic: a temporary file takes the old one's place. Saves go one after
  * another; while one runs, later ones join into a single next one that writes the newest record.
  */
 export const openDisk = (directory: string, first: PairRecord): PairDisk => {
@@ -78,30 +78,44 @@ export const openDisk = (directory: string, first: PairRecord): PairDisk => {
     last = done.catch(() => {});
     return done;
   };
+  const save = (record: PairRecord): Promise<void> => {
+    newest = encode(record);
+    next ??= enqueue(() => {
+      next = undefined;
+      return replaceFile(directory, path, newest, true);
+    });
+    return next;
+  };
   return {
-    save(record) {
+    save,
+    note(record) {
       newest = encode(record);
-      next ??= enqueue(() => {
-        next = undefined;
-        return writeDurably(directory, path, newest);
-      });
-      return next;
+      const noted = enqueue(() => replaceFile(directory, path, newest, false));
+      // Whoever asked hears of trouble from the note itself; the next save will try again.
+      save(record).catch(() => {});
+      return noted;
     },
     remove: () => enqueue(() => rm(path, { force: true })),
   };
 };
 
-const writeDurably = async (directory: string, path: string, content: string): Promise<void> => {
+const replaceFile = async (
+  directory: string,
+  path: string,
+  content: string,
+  flush: boolean,
+): Promise<void> => {
   const temporary = `${path}.new`;
   try {
     const file = await open(temporary, 'w', 0o600);
     try {
       await file.writeFile(content);
-      await file.sync();
+      if (flush) await file.sync();
     } finally {
       await file.close();
     }
     await rename(temporary, path);
+    if (!flush) return;
     const folder = await open(directory, 'r');
     try {
       await folder.sync();

@@ -1,0 +1,198 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { VRRPInstance } from '../crds/types.ts';
+import { KubeError } from '../kube/client.ts';
+import { systemClock } from '../kube/clock.ts';
+import type { AgentClient } from './kube.ts';
+import type { ToWorker } from './messages.ts';
+import { spec, VIP } from './pair-bench.ts';
+import { emptyRecord } from './pair-types.ts';
+import { Pairs } from './pairs.ts';
+import { openDisk } from './state.ts';
+
+type Context = { directory: string };
+const test = suite<Context>('pairs');
+
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), 'hapair-pairs-'));
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true }));
+
+const instance = (pairName = 'web', change: Partial<VRRPInstance['metadata']> = {}): VRRPInstance => ({
+  apiVersion: 'hapair.io/v1alpha1',
+  kind: 'VRRPInstance',
+  metadata: { name: `${pairName}.node1`, namespace: 'prod', uid: 'u1', generation: 1, ...change },
+  spec: spec({ pairName }),
+});
+
+/** An API server with one map of instances, which the watch has brought in full. */
+const createWorld = (directory: string) => {
+  const instances = new Map<string, VRRPInstance>();
+  const sent: ToWorker[] = [];
+  const timers: (() => void)[] = [];
+  const world = { instances, sent, timers, apiUp: true };
+  const answer = <T>(value: unknown): T => {
+    if (!world.apiUp) throw new KubeError('connection refused', { kind: 'Unreachable' });
+    if (value === undefined) throw new KubeError('not found', { kind: 'NotFound' });
+    return value as T;
+  };
+  const client: AgentClient = {
+    get: async (_, key) => answer(instances.get(key)),
+    list: async () => answer({ items: [...instances.values()], resourceVersion: '1' }),
+    apply: async (_, object) => answer(object),
+  };
+  const pairs = new Pairs({
+    nodeName: 'node1',
+    leaseNamespace: 'hapair-system',
+    stateDir: directory,
+    agentVersion: '0.1.0',
+    client,
+    addresses: { add: async () => {}, remove: async () => {} },
+    send: (message) => sent.push(message),
+    lastContactMs: () => systemClock.now(),
+    clock: {
+      ...systemClock,
+      setTimer(_, fire) {
+        timers.push(fire);
+        return () => {};
+      },
+    },
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+  });
+  pairs.interfaces({
+    interfaces: [{ name: 'eth0', up: true, addresses: [{ address: '10.10.10.11', prefixLength: 24 }] }],
+    reserved: [],
+  });
+  const addresses = ['10.10.10.11'];
+  pairs.imds({
+    instanceID: 'i-1',
+    networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses }],
+  });
+  const store = { get: (key: string) => instances.get(key), list: () => [...instances.values()] };
+  const put = (object: VRRPInstance) => {
+    const key = `prod/${object.metadata.name}`;
+    instances.set(key, object);
+    pairs.ownChanged(store, key);
+  };
+  const drop = (key: string) => {
+    instances.delete(key);
+    pairs.ownChanged(store, key);
+  };
+  return Object.assign(world, { pairs, store, put, drop });
+};
+
+/** Waits for a fact that files and promises bring about. */
+const until = async (what: string, fact: () => boolean): Promise<void> => {
+  for (let round = 0; !fact(); round += 1) {
+    if (round > 10_000) throw new Error(`not seen: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+};
+const types = (sent: ToWorker[]) => sent.map(({ type }) => type);
+
+test('an instance of this node becomes a pair, a dotted name too', async ({ directory }) => {
+  const { pairs, put, sent } = createWorld(directory);
+  put(instance('web.blue'));
+  await until('the worker runs it', () => types(sent).includes('set'));
+  assert.equal(pairs.keys(), ['prod/web.blue']);
+  await pairs.close();
+});
+
+test('a deleted instance is forgotten after a read without it', async ({ directory }) => {
+  const { pairs, put, drop, sent } = createWorld(directory);
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  drop('prod/web.node1');
+  await until('forgotten', () => pairs.keys().length === 0);
+  assert.is(types(sent).at(-1), 'remove');
+  assert.equal(readdirSync(directory), []);
+});
+
+test('with the API unreachable nothing is forgotten, and the read is repeated', async ({ directory }) => {
+  const world = createWorld(directory);
+  const { pairs, put, drop, sent, timers } = world;
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  world.apiUp = false;
+  timers.length = 0;
+  drop('prod/web.node1');
+  await until('the failed read', () => timers.length > 0);
+  assert.equal(pairs.keys(), ['prod/web']);
+  world.apiUp = true;
+  for (const fire of timers.splice(0)) fire();
+  await until('forgotten', () => pairs.keys().length === 0);
+});
+
+test('an event that lies is not believed: the instance is still there', async ({ directory }) => {
+  const { pairs, put, sent, store, instances } = createWorld(directory);
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  pairs.ownChanged({ ...store, get: () => undefined }, 'prod/web.node1');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(pairs.keys(), ['prod/web']);
+  assert.is(instances.size, 1);
+  await pairs.close();
+});
+
+test('an instance that is being deleted is forgotten, and not begun anew', async ({ directory }) => {
+  const { pairs, put, sent } = createWorld(directory);
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  const deletionTimestamp = '2026-11-22T10:00:00Z';
+  put(instance('web', { deletionTimestamp }));
+  await until('forgotten', () => pairs.keys().length === 0);
+  put(instance('web', { deletionTimestamp, generation: 2 }));
+  assert.equal(pairs.keys(), []);
+});
+
+const onDisk = {
+  ...emptyRecord('prod', 'web'),
+  uid: 'u1',
+  generation: 1,
+  spec: spec(),
+  added: [VIP],
+  interface: 'eth0',
+};
+
+test('a pair from disk that the list does not show is forgotten; the address it added stays known', async ({
+  directory,
+}) => {
+  const { pairs, put, store } = createWorld(directory);
+  await openDisk(directory, onDisk).save(onDisk);
+  pairs.restore({ ...onDisk, verifiedNetworkInterfaceID: 'eni-1' });
+  assert.equal(pairs.keys(), ['prod/web']);
+  pairs.interfaces({
+    interfaces: [
+      {
+        name: 'eth0',
+        up: true,
+        addresses: [
+          { address: '10.10.10.11', prefixLength: 24 },
+          { address: VIP, prefixLength: 32 },
+        ],
+      },
+    ],
+    reserved: [],
+  });
+  pairs.imds(null);
+  pairs.ownListed(store, 'prod');
+  await until('forgotten', () => pairs.keys().length === 0);
+  assert.equal(readdirSync(directory), ['prod.web.pair']);
+  put(instance());
+  assert.not(pairs.isDrained, 'the new pair knows that the address on the interface is ours');
+  await pairs.close();
+});
+
+test('another namespace’s list says nothing about this one', async ({ directory }) => {
+  const { pairs, store } = createWorld(directory);
+  pairs.restore(onDisk);
+  pairs.ownListed(store, 'test');
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(pairs.keys(), ['prod/web']);
+  await pairs.close();
+});
+
+test.run();
