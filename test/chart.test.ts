@@ -1,6 +1,5 @@
 /** The chart on a real control plane: what it installs, and who may do what then. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -20,19 +19,26 @@ const APPLY = { contentType: 'application/apply-patch+yaml' };
 
 type Manifest = { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } };
 
+/** Emptied first; a killed run leaves it inside the work tree. */
+const dir = join(import.meta.dirname, '..', '.out', 'chart-test');
+const clients = await findKubeClients();
+
 let plane: ControlPlane;
-let dir: string;
 /** Kubeconfigs of those the chart tells apart. */
 let who: Record<'admin' | 'node1' | 'node2' | 'operator' | 'developer', string>;
 
-const helm = async (...args: string[]): Promise<string> => {
-  const env = {
-    ...process.env,
-    KUBECONFIG: plane.kubeconfig,
-    ...Object.fromEntries(['CACHE', 'CONFIG', 'DATA'].map((kind) => [`HELM_${kind}_HOME`, join(dir, kind)])),
-  };
-  return (await run((await findKubeClients()).helm, args, { env, timeoutMs: 120_000 })).stdout;
-};
+/** What the clients cache stays in the test's folder. */
+const clientEnvironment = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  KUBECONFIG: plane.kubeconfig,
+  KUBECACHEDIR: join(dir, 'kube-cache'),
+  HELM_CACHE_HOME: join(dir, 'helm', 'cache'),
+  HELM_CONFIG_HOME: join(dir, 'helm', 'config'),
+  HELM_DATA_HOME: join(dir, 'helm', 'data'),
+});
+
+const helm = async (...args: string[]): Promise<string> =>
+  (await run(clients.helm, args, { env: clientEnvironment(), timeoutMs: 120_000 })).stdout;
 
 const settings = [
   '--namespace',
@@ -55,8 +61,16 @@ const refuse = ({ status, body }: Answer, by: RegExp): void => {
 const RBAC = /^\S+ "?.*"? ?is forbidden: User "/;
 const POLICY = /ValidatingAdmissionPolicy 'hapair-agents'/;
 
-test.before(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'hapair-chart-'));
+/** uvu keeps the reason of a failed `before` to itself. */
+test.before(() =>
+  setUp().catch((error: unknown) => {
+    console.error(error);
+    throw error;
+  }),
+);
+
+const setUp = async (): Promise<void> => {
+  await rm(dir, { recursive: true, force: true });
   plane = await startControlPlane({ dir: join(dir, 'plane') });
   const admin = plane.kubeconfig;
   accept(await callAPI(admin, 'POST', '/api/v1/namespaces', { body: { metadata: { name: 'prod' } } }));
@@ -78,7 +92,7 @@ test.before(async () => {
     developer: await plane.writeUserKubeconfig('developer'),
   };
   await untilPolicyHolds();
-});
+};
 
 test.after(async () => {
   await plane?.stop();
@@ -169,10 +183,9 @@ test('installs every object that it renders', async () => {
     .map((document) => document.toJS() as Manifest | null)
     .filter((manifest) => manifest !== null);
   assert.ok(rendered.length > 20, `${rendered.length} objects`);
-  const { kubectl } = await findKubeClients();
   for (const { kind, metadata } of rendered) {
     const place = metadata.namespace === undefined ? [] : ['--namespace', metadata.namespace];
-    await run(kubectl, ['get', kind, metadata.name, ...place, '--kubeconfig', plane.kubeconfig]);
+    await run(clients.kubectl, ['get', kind, metadata.name, ...place], { env: clientEnvironment() });
   }
 });
 

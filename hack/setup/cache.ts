@@ -9,3 +9,6 @@ export const cacheDir = (): string => {
   const base = process.env.XDG_CACHE_HOME;
   return join(base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache'), 'hapair');
 };
+
+/** The folder in the cache with a link to each tool; goes first on the PATH of whatever calls them by name. */
+export const linkFolder = (): string => join(cacheDir(), 'bin');

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { linkFolder } from './cache.ts';
 
 /** How a command that ended well ended. */
 export type Output = { stdout: string; stderr: string };
@@ -54,9 +55,13 @@ export const tryRun = async (file: string, args: readonly string[], options: Run
   }
 };
 
-/** Where a program is, as a shell would find it; an ordinary user's PATH may lack the sbin folders, so they come last. */
+/**
+ * Where a program is, as a shell would find it. An ordinary user's PATH may lack the sbin folders, so they come last; our
+ * own links are passed over, as they would come to point at themselves.
+ */
 export const which = (program: string): string | undefined =>
   [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']
+    .filter((dir) => dir !== linkFolder())
     .map((dir) => join(dir, program))
     .find(isExecutable);
 

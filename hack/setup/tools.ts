@@ -1,7 +1,7 @@
 import { mkdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { findKubeClients, type KubeClients } from '../kube/clients.ts';
-import { cacheDir } from './cache.ts';
+import { linkFolder } from './cache.ts';
 import { type DebianProgramName, findDebianPrograms } from './debian.ts';
 import { checkUserNamespaces } from './namespaces.ts';
 
@@ -23,12 +23,12 @@ export const ensureTools = async (): Promise<ToolEnvironment> => {
   await checkUserNamespaces();
   // One after the other: both may print progress and share the machine's network.
   const tools: Tools = { ...(await findDebianPrograms()), ...(await findKubeClients()) };
-  return { env: { PATH: [linkFolder(tools), process.env.PATH ?? ''].join(delimiter) }, tools };
+  return { env: { PATH: [linked(tools), process.env.PATH ?? ''].join(delimiter) }, tools };
 };
 
 /** A folder with exactly these tools, so that no neighbour of theirs hides a program of the machine. */
-const linkFolder = (tools: Tools): string => {
-  const dir = join(cacheDir(), 'bin');
+const linked = (tools: Tools): string => {
+  const dir = linkFolder();
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   for (const [name, target] of Object.entries(tools)) link(join(dir, name), target);
   return dir;
