@@ -10,6 +10,7 @@ const DEADLINE_MS = 2_000;
 const OUTPUT_BYTES = 4 * 1024 * 1024;
 /** Read again so often even if nothing is announced. */
 const REREAD_MS = 1_000;
+const RESERVED_MS = 10_000;
 
 /** Watches and changes the machine's addresses. */
 export type Interfaces = PairAddresses & {
@@ -28,12 +29,26 @@ export type InterfacesOptions = {
 
 /** Starts to watch at once; a failed reading is logged and tried again. */
 export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOptions): Interfaces => {
-  // One `ip` at a time: a reading never shows what was true before a change of ours.
+  // One change at a time. A change waits for no reading; instead a reading that a change overtook is made again, so that
+  // none shows what was true before a change of ours.
   let last: Promise<unknown> = Promise.resolve();
-  const serially = <T>(work: () => Promise<T>): Promise<T> => {
+  let changes = 0;
+  const change = (work: () => Promise<void>): Promise<void> => {
+    changes += 1;
     const done = last.then(work);
     last = done.catch(() => {});
     return done;
+  };
+  const reserved = createReservedReader(clock);
+  const read = async (): Promise<InterfaceReading> => {
+    for (;;) {
+      const awaited = last;
+      await awaited;
+      if (awaited !== last) continue;
+      const before = changes;
+      const [interfaces, addresses] = await Promise.all([readInterfaces(), reserved()]);
+      if (changes === before) return { interfaces, reserved: addresses };
+    }
   };
 
   const bell = doorbell(signal, log, clock);
@@ -41,7 +56,7 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
     while (!signal.aborted) {
       bell.reset();
       try {
-        onReading(await serially(readInterfaces));
+        onReading(await read());
       } catch (error) {
         log.warn({ err: messageOf(error) }, 'interfaces could not be read');
       }
@@ -51,9 +66,21 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
   void run();
 
   return {
-    read: () => serially(readInterfaces),
-    add: (name, address) => serially(() => addAddress(name, address)),
-    remove: (name, address) => serially(() => removeAddress(name, address)),
+    read,
+    add: (name, address) => change(() => addAddress(name, address)),
+    remove: (name, address) => change(() => removeAddress(name, address)),
+  };
+};
+
+/** Gateways and name servers hardly ever change: read again only so often. */
+const createReservedReader = (clock: Clock): (() => Promise<string[]>) => {
+  let newest: string[] | undefined;
+  let readAtMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (newest !== undefined && clock.now() - readAtMs < RESERVED_MS) return newest;
+    readAtMs = clock.now();
+    newest = await readReserved();
+    return newest;
   };
 };
 
@@ -80,7 +107,7 @@ const removeAddress = async (name: string, address: string): Promise<void> => {
 };
 
 const hasAddress = async (name: string, address: string): Promise<boolean> => {
-  const { interfaces } = await readInterfaces();
+  const interfaces = await readInterfaces();
   const found = interfaces.find((entry) => entry.name === name);
   return found?.addresses.some((entry) => entry.address === address) ?? false;
 };
@@ -94,9 +121,12 @@ type IPLink = {
 type IPRoute = { gateway?: string };
 
 /** @throws Error when `ip` fails or does not answer in time */
-export const readInterfaces = async (): Promise<InterfaceReading> => {
-  const [links, routes, resolver] = await Promise.all([
-    ip('-j', 'address', 'show'),
+const readInterfaces = async (): Promise<NodeInterface[]> =>
+  parse<IPLink>(await ip('-j', 'address', 'show')).map(toInterface);
+
+/** Default gateways and name servers. @throws Error as `readInterfaces` does */
+const readReserved = async (): Promise<string[]> => {
+  const [routes, resolver] = await Promise.all([
     ip('-j', '-4', 'route', 'show', 'default'),
     readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
   ]);
@@ -104,10 +134,7 @@ export const readInterfaces = async (): Promise<InterfaceReading> => {
   const nameServers = [...resolver.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)/gm)].map(
     ([, server = '']) => server,
   );
-  return {
-    interfaces: parse<IPLink>(links).map(toInterface),
-    reserved: [...new Set([...gateways, ...nameServers])],
-  };
+  return [...new Set([...gateways, ...nameServers])];
 };
 
 const toInterface = ({ ifname, flags, addr_info }: IPLink): NodeInterface => ({
