@@ -18,6 +18,7 @@ unit: bootstrap ## the tests that need no control plane and no lab: seconds
 
 lab: ## leave the demo's world running and say how to use it
 	@hack/lab/lab up
+	@hack/lab/lab kubectl apply -f '$(CURDIR)/hack/demo/hapair.yaml'
 
 lint: bootstrap ## format, lint rules, types, lock file
 	@biome ci --error-on-warnings .
