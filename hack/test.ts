@@ -5,12 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
+import { judge, type Result } from './judge.ts';
 import { findKubeBinaries } from './kube/binaries.ts';
 import { ensureTools } from './setup/tools.ts';
 
 type Stage = { name: string; uvuArgs: readonly string[]; deadlineMs: number };
-type Result = { passed: number; failed: number; skipped: number };
 
 const ROOT = join(import.meta.dirname, '..');
 const UVU = join(ROOT, 'node_modules', 'uvu', 'bin.js');
@@ -88,30 +87,10 @@ const runStage = (stage: Stage): Promise<Result> =>
     child.on('close', (code, signal) => {
       clearTimeout(deadline);
       running = undefined;
-      resolve(
-        judge(
-          stage,
-          output,
-          code === 0 ? problem : (problem ?? `it ended with ${signal ?? `exit code ${code}`}`),
-        ),
-      );
+      const ending = code === 0 ? undefined : `it ended with ${signal ?? `exit code ${code}`}`;
+      resolve(judge(output, problem ?? ending));
     });
   });
-
-/**
- * uvu's summary is taken at its word only when it adds up: a stage that ran nothing, or that broke outside of a test,
- * counts as one failure.
- */
-const judge = (stage: Stage, output: string, problem: string | undefined): Result => {
-  const plain = stripVTControlCharacters(output);
-  const count = (label: string): number =>
-    Number([...plain.matchAll(new RegExp(`^  ${label}: +(\\d+)$`, 'gm'))].at(-1)?.[1] ?? 0);
-  const [total, passed, skipped] = [count('Total'), count('Passed'), count('Skipped')];
-  const reason = total === 0 ? (problem ?? 'it ran no test') : problem;
-  const failed = Math.max(total - passed, reason === undefined ? 0 : 1);
-  if (failed > 0) console.log(`!!! ${stage.name} failed${reason === undefined ? '' : `: ${reason}`}`);
-  return { passed, failed, skipped };
-};
 
 const stagesFor = (args: readonly string[]): Stage[] =>
   args.length === 0 ? allStages() : args.map((arg) => (arg === 'unit' ? unitStage : fileStage(arg)));
@@ -139,11 +118,12 @@ for (const stage of stagesFor(process.argv.slice(2))) {
   }
   const startedAt = performance.now();
   const result = await runStage(stage);
+  if (result.failed > 0) console.log(`!!! ${stage.name} failed${result.reason ? `: ${result.reason}` : ''}`);
   results.push({ stage, result, seconds: (performance.now() - startedAt) / 1000 });
 }
 
 console.log('\n=== all stages');
-const sum: Result = { passed: 0, failed: 0, skipped: 0 };
+const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const { stage, result, seconds } of results) {
   for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += result[key];
   console.log(
