@@ -10,7 +10,7 @@ import type { Problem } from './rules/condition.ts';
  * @throws Error when the kernel refuses; `state.addressTrouble` says it
  */
 export const interfaceStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
-  const plan = vipPlan(state);
+  const plan = vipPlan(state, ports.clock.now());
   const [add] = plan.add;
   const [remove] = plan.remove;
   try {

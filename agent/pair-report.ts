@@ -55,7 +55,7 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
   if (reported !== undefined && reported.state !== face.state) return false;
   if (wish !== null && !isLoaded(state, wish)) return true;
   if (nowMs < state.startingUntilMs) return true;
-  const { add, remove } = vipPlan(state);
+  const { add, remove } = vipPlan(state, nowMs);
   return add.length + remove.length > 0 && reported !== undefined;
 };
 

@@ -7,7 +7,14 @@ import type { Silence } from './rules/life.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
 import type { Claim, Facts } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
-import { type Network, planVIPs, refuseVIP, type VIPPlan } from './rules/vip.ts';
+import {
+  awaitedVIPs,
+  type FormerClaim,
+  type Network,
+  planVIPs,
+  refuseVIP,
+  type VIPPlan,
+} from './rules/vip.ts';
 
 /** A claim with the instant of its first advert, in Unix milliseconds, and what was read since then. */
 export type RunningClaim = Claim & {
@@ -36,6 +43,10 @@ export type PairState = {
   /** Null: unknown. */
   imds: IMDSReading | null;
   lastDelivered: string[];
+  /** Every VIP that IMDS has listed here since the newest claim began. */
+  arrived: string[];
+  /** The last report of Master that was taken back; null: none since the start. */
+  formerClaim: FormerClaim | null;
   /** The peer's report as last seen. */
   peer: Report | undefined;
   contact: Contact;
@@ -78,6 +89,8 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   interfaces: null,
   imds: null,
   lastDelivered: [],
+  arrived: [],
+  formerClaim: null,
   peer: undefined,
   contact: { lastContactMs: null, specRead: false },
   election: 'Init',
@@ -200,7 +213,7 @@ export const onInterface = (state: PairState): string[] => {
 };
 
 /** What the VIP rule asks of the interface now. */
-export const vipPlan = (state: PairState): VIPPlan => {
+export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
   const present = onInterface(state);
   const { added } = state.record;
   if (state.abandoned) return { add: [], remove: added.filter((address) => present.includes(address)) };
@@ -214,6 +227,7 @@ export const vipPlan = (state: PairState): VIPPlan => {
     lastDelivered: state.lastDelivered,
     onInterface: present,
     added,
+    awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
   });
   return carrierOf(state.interfaces, spec) === undefined ? { ...plan, add: [] } : plan;
 };

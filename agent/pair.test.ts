@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createBackup, createBench, createMaster, VIP } from './pair-bench.ts';
+import { createBackup, createBench, createMaster, VIP } from './testing/pair-bench.ts';
 
 test('a Backup reports what it runs, once', async () => {
   const { report, world, look, told } = await createBackup({ probe: 3 });
@@ -398,6 +398,24 @@ test('stopped: the report says it is no longer Master, the VIP stays until EC2 h
   await bench.look();
   assert.ok(bench.pair.isDrained);
   assert.not(bench.world.addresses.includes(VIP));
+});
+
+test('stopped before EC2 has followed the claim: the VIP waits for it, and leaves when it has come and gone', async () => {
+  const bench = await createMaster();
+  bench.world.delivered = ['10.10.10.11'];
+  await bench.look();
+  // A new claim, which EC2 has not followed yet.
+  await bench.enter('Backup', 'HigherPriorityAdvert');
+  await bench.claim();
+  bench.pair.stopped();
+  await bench.quiet();
+  assert.not(bench.pair.isDrained);
+  assert.ok(bench.world.addresses.includes(VIP));
+  bench.world.delivered = ['10.10.10.11', VIP];
+  await bench.look();
+  bench.world.delivered = ['10.10.10.11'];
+  await bench.look();
+  assert.ok(bench.pair.isDrained);
 });
 
 test('stopped, and EC2 does not move it: at the end of the time it goes all the same', async () => {

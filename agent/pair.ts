@@ -91,6 +91,7 @@ export class Pair {
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
       state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      this.#arrive(state.lastDelivered);
       if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
@@ -210,7 +211,8 @@ export class Pair {
     await this.#lanes.interface.close();
     if (remove) {
       state.abandoned = true;
-      while (vipPlan(state).remove.length > 0) await interfaceStep(state, this.#ports);
+      while (vipPlan(state, this.#ports.clock.now()).remove.length > 0)
+        await interfaceStep(state, this.#ports);
     }
     await this.close();
     // What was left behind stays known as ours, should the pair come back.
@@ -280,6 +282,9 @@ export class Pair {
     const state = this.#state;
     state.startingUntilMs = Number.NEGATIVE_INFINITY;
     if (state.election === election) return;
+    // Settled: the report of it may be out already.
+    if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
+    if (election === 'Master') state.arrived = [...state.lastDelivered];
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
     this.#ports.log.info(
@@ -293,6 +298,13 @@ export class Pair {
         : null;
     state.silence = null;
     if (election !== 'Master' && state.face.state !== election) state.face = { state: election, sinceMs };
+  }
+
+  /** Remembers what EC2 has delivered here since the newest claim. */
+  #arrive(delivered: readonly string[]): void {
+    const state = this.#state;
+    state.arrived = [...new Set([...state.arrived, ...delivered])];
+    if (state.formerClaim !== null) state.formerClaim = { ...state.formerClaim, arrived: state.arrived };
   }
 
   /** Asked for at the claim's first advert, so that listening and reading take their time together. */

@@ -8,7 +8,7 @@ import { KubeError } from '../kube/client.ts';
 import { systemClock } from '../kube/clock.ts';
 import type { AgentClient } from './kube.ts';
 import type { ToWorker } from './messages.ts';
-import { spec, VIP } from './pair-bench.ts';
+import { spec, VIP } from './testing/pair-bench.ts';
 import { emptyRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
 import { openDisk } from './state.ts';
@@ -86,8 +86,9 @@ const createWorld = (directory: string) => {
 
 /** Waits for a fact that files and promises bring about. */
 const until = async (what: string, fact: () => boolean): Promise<void> => {
-  for (let round = 0; !fact(); round += 1) {
-    if (round > 10_000) throw new Error(`not seen: ${what}`);
+  const deadlineMs = performance.now() + 10_000;
+  while (!fact()) {
+    if (performance.now() > deadlineMs) throw new Error(`not seen: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 };

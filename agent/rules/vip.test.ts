@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { planVIPs, refuseVIP, type VIPInput } from './vip.ts';
+import { ARRIVAL_MS, awaitedVIPs, planVIPs, refuseVIP, type VIPInput } from './vip.ts';
 
 const VIP = '10.10.10.10';
 const base: VIPInput = {
@@ -11,6 +11,7 @@ const base: VIPInput = {
   lastDelivered: [],
   onInterface: ['10.10.10.11'],
   added: [],
+  awaited: [],
 };
 const plan = (change: Partial<VIPInput>) => planVIPs({ ...base, ...change });
 const NOTHING = { add: [], remove: [] };
@@ -35,6 +36,17 @@ test('T7: in every state it is there while IMDS lists it here', () => {
     assert.equal(plan({ state, delivered: [VIP] }), { add: [VIP], remove: [] });
     assert.equal(plan({ state, delivered: [VIP], onInterface: [VIP], added: [VIP] }), NOTHING);
   }
+});
+
+test('V5: a VIP that EC2 may still be about to deliver here stays, until it has come and gone or cannot come any more', () => {
+  const present = { onInterface: [VIP], added: [VIP] };
+  assert.equal(plan({ ...present, awaited: [VIP] }), NOTHING);
+
+  const left = { leftAtMs: 1_000, arrived: [] };
+  assert.equal(awaitedVIPs([VIP], null, 1_000), []);
+  assert.equal(awaitedVIPs([VIP], left, 1_000 + ARRIVAL_MS - 1), [VIP]);
+  assert.equal(awaitedVIPs([VIP], left, 1_000 + ARRIVAL_MS), []);
+  assert.equal(awaitedVIPs([VIP], { ...left, arrived: [VIP] }, 1_001), []);
 });
 
 test('an unknown IMDS changes nothing', () => {

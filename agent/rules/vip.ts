@@ -19,7 +19,32 @@ export type VIPInput = {
   onInterface: readonly string[];
   /** Addresses this agent added itself, now or before a restart. */
   added: readonly string[];
+  /** VIPs that EC2 may be about to deliver here, see {@link awaitedVIPs}. */
+  awaited: readonly string[];
 };
+
+/**
+ * How long EC2 may take to follow a report of Master that has been overtaken: a call and a slow mapping (moving back within a
+ * minute has taken up to 16 s).
+ */
+export const ARRIVAL_MS = 20_000;
+
+/** A report of Master that this node has taken back. */
+export type FormerClaim = {
+  /** Monotonic time at which this node ceased to be Master. */
+  leftAtMs: number;
+  /** What IMDS has listed here at any time since the claim began. */
+  arrived: readonly string[];
+};
+
+/**
+ * VIPs that EC2 may be about to deliver here because this node had reported Master a moment ago: without them on the
+ * interface the packets would meet a closed door. What has arrived once leaves when IMDS says so.
+ */
+export const awaitedVIPs = (vips: readonly string[], former: FormerClaim | null, nowMs: number): string[] =>
+  former === null || nowMs - former.leftAtMs >= ARRIVAL_MS
+    ? []
+    : vips.filter((vip) => !former.arrived.includes(vip));
 
 /** What is to be done to the interface. */
 export type VIPPlan = { add: string[]; remove: string[] };
@@ -30,7 +55,7 @@ export type VIPPlan = { add: string[]; remove: string[] };
  * still delivered here, stays until EC2 has moved it.
  */
 export const planVIPs = (input: VIPInput): VIPPlan => {
-  const { state, claim, vips, delivered, lastDelivered, onInterface, added } = input;
+  const { state, claim, vips, delivered, lastDelivered, onInterface, added, awaited } = input;
   const servesAll = state === 'Master' || claim === 'Always';
   const deliveredHere = (address: string) => (delivered ?? lastDelivered).includes(address);
   const belongs = (address: string) => deliveredHere(address) || (servesAll && vips.includes(address));
@@ -39,7 +64,11 @@ export const planVIPs = (input: VIPInput): VIPPlan => {
   return {
     add: ours.filter((address) => belongs(address) && !onInterface.includes(address)),
     remove:
-      delivered === null ? [] : added.filter((address) => onInterface.includes(address) && !belongs(address)),
+      delivered === null
+        ? []
+        : added.filter(
+            (address) => onInterface.includes(address) && !belongs(address) && !awaited.includes(address),
+          ),
   };
 };
 

@@ -1,10 +1,10 @@
 /** A pair's actor on a bench: virtual time, and fakes of everything around it that a test can break. For tests only. */
 
-import type { Reason } from '../crds/conditions.ts';
-import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../crds/types.ts';
-import type { Clock } from '../kube/clock.ts';
-import type { ToWorker } from './messages.ts';
-import { Pair } from './pair.ts';
+import type { Reason } from '../../crds/conditions.ts';
+import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
+import type { Clock } from '../../kube/clock.ts';
+import type { ToWorker } from '../messages.ts';
+import { Pair } from '../pair.ts';
 import {
   emptyRecord,
   type IMDSReading,
@@ -12,7 +12,7 @@ import {
   type PairAddresses,
   type PairRecord,
   type StoredSecret,
-} from './pair-types.ts';
+} from '../pair-types.ts';
 
 export const VIP = '10.10.10.10';
 export const KEY = 'prod/web';
