@@ -8,10 +8,10 @@ import { KubeError } from '../kube/client.ts';
 import { systemClock } from '../kube/clock.ts';
 import type { AgentClient } from './kube.ts';
 import type { ToWorker } from './messages.ts';
-import { spec, VIP } from './testing/pair-bench.ts';
 import { emptyRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
 import { openDisk } from './state.ts';
+import { spec, VIP } from './testing/pair-bench.ts';
 
 type Context = { directory: string };
 const test = suite<Context>('pairs');

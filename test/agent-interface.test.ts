@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchInterfaces } from '../agent/interface.ts';
-import { createBackup, VIP } from '../agent/pair-bench.ts';
 import type { InterfaceReading } from '../agent/pair-types.ts';
+import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
 import { systemClock } from '../kube/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_INTERFACE';
