@@ -43,6 +43,16 @@ const servedBy = async (stage: Stage, node: string): Promise<void> => {
   await Promise.all([stage.lan.answeredBy(node, PATIENCE_MS), stage.internet.answeredBy(node, PATIENCE_MS)]);
 };
 
+/** Master and holder are `node` and both clients get through, whatever became of the other. */
+const takenOverBy = async (stage: Stage, node: string): Promise<void> => {
+  await stage.pair.until(
+    `EC2 should follow ${node}`,
+    (view) => view.master === node && view.holder === node && view.ready === 'True',
+    PATIENCE_MS,
+  );
+  await servedBy(stage, node);
+};
+
 const patch = (stage: Stage, spec: object): Promise<string> =>
   stage.kubectl([
     'patch',
@@ -94,14 +104,7 @@ export const STORY: readonly StoryEvent[] = [
     kind: 'outage',
     mutatingCalls: 1,
     act: (stage) => stage.world.node('node1').crash(),
-    over: async (stage) => {
-      await stage.pair.until(
-        'EC2 should follow node2',
-        (view) => view.master === 'node2' && view.holder === 'node2' && view.ready === 'True',
-        PATIENCE_MS,
-      );
-      await servedBy(stage, 'node2');
-    },
+    over: (stage) => takenOverBy(stage, 'node2'),
     theory: (costs, fromMs, adverts) => ({
       theoryMs: crashMs(costs),
       originMs: lastAdvertBefore(adverts, '10.10.10.11', fromMs)?.atMs ?? fromMs,
@@ -116,7 +119,7 @@ export const STORY: readonly StoryEvent[] = [
     over: async (stage) => {
       await settledOn(stage, 'node2');
       // Long enough for a node that wanted to preempt.
-      await stage.observe(stage.costs.advertisementIntervalMs * 4);
+      await stage.observe(4 * stage.costs.advertisementIntervalMs);
     },
   },
   {
@@ -146,12 +149,7 @@ export const STORY: readonly StoryEvent[] = [
     mutatingCalls: 1,
     act: async (stage) => void (await stage.world.node('node1').killService('agent', 'SIGTERM')),
     over: async (stage) => {
-      await stage.pair.until(
-        'EC2 should follow node2',
-        (view) => view.master === 'node2' && view.holder === 'node2' && view.ready === 'True',
-        PATIENCE_MS,
-      );
-      await servedBy(stage, 'node2');
+      await takenOverBy(stage, 'node2');
       await stage.gone('node1', 'agent');
     },
     theory: afterResign,
@@ -193,7 +191,7 @@ export const STORY: readonly StoryEvent[] = [
       await stage.kubectl(['delete', 'hap', stage.name, '-n', stage.namespace, '--wait', '--timeout=30s']);
     },
     over: async (stage) => {
-      await stage.observe(stage.costs.advertisementIntervalMs * 2);
+      await stage.observe(2 * stage.costs.advertisementIntervalMs);
       await servedBy(stage, 'node2');
     },
   },

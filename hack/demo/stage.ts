@@ -21,6 +21,7 @@ const LISTEN_MS = 10;
 const STANDBY_PRIORITY = 100;
 const DECIDED_MS = 5_000;
 const POLL_MS = 50;
+const PROBE_MS = 10;
 const GONE_MS = 30_000;
 
 /** EC2's times in each latency profile of the lab. */
@@ -42,7 +43,7 @@ export type Stage = {
   kubectl(args: string[], input?: string): Promise<string>;
   /** The manifest as this stage wants it. */
   edit(manifest: string): string;
-  /** Lets time pass in which nothing may happen. */
+  /** Returns when the LAN client has sent as many more probes as fit into that time: nothing may happen meanwhile. */
   observe(ms: number): Promise<void>;
   /** Waits until a service of a node has ended. */
   gone(node: string, service: string): Promise<void>;
@@ -89,8 +90,8 @@ async function furnish(world: World, options: StageOptions): Promise<Stage> {
   const [adverts, pair, lan, internet] = await Promise.all([
     tapAdverts(world),
     watchPair(world, namespace, name),
-    world.probe({ name: 'lan-client', from: 'lan', target: VIP }),
-    world.probe({ name: 'internet-client', from: 'internet', target: PUBLIC_IP }),
+    world.probe({ name: 'lan-client', from: 'lan', target: VIP, intervalMs: PROBE_MS }),
+    world.probe({ name: 'internet-client', from: 'internet', target: PUBLIC_IP, intervalMs: PROBE_MS }),
   ]);
   onLog('both clients send a probe every 10 ms from now on');
   return {
@@ -110,7 +111,7 @@ async function furnish(world: World, options: StageOptions): Promise<Stage> {
     adverts,
     kubectl: world.kubectl,
     edit: options.edit ?? ((manifest) => manifest),
-    observe: (ms) => sleep(ms),
+    observe: (ms) => moreProbes(lan, ms / PROBE_MS),
     gone: async (node, service) => {
       const running = await world.node(node).service(service);
       if (running !== undefined) await within(running.exited, GONE_MS, `${service} of ${node} did not end`);
@@ -150,6 +151,16 @@ async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
   );
   await within(ready.promise, DECIDED_MS, `The tap on the fabric did not start; see ${tap.logFile}`);
   return adverts;
+}
+
+/** Waits until a client's next `count` probes have their fate. */
+async function moreProbes(probe: Probe, count: number): Promise<void> {
+  const enough = (await probe.samples()).length + count;
+  const deadline = performance.now() + DECIDED_MS + 2 * count * PROBE_MS;
+  while ((await probe.samples()).length < enough) {
+    if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);
+    await sleep(POLL_MS);
+  }
 }
 
 /** All samples, once every probe sent before this call has its fate. */
