@@ -40,7 +40,7 @@ export type Channel = {
     params: Operations[K]['params'],
     timeoutMs?: number,
   ): Promise<Operations[K]['result']>;
-  /** Follows a process; events that came before are told at once. */
+  /** Follows a process, beside others that do; lines that came before anybody did, and its end, are told at once. */
   watch(handle: number, watch: Watch): void;
   /** Lets this machine in: a port of 127.0.0.1 that leads to an address of the world. */
   forward(host: string, port: number): Promise<number>;
@@ -102,7 +102,7 @@ type Mailbox = {
   first: Promise<FromInit>;
   waiting: Map<number, (message: FromInit) => void>;
   history: Map<number, FromInit[]>;
-  watches: Map<number, Watch>;
+  watches: Map<number, Watch[]>;
 };
 
 /** Lines kept for a watcher that comes later. */
@@ -117,9 +117,10 @@ function mailbox(child: ChildProcess): Mailbox {
       mail.waiting.get(message.id)?.(message);
       mail.waiting.delete(message.id);
     } else {
-      const watch = mail.watches.get(message.handle);
-      if (watch !== undefined) tell(watch, message);
-      else {
+      const watches = mail.watches.get(message.handle) ?? [];
+      for (const watch of watches) tell(watch, message);
+      // Whoever asks after the end hears of it, too.
+      if (watches.length === 0 || message.type === 'exit') {
         const kept = mail.history.get(message.handle) ?? [];
         kept.push(message);
         mail.history.set(message.handle, kept.slice(-HISTORY));
@@ -192,9 +193,13 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid:
     userNamespace,
     call: (op, params, timeoutMs = CALL_MS) => request(op, params, undefined, timeoutMs),
     watch: (handle, watch) => {
-      for (const message of mail.history.get(handle) ?? []) tell(watch, message);
-      mail.history.delete(handle);
-      mail.watches.set(handle, watch);
+      const history = mail.history.get(handle) ?? [];
+      for (const message of history) tell(watch, message);
+      mail.history.set(
+        handle,
+        history.filter(({ type }) => type === 'exit'),
+      );
+      mail.watches.set(handle, [...(mail.watches.get(handle) ?? []), watch]);
     },
     forward: async (host, port) => {
       // A listening socket stays in the network namespace it was made in, whoever accepts on it.

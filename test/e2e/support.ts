@@ -1,0 +1,213 @@
+/** What the end-to-end tests beside the story share: a pair that elects within half a second, and eyes for what a person sees. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../crds/types.ts';
+import { isMutating } from '../../hack/demo/measure.ts';
+import { openStage, PUBLIC_IP, type Stage, type StageOptions, VIP } from '../../hack/demo/stage.ts';
+import { callAPI } from '../../hack/kube/api.ts';
+import type { CallRecord } from '../../hack/lab/types.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** How long a test waits for anything that must happen. */
+export const PATIENCE_MS = 30_000;
+const LOOK_MS = 100;
+const ADVERT_MS = 100;
+
+/** The demo's HAPair with VRRP version 3 and an advert every 100 ms; a Master's death is noticed after 361 ms. */
+export const quickPair = (manifest: string): string => {
+  const pair: HAPair = parse(manifest);
+  const { virtualRouterID } = pair.spec.vrrp;
+  pair.spec.vrrp = { version: 3, virtualRouterID, advertisementIntervalMilliseconds: ADVERT_MS };
+  return JSON.stringify(pair);
+};
+
+/** The manifest of {@link quickPair}, to be changed and applied. */
+export const manifestOf = async (): Promise<HAPair> =>
+  JSON.parse(quickPair(await readFile(join(ROOT, 'hack', 'demo', 'hapair.yaml'), 'utf8')));
+
+/** A stage in `.lab/test-<name>` whose pair `web` has settled on node1, with a standby. */
+export async function openPair(name: string, options: Partial<StageOptions> = {}): Promise<Stage> {
+  const dir = join(ROOT, '.lab', `test-${name}`);
+  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs: ADVERT_MS, ...options });
+  try {
+    await apply(stage, await manifestOf());
+    await settled(stage, 'node1');
+    await backup(stage, 'node2');
+    return stage;
+  } catch (error) {
+    await stage.down();
+    throw error;
+  }
+}
+
+/** Looks until there is something to return. @throws Error that names `what` when there is nothing in time. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  timeoutMs = PATIENCE_MS,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms.`);
+    await sleep(LOOK_MS);
+  }
+}
+
+/** As an admin. Undefined: there is no such object. @throws Error with any other refusal. */
+export async function read<T>(stage: Stage, path: string): Promise<T | undefined> {
+  const { status, body } = await callAPI(stage.world.kubeconfigPath, 'GET', path);
+  if (status === 404) return undefined;
+  if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+  return body as T;
+}
+
+const path = (stage: Stage, plural: string, name: string): string =>
+  `/apis/hapair.io/v1alpha1/namespaces/${stage.namespace}/${plural}/${name}`;
+
+/** A HAPair as stored, by default the stage's own. */
+export async function pairOf(stage: Stage, name = stage.name): Promise<HAPair> {
+  const pair = await read<HAPair>(stage, path(stage, 'hapairs', name));
+  if (pair === undefined) throw new Error(`There is no HAPair ${name}.`);
+  return pair;
+}
+
+/** One node's side of a pair as stored; undefined: there is none. */
+export const instanceOf = (
+  stage: Stage,
+  node: string,
+  name = stage.name,
+): Promise<VRRPInstance | undefined> => read(stage, path(stage, 'vrrpinstances', instanceName(name, node)));
+
+/** A condition's status and reason, such as `False NotSupportedYet`; empty: it is not there. */
+export const conditionOf = (pair: HAPair, type: string): string => {
+  const condition = pair.status?.conditions?.find((each) => each.type === type);
+  return condition === undefined ? '' : `${condition.status} ${condition.reason}`;
+};
+
+/** Reasons of the Events about a HAPair, in the order in which each was first seen. */
+export async function eventReasons(stage: Stage, name = stage.name): Promise<string[]> {
+  type Event = { reason: string; eventTime: string; regarding: { kind: string; name: string } };
+  const events = await read<{ items: Event[] }>(
+    stage,
+    `/apis/events.k8s.io/v1/namespaces/${stage.namespace}/events`,
+  );
+  return (events?.items ?? [])
+    .filter(({ regarding }) => regarding.kind === 'HAPair' && regarding.name === name)
+    .sort((a, b) => (a.eventTime < b.eventTime ? -1 : 1))
+    .map(({ reason }) => reason);
+}
+
+export const apply = (stage: Stage, pair: object): Promise<string> =>
+  stage.kubectl(['apply', '-f', '-'], JSON.stringify(pair));
+
+/** `kubectl patch --type=merge` of a HAPair's spec. */
+export const edit = (stage: Stage, spec: object, name = stage.name): Promise<string> =>
+  stage.kubectl([
+    ...['patch', 'hap', name, '-n', stage.namespace, '--type=merge'],
+    ...['-p', JSON.stringify({ spec })],
+  ]);
+
+/** Master, holder and Ready say `node`. */
+export const settled = (stage: Stage, node: string) =>
+  stage.pair.until(
+    `${node} should be master and holder`,
+    (view) => view.master === node && view.holder === node && view.ready === 'True',
+    PATIENCE_MS,
+  );
+
+/** The agent of `node` reports Backup: the next failover can go there. */
+export const backup = (stage: Stage, node: string) =>
+  eventually(`${node} should report Backup`, async () => {
+    const instance = await instanceOf(stage, node);
+    return instance?.status?.state === 'Backup' ? instance : undefined;
+  });
+
+export const otherNode = (node: string): string => (node === 'node1' ? 'node2' : 'node1');
+
+export const networkInterfaceOf = (stage: Stage, node: string): string =>
+  stage.world.node(node).instance.networkInterfaceID;
+
+/** The newest call in EC2's log. */
+export const lastCallID = async (stage: Stage): Promise<number> =>
+  (await stage.world.ec2.calls()).at(-1)?.id ?? 0;
+
+/** Calls after `sinceID` that change something, whatever became of them. */
+export const mutatingCalls = async (stage: Stage, sinceID: number): Promise<CallRecord[]> =>
+  (await stage.world.ec2.calls(sinceID)).filter(isMutating);
+
+/** Two of these were once seen at the same time: the pair as it was before a switch, and the last call of EC2. */
+export type Before = { pair: HAPair; callID: number };
+
+export const now = async (stage: Stage): Promise<Before> => ({
+  pair: await pairOf(stage),
+  callID: await lastCallID(stage),
+});
+
+/**
+ * The whole truth after one switch to `to`: where packets go, what kubectl says, what the status remembers, and that no
+ * call since ever named another node.
+ */
+export async function assertSwitched(
+  stage: Stage,
+  { pair: before, callID }: Before,
+  to: string,
+  most: { calls: number; reason?: string },
+): Promise<void> {
+  const { routes, nat } = await stage.world.ec2.settledMapping();
+  assert.is(routes[VIP], networkInterfaceOf(stage, to), 'the VIP goes to the master');
+  assert.is(nat[PUBLIC_IP], VIP, 'the EIP goes to the VIP');
+
+  const calls = await mutatingCalls(stage, callID);
+  const targets = new Set(calls.map(({ parameters }) => parameters.NetworkInterfaceId));
+  assert.equal([...targets], [networkInterfaceOf(stage, to)], 'no call names another node');
+  assert.ok(calls.length <= most.calls, `${calls.length} mutating calls, at most ${most.calls} are needed`);
+  const effects = calls.filter(({ effectAtMs }) => effectAtMs !== undefined);
+  assert.is(effects.length, 1, 'EC2 was changed once');
+
+  const { metadata, status } = await pairOf(stage);
+  const from = otherNode(to);
+  const term = (await instanceOf(stage, to))?.status?.term ?? 0;
+  assert.ok(term > (before.status?.term ?? 0), 'the term grew');
+  assert.is(status?.term, term);
+  assert.is(status?.failback?.yieldTerm ?? 0, 0, 'no order is left');
+  assert.ok(metadata.finalizers?.includes(FINALIZER), 'the finalizer is there');
+  const [newest, second] = status?.history ?? [];
+  const { reason = 'Failover' } = most;
+  assert.equal(
+    { from: newest?.from, to: newest?.to, term: newest?.term, reason: newest?.reason },
+    { from, to, term, reason },
+  );
+  assert.is(second?.time, before.status?.history?.[0]?.time, 'the history has the switch once');
+  const columns = (await getHap(stage))[stage.name];
+  assert.is(columns?.MASTER, to);
+  assert.is(columns?.HOLDER, to);
+  assert.is(columns?.READY, 'True');
+}
+
+/** `kubectl get hap` by name and by heading. */
+export async function getHap(
+  stage: Stage,
+  ...args: string[]
+): Promise<Record<string, Record<string, string>>> {
+  const text = await stage.kubectl(['get', 'hap', '-n', stage.namespace, ...args]);
+  const [header = '', ...lines] = text.trimEnd().split('\n');
+  // A cell may be empty, so columns go by where their heading begins.
+  const columns = [...header.matchAll(/\S+ */g)].map(({ 0: { length }, 0: head, index }) => ({
+    head: head.trim(),
+    cell: (line: string) => line.slice(index, index + length).trim(),
+  }));
+  const last = columns.at(-1);
+  if (last !== undefined) last.cell = (line) => line.slice(header.lastIndexOf(last.head)).trim();
+  return Object.fromEntries(
+    lines.map((line) => {
+      const cells = Object.fromEntries(columns.map(({ head, cell }) => [head, cell(line)]));
+      return [cells.NAME, cells];
+    }),
+  );
+}
