@@ -2,7 +2,7 @@
  * One source address on one interface, and the socket on it that all virtual routers there share: a raw socket receives a
  * copy of every VRRP datagram, so a socket for each would multiply the work. A link that is lost is tried again every second.
  */
-import { networkInterfaces } from 'node:os';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { Reason } from '../crds/conditions.ts';
 import { openVRRPSocket, type VRRPSocket } from './socket.ts';
 
@@ -68,14 +68,26 @@ export class Link {
     }
   }
 
-  /** Node lists an interface only while it is up and has a carrier. */
   #missing(): string | null {
-    const addresses = networkInterfaces()[this.interfaceName];
-    if (addresses === undefined) {
-      return `interface ${this.interfaceName} is missing, down or without a carrier; bring it up`;
-    }
-    return addresses.some(({ address }) => address === this.sourceAddress)
-      ? null
-      : `interface ${this.interfaceName} does not carry ${this.sourceAddress}; configure the address there`;
+    return missingOf(networkInterfaces(), this.interfaceName, this.sourceAddress);
   }
 }
+
+/**
+ * What a link lacks. Node lists an interface only while it is up and has a carrier, and an address that has a label of its
+ * own under that label: `eth0:2`. The kernel itself gives such labels, when an interface with several addresses is renamed.
+ * @returns null when it lacks nothing
+ */
+export const missingOf = (
+  listed: NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address'>[]>,
+  interfaceName: string,
+  sourceAddress: string,
+): string | null => {
+  const labels = Object.keys(listed).filter((label) => label.split(':', 1)[0] === interfaceName);
+  if (labels.length === 0) {
+    return `interface ${interfaceName} is missing, down or without a carrier; bring it up`;
+  }
+  return labels.some((label) => listed[label]?.some(({ address }) => address === sourceAddress))
+    ? null
+    : `interface ${interfaceName} does not carry ${sourceAddress}; configure the address there`;
+};
