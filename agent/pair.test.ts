@@ -187,6 +187,15 @@ test('a Master in exactly the term of yieldTerm resigns, once (S9)', async () =>
   assert.equal(bench.told('resign'), [{ type: 'resign', pair: 'prod/web', reason: 'YieldOrdered' }]);
 });
 
+test('a Master whose disk is full yields all the same', async () => {
+  const bench = await createMaster();
+  bench.world.diskUp = false;
+  await bench.apply({ yieldTerm: 1 });
+  await bench.seconds(3);
+  assert.is(bench.told('resign').length, 1);
+  assert.is(bench.report?.observedGeneration, 1);
+});
+
 test('T4: a node that yielded and became Master again takes a new term, which the old order does not name', async () => {
   const bench = await createMaster();
   await bench.apply({ yieldTerm: 1 });

@@ -268,10 +268,13 @@ export class Pair {
     this.#ports.send({ type: 'fault', pair: this.key, fault });
   }
 
-  /** A Master in exactly the term that is asked to yield resigns, once. */
+  /**
+   * A Master in exactly the term that is asked to yield resigns, once. The order need not be on disk or loaded: a node with a
+   * full disk must be able to hand over, and after a restart the term is another one.
+   */
   #yield(): void {
-    const { claim, loaded, yieldedTerm } = this.#state;
-    const yieldTerm = loaded?.spec.yieldTerm ?? 0;
+    const { claim, loaded, wish, yieldedTerm } = this.#state;
+    const yieldTerm = (wish ?? loaded)?.spec.yieldTerm ?? 0;
     if (yieldTerm === 0 || claim?.term !== yieldTerm || yieldedTerm === yieldTerm) return;
     this.#state.yieldedTerm = yieldTerm;
     this.#ports.log.info({ pair: this.key, reason: 'YieldOrdered', term: yieldTerm }, 'yielding');
