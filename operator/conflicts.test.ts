@@ -4,6 +4,8 @@ import type { HAPair, HAPairSpec } from '../crds/types.ts';
 import { createClaimIndex } from './conflicts.ts';
 import { NODE1, NODE2, pairOf } from './testing/fixtures.ts';
 
+const REGION = 'ap-northeast-1';
+
 const pair = (
   name: string,
   createdAt: string,
@@ -34,7 +36,7 @@ for (const [what, change] of [
   ['virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1', { addresses: [{ name: 'x', vip: '10.10.10.77' }] }],
 ] as [string, Partial<HAPairSpec>][]) {
   test(`T15: the older owns ${what}; the other is told`, () => {
-    const claims = createClaimIndex();
+    const claims = createClaimIndex(REGION);
     claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
     claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z', change));
     assert.is(claims.rivalOf('prod/old'), undefined);
@@ -42,8 +44,16 @@ for (const [what, change] of [
   });
 }
 
+test('T15: a region that is named and the same one by default are one', () => {
+  const claims = createClaimIndex(REGION);
+  claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
+  const addresses = [{ name: 'x', vip: '10.10.10.10' }];
+  claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z', { ...elsewhere, addresses, region: REGION }));
+  assert.match(claims.rivalOf('prod/new') ?? '', /VIP 10\.10\.10\.10/);
+});
+
 test('T15: of equal age, the smaller UID owns', () => {
-  const claims = createClaimIndex();
+  const claims = createClaimIndex(REGION);
   claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));
   claims.update('prod/b', pair('b', '2026-01-01T00:00:00Z'));
   assert.is(claims.rivalOf('prod/a'), undefined);
@@ -51,14 +61,14 @@ test('T15: of equal age, the smaller UID owns', () => {
 });
 
 test('a rival in another namespace is not named', () => {
-  const claims = createClaimIndex();
+  const claims = createClaimIndex(REGION);
   claims.update('other/secret', pair('secret', '2026-01-01T00:00:00Z', {}, 'other'));
   claims.update('prod/web', pair('web', '2026-02-01T00:00:00Z'));
   assert.match(claims.rivalOf('prod/web') ?? '', /^A HAPair in another namespace is older/);
 });
 
 test('pairs with nothing in common do not meet', () => {
-  const claims = createClaimIndex();
+  const claims = createClaimIndex(REGION);
   claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));
   const other = { ...elsewhere, addresses: [{ name: 'x', vip: '10.10.10.77' }] };
   assert.equal(claims.update('prod/b', pair('b', '2026-02-01T00:00:00Z', other)), []);
@@ -66,7 +76,7 @@ test('pairs with nothing in common do not meet', () => {
 });
 
 test('whoever is concerned by a change is told, and an unchanged claim concerns nobody', () => {
-  const claims = createClaimIndex();
+  const claims = createClaimIndex(REGION);
   claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
   assert.equal(claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z')), ['prod/old']);
   assert.equal(claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z')), []);

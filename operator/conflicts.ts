@@ -2,10 +2,10 @@
 import type { HAPair } from '../crds/types.ts';
 import type { Key } from '../kube/types.ts';
 
-/** What a HAPair may have to itself, as text that is equal for equal things. */
-export const claimsOf = ({ spec }: HAPair): { claim: string; text: string }[] => [
+/** What a HAPair may have to itself, as text that is equal for equal things. `region`: where a HAPair that names none lies. */
+export const claimsOf = ({ spec }: HAPair, region: string): { claim: string; text: string }[] => [
   ...spec.addresses.flatMap(({ vip, eipAllocationID }) => [
-    ...(vip === undefined ? [] : [{ claim: `vip/${spec.region ?? ''}/${vip}`, text: `VIP ${vip}` }]),
+    ...(vip === undefined ? [] : [{ claim: `vip/${spec.region ?? region}/${vip}`, text: `VIP ${vip}` }]),
     ...(eipAllocationID === undefined
       ? []
       : [{ claim: `eip/${eipAllocationID}`, text: `EIP ${eipAllocationID}` }]),
@@ -28,7 +28,8 @@ export type ClaimIndex = {
   rivalOf(key: Key): string | undefined;
 };
 
-export const createClaimIndex = (): ClaimIndex => {
+/** @param region where a HAPair without `spec.region` lies */
+export const createClaimIndex = (region: string): ClaimIndex => {
   const pairs = new Map<Key, HAPair>();
   const holders = new Map<string, Set<Key>>();
 
@@ -39,8 +40,8 @@ export const createClaimIndex = (): ClaimIndex => {
   return {
     update(key, pair) {
       const before = pairs.get(key);
-      const old = before ? claimsOf(before).map(({ claim }) => claim) : [];
-      const claims = pair ? claimsOf(pair).map(({ claim }) => claim) : [];
+      const old = before ? claimsOf(before, region).map(({ claim }) => claim) : [];
+      const claims = pair ? claimsOf(pair, region).map(({ claim }) => claim) : [];
       if (pair) pairs.set(key, pair);
       else pairs.delete(key);
       if (before?.metadata.uid === pair?.metadata.uid && old.join() === claims.join()) return [];
@@ -56,7 +57,7 @@ export const createClaimIndex = (): ClaimIndex => {
     rivalOf(key) {
       const pair = pairs.get(key);
       if (!pair) return undefined;
-      for (const { claim, text } of claimsOf(pair)) {
+      for (const { claim, text } of claimsOf(pair, region)) {
         for (const other of holders.get(claim) ?? []) {
           const rival = pairs.get(other);
           if (other === key || !rival || !isOlder(rival, pair)) continue;

@@ -62,7 +62,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const ec2 = createEC2({ region, now: clock.now });
   const queue = new WorkQueue();
   const requeue = (key: Key): void => queue.add(key);
-  const claims = createClaimIndex();
+  const claims = createClaimIndex(region);
   const life = createLifeBook();
   const events = createEventRecorder({
     client: kube,
