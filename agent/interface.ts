@@ -29,15 +29,17 @@ export type InterfacesOptions = {
 
 /** Starts to watch at once; a failed reading is logged and tried again. */
 export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOptions): Interfaces => {
-  // One change at a time. A change waits for no reading; instead a reading that a change overtook is made again, so that
-  // none shows what was true before a change of ours.
-  let last: Promise<unknown> = Promise.resolve();
+  // A change waits for no reading; instead a reading that a change overtook is made again, so that none shows what was
+  // true before a change of ours. Changes that come while others are under way go together in the next `ip`.
+  let last: Promise<void> = Promise.resolve();
   let changes = 0;
-  const change = (work: () => Promise<void>): Promise<void> => {
+  const waiting: Change[] = [];
+  const change = (command: Pick<Change, 'words' | 'isDone'>): Promise<void> => {
     changes += 1;
-    const done = last.then(work);
-    last = done.catch(() => {});
-    return done;
+    const answer = Promise.withResolvers<void>();
+    waiting.push({ ...command, answer });
+    last = last.then(() => carryOut(waiting.splice(0)));
+    return answer.promise;
   };
   const reserved = createReservedReader(clock);
   const read = async (): Promise<InterfaceReading> => {
@@ -67,8 +69,8 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
 
   return {
     read,
-    add: (name, address) => change(() => addAddress(name, address)),
-    remove: (name, address) => change(() => removeAddress(name, address)),
+    add: (name, address) => change(adding(name, address)),
+    remove: (name, address) => change(removing(name, address)),
   };
 };
 
@@ -84,27 +86,57 @@ const createReservedReader = (clock: Clock): (() => Promise<string[]>) => {
   };
 };
 
+/** One change of an interface that `ip` is to make. */
+type Change = {
+  /** What follows `ip`. */
+  words: readonly string[];
+  /** `ip` refused: whether the interface is as wanted all the same. */
+  isDone: () => Promise<boolean>;
+  answer: PromiseWithResolvers<void>;
+};
+
 /**
  * Puts a VIP on an interface. A /32 of scope host is never chosen as the source of the node's own connections, whatever the
  * order of addresses and routes: the kernel skips it for every destination beyond the node (`inet_select_addr`). With scope
  * link or global it would become the source on routes that name none, such as one to IMDS.
  */
-const addAddress = async (name: string, address: string): Promise<void> => {
-  try {
-    await ip('address', 'add', `${address}/32`, 'dev', name, 'scope', 'host');
-  } catch (error) {
-    if (!(await hasAddress(name, address))) throw error;
+const adding = (name: string, address: string): Pick<Change, 'words' | 'isDone'> => ({
+  words: ['address', 'add', `${address}/32`, 'dev', name, 'scope', 'host'],
+  isDone: () => hasAddress(name, address),
+});
+
+/** Takes a VIP that we put there off an interface; the same address with another prefix length is not ours. */
+const removing = (name: string, address: string): Pick<Change, 'words' | 'isDone'> => ({
+  words: ['address', 'del', `${address}/32`, 'dev', name],
+  isDone: async () => !(await hasAddress(name, address)),
+});
+
+/**
+ * Makes the changes, in one process if that goes well: with a process for each, the last of fifty pairs that fail over together
+ * would wait for seconds. If not, each is made by itself, so that each hears of its own trouble.
+ */
+const carryOut = async (changes: readonly Change[]): Promise<void> => {
+  if (changes.length > 1 && (await areMadeTogether(changes))) {
+    for (const { answer } of changes) answer.resolve();
+    return;
+  }
+  for (const { words, isDone, answer } of changes) {
+    try {
+      await ip(words);
+      answer.resolve();
+    } catch (error) {
+      const done = await isDone().catch(() => false);
+      if (done) answer.resolve();
+      else answer.reject(error);
+    }
   }
 };
 
-/** Takes a VIP that we put there off an interface; the same address with another prefix length is not ours. */
-const removeAddress = async (name: string, address: string): Promise<void> => {
-  try {
-    await ip('address', 'del', `${address}/32`, 'dev', name);
-  } catch (error) {
-    if (await hasAddress(name, address)) throw error;
-  }
-};
+const areMadeTogether = (changes: readonly Change[]): Promise<boolean> =>
+  ip(['-batch', '-'], changes.map(({ words }) => `${words.join(' ')}\n`).join('')).then(
+    () => true,
+    () => false,
+  );
 
 const hasAddress = async (name: string, address: string): Promise<boolean> => {
   const interfaces = await readInterfaces();
@@ -122,12 +154,12 @@ type IPRoute = { gateway?: string };
 
 /** @throws Error when `ip` fails or does not answer in time */
 const readInterfaces = async (): Promise<NodeInterface[]> =>
-  parse<IPLink>(await ip('-j', 'address', 'show')).map(toInterface);
+  parse<IPLink>(await ip(['-j', 'address', 'show'])).map(toInterface);
 
 /** Default gateways and name servers. @throws Error as `readInterfaces` does */
 const readReserved = async (): Promise<string[]> => {
   const [routes, resolver] = await Promise.all([
-    ip('-j', '-4', 'route', 'show', 'default'),
+    ip(['-j', '-4', 'route', 'show', 'default']),
     readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
   ]);
   const gateways = parse<IPRoute>(routes).flatMap(({ gateway }) => gateway ?? []);
@@ -150,15 +182,17 @@ const toInterface = ({ ifname, flags, addr_info }: IPLink): NodeInterface => ({
 const parse = <T>(text: string): T[] => (text.trim() === '' ? [] : JSON.parse(text));
 
 /** Runs `ip`. @throws Error with what was attempted and what `ip` says */
-const ip = (...args: string[]): Promise<string> =>
+const ip = (args: readonly string[], input = ''): Promise<string> =>
   new Promise((resolve, reject) => {
     const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' as const, maxBuffer: OUTPUT_BYTES };
-    execFile('ip', args, options, (error, stdout, stderr) => {
+    const child = execFile('ip', args, options, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const why =
         error.killed === true ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error.message;
       reject(new Error(`ip ${args.join(' ')}: ${why}`, { cause: error }));
     });
+    // An `ip` that ended before it had read everything says so by its exit code.
+    child.stdin?.on('error', () => undefined).end(input);
   });
 
 /** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */

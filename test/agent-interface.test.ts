@@ -3,6 +3,9 @@
  * again in a new world, which ends with it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -147,6 +150,39 @@ inside('an error names what was attempted and what the kernel said', () =>
       assert.unreachable();
     } catch (error) {
       assert.match(String(error), /ip address add 10\.10\.10\.10\/32 dev eth7 .*Cannot find device "eth7"/);
+    }
+  }),
+);
+
+inside('fifty VIPs that go up together take one `ip`; the one that cannot go up hears so alone', () =>
+  watching(async ({ interfaces }) => {
+    const vips = Array.from({ length: 50 }, (_, index) => `10.10.10.${150 + index}`);
+    const directory = mkdtempSync(join(tmpdir(), 'hapair-ip-'));
+    const { PATH = '' } = process.env;
+    const real = execFileSync('sh', ['-c', 'command -v ip'], { encoding: 'utf8' }).trim();
+    const script = `#!/bin/sh\necho "$@" >>${directory}/said\nexec ${real} "$@"\n`;
+    writeFileSync(join(directory, 'ip'), script, { mode: 0o755 });
+    process.env.PATH = `${directory}:${PATH}`;
+    try {
+      await Promise.all(vips.map((vip) => interfaces.add('eth0', vip)));
+      const said = readFileSync(join(directory, 'said'), 'utf8').split('\n');
+      assert.equal(
+        said.filter((line) => /^-batch|^address add/.test(line)),
+        ['-batch -'],
+      );
+      assert.equal(addresses().length, 51);
+      const [bad, ...good] = await Promise.allSettled([
+        interfaces.remove('eth7', VIP),
+        ...vips.map((vip) => interfaces.remove('eth0', vip)),
+        interfaces.add('eth7', VIP),
+      ]);
+      assert.is(bad?.status, 'fulfilled', 'it is not there');
+      assert.is(good.pop()?.status, 'rejected');
+      assert.ok(good.every(({ status }) => status === 'fulfilled'));
+      assert.equal(addresses(), [`${OWN}/24`]);
+    } finally {
+      process.env.PATH = PATH;
+      rmSync(directory, { recursive: true });
     }
   }),
 );
