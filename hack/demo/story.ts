@@ -6,7 +6,7 @@ import { isMutating } from './measure.ts';
 import type { Entry } from './timeline.ts';
 
 /** Fields of a log line that tell a person something, in the order in which they are shown. */
-const SHOWN = ['node', 'reason', 'term', 'vip', 'action', 'call', 'state'] as const;
+const SHOWN = ['node', 'reason', 'term', 'vip', 'call', 'state'] as const;
 
 /** Entries from a program's log: JSON lines with `time` (Unix ms) and `msg`; others are passed over. */
 export const fromLog = (who: string, text: string, fromMs: number, toMs: number): Entry[] =>
@@ -15,7 +15,9 @@ export const fromLog = (who: string, text: string, fromMs: number, toMs: number)
     if (said === undefined || typeof said.msg !== 'string' || typeof said.time !== 'number') return [];
     if (said.time < fromMs || said.time > toMs || Number(said.level) < 30) return [];
     const words = SHOWN.flatMap((field) =>
-      said[field] === undefined ? [] : [`${field}=${format(said[field])}`],
+      said[field] === undefined || who.endsWith(String(said[field]))
+        ? []
+        : [`${field}=${format(said[field])}`],
     );
     return [{ atMs: said.time, who, text: [said.msg, ...words].join(' ') }];
   });

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../crds/types.ts';
@@ -29,19 +30,60 @@ export const quickPair = (manifest: string): string => {
 export const manifestOf = async (): Promise<HAPair> =>
   JSON.parse(quickPair(await readFile(join(ROOT, 'hack', 'demo', 'hapair.yaml'), 'utf8')));
 
-/** A stage in `.lab/test-<name>` whose pair `web` has settled on node1, with a standby. */
+/**
+ * A stage in `.lab/test-<name>` whose pair `web` has settled, with a standby. At a hundred adverts in ten seconds the first
+ * election is a race that either node may win, whatever their priorities.
+ */
 export async function openPair(name: string, options: Partial<StageOptions> = {}): Promise<Stage> {
   const dir = join(ROOT, '.lab', `test-${name}`);
   const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs: ADVERT_MS, ...options });
   try {
     await apply(stage, await manifestOf());
-    await settled(stage, 'node1');
-    await backup(stage, 'node2');
+    const { master } = await stage.pair.until(
+      'The pair should settle',
+      (view) => view.master !== '' && view.holder === view.master && view.ready === 'True',
+      PATIENCE_MS,
+    );
+    await backup(stage, otherNode(master));
     return stage;
   } catch (error) {
     await stage.down();
     throw error;
   }
+}
+
+type Opened = { stage?: Stage; broken?: string };
+
+/**
+ * A suite whose rows build on each other on one stage from {@link openPair}: after one that failed the pair is in no state
+ * to judge the next by, so that says which it was.
+ */
+export function storyOf(name: string) {
+  const test = suite<Opened>(name);
+  test.before(async (context) => {
+    context.broken = 'the stage was not opened';
+    try {
+      context.stage = await openPair(name);
+      delete context.broken;
+    } catch (error) {
+      // The runner keeps an error of this hook to itself.
+      context.broken = `the stage was not opened: ${(error as Error).message}`;
+    }
+  });
+  test.after(async ({ stage }) => {
+    await stage?.down();
+  });
+  const row = (title: string, act: (stage: Stage) => Promise<void>): void => {
+    test(title, async (context) => {
+      const { stage, broken } = context;
+      if (stage === undefined || broken !== undefined)
+        throw new Error(`Not tried, for this failed: ${broken}`);
+      context.broken = title;
+      await act(stage);
+      delete context.broken;
+    });
+  };
+  return { row, run: test.run };
 }
 
 /** Looks until there is something to return. @throws Error that names `what` when there is nothing in time. */
@@ -127,6 +169,13 @@ export const backup = (stage: Stage, node: string) =>
     const instance = await instanceOf(stage, node);
     return instance?.status?.state === 'Backup' ? instance : undefined;
   });
+
+/** The elected master as stored. @throws Error when there was none yet. */
+export async function masterOf(stage: Stage): Promise<string> {
+  const master = (await pairOf(stage)).status?.master;
+  if (master === undefined) throw new Error('Nobody has been master yet.');
+  return master;
+}
 
 export const otherNode = (node: string): string => (node === 'node1' ? 'node2' : 'node1');
 
