@@ -351,6 +351,27 @@ test('a rejected call with several VIPs is followed by a reading, then one by on
   assert.is(rig.condition('AddressesConverged'), 'False EC2Rejected');
 });
 
+test('where the ENI has no room for every VIP, the first in spec takes what there is', () => {
+  const addresses = ['10.10.10.10', '10.10.10.20'].map((vip, at) => ({ name: `a${at}`, vip }));
+  const rig = new Rig({ addresses });
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  const full = failureOf({ code: 'PrivateIpAddressLimitExceeded', message: 'no room', httpStatus: 400 });
+  const tried: string[] = [];
+  for (let second = 0; second < 10; second++) {
+    const { call } = rig.step().call ?? {};
+    if (call?.action === 'AssignPrivateIpAddresses') {
+      tried.push(call.privateIPAddresses.join(' '));
+      rig.answer(call.privateIPAddresses.join() === '10.10.10.10' ? { ok: true } : full);
+    }
+    rig.pass(1000);
+    rig.read();
+  }
+  assert.equal(tried.slice(0, 3), ['10.10.10.10 10.10.10.20', '10.10.10.10', '10.10.10.20']);
+  assert.is(rig.cloud.where('10.10.10.10'), ENI1);
+  assert.is(rig.condition('AddressesConverged'), 'False EC2QuotaExceeded');
+});
+
 test('VIP only: one call', () => {
   const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
   rig.report('node2', 'Master', 2);

@@ -135,12 +135,13 @@ const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
     const order = { call, items, node: target.name, term: authority.term };
     return finding !== '' ? { ...order, purpose: 'Repair', finding } : { ...order, purpose: 'Move' };
   };
-  const turn = memory.failure?.count ?? 0;
+  const failures = memory.failure?.count ?? 0;
   const networkInterfaceID = target.networkInterfaceID;
 
   const vips = wrong.flatMap(({ item }) => (item.kind === 'VIP' ? [item.vip] : []));
   if (vips.length > 0) {
-    const only = pick(vips, turn);
+    // The failure that parted them is not one of any single address: the turn begins with the first in spec.
+    const only = pick(vips, Math.max(0, failures - 1));
     const privateIPAddresses = memory.oneByOne && only !== undefined ? [only] : vips;
     return planned(
       { action: 'AssignPrivateIpAddresses', networkInterfaceID, privateIPAddresses },
@@ -152,7 +153,7 @@ const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const ready = wrong.flatMap(({ item }) =>
     item.kind === 'EIP' && (item.vip === undefined || isThere(item.vip)) ? [item] : [],
   );
-  const item = pick(ready, turn);
+  const item = pick(ready, failures);
   if (!item) return undefined;
   const privateIPAddress = privateAddressOf(item, target);
   const { allocationID } = item;

@@ -1,12 +1,15 @@
 /** How what the operator remembers of a pair changes when it calls EC2 and when EC2 answers. */
 import { asksForRead, isTransient, reasonOf } from '../../ec2/errors.ts';
-import type { EC2Result } from '../../ec2/types.ts';
+import type { EC2ErrorClass, EC2Result } from '../../ec2/types.ts';
 import type { Answer, Authority, PairMemory, PlanEvent, PlannedCall } from './types.ts';
 
 /** Delay after the first failure that time may heal, and its bound. */
 const TRANSIENT_MS = { first: 200, most: 10_000 };
 /** Delay after the first failure that needs a person, and its bound. */
 const LASTING_MS = { first: 1_000, most: 30_000 };
+
+/** A call is made as a whole or not at all; with these answers, some of its addresses could be moved without the others. */
+const MAY_BE_ONE_OF_THEM: readonly EC2ErrorClass[] = ['Rejected', 'QuotaExceeded', 'AddressInUse'];
 
 /** The memory of a pair that this process has never seen. */
 export const emptyMemory = (nowMs: number): PairMemory => ({
@@ -100,7 +103,7 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
   if (!current) return { ...rest, answeredAtMs, events };
   const count = (failure?.count ?? 0) + 1;
   const several = call.call.action === 'AssignPrivateIpAddresses' && call.call.privateIPAddresses.length > 1;
-  const splits = several && result.class === 'Rejected';
+  const splits = several && MAY_BE_ONE_OF_THEM.includes(result.class);
   const { class: errorClass, code, message } = result;
   return {
     ...rest,
