@@ -1,7 +1,7 @@
 /** Keeps the interface as the VIP rule wants it, one address at a time. */
 
 import { messageOf } from './pair-load.ts';
-import { carrierOf, deliveredTo, onInterface, type PairState, refusal, vipPlan } from './pair-state.ts';
+import { carrierOf, deliveredTo, onInterface, type PairState, vipPlan } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 import type { Problem } from './rules/condition.ts';
 
@@ -45,8 +45,6 @@ const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<
   const carrier = spec && carrierOf(state.interfaces, spec);
   // Without the interface there is nothing to add to; its return is an event of its own.
   if (spec === undefined || carrier === undefined) return false;
-  const refused = refusal(state, spec);
-  if (refused !== null) return setTrouble(state, refused);
   // Written down first: after a crash it must be known that the address is ours to take off. A crash of the machine takes
   // the address with it, so nothing waits for a flush here.
   const added = [...new Set([...state.record.added, vip])];

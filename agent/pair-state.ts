@@ -147,11 +147,14 @@ export const networkOf = (state: PairState, spec: VRRPInstanceSpec): Network | u
   return { address: own.address, prefixLength, reserved: state.interfaces?.reserved ?? [] };
 };
 
+/** Why a VIP may not go on the interface; null: no objection, or the subnet is not known. */
+const whyNot = (vip: string, network: Network | undefined): string | null =>
+  network === undefined ? null : refuseVIP(vip, network);
+
 /** The first VIP that may not go on the interface. */
 export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | null => {
   const network = networkOf(state, spec);
-  if (network === undefined) return null;
-  const message = spec.vips.map((vip) => refuseVIP(vip, network)).find((why) => why !== null);
+  const message = spec.vips.map((vip) => whyNot(vip, network)).find((why) => why !== null);
   return message === undefined ? null : { reason: 'AddressRefused', message };
 };
 
@@ -229,13 +232,20 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
     added,
     awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
   });
-  return carrierOf(state.interfaces, spec) === undefined ? { ...plan, add: [] } : plan;
+  if (carrierOf(state.interfaces, spec) === undefined) return { ...plan, add: [] };
+  const network = networkOf(state, spec);
+  // One that may not go up keeps no other from it.
+  return { ...plan, add: plan.add.filter((vip) => whyNot(vip, network) === null) };
 };
 
-/** True when all VIPs of the spec are on the interface. */
+/** True when all VIPs of the spec are on the interface; those that may not go there do not count, unless there are no others. */
 export const vipsUp = (state: PairState): boolean => {
+  const spec = state.loaded?.spec;
+  if (spec === undefined || spec.vips.length === 0) return true;
   const present = onInterface(state);
-  return (state.loaded?.spec.vips ?? []).every((vip) => present.includes(vip));
+  const network = networkOf(state, spec);
+  const possible = spec.vips.filter((vip) => whyNot(vip, network) === null);
+  return possible.length > 0 && possible.every((vip) => present.includes(vip));
 };
 
 /** A newer Master's report hides this Master: its signs of life must be watched. */
@@ -273,7 +283,8 @@ export const factsOf = (
       verified: spec !== undefined && isVerified(state, spec),
       loadProblem: state.loadProblem,
       fault: faultOf(state),
-      trouble: state.socketTrouble ?? state.addressTrouble,
+      trouble:
+        state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
       secretNeeded,
     }),

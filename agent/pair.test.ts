@@ -283,6 +283,25 @@ test('a VIP outside the subnet is refused', async () => {
   assert.is(bench.told('set').length, 0);
 });
 
+test('loaded before the subnet was known, a VIP that is refused keeps no other from the interface, and is said', async () => {
+  const bench = createBench();
+  await bench.apply({ vips: [VIP, '10.10.10.1'] });
+  await bench.look();
+  await bench.enter('Backup', 'AgentStarted');
+  assert.is(bench.report?.conditions?.[0]?.reason, 'AddressRefused');
+  await bench.claim();
+  assert.is(bench.report?.state, 'Master');
+  assert.equal(bench.report?.vipsOnInterface, [VIP]);
+});
+
+test('a node that may serve none of the VIPs does not report Master', async () => {
+  const bench = createBench();
+  await bench.apply({ vips: ['10.10.10.1'] });
+  await bench.look();
+  await bench.claim();
+  assert.is(bench.report?.state, 'Init');
+});
+
 test('an ENI that IMDS does not show on this instance makes no claim', async () => {
   const bench = createBench();
   await bench.apply();
