@@ -114,6 +114,17 @@ for (const [title, requestedAt, lastHandled] of [
   });
 }
 
+test('an old time left in spec does not hide what became of a later order', () => {
+  const rig = preferring2();
+  rig.edit({ failback: requested('2026-11-22T09:00:00Z') });
+  rig.settle();
+  rig.edit({ preferredNode: 'node1' });
+  rig.settle();
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.reason, 'AlreadyMaster');
+  assert.is(rig.reasons.filter((reason) => reason === 'OrderIgnored').length, 1);
+});
+
 test('the first sight of a pair, and a lost status, record both wishes and order nothing', () => {
   const rig = new Rig({ preferredNode: 'node2', failback: requested('2026-11-22T10:00:00Z') });
   rig.settle();

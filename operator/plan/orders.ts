@@ -155,6 +155,9 @@ export const orders = (input: OrdersInput): Orders => {
     case 'Ignored': {
       const message =
         'spec.failback.requestedAt is ignored: it is older than the last order or than the HAPair.';
+      // Said of the edit that brought it, and not again after each later order: that one's outcome is the news then.
+      if (pair.metadata.generation === pair.status?.observedGeneration)
+        return { failback: withoutPending(failback), events: [] };
       const known = failback.reason === 'OrderIgnored';
       return {
         failback: { ...withoutPending(failback), reason: 'OrderIgnored' },
