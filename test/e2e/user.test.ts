@@ -1,0 +1,197 @@
+/** What a person sees who has nothing but kubectl, and what becomes of their mistakes. One pair, in order. */
+import * as assert from 'uvu/assert';
+import type { HAPair, HAPairSpec } from '../../crds/types.ts';
+import type { Stage } from '../../hack/demo/stage.ts';
+import {
+  apply,
+  backup,
+  conditionOf,
+  eventReasons,
+  eventually,
+  getHap,
+  instanceOf,
+  lastCallID,
+  manifestOf,
+  masterOf,
+  mutatingCalls,
+  otherNode,
+  pairOf,
+  settled,
+  storyOf,
+} from './support.ts';
+
+const { row, run } = storyOf('user');
+
+/** The pair at rest: what must not change, and since when. */
+let atRest: { versions: (string | undefined)[]; callID: number } | undefined;
+
+const versionsOf = async (stage: Stage): Promise<(string | undefined)[]> => {
+  const instances = [await instanceOf(stage, 'node1'), await instanceOf(stage, 'node2')];
+  return [await pairOf(stage), ...instances].map((each) => each?.metadata.resourceVersion);
+};
+
+row('kubectl get hap shows the columns of the design', async (stage) => {
+  await eventually('The standby should be known to live', async () =>
+    conditionOf(await pairOf(stage), 'Redundant') === 'True StandbyReady' ? true : undefined,
+  );
+  const master = await masterOf(stage);
+  const { web } = await getHap(stage);
+  assert.equal(Object.keys(web ?? {}), [
+    ...['NAME', 'MASTER', 'HOLDER', 'STANDBY', 'VIP', 'EIP', 'READY', 'REDUNDANT', 'AGE'],
+  ]);
+  const { AGE = '', ...row } = web ?? {};
+  assert.match(AGE, /^\d+[sm]/);
+  assert.equal(row, {
+    NAME: 'web',
+    MASTER: master,
+    HOLDER: master,
+    STANDBY: otherNode(master),
+    VIP: '10.10.10.10',
+    EIP: '203.0.113.10',
+    READY: 'True',
+    REDUNDANT: 'True',
+  });
+  const wide = (await getHap(stage, '-o', 'wide')).web;
+  assert.is(wide?.REASON, 'Serving');
+  assert.is(wide?.TERM, '1');
+});
+
+row('the agents report to their people, too', async (stage) => {
+  const text = await stage.kubectl(['get', 'vrrp', '-n', 'prod']);
+  const master = await masterOf(stage);
+  assert.match(text, new RegExp(`web\\.${master} .*Master`));
+  assert.match(text, new RegExp(`web\\.${otherNode(master)} .*Backup`));
+  atRest = {
+    versions: await versionsOf(stage),
+    callID: await lastCallID(stage),
+  };
+});
+
+/** One fault each, and the words of the API server's answer that tell where it is. */
+const MISTAKES: readonly { title: string; says: RegExp; make(spec: HAPairSpec): void }[] = [
+  {
+    title: 'three nodes',
+    says: /spec\.nodes.*must have at most 2 items/,
+    make: ({ nodes }) =>
+      nodes.push({ name: 'node3', address: '10.10.10.13', networkInterfaceID: 'eni-0dddddddddddddd4' }),
+  },
+  {
+    title: "a VIP that is a node's address",
+    says: /spec\.addresses.*node's own address/,
+    make: (spec) => {
+      spec.addresses = [{ name: 'main', vip: '10.10.10.12' }];
+    },
+  },
+  {
+    title: 'authentication with version 3',
+    says: /spec\.vrrp\.authentication.*needs version 2/,
+    make: ({ vrrp }) => {
+      vrrp.authentication = { secretRef: { key: 'web' } };
+    },
+  },
+  {
+    title: 'an unknown preferredNode',
+    says: /spec\.preferredNode.*none of spec\.nodes/,
+    make: (spec) => {
+      spec.preferredNode = 'node3';
+    },
+  },
+  {
+    title: 'an interval of 1500 ms with version 2',
+    says: /spec\.vrrp\.advertisementIntervalMilliseconds.*multiple of 1000/,
+    make: (spec) => {
+      spec.vrrp = { version: 2, virtualRouterID: 10, advertisementIntervalMilliseconds: 1500 };
+    },
+  },
+];
+
+for (const { title, says, make } of MISTAKES) {
+  row(`kubectl apply names the field: ${title}`, async (stage) => {
+    const pair = await manifestOf();
+    pair.metadata.name = 'mistake';
+    make(pair.spec);
+    assert.match(await refusalOf(stage, pair), says);
+  });
+}
+
+row('kubectl apply names the field: another virtualRouterID', async (stage) => {
+  const pair = await manifestOf();
+  pair.spec.vrrp.virtualRouterID = 11;
+  assert.match(await refusalOf(stage, pair), /spec\.vrrp\.virtualRouterID.*immutable/);
+});
+
+const refusalOf = async (stage: Stage, pair: HAPair): Promise<string> => {
+  try {
+    await apply(stage, pair);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('The API server took it.');
+};
+
+row('S6: a pair at rest is read and never written', async (stage) => {
+  const { versions, callID } = atRest ?? { versions: [], callID: 0 };
+  await eventually(
+    'EC2 should be read twice',
+    async () => {
+      const reads = (await stage.world.ec2.calls(callID)).filter(
+        ({ action, answeredAtMs }) => action === 'DescribeNetworkInterfaces' && answeredAtMs !== undefined,
+      );
+      return reads.length >= 2 ? reads : undefined;
+    },
+    90_000,
+  );
+  assert.equal(await mutatingCalls(stage, callID), []);
+  assert.equal(await versionsOf(stage), versions);
+});
+
+row('kubectl describe tells the story of a failover', async (stage) => {
+  const from = await masterOf(stage);
+  const to = otherNode(from);
+  await stage.world.node(from).crash();
+  await settled(stage, to);
+  await eventually('Events should tell of both moves', async () =>
+    (await eventReasons(stage)).filter((reason) => reason === 'AddressesMoved').length >= 3
+      ? true
+      : undefined,
+  );
+  const story = [...new Set(await eventReasons(stage))];
+  assert.equal(
+    story.filter((reason) => ['FirstElection', 'AddressesMoved', 'Failover'].includes(reason)),
+    ['FirstElection', 'AddressesMoved', 'Failover'],
+    story.join(', '),
+  );
+  const text = await stage.kubectl(['describe', 'hap', 'web', '-n', stage.namespace]);
+  const events = text.slice(text.indexOf('Events:'));
+  for (const line of [
+    new RegExp(`Normal +FirstElection .*${from} was elected master`),
+    /Normal +AddressesMoved .*AssignPrivateIpAddresses of 10\.10\.10\.10/,
+    new RegExp(`Warning +Failover .*${to} was elected master after ${from}`),
+  ])
+    assert.match(events, line);
+  await stage.world.node(from).start();
+  await backup(stage, from);
+});
+
+row('a younger HAPair that names the VIP of another stands back and says why', async (stage) => {
+  const [before, callID] = [await pairOf(stage), await lastCallID(stage)];
+  const pair = await manifestOf();
+  pair.metadata.name = 'rival';
+  pair.spec.addresses = [{ name: 'main', vip: '10.10.10.10' }];
+  pair.spec.vrrp.virtualRouterID = 20;
+  await apply(stage, pair);
+  const told = await eventually('The younger should be refused', async () => {
+    const rival = await pairOf(stage, 'rival');
+    return conditionOf(rival, 'Accepted') === 'False AddressConflict' ? rival : undefined;
+  });
+  assert.is(conditionOf(told, 'Ready'), 'False NotAccepted');
+  const message = told.status?.conditions?.find(({ type }) => type === 'Accepted')?.message ?? '';
+  assert.match(message, /HAPair web is older and names VIP 10\.10\.10\.10 too/);
+  assert.is(await instanceOf(stage, 'node1', 'rival'), undefined);
+  await stage.kubectl(['delete', 'hap', 'rival', '-n', stage.namespace, '--wait', '--timeout=30s']);
+  assert.equal(await mutatingCalls(stage, callID), []);
+  assert.is(conditionOf(await pairOf(stage), 'Accepted'), 'True Accepted');
+  assert.is((await pairOf(stage)).status?.term, before.status?.term);
+});
+
+run();
