@@ -204,7 +204,11 @@ const watchPeers = (
         source,
         VRRP_INSTANCES,
         { namespace, labelSelector: `${PAIR_LABEL} in (${wanted})` },
-        { signal: AbortSignal.any([signal, running.signal]), log, onChange: () => pairs.peerChanged(store) },
+        {
+          signal: AbortSignal.any([signal, running.signal]),
+          log,
+          onChange: (key) => pairs.peerChanged(store, key),
+        },
       );
     },
   };

@@ -10,7 +10,7 @@ import type { AgentClient } from './kube.ts';
 import type { ToWorker } from './messages.ts';
 import { emptyRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
-import { openDisk } from './state.ts';
+import { loadRecords, openDisk } from './state.ts';
 import { spec, VIP } from './testing/pair-bench.ts';
 
 type Context = { directory: string };
@@ -99,6 +99,25 @@ test('an instance of this node becomes a pair, a dotted name too', async ({ dire
   put(instance('web.blue'));
   await until('the worker runs it', () => types(sent).includes('set'));
   assert.equal(pairs.keys(), ['prod/web.blue']);
+  await pairs.close();
+});
+
+test('a change of one pair’s peer is news for that pair alone', async ({ directory }) => {
+  const { pairs, put, store, sent, instances } = createWorld(directory);
+  for (const pairName of ['api', 'web']) {
+    const peer = instance(pairName, { name: `${pairName}.node2` });
+    instances.set(`prod/${pairName}.node2`, { ...peer, spec: spec({ pairName, nodeName: 'node2' }) });
+    put(instance(pairName));
+  }
+  await until('the worker runs both', () => sent.filter(({ type }) => type === 'set').length === 2);
+  const peerOf = (name: string) =>
+    loadRecords(directory, { info() {}, warn() {}, error() {} }).find(({ pairName }) => pairName === name)
+      ?.peerNode;
+  for (const pair of pairs.keys())
+    pairs.worker({ type: 'state', pair, state: 'Backup', reason: 'AgentStarted', atMs: 0 });
+  pairs.peerChanged(store, 'prod/web.node2');
+  await until('it is on disk', () => peerOf('web') === 'node2');
+  assert.is(peerOf('api'), null);
   await pairs.close();
 });
 

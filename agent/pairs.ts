@@ -84,20 +84,24 @@ export class Pairs {
     }
   }
 
-  /** Some instance of our pairs changed, the peers' among them. */
-  peerChanged(store: Instances): void {
-    for (const [key, pair] of this.#pairs) {
-      const [namespace, pairName] = key.split('/');
-      const peer = store
-        .list()
-        .find(
-          ({ metadata, spec }) =>
-            metadata.namespace === namespace &&
-            spec.pairName === pairName &&
-            spec.nodeName !== this.#options.nodeName,
-        );
-      if (peer !== undefined) pair.peer(peer);
-    }
+  /**
+   * The instance `namespace/pair.node` of a pair of ours changed, this node's or the peer's, as `store` has it. It concerns that
+   * pair alone: with every pair told of every change, many pairs that fail over together would hold each other up.
+   */
+  peerChanged(store: Instances, key: Key): void {
+    const changed = store.get(key);
+    if (changed === undefined) return;
+    const { namespace } = changed.metadata;
+    const { pairName } = changed.spec;
+    const peer = store
+      .list()
+      .find(
+        ({ metadata, spec }) =>
+          metadata.namespace === namespace &&
+          spec.pairName === pairName &&
+          spec.nodeName !== this.#options.nodeName,
+      );
+    if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
   }
 
   /** What the worker says. */
