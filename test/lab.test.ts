@@ -187,6 +187,20 @@ lab('an EIP follows its private address, and ends when it is disassociated', asy
   await probe.stop();
 });
 
+lab('everybody who follows a service hears of its end, also who asks after it', async () => {
+  const node = world.node('node1');
+  await node.setService({ name: 'sleeper', argv: ['sleep', 'infinity'] });
+  const first = await node.startService('sleeper');
+  const second = await node.service('sleeper');
+  await node.killService('sleeper');
+  const ends = await Promise.all([first.exited, second?.exited]);
+  assert.equal(
+    ends.map((end) => end?.signal ?? end?.code),
+    ['SIGKILL', 'SIGKILL'],
+  );
+  assert.is(await node.service('sleeper'), undefined);
+});
+
 lab('the private address of an instance is not reached from the internet', async () => {
   const probe = await world.probe({ name: 'private', from: 'internet', target: '10.10.10.11' });
   await someLost(probe);

@@ -3,7 +3,8 @@
  * went as it must; cleans up in any case.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
 import { STORY } from './events.ts';
 import { answerSegments, deliverySegments, marksOf, masterSegments, tableOf } from './measure.ts';
 import { drawPicture } from './picture.ts';
@@ -13,6 +14,10 @@ import { EXCESS_LIMIT_MS } from './theory.ts';
 import { formatEntry, formatTable } from './timeline.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
+/** `--dir DIR`: where its state and logs lie, for one beside another. It is emptied first. */
+const { dir } = parseArgs({
+  options: { dir: { type: 'string', default: join(ROOT, '.lab', 'demo') } },
+}).values;
 const nowMs = (): number => performance.timeOrigin + performance.now();
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -68,7 +73,7 @@ async function draw(stage: Stage, told: readonly Told[]): Promise<string> {
 
 async function main(): Promise<boolean> {
   say('Building a VPC, a Kubernetes control plane and the product on it.');
-  const stage = await openStage({ dir: join(ROOT, '.lab', 'demo'), profile: 'aws', onLog: progress });
+  const stage = await openStage({ dir, profile: 'aws', onLog: progress });
   try {
     const told = await show(stage);
     const file = await draw(stage, told);
@@ -89,7 +94,7 @@ async function main(): Promise<boolean> {
 
 const ended = await main().catch((error: Error) => {
   say(`\nThe demo failed: ${error.message}`);
-  say('Logs: .lab/demo');
+  say(`Logs: ${relative(process.cwd(), dir)}`);
   return false;
 });
 say(ended ? '\nEvery event went as it must.' : '\nNot every event went as it must.');
