@@ -472,7 +472,8 @@ test('paused: no EC2 write, no order, no priority change, and it says what would
   assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
   assert.is(rig.instance('node1').spec.priority, 200);
   assert.is(rig.condition('Paused'), 'True PausedBySpec');
-  assert.is(rig.condition('Ready'), 'False Moving');
+  assert.is(rig.condition('AddressesConverged'), 'False PausedBySpec', 'nothing is on its way');
+  assert.is(rig.condition('Ready'), 'False NotConverged');
   const paused = rig.pair.status?.conditions?.find(({ type }) => type === 'Paused');
   assert.match(paused?.message ?? '', /Would call AssignPrivateIpAddresses/);
   rig.edit({ paused: false });

@@ -34,6 +34,13 @@ const shownConvergence = ({ input, elected, convergence, memory }: Situation): F
   return { status, reason, message };
 };
 
+/** Nothing is on its way while `spec.paused` holds it back. */
+const withheldMove = (withheld: string): Fact => ({
+  status: 'False',
+  reason: 'PausedBySpec',
+  message: `spec.paused holds back what is needed. ${withheld}`,
+});
+
 const nodeStatuses = ({ input, wish, reports }: Situation): NodeStatus[] =>
   wish.nodes.map(({ name, networkInterfaceID }) => {
     const report = reports.find(({ node }) => node === name);
@@ -87,7 +94,7 @@ export const nextStatus = (situation: Situation, order: Orders, withheld: string
     firstSeenMs: memory.firstSeenMs,
     nodes: wish.nodes.map(({ name }) => name),
     authority: memory.authority,
-    convergence: shownConvergence(situation),
+    convergence: withheld === undefined ? shownConvergence(situation) : withheldMove(withheld),
     isConfirmed: memory.converged,
     withheld,
   });
