@@ -29,8 +29,11 @@ export type WatchInput<T> =
   | { type: 'ended' }
   | { type: 'failed'; error: Error };
 
-/** Retries of a watcher by default: fast first, because a failover waits for nothing else. */
-export const WATCH_RETRY: BackoffPolicy = { firstMs: 200, baseMs: 800, maxMs: 30_000 };
+/**
+ * Retries of a watcher by default: fast first, and never far apart, because a failover waits for nothing else: one that fell
+ * into a long outage of the API server must not wait for half a minute more once it is over. A process has a handful of watches.
+ */
+export const WATCH_RETRY: BackoffPolicy = { firstMs: 200, baseMs: 800, maxMs: 5_000 };
 
 /** A connection that lasted this long was a good one: the next failure is again a first one. */
 const STABLE_MS = 30_000;
