@@ -52,6 +52,22 @@ test('T15: a region that is named and the same one by default are one', () => {
   assert.match(claims.rivalOf('prod/new') ?? '', /VIP 10\.10\.10\.10/);
 });
 
+test('an address that an older pair still has by its status is not free, whatever its spec says', () => {
+  const claims = createClaimIndex(REGION);
+  const edited = pair('old', '2026-01-01T00:00:00Z', { addresses: [{ name: 'x', vip: '10.10.10.20' }] });
+  const recorded = [{ name: 'main', vip: '10.10.10.10', networkInterfaceIDs: ['eni-01'] }];
+  claims.update('prod/old', { ...edited, status: { addresses: recorded } });
+  const addresses = [{ name: 'x', vip: '10.10.10.10' }];
+  const younger = pair('new', '2026-02-01T00:00:00Z', { ...elsewhere, addresses });
+  claims.update('prod/new', younger);
+  assert.match(claims.rivalOf('prod/new') ?? '', /VIP 10\.10\.10\.10/);
+  assert.equal(claims.update('prod/old', edited), ['prod/new'], 'released');
+  assert.is(claims.rivalOf('prod/new'), undefined);
+  // What one only has to give up is no reason to stand back.
+  claims.update('prod/new', { ...younger, spec: edited.spec, status: { addresses: recorded } });
+  assert.match(claims.rivalOf('prod/new') ?? '', /VIP 10\.10\.10\.20/);
+});
+
 test('T15: of equal age, the smaller UID owns', () => {
   const claims = createClaimIndex(REGION);
   claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));

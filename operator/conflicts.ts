@@ -1,20 +1,34 @@
 /** Who owns an address or a virtual router that two HAPairs name: the older, then the smaller UID. An index, not a search. */
-import type { HAPair } from '../crds/types.ts';
+import type { HAPair, PairAddress } from '../crds/types.ts';
 import type { Key } from '../kube/types.ts';
 
-/** What a HAPair may have to itself, as text that is equal for equal things. `region`: where a HAPair that names none lies. */
-export const claimsOf = ({ spec }: HAPair, region: string): { claim: string; text: string }[] => [
-  ...spec.addresses.flatMap(({ vip, eipAllocationID }) => [
-    ...(vip === undefined ? [] : [{ claim: `vip/${spec.region ?? region}/${vip}`, text: `VIP ${vip}` }]),
+type Claim = { claim: string; text: string };
+
+const addressClaims = (region: string, addresses: readonly PairAddress[]): Claim[] =>
+  addresses.flatMap(({ vip, eipAllocationID }) => [
+    ...(vip === undefined ? [] : [{ claim: `vip/${region}/${vip}`, text: `VIP ${vip}` }]),
     ...(eipAllocationID === undefined
       ? []
       : [{ claim: `eip/${eipAllocationID}`, text: `EIP ${eipAllocationID}` }]),
-  ]),
+  ]);
+
+/** What a HAPair may have to itself, as text that is equal for equal things. `region`: where a HAPair that names none lies. */
+export const claimsOf = ({ spec }: HAPair, region: string): Claim[] => [
+  ...addressClaims(spec.region ?? region, spec.addresses),
   ...spec.nodes.map(({ networkInterfaceID }) => ({
     claim: `vrid/${networkInterfaceID}/${spec.vrrp.virtualRouterID}`,
     text: `virtualRouterID ${spec.vrrp.virtualRouterID} on ${networkInterfaceID}`,
   })),
 ];
+
+/**
+ * What nobody younger may have: also what is recorded in status, for a pair goes on with its last accepted spec while an edit
+ * of it is not, and serves a dropped address until the others have arrived.
+ */
+const heldBy = (pair: HAPair, region: string): string[] => {
+  const recorded = addressClaims(pair.spec.region ?? region, pair.status?.addresses ?? []);
+  return [...new Set([...claimsOf(pair, region), ...recorded].map(({ claim }) => claim))];
+};
 
 const isOlder = (a: HAPair, b: HAPair): boolean => {
   const [timeA, timeB] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
@@ -40,8 +54,8 @@ export const createClaimIndex = (region: string): ClaimIndex => {
   return {
     update(key, pair) {
       const before = pairs.get(key);
-      const old = before ? claimsOf(before, region).map(({ claim }) => claim) : [];
-      const claims = pair ? claimsOf(pair, region).map(({ claim }) => claim) : [];
+      const old = before ? heldBy(before, region) : [];
+      const claims = pair ? heldBy(pair, region) : [];
       if (pair) pairs.set(key, pair);
       else pairs.delete(key);
       if (before?.metadata.uid === pair?.metadata.uid && old.join() === claims.join()) return [];
