@@ -135,10 +135,16 @@ const splitBrain = ({ reports, elected, authority, life, nowMs }: ConditionsInpu
       isFresh(life[node], nowMs) &&
       (life[node]?.previousMs ?? Number.NEGATIVE_INFINITY) > authority.termReadAtMs,
   );
+  const master = reports.find(({ node }) => node === elected?.node);
+  const secrets = [rival, master].map((report) => report?.secretResourceVersion);
+  const hint =
+    secrets[0] === secrets[1]
+      ? ''
+      : ' The two have read their password from different versions of the Secret: a key that is edited in place parts them.';
   return rival
     ? yes(
         'TwoMasters',
-        `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions. The addresses stay with ${elected?.node}.`,
+        `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions.${hint} The addresses stay with ${elected?.node}.`,
       )
     : no('OneMaster', 'At most one live agent reports Master.');
 };

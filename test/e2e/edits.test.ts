@@ -12,13 +12,13 @@ import {
   eventually,
   instanceOf,
   lastCallID,
-  manifestOf,
   masterOf,
   mutatingCalls,
   now,
   otherNode,
   PATIENCE_MS,
   pairOf,
+  quickPair,
   settled,
   storyOf,
 } from './support.ts';
@@ -109,7 +109,7 @@ row('a failover while an edit is not accepted', async (stage) => {
 
 row('a new pair that asks for what is not built is not begun', async (stage) => {
   const callID = await lastCallID(stage);
-  const pair = await manifestOf();
+  const pair = await quickPair();
   pair.metadata.name = 'early';
   pair.spec.addresses = [{ name: 'main', vip: '10.10.10.20' }];
   pair.spec.vrrp.virtualRouterID = 20;

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../crds/types.ts';
 import { isMutating } from '../../hack/demo/measure.ts';
-import { openStage, PUBLIC_IP, type Stage, type StageOptions, VIP } from '../../hack/demo/stage.ts';
+import { openStage, PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
 import { callAPI } from '../../hack/kube/api.ts';
 import type { CallRecord } from '../../hack/lab/types.ts';
 
@@ -18,27 +18,28 @@ export const PATIENCE_MS = 30_000;
 const LOOK_MS = 100;
 const ADVERT_MS = 100;
 
-/** The demo's HAPair with VRRP version 3 and an advert every 100 ms; a Master's death is noticed after 361 ms. */
-export const quickPair = (manifest: string): string => {
-  const pair: HAPair = parse(manifest);
+/** The demo's HAPair: version 2 with a password, an advert a second. */
+export const demoPair = async (): Promise<HAPair> =>
+  parse(await readFile(join(ROOT, 'hack', 'demo', 'hapair.yaml'), 'utf8'));
+
+/** The same with version 3 and an advert every 100 ms; a Master's death is noticed after 361 ms. */
+export async function quickPair(): Promise<HAPair> {
+  const pair = await demoPair();
   const { virtualRouterID } = pair.spec.vrrp;
   pair.spec.vrrp = { version: 3, virtualRouterID, advertisementIntervalMilliseconds: ADVERT_MS };
-  return JSON.stringify(pair);
-};
-
-/** The manifest of {@link quickPair}, to be changed and applied. */
-export const manifestOf = async (): Promise<HAPair> =>
-  JSON.parse(quickPair(await readFile(join(ROOT, 'hack', 'demo', 'hapair.yaml'), 'utf8')));
+  return pair;
+}
 
 /**
- * A stage in `.lab/test-<name>` whose pair `web` has settled, with a standby. At a hundred adverts in ten seconds the first
- * election is a race that either node may win, whatever their priorities.
+ * A stage in `.lab/test-<name>` whose pair `web` has settled, with a standby. With ten adverts a second the first election is
+ * a race that either node may win, whatever their priorities.
  */
-export async function openPair(name: string, options: Partial<StageOptions> = {}): Promise<Stage> {
+export async function openPair(name: string, pair: HAPair): Promise<Stage> {
   const dir = join(ROOT, '.lab', `test-${name}`);
-  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs: ADVERT_MS, ...options });
+  const advertisementIntervalMs = pair.spec.vrrp.advertisementIntervalMilliseconds;
+  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs });
   try {
-    await apply(stage, await manifestOf());
+    await apply(stage, pair);
     const { master } = await stage.pair.until(
       'The pair should settle',
       (view) => view.master !== '' && view.holder === view.master && view.ready === 'True',
@@ -57,13 +58,14 @@ type Opened = { stage?: Stage; broken?: string };
 /**
  * A suite whose rows build on each other on one stage from {@link openPair}: after one that failed the pair is in no state
  * to judge the next by, so that says which it was.
+ * @param manifest of the pair; default {@link quickPair}
  */
-export function storyOf(name: string) {
+export function storyOf(name: string, manifest: () => Promise<HAPair> = quickPair) {
   const test = suite<Opened>(name);
   test.before(async (context) => {
     context.broken = 'the stage was not opened';
     try {
-      context.stage = await openPair(name);
+      context.stage = await openPair(name, await manifest());
       delete context.broken;
     } catch (error) {
       // The runner keeps an error of this hook to itself.

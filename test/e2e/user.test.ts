@@ -11,11 +11,11 @@ import {
   getHap,
   instanceOf,
   lastCallID,
-  manifestOf,
   masterOf,
   mutatingCalls,
   otherNode,
   pairOf,
+  quickPair,
   settled,
   storyOf,
 } from './support.ts';
@@ -107,7 +107,7 @@ const MISTAKES: readonly { title: string; says: RegExp; make(spec: HAPairSpec): 
 
 for (const { title, says, make } of MISTAKES) {
   row(`kubectl apply names the field: ${title}`, async (stage) => {
-    const pair = await manifestOf();
+    const pair = await quickPair();
     pair.metadata.name = 'mistake';
     make(pair.spec);
     assert.match(await refusalOf(stage, pair), says);
@@ -115,7 +115,7 @@ for (const { title, says, make } of MISTAKES) {
 }
 
 row('kubectl apply names the field: another virtualRouterID', async (stage) => {
-  const pair = await manifestOf();
+  const pair = await quickPair();
   pair.spec.vrrp.virtualRouterID = 11;
   assert.match(await refusalOf(stage, pair), /spec\.vrrp\.virtualRouterID.*immutable/);
 });
@@ -175,7 +175,7 @@ row('kubectl describe tells the story of a failover', async (stage) => {
 
 row('a younger HAPair that names the VIP of another stands back and says why', async (stage) => {
   const [before, callID] = [await pairOf(stage), await lastCallID(stage)];
-  const pair = await manifestOf();
+  const pair = await quickPair();
   pair.metadata.name = 'rival';
   pair.spec.addresses = [{ name: 'main', vip: '10.10.10.10' }];
   pair.spec.vrrp.virtualRouterID = 20;
