@@ -7,7 +7,7 @@ import { apiVersionOf } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError } from './errors.ts';
 import type { Log } from './log.ts';
-import { microTime } from './microtime.ts';
+import { formatMicroTime } from './time.ts';
 import type { KubeClient, KubeObject, Resource } from './types.ts';
 
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event' };
@@ -141,7 +141,7 @@ export const createEventRecorder = (options: EventRecorderOptions): EventRecorde
 
   /** @returns false when the Event has expired meanwhile. */
   const countOn = async (series: Series, pending: Pending): Promise<boolean> => {
-    const value = { count: series.count + 1, lastObservedTime: microTime(pending.wallMs) };
+    const value = { count: series.count + 1, lastObservedTime: formatMicroTime(pending.wallMs) };
     try {
       const operations = [{ op: 'add', path: '/series', value }];
       await client.patch(EVENTS, series.key, operations, { timeoutMs: CALL_MS, signal });
@@ -187,7 +187,7 @@ const eventOf = (
       // Events about cluster-wide objects live in `default`.
       namespace: regarding.namespace ?? 'default',
     },
-    eventTime: microTime(pending.wallMs),
+    eventTime: formatMicroTime(pending.wallMs),
     type,
     reason,
     action,

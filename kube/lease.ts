@@ -5,7 +5,7 @@
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { apiVersionOf } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
-import { microTime } from './microtime.ts';
+import { formatMicroTime } from './time.ts';
 import type { Key, KubeClient, KubeObject, Resource } from './types.ts';
 
 export const LEASES: Resource = {
@@ -56,14 +56,14 @@ const RENEW_DEADLINE_MS = 5_000;
 export const renewLease = async (options: LeaseRenewerOptions): Promise<void> => {
   const { signal, intervalMs = 10_000, clock = systemClock, random = Math.random } = options;
   const retry: BackoffPolicy = { firstMs: 200, baseMs: 1_000, maxMs: intervalMs };
-  const acquireTime = microTime(clock.wall());
+  const acquireTime = formatMicroTime(clock.wall());
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = clock.now();
     let waitMs = intervalMs;
     try {
       if ((await options.isAlive?.()) ?? true) {
-        await renew(options, intervalMs, acquireTime, microTime(clock.wall()));
+        await renew(options, intervalMs, acquireTime, formatMicroTime(clock.wall()));
         options.onRenewed?.();
       }
       failures = 0;

@@ -1,7 +1,7 @@
 /** What an agent reports: `VRRPInstance.status`. */
 import type { Reason } from '../../crds/conditions.ts';
-import { formatMicroTime, formatTime } from '../../crds/time.ts';
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
+import { formatMicroTime, formatTime } from '../../kube/time.ts';
 
 /** One claim to be Master, from the worker's word on. */
 export type Claim = {

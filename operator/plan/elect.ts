@@ -1,6 +1,7 @@
 /** Who is master: the Master report with the highest term ("Who is master" in the design; its wording is checked by a model). */
-import { parseTimeMs } from '../../crds/time.ts';
+
 import type { PairNode, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
+import { parseTimeMs } from '../../kube/time.ts';
 
 /** What one agent says of itself. */
 export type Report = {

@@ -1,6 +1,7 @@
 /** Planned switches ("Failback, declaratively" in the design): each order yields at most once and is always consumed (S9). */
-import { formatTime, parseTimeMs } from '../../crds/time.ts';
+
 import type { FailbackStatus, HAPair } from '../../crds/types.ts';
+import { formatTime, parseTimeMs } from '../../kube/time.ts';
 import { mastersOf, type Report } from './elect.ts';
 import type { Life, PlanEvent } from './types.ts';
 

@@ -1,5 +1,5 @@
 /** Objects for tests: the seed's own pair, with whatever a case changes. */
-import { formatMicroTime } from '../../crds/time.ts';
+
 import type {
   HAPair,
   HAPairSpec,
@@ -8,6 +8,7 @@ import type {
   VRRPInstance,
   VRRPInstanceStatus,
 } from '../../crds/types.ts';
+import { formatMicroTime } from '../../kube/time.ts';
 
 export const NODE1: PairNode = {
   name: 'node1',
