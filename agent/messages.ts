@@ -4,23 +4,13 @@
  * (`process.hrtime`), which both threads share.
  */
 import type { Reason } from '../crds/conditions.ts';
-import type { Checksum, VRRPState, VRRPVersion } from '../crds/types.ts';
+import type { VRRPState } from '../crds/types.ts';
+import type { VirtualRouterConfig } from './vrrp/types.ts';
 
 /** Everything one VRRP instance needs; a pair is named `namespace/pairName`. */
-export type WorkerConfig = {
-  version: VRRPVersion;
-  virtualRouterID: number;
-  /** 1-254. */
-  priority: number;
-  advertisementIntervalMs: number;
-  checksum: Checksum;
-  /** v2 only: the simple password, at most 8 bytes; absent: authentication type 0. */
-  password?: Uint8Array;
-  sourceAddress: string;
-  peerAddress: string;
+export type WorkerConfig = VirtualRouterConfig & {
   /** Bound with SO_BINDTODEVICE. */
   interface: string;
-  vips: string[];
 };
 
 export type ToWorker =
