@@ -134,9 +134,15 @@ const download = async (packages: readonly string[], dir: string): Promise<void>
   await aptGet([...own, 'update'], dir);
   const plan = await aptGet([...own, 'install', '--simulate', '--no-install-recommends', ...packages], dir);
   // Inst libnftables1 (1.0.6-2+deb12u2 Debian:12.11/stable [amd64])
-  const wanted = [...plan.stdout.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+) /gm)].map(
-    ([, name, version]) => `${name}=${version}`,
+  const lacking = new Map(
+    [...plan.stdout.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+) /gm)].map(([, name = '', version = '']) => [
+      name,
+      version,
+    ]),
   );
+  // One that counts as installed and yet does not work here is brought all the same.
+  const installed = packages.filter((name) => !lacking.has(name));
+  const wanted = [...installed, ...[...lacking].map(([name, version]) => `${name}=${version}`)];
   await aptGet([...own, 'download', ...wanted], dir);
   await rm(join(dir, 'apt'), { recursive: true });
 };
