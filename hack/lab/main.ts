@@ -8,7 +8,7 @@ import type { DaemonOptions, DaemonSays } from './daemon.ts';
 import { untilEmpty } from './launch.ts';
 import { claimState, type DaemonState, LAB_DIR, readState, removeState } from './state.ts';
 import { standardVPC } from './vpc.ts';
-import { awsEnvironment, findTools, kubeEnvironment } from './world.ts';
+import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './world.ts';
 
 const HELP = `A VPC with two instances, an EC2 API and a Kubernetes control plane, on this machine, without root.
 
@@ -203,7 +203,8 @@ async function tool(word: 'kubectl' | 'helm' | 'aws', args: string[]): Promise<v
     word === 'aws'
       ? awsEnvironment(standardVPC, 'person', access.ec2URL)
       : kubeEnvironment(access.dir, access.kubeconfig);
-  runHere([tools[word], ...args], env);
+  const words = word === 'aws' ? awsArguments(access.ec2URL, args) : args;
+  runHere([tools[word], ...words], env);
 }
 
 async function main([word, ...args]: string[]): Promise<void> {

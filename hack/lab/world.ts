@@ -229,7 +229,7 @@ function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
     },
     kubectl: (args, input) => tool(['kubectl', ...args], kubeEnvironment(dir, kube().inside), input),
     helm: (args, input) => tool(['helm', ...args], kubeEnvironment(dir, kube().inside), input),
-    aws: (args) => tool(['aws', ...args], awsEnvironment(vpc, 'person')),
+    aws: (args) => tool(['aws', ...awsArguments(EC2_ENDPOINT, args)], awsEnvironment(vpc, 'person')),
     cut: (text) => link(text, true),
     heal: (text) => link(text, false),
     cuts: () => [...cuts],
@@ -258,11 +258,21 @@ export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string,
   HELM_DATA_HOME: join(dir, 'cache', 'helm-data'),
 });
 
+/** Where EC2 answers inside the world. */
+const EC2_ENDPOINT = `http://${management.fabric}:${management.ec2Port}`;
+
+/** For the `aws` command: Debian 12's version 2.9 does not read the endpoint from the environment, as 2.13 and later do. */
+export const awsArguments = (endpoint: string, args: readonly string[]): string[] => [
+  '--endpoint-url',
+  endpoint,
+  ...args,
+];
+
 /** For the SDK and the `aws` command, with one of the lab's own access keys, which open nothing but the lab. */
 export const awsEnvironment = (
   vpc: LabVPC,
   who: keyof typeof accessKeys,
-  endpoint = `http://${management.fabric}:${management.ec2Port}`,
+  endpoint = EC2_ENDPOINT,
 ): Record<string, string> => ({
   AWS_ENDPOINT_URL_EC2: endpoint,
   AWS_ENDPOINT_URL: endpoint,
