@@ -1,4 +1,5 @@
 /** What a person sees who has nothing but kubectl, and what becomes of their mistakes. One pair, in order. */
+import { readFileSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import type { HAPair, HAPairSpec } from '../../crds/types.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
@@ -23,7 +24,13 @@ import {
 const { row, run } = storyOf('user');
 
 /** The pair at rest: what must not change, and since when. */
-let atRest: { versions: (string | undefined)[]; callID: number } | undefined;
+let atRest: { versions: (string | undefined)[]; callID: number; logs: string } | undefined;
+
+/** The logs name every write; one that changes nothing leaves the versions alone. */
+const logsOf = ({ product, world }: Stage): string =>
+  [product.operatorLog, world.node('node1').logOf('agent'), world.node('node2').logOf('agent')]
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
 
 const versionsOf = async (stage: Stage): Promise<(string | undefined)[]> => {
   const instances = [await instanceOf(stage, 'node1'), await instanceOf(stage, 'node2')];
@@ -64,6 +71,7 @@ row('the agents report to their people, too', async (stage) => {
   atRest = {
     versions: await versionsOf(stage),
     callID: await lastCallID(stage),
+    logs: logsOf(stage),
   };
 });
 
@@ -130,7 +138,7 @@ const refusalOf = async (stage: Stage, pair: HAPair): Promise<string> => {
 };
 
 row('S6: a pair at rest is read and never written', async (stage) => {
-  const { versions, callID } = atRest ?? { versions: [], callID: 0 };
+  const { versions, callID, logs } = atRest ?? { versions: [], callID: 0, logs: '' };
   await eventually(
     'EC2 should be read twice',
     async () => {
@@ -143,6 +151,7 @@ row('S6: a pair at rest is read and never written', async (stage) => {
   );
   assert.equal(await mutatingCalls(stage, callID), []);
   assert.equal(await versionsOf(stage), versions);
+  assert.is(logsOf(stage), logs);
 });
 
 row('kubectl describe tells the story of a failover', async (stage) => {
