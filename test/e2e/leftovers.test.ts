@@ -105,13 +105,18 @@ const publicFiles = (): string[] =>
     }
   }).filter((path) => !path.startsWith('/tmp/tmp.'));
 
-/** What this machine would show of anything left behind. */
-const machine = () => ({
-  mounts: readFileSync('/proc/self/mountinfo', 'utf8'),
-  devices: readdirSync('/sys/class/net').sort(),
-});
+/** What everybody on this machine shares and a demo could leave something in. */
+const sharedThings = (): string[] => [
+  ...publicFiles(),
+  ...readFileSync('/proc/self/mountinfo', 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => `mount ${line}`),
+  ...readdirSync('/sys/class/net').map((name) => `device ${name}`),
+];
 
-test('SIGKILL of the demo in its third event leaves nothing behind', async () => {
+/** Kills a demo in its third event. Returns what is there since then of what everybody shares. */
+async function killDemo(): Promise<string[]> {
   mkdirSync(LAB, { recursive: true, mode: 0o700 });
   const own = mkdtempSync(join(LAB, 'test-leftovers-'));
   const [dir, home, temporary] = ['world', 'home', 'tmp'].map((name) => join(own, name)) as [
@@ -120,7 +125,7 @@ test('SIGKILL of the demo in its third event leaves nothing behind', async () =>
     string,
   ];
   for (const folder of [home, temporary]) mkdirSync(folder);
-  const [before, filesBefore] = [machine(), new Set(publicFiles())];
+  const before = new Set(sharedThings());
   const demo = await startDemo(dir, home, temporary);
 
   const { userNamespace } = JSON.parse(readFileSync(join(dir, 'world.json'), 'utf8')) as {
@@ -156,15 +161,22 @@ test('SIGKILL of the demo in its third event leaves nothing behind', async () =>
     [],
     'listening ports',
   );
-  assert.equal(machine(), before, 'mounts and network devices');
   assert.equal(readdirSync(home), [], 'files at home');
   assert.equal(readdirSync(temporary), [], 'temporary files');
-  assert.equal(
-    publicFiles().filter((path) => !filesBefore.has(path)),
-    [],
-    'files in public folders',
-  );
   rmSync(own, { recursive: true });
+  return sharedThings().filter((thing) => !before.has(thing));
+}
+
+/** What another program happens to make meanwhile is not there every time; what the demo leaves behind is. */
+const ATTEMPTS = 3;
+
+test('SIGKILL of the demo in its third event leaves nothing behind', async () => {
+  let left: string[] = [];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    left = await killDemo();
+    if (left.length === 0) break;
+  }
+  assert.equal(left, [], 'files in public folders, mounts and network devices');
 });
 
 test.run();
