@@ -12,7 +12,7 @@ const COLOURS: Record<string, string> = { node1: '#3b76af', node2: '#e08a3c', lo
 
 /**
  * Draws the lanes from top to bottom in the order of their first appearance.
- * @param startMs the instant that the time axis calls zero.
+ * @param startMs the instant that the time axis calls zero; nothing earlier is drawn.
  * @returns an SVG document.
  */
 export const drawPicture = async (
@@ -21,7 +21,7 @@ export const drawPicture = async (
   marks: readonly Mark[],
   startMs: number,
 ): Promise<string> => {
-  const seconds = (ms: number): number => (ms - startMs) / 1000;
+  const seconds = (ms: number): number => Math.max(0, ms - startMs) / 1000;
   const lanes = [...new Set(segments.map((s) => s.lane))];
   const states = Object.keys(COLOURS);
   const spec: TopLevelSpec = {
@@ -36,7 +36,12 @@ export const drawPicture = async (
         data: { values: segments.map((s) => ({ ...s, from: seconds(s.fromMs), to: seconds(s.toMs) })) },
         mark: { type: 'bar', height: 22 },
         encoding: {
-          x: { field: 'from', type: 'quantitative', title: 'seconds since the HAPair was applied' },
+          x: {
+            field: 'from',
+            type: 'quantitative',
+            title: 'seconds since the HAPair was applied',
+            scale: { nice: false },
+          },
           x2: { field: 'to' },
           y: {
             field: 'lane',
