@@ -21,7 +21,6 @@ export type HAPairConditionType = (typeof HAPAIR_CONDITIONS)[number];
 
 /** Condition types of a VRRPInstance, in the order in which `status.conditions` lists them. */
 export const INSTANCE_CONDITIONS = ['Ready', 'PeerHeard', 'Healthy', 'SecretResolved'] as const;
-export type InstanceConditionType = (typeof INSTANCE_CONDITIONS)[number];
 
 /** Reason words, with the sentence that explains each in documentation. */
 export const REASONS = {
@@ -100,7 +99,6 @@ export const REASONS = {
   DriftFound: 'An address is not where it belongs.',
   AddressesMoved: 'EC2 accepted the call that moves addresses.',
   AddressReleased: 'A dropped address was given up.',
-  MoveFailed: 'A call that should move addresses failed.',
   Deleted: 'The HAPair is gone; its addresses were left or released as its policy says.',
   // VRRPInstance
   InstanceConfigured: 'The agent runs the spec.',

@@ -30,14 +30,16 @@ export type StoryEvent = {
 
 const PATIENCE_MS = 30_000;
 
-/** Settled: master and holder are `node`, and the standby could take over. */
-const settledOn = (stage: Stage, node: string) =>
-  stage.pair.until(
+/** Master and holder are `node`, the standby could take over, and both clients get through. */
+const settledOn = async (stage: Stage, node: string): Promise<void> => {
+  await stage.pair.until(
     `The pair should settle on ${node}`,
     (view) =>
       view.master === node && view.holder === node && view.ready === 'True' && view.redundant === 'True',
     PATIENCE_MS,
   );
+  await servedBy(stage, node);
+};
 
 const servedBy = async (stage: Stage, node: string): Promise<void> => {
   await Promise.all([stage.lan.answeredBy(node, PATIENCE_MS), stage.internet.answeredBy(node, PATIENCE_MS)]);
@@ -74,10 +76,7 @@ const afterResign: NonNullable<StoryEvent['theory']> = (costs, fromMs, adverts) 
 const switchTo = (node: string): Pick<StoryEvent, 'kind' | 'mutatingCalls' | 'over' | 'theory'> => ({
   kind: 'handover',
   mutatingCalls: 1,
-  over: async (stage) => {
-    await settledOn(stage, node);
-    await servedBy(stage, node);
-  },
+  over: (stage) => settledOn(stage, node),
   theory: afterResign,
 });
 
@@ -93,10 +92,7 @@ export const STORY: readonly StoryEvent[] = [
       const manifest = await readFile(join(import.meta.dirname, 'hapair.yaml'), 'utf8');
       await stage.kubectl(['apply', '-f', '-'], stage.edit(manifest));
     },
-    over: async (stage) => {
-      await settledOn(stage, 'node1');
-      await servedBy(stage, 'node1');
-    },
+    over: (stage) => settledOn(stage, 'node1'),
   },
   {
     title: 'crash of node1',
@@ -160,7 +156,7 @@ export const STORY: readonly StoryEvent[] = [
     kind: 'nothing',
     mutatingCalls: 0,
     act: async (stage) => void (await stage.world.node('node1').startService('agent')),
-    over: async (stage) => void (await settledOn(stage, 'node2')),
+    over: (stage) => settledOn(stage, 'node2'),
   },
   {
     title: 'stray unassign',
@@ -177,10 +173,7 @@ export const STORY: readonly StoryEvent[] = [
       ]);
       await stage.repaired(since);
     },
-    over: async (stage) => {
-      await settledOn(stage, 'node2');
-      await servedBy(stage, 'node2');
-    },
+    over: (stage) => settledOn(stage, 'node2'),
   },
   {
     title: 'delete',

@@ -29,6 +29,7 @@ const expectationOf = (stage: Stage, event: StoryEvent, fromMs: number, toMs: nu
   fromMs,
   toMs,
   mutatingCalls: event.mutatingCalls,
+  mappingLagMs: stage.costs.mappingLagMs,
   ...event.theory?.(stage.costs, fromMs, stage.adverts),
 });
 
