@@ -45,6 +45,9 @@ export const REASONS = {
   // MasterElected
   Elected: 'One report of Master has the highest term.',
   WaitingForElection: 'No agent has reported Master yet.',
+  NodeChangeWaits: 'A changed node holds the addresses; the change waits until the other node holds them.',
+  ParametersChanging: 'VRRP parameters change in steps that both agents acknowledge.',
+  FieldConflict: 'Somebody else owns a field that the operator writes.',
   // AgentsReady
   AgentsReporting: 'Both agents report and show signs of life.',
   AgentMissing: 'An agent has not reported yet.',
@@ -55,6 +58,9 @@ export const REASONS = {
   WaitingForRead: 'EC2 has not been read yet.',
   AddressElsewhere: 'EC2 delivers an address to another interface.',
   AddressUnassigned: 'EC2 delivers an address nowhere.',
+  HeldDown: 'The pair flaps; the addresses stay with an incumbent that proves itself alive.',
+  WaitingForBudget: 'A call waits for its turn in the call budget of the account.',
+  Releasing: 'Addresses that are no longer wanted are being taken off their ENIs.',
   EC2ReadFailed: 'EC2 could not be read; nothing is concluded from that.',
   EC2Throttled: 'EC2 limits the rate of calls.',
   EC2Unavailable: 'EC2 answers with an error of its own side.',
@@ -69,7 +75,9 @@ export const REASONS = {
   EC2Rejected: 'EC2 rejects a parameter of the call.',
   EC2Unreachable: 'No connection to EC2.',
   // PreflightPassed
-  NotChecked: 'This version does not check it yet.',
+  PreflightPassed: 'Every check that can be made ahead of a failover passes.',
+  PreflightFailed: 'A check made ahead of a failover fails: the next failover would not work, or not fully.',
+  NotChecked: 'EC2 has not been asked yet.',
   // PreferredNodeActive
   PreferredNodeIsMaster: 'The preferred node is master.',
   PreferredNodeIsStandby: 'The preferred node is not master; an order is needed to move there.',
@@ -82,6 +90,7 @@ export const REASONS = {
   PausedBySpec: 'spec.paused is set; no EC2 write is made.',
   NotPinned: 'No node is pinned.',
   PinnedBySpec: 'spec.pinnedNode is set.',
+  PinWithheld: 'spec.paused holds a pin back.',
   PinnedNodeDead: 'The pinned node does not serve and is not left by itself.',
   // Switches and orders (Events, history, status.failback)
   FirstElection: 'The first master of the pair was elected.',
@@ -89,6 +98,9 @@ export const REASONS = {
   SwitchoverRequested: 'An order to switch to the preferred node is in progress.',
   SwitchoverCompleted: 'An ordered switch ended with the preferred node as master.',
   SwitchoverFailed: 'An ordered switch ended with another node as master.',
+  AutomaticFailback:
+    'The preferred node has been healthy for the time that the policy asks for, and takes over.',
+  WaitingForDelay: 'An automatic failback waits until the preferred node has been healthy for long enough.',
   AlreadyMaster: 'The target of an order was master already.',
   WaitingForTarget: 'An order waits until its target is a healthy Backup with a fresh sign of life.',
   OrderIgnored: 'An order is older than the last one handled, or than the object.',
@@ -99,6 +111,8 @@ export const REASONS = {
   DriftFound: 'An address is not where it belongs.',
   AddressesMoved: 'EC2 accepted the call that moves addresses.',
   AddressReleased: 'A dropped address was given up.',
+  LeaderElected: 'This process leads and makes the writes.',
+  LeaderLost: 'This process no longer leads and makes no write.',
   Deleted: 'The HAPair is gone; its addresses were left or released as its policy says.',
   // VRRPInstance
   InstanceConfigured: 'The agent runs the spec.',

@@ -13,9 +13,12 @@ import {
   AssociateAddressCommand,
   DescribeAddressesCommand,
   DescribeNetworkInterfacesCommand,
+  DisassociateAddressCommand,
   EC2Client,
   type EC2ClientConfig,
   type NetworkInterface as SDKNetworkInterface,
+  type Tag,
+  UnassignPrivateIpAddressesCommand,
 } from '@aws-sdk/client-ec2';
 import { failureOf, type RawError } from './errors.ts';
 import { inChunks } from './read.ts';
@@ -77,6 +80,9 @@ export const rawErrorOf = (error: unknown): RawError => {
   return { code: word, message: text, ...(httpStatus !== undefined && { httpStatus }) };
 };
 
+const tagsOf = (tags: readonly Tag[] | undefined): Record<string, string> =>
+  Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+
 const networkInterfaceOf = (each: SDKNetworkInterface): NetworkInterface => ({
   networkInterfaceID: each.NetworkInterfaceId ?? '',
   subnetID: each.SubnetId ?? '',
@@ -84,6 +90,8 @@ const networkInterfaceOf = (each: SDKNetworkInterface): NetworkInterface => ({
   ...(each.Attachment?.InstanceId !== undefined && { instanceID: each.Attachment.InstanceId }),
   status: each.Status ?? '',
   sourceDestCheck: each.SourceDestCheck ?? true,
+  securityGroupIDs: (each.Groups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),
+  tags: tagsOf(each.TagSet),
   privateIPAddresses: (each.PrivateIpAddresses ?? []).map(({ PrivateIpAddress, Primary, Association }) => ({
     privateIPAddress: PrivateIpAddress ?? '',
     primary: Primary ?? false,
@@ -103,6 +111,7 @@ const elasticIPOf = (each: Address): ElasticIP => ({
   ...(each.AssociationId !== undefined && { associationID: each.AssociationId }),
   ...(each.NetworkInterfaceId !== undefined && { networkInterfaceID: each.NetworkInterfaceId }),
   ...(each.PrivateIpAddress !== undefined && { privateIPAddress: each.PrivateIpAddress }),
+  tags: tagsOf(each.Tags),
 });
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
@@ -153,22 +162,38 @@ export const createEC2 = (options: EC2Options): EC2 => {
 
   const send = async (call: EC2Call, signal: AbortSignal): Promise<void> => {
     const bounds = deadline(signal, writeTimeoutMs);
-    if (call.action === 'AssignPrivateIpAddresses') {
-      const command = new AssignPrivateIpAddressesCommand({
-        NetworkInterfaceId: call.networkInterfaceID,
-        PrivateIpAddresses: call.privateIPAddresses,
-        AllowReassignment: true,
-      });
-      await client.send(command, bounds);
-      return;
+    switch (call.action) {
+      case 'AssignPrivateIpAddresses': {
+        const command = new AssignPrivateIpAddressesCommand({
+          NetworkInterfaceId: call.networkInterfaceID,
+          PrivateIpAddresses: call.privateIPAddresses,
+          AllowReassignment: true,
+        });
+        await client.send(command, bounds);
+        return;
+      }
+      case 'AssociateAddress': {
+        const command = new AssociateAddressCommand({
+          AllocationId: call.allocationID,
+          NetworkInterfaceId: call.networkInterfaceID,
+          PrivateIpAddress: call.privateIPAddress,
+          AllowReassociation: true,
+        });
+        await client.send(command, bounds);
+        return;
+      }
+      case 'UnassignPrivateIpAddresses': {
+        const command = new UnassignPrivateIpAddressesCommand({
+          NetworkInterfaceId: call.networkInterfaceID,
+          PrivateIpAddresses: call.privateIPAddresses,
+        });
+        await client.send(command, bounds);
+        return;
+      }
+      case 'DisassociateAddress':
+        await client.send(new DisassociateAddressCommand({ AssociationId: call.associationID }), bounds);
+        return;
     }
-    const command = new AssociateAddressCommand({
-      AllocationId: call.allocationID,
-      NetworkInterfaceId: call.networkInterfaceID,
-      PrivateIpAddress: call.privateIPAddress,
-      AllowReassociation: true,
-    });
-    await client.send(command, bounds);
   };
 
   return {

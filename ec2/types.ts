@@ -15,6 +15,8 @@ export type NetworkInterface = {
   instanceID?: string;
   status: string;
   sourceDestCheck: boolean;
+  securityGroupIDs: string[];
+  tags: Record<string, string>;
   privateIPAddresses: PrivateIPAddress[];
 };
 
@@ -25,6 +27,7 @@ export type ElasticIP = {
   associationID?: string;
   networkInterfaceID?: string;
   privateIPAddress?: string;
+  tags: Record<string, string>;
 };
 
 /**
@@ -51,7 +54,66 @@ export type EC2Call =
       allocationID: string;
       networkInterfaceID: string;
       privateIPAddress: string;
+    }
+  | {
+      action: 'UnassignPrivateIpAddresses';
+      networkInterfaceID: string;
+      privateIPAddresses: string[];
+    }
+  | {
+      action: 'DisassociateAddress';
+      allocationID: string;
+      associationID: string;
+      /** Where the EIP was read to be; EC2 is asked by the association alone. */
+      networkInterfaceID: string;
     };
+
+/**
+ * What a call or reading is for, most urgent first: the account's call budget goes to failovers before repairs before
+ * releases before readings that only look for drift, and to checks made ahead of need last.
+ */
+export const CALL_PURPOSES = ['Move', 'Repair', 'Release', 'Confirm', 'Watch', 'Preflight'] as const;
+export type CallPurpose = (typeof CALL_PURPOSES)[number];
+
+/** The part of DescribeInstances that hapair uses. */
+export type Instance = {
+  instanceID: string;
+  /** pending | running | shutting-down | terminated | stopping | stopped */
+  state: string;
+  instanceType: string;
+  networkInterfaceIDs: string[];
+};
+
+/** The part of DescribeSubnets that hapair uses. */
+export type Subnet = { subnetID: string; cidrBlock: string; availabilityZone: string };
+
+/** The part of DescribeSecurityGroupRules that hapair uses. */
+export type SecurityGroupRule = {
+  isEgress: boolean;
+  /** A name, a number, or `-1` for all. */
+  protocol: string;
+  cidrIPv4?: string;
+  referencedGroupID?: string;
+};
+
+/**
+ * What changes seldom and must be right before a failover needs it. An id maps to `null` only if EC2 answered that it does
+ * not exist; an id that is no key was not read.
+ */
+export type EC2Facts = {
+  /** Monotonic time just before the first request was sent. */
+  readAtMs: number;
+  instances: Record<string, Instance | null>;
+  subnets: Record<string, Subnet | null>;
+  /** By security group. */
+  securityGroupRules: Record<string, SecurityGroupRule[] | null>;
+  /** NetworkInfo.Ipv4AddressesPerInterface by instance type: the limit counts the primary address too. */
+  addressesPerInterface: Record<string, number>;
+  /** Answer of a DryRun of AssociateAddress by allocation. AssignPrivateIpAddresses has no DryRun: nobody knows. */
+  mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Unknown'>;
+  /** Why something could not be read: the first failure. */
+  failure?: { class: EC2ErrorClass; message: string };
+};
 
 /** Classes of EC2 errors by what to do about them (EC2 API Reference, "Error codes"). */
 export type EC2ErrorClass =

@@ -40,6 +40,8 @@ export type ClaimIndex = {
   update(key: Key, pair: HAPair | undefined): Key[];
   /** Why this HAPair must stand back, for its own reader: a rival in another namespace is not named. */
   rivalOf(key: Key): string | undefined;
+  /** VIPs and allocation IDs among those that this HAPair names or has recorded which another one names or serves too. */
+  claimedElsewhere(key: Key): string[];
 };
 
 /** @param region where a HAPair without `spec.region` lies */
@@ -82,6 +84,23 @@ export const createClaimIndex = (region: string): ClaimIndex => {
         }
       }
       return undefined;
+    },
+
+    claimedElsewhere(key) {
+      const pair = pairs.get(key);
+      if (!pair) return [];
+      const addresses = [...pair.spec.addresses, ...(pair.status?.addresses ?? [])];
+      const shared = (claim: string): boolean => othersOf([claim], key).length > 0;
+      return [
+        ...new Set(
+          addresses.flatMap(({ vip, eipAllocationID }) =>
+            [
+              ...addressClaims(pair.spec.region ?? region, vip === undefined ? [] : [{ name: '', vip }]),
+              ...addressClaims('', eipAllocationID === undefined ? [] : [{ name: '', eipAllocationID }]),
+            ].flatMap(({ claim }) => (shared(claim) ? [claim.slice(claim.lastIndexOf('/') + 1)] : [])),
+          ),
+        ),
+      ];
     },
   };
 };

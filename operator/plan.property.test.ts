@@ -195,10 +195,7 @@ class Watched {
       masters.some(({ node: name, term }) => name === call.node && term >= floor),
       `S1 authority: ${text}`,
     );
-    const keys =
-      call.call.action === 'AssignPrivateIpAddresses'
-        ? call.call.privateIPAddresses
-        : [call.call.allocationID];
+    const keys = 'privateIPAddresses' in call.call ? call.call.privateIPAddresses : [call.call.allocationID];
     assert.ok(
       keys.every((key) => key === MAIN.vip || key === MAIN.eipAllocationID),
       `S2 blast radius: ${text}`,

@@ -3,18 +3,28 @@ import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
 import type { HAPairSpec } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
+import type { PlannedCall } from './plan/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
 
 const ENI1 = NODE1.networkInterfaceID;
 const ENI2 = NODE2.networkInterfaceID;
 
-const actions = (rig: Rig): string[] =>
-  rig.calls.map(({ call }) =>
-    call.action === 'AssignPrivateIpAddresses'
-      ? `assign ${call.privateIPAddresses.join(' ')} ${call.networkInterfaceID}`
-      : `associate ${call.privateIPAddress} ${call.networkInterfaceID}`,
-  );
+const actionOf = ({ call }: PlannedCall): string => {
+  const { networkInterfaceID } = call;
+  switch (call.action) {
+    case 'AssignPrivateIpAddresses':
+      return `assign ${call.privateIPAddresses.join(' ')} ${networkInterfaceID}`;
+    case 'UnassignPrivateIpAddresses':
+      return `unassign ${call.privateIPAddresses.join(' ')} ${networkInterfaceID}`;
+    case 'AssociateAddress':
+      return `associate ${call.privateIPAddress} ${networkInterfaceID}`;
+    case 'DisassociateAddress':
+      return `disassociate ${call.allocationID} ${networkInterfaceID}`;
+  }
+};
+
+const actions = (rig: Rig): string[] => rig.calls.map(actionOf);
 
 test('the first visit sets every condition, the finalizer, and asks for a reading before it creates anything', () => {
   const rig = new Rig();

@@ -20,7 +20,7 @@ import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 /** The longest sleep: a bound on what a forgotten deadline can cost. */
 const LONGEST_SLEEP_MS = 60_000;
 
-const deletion = ({ pair, memory }: PlanInput): Plan => {
+const deletion = ({ pair, memory, settings }: PlanInput): Plan => {
   const { events, ...rest } = memory;
   const held = (pair.metadata.finalizers ?? []).includes(FINALIZER) && !memory.call;
   const unbuilt =
@@ -31,7 +31,7 @@ const deletion = ({ pair, memory }: PlanInput): Plan => {
     memory: { ...rest, events: [] },
     instances: [],
     remove: [],
-    scope: { networkInterfaceIDs: [], allocationIDs: [] },
+    scope: { region: settings.region, networkInterfaceIDs: [], allocationIDs: [] },
     events: [...events, ...(held ? [deleted] : [])],
     ...(held && { finalizer: 'remove' as const }),
     reason: 'Deleting',
@@ -119,7 +119,7 @@ const present = (input: PlanInput): Plan => {
       pair.spec.nodes.some(({ name }) => name === spec.nodeName) ? [] : [metadata.name],
     ),
     ...(call && { call }),
-    scope: scopeOf(pair, situation.wish),
+    scope: scopeOf(pair, situation.wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(canonical(next) !== canonical(pair.status) && { status: next }),
     events: [...ended, ...transitionEvents(situation, next), ...order.events, ...release],

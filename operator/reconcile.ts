@@ -26,7 +26,7 @@ export type Ports = {
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   ec2: Pick<EC2, 'call'>;
   views: Pick<Views, 'cover' | 'want' | 'of' | 'forget'>;
-  claims: Pick<ClaimIndex, 'rivalOf'>;
+  claims: Pick<ClaimIndex, 'rivalOf' | 'claimedElsewhere'>;
   life: Pick<LifeBook, 'of'>;
   events: { record(note: EventNote): void };
   clock: Pick<Clock, 'now' | 'wall'>;
@@ -90,6 +90,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       memory: of.memory,
       settings,
       problems: of.problems?.lines ?? [],
+      claimedElsewhere: ports.claims.claimedElsewhere(key),
       ...(rival !== undefined && { rival }),
     };
     return { input, of };

@@ -8,6 +8,7 @@ import { ALLOCATION, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { createViews } from './view.ts';
 
 const SCOPE = {
+  region: 'ap-northeast-1',
   networkInterfaceIDs: [NODE1.networkInterfaceID, NODE2.networkInterfaceID],
   allocationIDs: [ALLOCATION],
 };
@@ -98,7 +99,11 @@ test('an answer that leaves something out is no reading of the pair', async () =
 test('all pairs are read together every 30 s; only those that changed are told', async () => {
   const { clock, cloud, requests, stop, told, views } = bench();
   views.cover('a', SCOPE);
-  views.cover('b', { networkInterfaceIDs: [NODE2.networkInterfaceID], allocationIDs: [] });
+  views.cover('b', {
+    region: 'ap-northeast-1',
+    networkInterfaceIDs: [NODE2.networkInterfaceID],
+    allocationIDs: [],
+  });
   const running = views.run();
   await clock.advance(31_000);
   assert.is(requests.length, 1);

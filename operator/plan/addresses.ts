@@ -81,10 +81,11 @@ export const commonHolder = (addresses: readonly AddressStatus[]): string | unde
 };
 
 /** Everything in EC2 that the pair touches or has touched. */
-export const scopeOf = (pair: HAPair, wish: Wish): EC2Scope => {
+export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
   const recorded = pair.status?.addresses ?? [];
   const items = servedItems(pair, wish);
   return {
+    region: pair.spec.region ?? region,
     networkInterfaceIDs: [
       ...new Set([
         ...wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID),

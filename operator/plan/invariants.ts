@@ -5,7 +5,7 @@ import { describeCall } from './memory.ts';
 import type { Plan, PlanInput } from './types.ts';
 
 const keysOf = (call: EC2Call): readonly string[] =>
-  call.action === 'AssignPrivateIpAddresses' ? call.privateIPAddresses : [call.allocationID];
+  'privateIPAddresses' in call ? call.privateIPAddresses : [call.allocationID];
 
 /**
  * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to. Only then may

@@ -35,10 +35,19 @@ export const withAuthority = (
 };
 
 /** The call in words, as logs and Events name it. */
-export const describeCall = ({ call, node }: PlannedCall): string =>
-  call.action === 'AssignPrivateIpAddresses'
-    ? `AssignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} to ${call.networkInterfaceID} (${node})`
-    : `AssociateAddress of ${call.allocationID} with ${call.privateIPAddress} on ${call.networkInterfaceID} (${node})`;
+export const describeCall = ({ call, node }: PlannedCall): string => {
+  const place = `${call.networkInterfaceID} (${node})`;
+  switch (call.action) {
+    case 'AssignPrivateIpAddresses':
+      return `AssignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} to ${place}`;
+    case 'AssociateAddress':
+      return `AssociateAddress of ${call.allocationID} with ${call.privateIPAddress} on ${place}`;
+    case 'UnassignPrivateIpAddresses':
+      return `UnassignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} from ${place}`;
+    case 'DisassociateAddress':
+      return `DisassociateAddress of ${call.allocationID} from ${place}`;
+  }
+};
 
 /** A call is begun. @throws when one is unanswered (S5). */
 export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number): PairMemory => {

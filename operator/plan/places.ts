@@ -134,10 +134,8 @@ const associate = (view: EC2View, call: EC2Call & { action: 'AssociateAddress' }
 
 /** The view as it must be after calls that are known to have worked. A belief justifies a call, never `Ready`. */
 export const believe = (view: EC2View, calls: readonly EC2Call[]): EC2View =>
-  calls.reduce(
-    (belief, call) =>
-      call.action === 'AssignPrivateIpAddresses'
-        ? assign(belief, call.networkInterfaceID, call.privateIPAddresses)
-        : associate(belief, call),
-    view,
-  );
+  calls.reduce((belief, call) => {
+    if (call.action === 'AssignPrivateIpAddresses')
+      return assign(belief, call.networkInterfaceID, call.privateIPAddresses);
+    return call.action === 'AssociateAddress' ? associate(belief, call) : belief;
+  }, view);

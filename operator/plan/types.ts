@@ -1,7 +1,7 @@
 /** What the plan takes and gives: the operator's decision as data. Times ending in `Ms` are monotonic unless named wall. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPair, HAPairStatus, PairAddress, PairNode, VRRPInstance } from '../../crds/types.ts';
-import type { EC2Call, EC2ErrorClass, EC2Result, EC2View } from '../../ec2/types.ts';
+import type { EC2Call, EC2ErrorClass, EC2Facts, EC2Result, EC2View } from '../../ec2/types.ts';
 
 /** What the operator was started with. */
 export type Settings = {
@@ -9,6 +9,8 @@ export type Settings = {
   region: string;
   /** `<node>` stands for the node's name. */
   agentUsernameTemplate: string;
+  /** ENIs and EIPs without this tag are not touched; absent: no tag is asked for. */
+  requireTag?: { key: string; value: string };
 };
 
 /** The last two signs of life of one agent: changes of its Lease or report that this process saw happen. */
@@ -18,6 +20,8 @@ export type Life = { lastMs?: number; previousMs?: number };
 export type EC2Reading = {
   view?: EC2View;
   failure?: { class: EC2ErrorClass; message: string; atMs: number };
+  /** What the preflight rests on; absent: not read yet. */
+  facts?: EC2Facts;
 };
 
 /** Everything a decision about one pair depends on. */
@@ -38,6 +42,8 @@ export type PlanInput = {
   problems: readonly string[];
   /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
   rival?: string;
+  /** VIPs and allocation IDs that another HAPair names: never released by this one. */
+  claimedElsewhere: readonly string[];
 };
 
 /** One side of the pair, and the addresses, as far as the last accepted spec says. */
@@ -47,13 +53,13 @@ export type Wish = {
   addresses: readonly PairAddress[];
 };
 
-/** A call that moves addresses to `node`. */
+/** A call that moves addresses to `node`, or releases some from it. */
 export type PlannedCall = {
   call: EC2Call;
   node: string;
   term: number;
-  /** Repair: the address had been right under this very master. */
-  purpose: 'Move' | 'Repair';
+  /** Repair: the address had been right under this very master. Release: it is no longer ours to keep. */
+  purpose: 'Move' | 'Repair' | 'Release';
   /** Keys of the items (see places.ts) that the call puts right. */
   items: readonly string[];
   /** Repair: what two readings agreed on. */
@@ -123,7 +129,11 @@ export type PairMemory = {
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
 
 /** The ids that readings for one pair cover. */
-export type EC2Scope = { networkInterfaceIDs: readonly string[]; allocationIDs: readonly string[] };
+export type EC2Scope = {
+  region: string;
+  networkInterfaceIDs: readonly string[];
+  allocationIDs: readonly string[];
+};
 
 /** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
 export type Plan = {

@@ -36,7 +36,11 @@ export class Cloud {
     this.effects.push(call);
     if (call.action === 'AssignPrivateIpAddresses') {
       for (const vip of call.privateIPAddresses) this.put(vip, call.networkInterfaceID);
-    } else this.associate(call.allocationID, call.networkInterfaceID, call.privateIPAddress);
+    } else if (call.action === 'UnassignPrivateIpAddresses') {
+      for (const vip of call.privateIPAddresses)
+        if (this.where(vip) === call.networkInterfaceID) this.put(vip, undefined);
+    } else if (call.action === 'DisassociateAddress') this.elasticIPs.set(call.allocationID, undefined);
+    else this.associate(call.allocationID, call.networkInterfaceID, call.privateIPAddress);
   }
 
   /** The ENI that holds a VIP. */
@@ -59,6 +63,8 @@ export class Cloud {
         instanceID: `i-${id.slice(4)}`,
         status: 'in-use',
         sourceDestCheck: true,
+        securityGroupIDs: ['sg-1'],
+        tags: {},
         privateIPAddresses: [
           { privateIPAddress: primary[id] ?? '', primary: true },
           ...[...addresses].map((privateIPAddress) => ({ privateIPAddress, primary: false })),
@@ -67,7 +73,7 @@ export class Cloud {
     }
     const elasticIPs: Record<string, ElasticIP | null> = {};
     for (const [allocationID, place] of this.elasticIPs) {
-      elasticIPs[allocationID] = { allocationID, publicIP: '203.0.113.10', ...place };
+      elasticIPs[allocationID] = { allocationID, publicIP: '203.0.113.10', tags: {}, ...place };
     }
     return { readAtMs, networkInterfaces, elasticIPs };
   }

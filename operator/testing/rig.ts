@@ -21,6 +21,7 @@ export class Rig {
   life: Record<string, Life> = {};
   problems: string[] = [];
   rival: string | undefined;
+  claimedElsewhere: string[] = [];
   readonly events: PlanEvent[] = [];
   /** Every call begun, in order. */
   readonly calls: PlannedCall[] = [];
@@ -44,6 +45,7 @@ export class Rig {
       memory: this.memory,
       settings: SETTINGS,
       problems: this.problems,
+      claimedElsewhere: this.claimedElsewhere,
       ...(this.rival !== undefined && { rival: this.rival }),
     });
     this.memory = next.memory;

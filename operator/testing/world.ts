@@ -118,7 +118,7 @@ export class World {
         kube: this.#kube(),
         ec2: { call: (call) => this.#call(call, signal) },
         views,
-        claims: { rivalOf: () => undefined },
+        claims: { rivalOf: () => undefined, claimedElsewhere: () => [] },
         life: this.#book,
         events: { record: (note) => this.events.push(note) },
         clock,
