@@ -341,8 +341,10 @@ export class Pair {
   }
 
   #openLane(name: string, step: Step): Lane {
+    const { clock, random } = this.#ports;
     return openLane({
-      clock: this.#ports.clock,
+      clock,
+      ...(random && { random }),
       step: async () => {
         const more = await step();
         if (more) this.#converge();
