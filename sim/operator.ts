@@ -1,0 +1,190 @@
+/** The operator's process: the product's reconciler, queue, views and watches, wired as operator.ts wires them. */
+import { agentLeaseName, type HAPair, type VRRPInstance } from '../crds/types.ts';
+import { validateHAPair } from '../crds/validate.ts';
+import type { EC2 } from '../ec2/client.ts';
+import type { WatchSource } from '../kube/client.ts';
+import { KubeError } from '../kube/errors.ts';
+import { createEventRecorder } from '../kube/events.ts';
+import { LEASES, type Lease } from '../kube/lease.ts';
+import { WorkQueue } from '../kube/queue.ts';
+import type { Key, KubeClient } from '../kube/types.ts';
+import { watch } from '../kube/watcher.ts';
+import { createClaimIndex } from '../operator/conflicts.ts';
+import { createLifeBook } from '../operator/life.ts';
+import { canonical } from '../operator/plan/support.ts';
+import { createReconciler } from '../operator/reconcile.ts';
+import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
+import { SETTINGS } from '../operator/testing/fixtures.ts';
+import { createViews } from '../operator/view.ts';
+import { APIPath } from './api-client.ts';
+import type { Random } from './random.ts';
+import { Process, type Timeline } from './time.ts';
+
+/** What an operator is part of. */
+export type OperatorWorld = {
+  timeline: Timeline;
+  random: Random;
+  connect(process: Process, path: APIPath): KubeClient & WatchSource;
+  connectEC2(process: Process): Pick<EC2, 'read' | 'call'>;
+  tell(who: string, message: string, fields: object): void;
+  /** A step failed with something that no outage explains. */
+  onFault(error: Error): void;
+};
+
+const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.lastIndexOf('.'));
+
+const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: HAPair): string[] => {
+  const verdict = validateHAPair({ apiVersion, kind, metadata: { name, namespace }, spec });
+  return verdict.ok ? [] : verdict.errors.map(({ path, message }) => `${path}: ${message}`);
+};
+
+/** One replica's machine: processes come and go on it. */
+export class Operator {
+  readonly name: string;
+  readonly path = new APIPath();
+  process: Process | undefined;
+  /** The process dies instead of making the n-th write from now on, Kubernetes' and EC2's together; counted down. */
+  dieBeforeWrite = Number.POSITIVE_INFINITY;
+  /** When it last did not run as it should. */
+  disturbedAtMs = 0;
+  readonly #world: OperatorWorld;
+  readonly #bootMs: number;
+  #lives = 0;
+
+  constructor(name: string, world: OperatorWorld) {
+    this.name = name;
+    this.#world = world;
+    this.#bootMs = world.random.between(10_000, 100_000);
+  }
+
+  get runs(): boolean {
+    return this.process?.isRunning === true;
+  }
+
+  /** Asked before every write. */
+  mayWrite(): boolean {
+    if (--this.dieBeforeWrite >= 0) return true;
+    this.kill();
+    return false;
+  }
+
+  kill(): void {
+    this.process?.kill();
+    this.dieBeforeWrite = Number.POSITIVE_INFINITY;
+    this.disturbedAtMs = this.#world.timeline.nowMs;
+    this.#world.tell(this.name, 'operator killed', {});
+  }
+
+  /** SIGSTOP. */
+  stop(): void {
+    this.process?.stop();
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.process?.resume();
+    this.disturbedAtMs = this.#world.timeline.nowMs;
+  }
+
+  start(): void {
+    const { timeline, random, tell } = this.#world;
+    if (this.process && !this.process.isDead) throw new Error(`${this.name} runs already`);
+    this.#lives += 1;
+    const process = new Process(timeline, `${this.name}#${this.#lives}`, this.#bootMs);
+    this.process = process;
+    const { clock } = process;
+    const { signal } = new AbortController();
+    const line = (fields: object, message: string): void => tell(process.name, message, fields);
+    const log = { info: line, warn: line, error: line };
+    const kube = this.#world.connect(process, this.path);
+    const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random: random.next });
+    const requeue = (key: Key): void => queue.add(key);
+    const ec2 = this.#world.connectEC2(process);
+    const claims = createClaimIndex(SETTINGS.region);
+    const life = createLifeBook();
+    const events = createEventRecorder({
+      client: kube,
+      controller: 'hapair.io/operator',
+      instance: process.name,
+      signal,
+      clock,
+      random: random.next,
+    });
+    const views = createViews({ ec2, clock, random: random.next, onRead: requeue, signal, log });
+    const options = { signal, now: clock.now, setTimer: clock.setTimer, random: random.next };
+    const pairs = watch<HAPair>(
+      kube,
+      HAPAIRS,
+      {},
+      {
+        ...options,
+        onChange: (key) => {
+          for (const other of claims.update(key, pairs.get(key))) queue.add(other);
+          queue.add(key);
+        },
+      },
+    );
+    const instances = watch<VRRPInstance>(
+      kube,
+      VRRPINSTANCES,
+      {},
+      {
+        ...options,
+        onChange: (key) => {
+          const instance = instances.get(key);
+          if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
+          else life.forget(key);
+          queue.add(pairKeyOf(key));
+        },
+      },
+    );
+    const leases = watch<Lease>(
+      kube,
+      LEASES,
+      { namespace: 'hapair-system' },
+      {
+        ...options,
+        onChange: (key) => {
+          const lease = leases.get(key);
+          const name = key.slice(key.indexOf('/') + 1);
+          if (lease) life.observe(name, lease.spec?.renewTime, clock.now());
+          else life.forget(name);
+        },
+      },
+    );
+    const reconciler = createReconciler(
+      {
+        pairs,
+        instances,
+        kube,
+        ec2,
+        views,
+        claims,
+        life,
+        events,
+        clock,
+        random: random.next,
+        log,
+        problemsOf,
+        requeue,
+      },
+      SETTINGS,
+      signal,
+    );
+    void Promise.all([pairs.synced, instances.synced, leases.synced]).then(() => {
+      void views.run();
+      void queue.run({
+        workers: 32,
+        signal,
+        handle: (key) => reconciler.reconcile(key),
+        onError: (key, error) => {
+          tell(process.name, 'step failed', { pair: key, error: String(error) });
+          if (error instanceof Error && !(error instanceof KubeError)) this.#world.onFault(error);
+        },
+      });
+    });
+  }
+}
+
+/** The key under which an agent's signs of life are kept. */
+export const leaseKeyOf = (node: string): Key => `hapair-system/${agentLeaseName(node)}`;
