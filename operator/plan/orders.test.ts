@@ -161,6 +161,7 @@ test('an order waits for a healthy Backup with a fresh sign of life', () => {
   rig.alive('node2');
   rig.settle();
   assert.is(rig.pair.status?.failback?.yieldTerm, 1);
+  switchTo2(rig);
   assert.is(rig.pair.status?.failback?.pendingSince, undefined);
 });
 
