@@ -61,6 +61,10 @@ export const automatic = (input: AutomaticInput): Automatic => {
   if (failback.policy !== 'Automatic' || preferredNode === undefined) return { kind: 'None' };
   if (elected === undefined || elected.node === preferredNode) return { kind: 'None' };
   if (healthy === undefined) return { kind: 'Wait', reason: 'WaitingForTarget', wakeAtMs: nowMs + LOOK_MS };
+  // A switch that is not recorded yet is not in the history yet.
+  if (elected.node !== pair.status?.master) {
+    return { kind: 'Wait', reason: 'WaitingForDelay', wakeAtMs: nowMs + LOOK_MS };
+  }
   const neededMs = delayMs(input);
   // EC2 takes long to move an address back to where it came from within the last minute.
   const quickMs = Math.max(...switchTimes(pair), Number.NEGATIVE_INFINITY) + FIRST_HOLD_MS - wallMs;
