@@ -59,7 +59,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const { signal } = stopping;
   const clock = systemClock;
   const kube = await connect({ kubeconfigPath, userAgent: `hapair-operator/${version}` });
-  const ec2 = createEC2({ region, now: clock.now });
+  const ec2 = createEC2({ defaultRegion: region, now: clock.now, wall: clock.wall });
   const queue = new WorkQueue();
   const requeue = (key: Key): void => queue.add(key);
   const claims = createClaimIndex(region);
