@@ -2,9 +2,9 @@
  * EC2 with its delays: a call's effect comes before its answer, or long after it, or not at all; readings may be stale or
  * leave something out; packets and the metadata service follow the API at their own pace.
  */
-import type { EC2 } from '../ec2/client.ts';
+import type { EC2, FactsRequest } from '../ec2/client.ts';
 import { failureOf, type RawError } from '../ec2/errors.ts';
-import type { EC2Call, EC2Result, EC2View } from '../ec2/types.ts';
+import type { EC2Call, EC2Facts, EC2Result, EC2View } from '../ec2/types.ts';
 import { Cloud } from '../operator/testing/cloud.ts';
 import { never, type Process, type Timeline } from './time.ts';
 
@@ -84,7 +84,7 @@ export class SimulatedEC2 {
   }
 
   /** EC2 as `process` reaches it. */
-  connect(process: Process, watcher: CloudWatcher = {}): Pick<EC2, 'read' | 'call'> {
+  connect(process: Process, watcher: CloudWatcher = {}): Pick<EC2, 'read' | 'call' | 'facts'> {
     return {
       read: (request) => {
         if (!process.isRunning) return never();
@@ -109,7 +109,7 @@ export class SimulatedEC2 {
           );
         });
       },
-      call: (call) => {
+      call: (_region, call) => {
         if (!process.isRunning || watcher.mayCall?.() === false) return never();
         this.calls.push({ atMs: this.#timeline.nowMs, by: process.name, call });
         watcher.onCall?.(process, call);
@@ -125,6 +125,13 @@ export class SimulatedEC2 {
             }),
           );
         });
+      },
+      facts: (request) => {
+        if (!process.isRunning || this.isAway) return never();
+        const facts = factsFor(request, process.clock.now());
+        return new Promise((resolve) =>
+          this.#timeline.after(this.readMs, () => process.deliver(() => resolve(facts))),
+        );
       },
     };
   }
@@ -164,6 +171,36 @@ export class SimulatedEC2 {
 const resultOf = (answer: Fate['answer']): EC2Result => {
   if (answer === 'Ok') return { ok: true };
   return failureOf(answer === 'Lost' ? { code: 'TimeoutError', message: 'no answer' } : answer);
+};
+
+/** Everything that a preflight asks for is in order. */
+const factsFor = (request: FactsRequest, readAtMs: number): EC2Facts => {
+  const of = <T>(ids: readonly string[], make: (id: string) => T): Record<string, T> =>
+    Object.fromEntries(ids.map((id) => [id, make(id)]));
+  const open = { protocol: '-1', cidrIPv4: '0.0.0.0/0' };
+  return {
+    readAtMs,
+    instances: of(request.instanceIDs, (instanceID) => ({
+      instanceID,
+      state: 'running',
+      instanceType: 't3.micro',
+      networkInterfaceIDs: [`eni-${instanceID.slice(2)}`],
+    })),
+    subnets: of(request.subnetIDs, (subnetID) => ({
+      subnetID,
+      cidrBlock: '10.10.10.0/24',
+      availabilityZone: 'ap-northeast-1a',
+    })),
+    securityGroupRules: of(request.securityGroupIDs, () => [
+      { isEgress: false, ...open },
+      { isEgress: true, ...open },
+    ]),
+    addressesPerInterface: { 't3.micro': 2 },
+    mayAssociate: of(
+      request.associations.map(({ allocationID }) => allocationID),
+      () => 'Allowed',
+    ),
+  };
 };
 
 /** An id that EC2 does not know is null. */

@@ -12,6 +12,7 @@ import {
   type VRRPState,
 } from '../crds/types.ts';
 import type { EC2Call, EC2View } from '../ec2/types.ts';
+import type { Lease } from '../kube/lease.ts';
 import type { Resource } from '../kube/types.ts';
 import { canonical } from '../operator/plan/support.ts';
 import type { APIWrite } from './api-client.ts';
@@ -19,6 +20,7 @@ import type { Stored } from './api-server.ts';
 import type { SimulatedEC2 } from './cloud.ts';
 import type { Machine } from './machine.ts';
 import type { Datagram } from './network.ts';
+import { LEADER_LEASE } from './operator.ts';
 import type { Process, Timeline } from './time.ts';
 
 /** A broken invariant. */
@@ -74,6 +76,7 @@ const versionOf = (object: { metadata: { resourceVersion?: string } }): number =
 
 export class Invariants {
   readonly #truth: Truth;
+  #lease: { process: Process; untilMs: number } | undefined;
   readonly #knowledge = new Map<Process, Map<string, Knowledge>>();
   /** Kubernetes writes (Leases and Events apart) and EC2 calls, newest last. */
   readonly writes: { atMs: number; what: string }[] = [];
@@ -132,6 +135,7 @@ export class Invariants {
 
   /** A process's write is stored. */
   onWrite({ process, verb, resource, key }: APIWrite, before: Stored | undefined, after: Stored | undefined) {
+    if (key === LEADER_LEASE) this.#noteLease(process, before, after);
     if (resource.group !== API_GROUP) return;
     const isChange =
       before?.metadata.resourceVersion !== after?.metadata.resourceVersion || after === undefined;
@@ -154,6 +158,9 @@ export class Invariants {
   onCall(process: Process, call: EC2Call): void {
     const text = `${process.name}: ${JSON.stringify(call)}`;
     this.#wrote(text);
+    const { nowMs } = this.#truth.timeline;
+    if (this.#lease?.process !== process || nowMs > this.#lease.untilMs)
+      this.#fail('S4 lease', `${text}, but its lease ran out`);
     const candidates = [...(this.#knowledge.get(process)?.values() ?? [])].filter(({ pair }) =>
       [...(pair?.spec.addresses ?? []), ...(pair?.status?.addresses ?? [])].some((address) =>
         keysOf(call).some((callKey) => names(address, callKey)),
@@ -226,6 +233,13 @@ export class Invariants {
     this.#checkYields();
     if (!this.#truth.isSound()) this.disturb();
     else this.#checkCalm();
+  }
+
+  /** The Lease counts from when a renewal is stored, which is later than the process itself may count from. */
+  #noteLease(process: Process, before: Stored | undefined, after: Stored | undefined): void {
+    const { holderIdentity, leaseDurationSeconds = 0 } = (after as unknown as Lease | undefined)?.spec ?? {};
+    if (before === after || holderIdentity !== process.name) return;
+    this.#lease = { process, untilMs: this.#truth.timeline.nowMs + leaseDurationSeconds * 1_000 };
   }
 
   #of(process: Process, key: string): Knowledge {

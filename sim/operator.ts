@@ -1,8 +1,12 @@
-/** The operator's process: the product's reconciler, queue, views and watches, wired as operator.ts wires them. */
-import { agentLeaseName, type HAPair, type VRRPInstance } from '../crds/types.ts';
+/**
+ * A replica of the operator: the product's elector, reconciler, queue, views and watches, wired as operator.ts wires them.
+ * Whatever writes asks the elector first.
+ */
+import type { HAPair, VRRPInstance } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
 import type { EC2 } from '../ec2/client.ts';
-import type { WatchSource } from '../kube/client.ts';
+import { keyOf, type WatchSource } from '../kube/client.ts';
+import { createElector } from '../kube/elector.ts';
 import { KubeError } from '../kube/errors.ts';
 import { createEventRecorder } from '../kube/events.ts';
 import { LEASES, type Lease } from '../kube/lease.ts';
@@ -18,14 +22,20 @@ import { SETTINGS } from '../operator/testing/fixtures.ts';
 import { createViews } from '../operator/view.ts';
 import { APIPath } from './api-client.ts';
 import type { Random } from './random.ts';
-import { Process, type Timeline } from './time.ts';
+import { never, Process, type Timeline } from './time.ts';
+
+/** The Lease of the replicas. */
+export const LEADER_LEASE = 'hapair-system/hapair-operator';
+
+/** A process that lost the Lease ends, and its service manager starts another. */
+const RESTART_MS = 2_000;
 
 /** What an operator is part of. */
 export type OperatorWorld = {
   timeline: Timeline;
   random: Random;
-  connect(process: Process, path: APIPath): KubeClient & WatchSource;
-  connectEC2(process: Process): Pick<EC2, 'read' | 'call'>;
+  connect(process: Process, operator: Operator): KubeClient & WatchSource;
+  connectEC2(process: Process, operator: Operator): Pick<EC2, 'read' | 'call' | 'facts'>;
   tell(who: string, message: string, fields: object): void;
   /** A step failed with something that no outage explains. */
   onFault(error: Error): void;
@@ -47,6 +57,8 @@ export class Operator {
   dieBeforeWrite = Number.POSITIVE_INFINITY;
   /** When it last did not run as it should. */
   disturbedAtMs = 0;
+  /** By its own clock. */
+  isLeader: () => boolean = () => false;
   readonly #world: OperatorWorld;
   readonly #bootMs: number;
   #lives = 0;
@@ -61,8 +73,13 @@ export class Operator {
     return this.process?.isRunning === true;
   }
 
+  get isStopped(): boolean {
+    return this.process !== undefined && !this.process.isRunning && !this.process.isDead;
+  }
+
   /** Asked before every write. */
   mayWrite(): boolean {
+    if (!this.isLeader()) return true;
     if (--this.dieBeforeWrite >= 0) return true;
     this.kill();
     return false;
@@ -96,10 +113,27 @@ export class Operator {
     const { signal } = new AbortController();
     const line = (fields: object, message: string): void => tell(process.name, message, fields);
     const log = { info: line, warn: line, error: line };
-    const kube = this.#world.connect(process, this.path);
+    const client = this.#world.connect(process, this);
+    const elector = createElector({
+      client,
+      key: LEADER_LEASE,
+      identity: process.name,
+      clock,
+      random: random.next,
+      onError: () => undefined,
+    });
+    const kube = guarded(client, elector.isLeader);
     const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random: random.next });
-    const requeue = (key: Key): void => queue.add(key);
-    const ec2 = this.#world.connectEC2(process);
+    const requeue = (key: Key): void => {
+      if (isWorking) queue.add(key);
+    };
+    const account = this.#world.connectEC2(process, this);
+    const ec2: typeof account = {
+      ...account,
+      call: (region, call, callSignal) =>
+        elector.isLeader() ? account.call(region, call, callSignal) : never(),
+    };
+    let isWorking = false;
     const claims = createClaimIndex(SETTINGS.region);
     const life = createLifeBook();
     const events = createEventRecorder({
@@ -119,8 +153,8 @@ export class Operator {
       {
         ...options,
         onChange: (key) => {
-          for (const other of claims.update(key, pairs.get(key))) queue.add(other);
-          queue.add(key);
+          for (const other of claims.update(key, pairs.get(key))) requeue(other);
+          requeue(key);
         },
       },
     );
@@ -134,7 +168,7 @@ export class Operator {
           const instance = instances.get(key);
           if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
           else life.forget(key);
-          queue.add(pairKeyOf(key));
+          requeue(pairKeyOf(key));
         },
       },
     );
@@ -146,6 +180,7 @@ export class Operator {
         ...options,
         onChange: (key) => {
           const lease = leases.get(key);
+          if (key === LEADER_LEASE) elector.nudge();
           const name = key.slice(key.indexOf('/') + 1);
           if (lease) life.observe(name, lease.spec?.renewTime, clock.now());
           else life.forget(name);
@@ -171,20 +206,58 @@ export class Operator {
       SETTINGS,
       signal,
     );
-    void Promise.all([pairs.synced, instances.synced, leases.synced]).then(() => {
-      void views.run();
-      void queue.run({
-        workers: 32,
-        signal,
-        handle: (key) => reconciler.reconcile(key),
-        onError: (key, error) => {
-          tell(process.name, 'step failed', { pair: key, error: String(error) });
-          if (error instanceof Error && !(error instanceof KubeError)) this.#world.onFault(error);
-        },
-      });
+    void views.run();
+    void elector.run(signal).then(() => {
+      tell(process.name, 'leadership lost', {});
+      process.kill();
+      timeline.after(RESTART_MS, () => this.process === process && this.start());
     });
+    void elector.elected
+      .then(() => Promise.all([pairs.refresh(), instances.refresh(), leases.refresh()]))
+      .then(() => {
+        tell(process.name, 'leads', {});
+        isWorking = true;
+        for (const pair of pairs.list()) queue.add(keyOf(pair));
+        void queue.run({
+          workers: 32,
+          signal,
+          handle: (key) => reconciler.reconcile(key),
+          onError: (key, error) => {
+            tell(process.name, 'step failed', { pair: key, error: String(error) });
+            if (error instanceof Error && !(error instanceof KubeError)) this.#world.onFault(error);
+          },
+        });
+      });
+    this.isLeader = () => process.isRunning && elector.isLeader();
   }
 }
 
-/** The key under which an agent's signs of life are kept. */
-export const leaseKeyOf = (node: string): Key => `hapair-system/${agentLeaseName(node)}`;
+/** Only a leader writes. */
+const guarded = (client: KubeClient & WatchSource, isLeader: () => boolean): KubeClient & WatchSource => {
+  const lead = (): void => {
+    if (!isLeader()) throw new KubeError('this process does not lead', { kind: 'Aborted' });
+  };
+  return {
+    ...client,
+    create: async (...args) => {
+      lead();
+      return client.create(...args);
+    },
+    replace: async (...args) => {
+      lead();
+      return client.replace(...args);
+    },
+    apply: async (...args) => {
+      lead();
+      return client.apply(...args);
+    },
+    patch: async (...args) => {
+      lead();
+      return client.patch(...args);
+    },
+    delete: async (...args) => {
+      lead();
+      return client.delete(...args);
+    },
+  };
+};

@@ -11,7 +11,7 @@ import { SimulatedEC2 } from './cloud.ts';
 import { Invariants, Violation } from './invariants.ts';
 import { Machine } from './machine.ts';
 import { type Link, Network } from './network.ts';
-import { Operator } from './operator.ts';
+import { Operator, type OperatorWorld } from './operator.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Process, Timeline, wallAt } from './time.ts';
 
@@ -49,6 +49,8 @@ export class World {
   readonly node1: Machine;
   readonly node2: Machine;
   readonly operator: Operator;
+  /** A second replica, which a trace may start. */
+  readonly standby: Operator;
   readonly invariants: Invariants;
   readonly #story: Line[] = [];
   #fault: Error | undefined;
@@ -68,14 +70,14 @@ export class World {
     };
     this.node1 = new Machine(NODE1, machineWorld);
     this.node2 = new Machine(NODE2, machineWorld);
-    this.operator = new Operator('operator', {
+    const operatorWorld: OperatorWorld = {
       timeline,
       random,
       tell,
-      connect: (process, path) => this.#connect(process, path, this.operator),
-      connectEC2: (process) =>
+      connect: (process, operator) => this.#connect(process, operator.path, operator),
+      connectEC2: (process, operator) =>
         ec2.connect(process, {
-          mayCall: () => this.operator.mayWrite(),
+          mayCall: () => operator.mayWrite(),
           onCall: (by, call) => this.#guard(() => this.invariants.onCall(by, call)),
           onAnswer: (by, call) => this.invariants.onAnswer(by, call),
           onRead: (by, view) => this.invariants.onEC2Read(by, view),
@@ -83,7 +85,9 @@ export class World {
       onFault: (error) => {
         this.#fault ??= error;
       },
-    });
+    };
+    this.operator = new Operator('operator', operatorWorld);
+    this.standby = new Operator('standby', operatorWorld);
     this.invariants = new Invariants({
       timeline,
       ec2,
@@ -129,12 +133,14 @@ export class World {
 
   /** Every process, path and service is in order. */
   get isSound(): boolean {
-    const { ec2, operator } = this;
+    const { ec2, operator, standby } = this;
+    const replicas = [operator, standby].filter(({ process }) => process !== undefined);
     return (
       this.machines.every((machine) => machine.isSound && machine.path.isClean) &&
       this.links.every(({ isClean }) => isClean) &&
-      operator.runs &&
-      operator.path.isClean &&
+      replicas.every(({ path }) => path.isClean) &&
+      replicas.some((replica) => replica.isLeader()) &&
+      !replicas.some(({ isStopped }) => isStopped) &&
       !ec2.isAway &&
       ec2.staleMs === 0 &&
       ec2.omitted.size === 0 &&
