@@ -27,8 +27,8 @@ export class APIPath {
   isCut = false;
   /** Every call is refused with this at once, and watches end. */
   refusal: KubeErrorKind | undefined;
-  /** Lists are answered as of this revision, as by a cache that is behind. */
-  listRevision: number | undefined;
+  /** Lists of this resource are answered as of this revision, as by a cache that is behind. */
+  staleList: { plural: string; revision: number } | undefined;
   /** When this path was last not in order. */
   get isClean(): boolean {
     return !this.isCut && this.refusal === undefined && this.watchLagMs < 100;
@@ -100,10 +100,14 @@ export const connectTo = (
     }).then((stored) => see<T>(stored));
   };
 
-  const listNow = (resource: Resource, scope: Scope) => ({
-    items: server.list(resource, scope, path.listRevision),
-    resourceVersion: String(path.listRevision ?? server.revision),
-  });
+  const listNow = (resource: Resource, scope: Scope) => {
+    const { plural, revision } = path.staleList ?? {};
+    const asOf = plural === resource.plural ? revision : undefined;
+    return {
+      items: server.list(resource, scope, asOf),
+      resourceVersion: String(asOf ?? server.revision),
+    };
+  };
 
   return {
     get: <T extends KubeObject>(resource: Resource, key: Key, options?: CallOptions) =>

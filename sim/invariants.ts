@@ -87,6 +87,7 @@ export class Invariants {
   #disturbedAtMs = 0;
   #electionShape = '';
   #electionSinceMs = 0;
+  #masterlessSinceMs = 0;
   readonly #resigned: { receiver: Machine; deadlineMs: number }[] = [];
   /** Since when a VIP has been delivered to a closed door, by VIP and node. */
   readonly #doors = new Map<string, number>();
@@ -208,7 +209,7 @@ export class Invariants {
     if (comparable(peer.config) !== comparable(after.config)) return;
     const priority = bytes[22] ?? 0;
     if (priority === 0) {
-      if (before.state !== 'Backup' || !this.#truth.areLinksClean()) return;
+      if (before.state !== 'Backup' || after.config.claim === 'Never' || !this.#truth.areLinksClean()) return;
       const { version, advertisementIntervalMs, priority: own } = after.config;
       const skewMs = ((256 - own) * (version === 2 ? 1000 : advertisementIntervalMs)) / 256;
       const deadlineMs = this.#truth.timeline.nowMs + skewMs + STEP_MS;
@@ -419,16 +420,21 @@ export class Invariants {
     const intervalMs = Math.max(...intervals, 0);
     // Three adverts, the longest skew, one advert more; v2's skew is a share of a second.
     const windowMs = 4 * intervalMs + Math.max(1_000, intervalMs) + STEP_MS;
-    if (nowMs - this.#electionSinceMs <= windowMs) return;
     const masters = machines.filter(({ isMaster }) => isMaster).map(({ name }) => name);
+    if (masters.length > 0) this.#masterlessSinceMs = nowMs;
+    if (nowMs - this.#electionSinceMs <= windowMs) return;
     if (masters.length > 1)
       this.#fail('V2 no false master', `${masters.join(' and ')} are Master on sound links`);
     const ready = machines.filter(isReady);
     if (masters.length > 0 || ready.length === 0 || intervals.length !== machines.length) return;
-    const isPinned = this.#truth
-      .pairs()
-      .some((pair) => this.#truth.instancesOf(pair).some(({ spec }) => spec.claim !== 'Normal'));
-    if (!isPinned)
+    const mayClaim = this.#truth.pairs().some((pair) => {
+      const claims = this.#truth.instancesOf(pair).map(({ spec }) => spec.claim);
+      return (
+        pair.metadata.deletionTimestamp === undefined && claims.length === 2 && !claims.includes('Never')
+      );
+    });
+    const isLate = nowMs - this.#masterlessSinceMs > windowMs;
+    if (mayClaim && isLate)
       this.#fail('V1 one master', `${ready.map(({ name }) => name).join(' and ')}: nobody is Master`);
   }
 

@@ -176,6 +176,23 @@ export class World {
     this.tell('network', `cut ${from.name} -> ${to.name}`, {});
   }
 
+  /** Cuts both directions. */
+  part(): void {
+    this.cut(this.node1, this.node2);
+    this.cut(this.node2, this.node1);
+  }
+
+  /** A node's agent, or a replica of the operator, loses the API server. */
+  cutAPI(who: Machine | Operator): void {
+    who.path.isCut = true;
+    this.tell('network', `cut ${who.name} -> API server`, {});
+  }
+
+  healAPI(who: Machine | Operator): void {
+    who.path.isCut = false;
+    this.tell('network', `healed ${who.name} -> API server`, {});
+  }
+
   /** Both directions work again. */
   heal(): void {
     for (const link of this.links) Object.assign(link, { isCut: false, loss: 0, delayMs: 0.3 });
@@ -188,6 +205,18 @@ export class World {
     const eipAt = this.ec2.cloud.elasticIPs.get(ALLOCATION)?.networkInterfaceID;
     if (vipAt !== eipAt) return undefined;
     return this.machines.find(({ node }) => node.networkInterfaceID === vipAt)?.name;
+  }
+
+  /** EC2 has had the VIP and then the EIP, or both together, moved to these nodes since the story began, in order. */
+  get moves(): string[] {
+    const nodeOf = (id: string) =>
+      this.machines.find(({ node }) => node.networkInterfaceID === id)?.name ?? id;
+    return this.ec2.calls.map(({ call }) => nodeOf(call.networkInterfaceID));
+  }
+
+  /** How often a Master has yielded by order. */
+  get yields(): number {
+    return this.machines.reduce((sum, { yields }) => sum + yields.length, 0);
   }
 
   /** The only running Master. */
@@ -218,6 +247,15 @@ export class World {
     this.disturb('created', { pair: name });
   }
 
+  /** A user creates a Secret in the namespace prod. */
+  createSecret(name: string, words: Record<string, string>): void {
+    const data = Object.fromEntries(
+      Object.entries(words).map(([key, word]) => [key, Buffer.from(word).toString('base64')]),
+    );
+    const secrets = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret' };
+    this.api.create(secrets, { kind: 'Secret', metadata: { name, namespace: 'prod' }, data } as never);
+  }
+
   /** A user edits the pair's spec. */
   edit(change: Partial<HAPairSpec>, name = 'web'): void {
     const pair = this.api.get(HAPAIRS, `prod/${name}`);
@@ -225,6 +263,20 @@ export class World {
     this.#countOrder(pair as unknown as HAPair, change);
     this.api.replace(HAPAIRS, { ...pair, spec } as never);
     this.disturb('edited', change);
+  }
+
+  /** A user takes a field of the spec away. */
+  unset(field: 'pinnedNode' | 'preferredNode'): void {
+    const { [field]: _gone, ...spec } = this.pair.spec;
+    this.api.replace(HAPAIRS, { ...this.pair, spec } as never);
+    this.disturb('unset', { field });
+  }
+
+  /** The status is lost, as when a pair is restored from a backup of its manifest. */
+  loseStatus(): void {
+    const { status: _gone, ...pair } = this.pair;
+    this.api.apply(HAPAIRS, pair as never, { fieldManager: 'restore', subresource: 'status' });
+    this.disturb('status lost');
   }
 
   /** A user orders the switch to `preferredNode` now. */
