@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { HAPair, VRRPInstance } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
+import { createBudget } from '../ec2/budget.ts';
 import { createEC2 } from '../ec2/client.ts';
 import { connect } from '../kube/client.ts';
 import { systemClock } from '../kube/clock.ts';
@@ -62,6 +63,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const ec2 = createEC2({ defaultRegion: region, now: clock.now, wall: clock.wall });
   const queue = new WorkQueue();
   const requeue = (key: Key): void => queue.add(key);
+  const budget = createBudget({ clock, onTurn: requeue });
   const claims = createClaimIndex(region);
   const life = createLifeBook();
   const events = createEventRecorder({
@@ -124,6 +126,8 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       instances,
       kube,
       ec2,
+      budget,
+      mayWrite: () => true,
       views,
       claims,
       life,

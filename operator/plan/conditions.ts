@@ -32,6 +32,8 @@ export type ConditionsInput = {
   /** A call withheld by `spec.paused`, in words. */
   withheld: string | undefined;
   ec2: EC2Reading;
+  /** Somebody else owns fields of an instance, in words. */
+  conflict: string | undefined;
 };
 
 const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
@@ -59,6 +61,7 @@ const masterElected = ({ elected, reports, pair }: ConditionsInput): Fact => {
 };
 
 const agentsReady = (input: ConditionsInput): Fact => {
+  if (input.conflict !== undefined) return no('FieldConflict', input.conflict);
   const { reports, life, nowMs } = input;
   const nodes = input.nodes.map(({ name }) => name);
   const missing = nodes.filter((name) => !reports.some(({ node }) => node === name));

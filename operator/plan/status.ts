@@ -114,6 +114,7 @@ export const nextStatus = (
     isConfirmed: memory.converged,
     withheld,
     ec2,
+    conflict: input.conflict,
   });
   const next: HAPairStatus = {
     ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),
