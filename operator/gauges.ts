@@ -116,7 +116,7 @@ export const exposeGauges = (registry: Registry, sources: GaugeSources): void =>
   };
   watchCounter(
     'hapair_watch_relists_total',
-    'Complete lists that a watch had to begin with, the first included.',
+    'Complete lists after the first: a gap that the API server could not fill, or a change of leader.',
     (store) => store.stats().relists,
   );
   watchCounter('hapair_watch_reconnects_total', 'Watches opened anew.', (store) => store.stats().reconnects);

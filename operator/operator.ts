@@ -9,7 +9,10 @@
 import { once } from 'node:events';
 import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
-import { createEC2 } from '../ec2/client.ts';
+import { createBudget } from '../ec2/budget.ts';
+import { createEC2, type EC2 } from '../ec2/client.ts';
+import { reasonOf } from '../ec2/errors.ts';
+import type { EC2Result } from '../ec2/types.ts';
 import { connect, keyOf } from '../kube/client.ts';
 import { sleep, systemClock } from '../kube/clock.ts';
 import { createElector, electorIdentity } from '../kube/elector.ts';
@@ -23,7 +26,7 @@ import { exposeGauges } from './gauges.ts';
 import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from './health.ts';
 import { counted, guarded, isNotLeading } from './leader-client.ts';
 import { createLifeBook } from './life.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type RequestResult } from './metrics.ts';
 import { createPairSeries } from './pair-series.ts';
 import { scopeOf } from './plan/addresses.ts';
 import { createReachability } from './reachable.ts';
@@ -80,6 +83,10 @@ const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: H
   return verdict.ok ? [] : verdict.errors.map(({ path, message }) => `${path}: ${message}`);
 };
 
+/** A DryRun is answered by the error that says it would have worked. */
+const resultOf = (result: EC2Result): RequestResult =>
+  result.ok || result.code === 'DryRunOperation' ? 'Success' : reasonOf(result.class);
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Whether `work` ended in time. */
@@ -124,8 +131,16 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     onError: (error) => log.warn({ error: messageOf(error) }, 'the Lease was not read or renewed'),
   });
   const writes = guarded(counted(kube, metrics.kubernetesWrote), elector.isLeader);
-  const ec2 = createEC2({ region, now: clock.now });
-  const reachability = createReachability(ec2, clock, Math.random);
+  const budget = createBudget({ clock, onTurn: (key) => requeue(key) });
+  const ec2 = createEC2({
+    defaultRegion: region,
+    now: clock.now,
+    wall: clock.wall,
+    mayWrite: elector.isLeader,
+    budget,
+    onAnswer: (action, result, ms) => metrics.ec2Answered(action, resultOf(result), ms / 1000),
+  });
+  const reachability = createReachability(ec2, region, clock, Math.random);
   const claims = createClaimIndex(region);
   const life = createLifeBook();
   const queue = new WorkQueue();
@@ -142,12 +157,26 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const requeue = (key: Key): void => {
     if (isWorking) queue.add(key);
   };
-  const read: typeof ec2.read = async (request, readSignal) => {
-    const result = await ec2.read(request, readSignal);
+  const read: EC2['read'] = async (...request) => {
+    const result = await ec2.read(...request);
     reachability.note(result);
     return result;
   };
-  const views = createViews({ ec2: { read }, clock, random: Math.random, onRead: requeue, signal, log });
+  /** Calls that are under way. */
+  let moving = 0;
+  const call: EC2['call'] = (...request) => {
+    moving++;
+    return ec2.call(...request).finally(() => moving--);
+  };
+  const views = createViews({
+    ec2: { read, facts: ec2.facts },
+    clock,
+    random: Math.random,
+    onRead: requeue,
+    isMoving: () => moving > 0,
+    signal,
+    log,
+  });
   /** A standby plans nothing; what stands in spec and status is what its first plan will ask for. */
   const keepWarm = (key: Key, pair: HAPair | undefined): void => {
     if (!pair) {
@@ -182,7 +211,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       pairs,
       instances,
       kube: writes,
-      ec2,
+      ec2: { call },
       views,
       claims,
       life,
@@ -251,7 +280,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   exposeGauges(metrics.registry, {
     queue,
     watches: Object.fromEntries(stores),
-    budget: () => [],
+    budget: budget.levels,
     isLeader: elector.isLeader,
     leaseTransitions: () => leases.get(leaderLease)?.spec?.leaseTransitions ?? 0,
     eventsDropped: events.dropped,

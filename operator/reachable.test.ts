@@ -22,7 +22,7 @@ test('not ready with the reason until EC2 answers about anything, then for good'
       return { view: { readAtMs: 0, networkInterfaces: { [id]: null }, elasticIPs: {} } };
     },
   };
-  const reachability = createReachability(ec2, clock, () => 1);
+  const reachability = createReachability(ec2, 'ap-northeast-1', clock, () => 1);
   assert.match(reachability.check.problem() ?? '', 'has not answered yet');
   const proving = reachability.prove(new AbortController().signal);
   await clock.advance(10_000);
@@ -39,7 +39,7 @@ test('not ready with the reason until EC2 answers about anything, then for good'
 test("a pair's reading is proof as well, and an answer about nothing is none", async () => {
   const clock = createVirtualClock();
   const ec2 = { read: async () => refused() };
-  const reachability = createReachability(ec2, clock, () => 1);
+  const reachability = createReachability(ec2, 'ap-northeast-1', clock, () => 1);
   const proving = reachability.prove(new AbortController().signal);
   await clock.advance(0);
   reachability.note(nothing());

@@ -22,6 +22,7 @@ const RETRY_MS = { first: 1_000, most: 30_000 };
 /** @param random numbers in [0, 1) */
 export const createReachability = (
   ec2: Pick<EC2, 'read'>,
+  region: string,
   clock: Pick<Clock, 'setTimer'>,
   random: () => number,
 ): Reachability => {
@@ -36,8 +37,9 @@ export const createReachability = (
     note,
     check: { name: 'ec2-reachable', problem: () => (isProven ? undefined : reason) },
     async prove(signal) {
+      const request = { region, networkInterfaceIDs: [NO_INTERFACE], allocationIDs: [] };
       for (let attempt = 0; !isProven && !signal.aborted; attempt++) {
-        note(await ec2.read({ networkInterfaceIDs: [NO_INTERFACE], allocationIDs: [] }, signal));
+        note(await ec2.read(request, 'Preflight', signal));
         if (isProven) return;
         const delayMs = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** Math.min(attempt, 10));
         await sleep(clock, delayMs * (0.5 + random() / 2), signal);

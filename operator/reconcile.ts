@@ -114,11 +114,11 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     return fresh;
   };
 
-  const begin = (key: Key, of: Remembered, planned: PlannedCall): void => {
+  const begin = (key: Key, of: Remembered, planned: PlannedCall, region: string): void => {
     of.memory = callStarted(of.memory, planned, clock.now());
     const fields = { pair: key, node: planned.node, term: planned.term, action: planned.call.action };
     log.info({ ...fields, reason: planned.purpose, call: describeCall(planned) }, 'call sent');
-    const answered = ports.ec2.call(planned.call, signal).then((result) => {
+    const answered = ports.ec2.call(region, planned.call, signal).then((result) => {
       const reason = result.ok ? 'AddressesMoved' : result.code;
       const callMs = clock.now() - (of.memory.call?.startedAtMs ?? Number.NaN);
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: ports.random() });
@@ -209,7 +209,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       const next = plan(input);
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
-      if (next.call) begin(key, of, next.call);
+      if (next.call) begin(key, of, next.call, next.scope.region);
       views.cover(key, next.scope);
       if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
       const regarding = referenceTo(input.pair, HAPAIRS);

@@ -108,7 +108,14 @@ export class World {
         ? never<{ view: ReturnType<Cloud['view']> }>()
         : { view: this.cloud.view(readAtMs) };
     };
-    const views = createViews({ ec2: { read }, clock, random, onRead: requeue, signal, log });
+    const views = createViews({
+      ec2: { read, facts: () => never() },
+      clock,
+      random,
+      onRead: requeue,
+      signal,
+      log,
+    });
     const reconciler = createReconciler(
       {
         pairs: { get: (key) => this.objects.get(`hapairs/${key}`) as unknown as HAPair | undefined },
@@ -116,7 +123,7 @@ export class World {
           get: (key) => this.objects.get(`vrrpinstances/${key}`) as unknown as VRRPInstance | undefined,
         },
         kube: this.#kube(),
-        ec2: { call: (call) => this.#call(call, signal) },
+        ec2: { call: (_region, call) => this.#call(call, signal) },
         views,
         claims: { rivalOf: () => undefined, claimedElsewhere: () => [] },
         life: this.#book,
