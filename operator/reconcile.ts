@@ -3,7 +3,14 @@
  * a port declared here. EC2 is called without waiting: the answer puts the key back into the queue, so a slow call of one
  * pair holds up no other.
  */
-import { agentLeaseName, FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../crds/types.ts';
+import {
+  agentLeaseName,
+  FINALIZER,
+  type HAPair,
+  type HAPairStatus,
+  instanceName,
+  type VRRPInstance,
+} from '../crds/types.ts';
 import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
 import type { Clock } from '../kube/clock.ts';
@@ -43,6 +50,8 @@ export type Ports = {
   problemsOf: (pair: HAPair) => readonly string[];
   /** Puts a pair back into the queue. */
   requeue: (key: Key) => void;
+  /** Told of each status written, and of the one it replaced; default: nobody. */
+  onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
 
 export type Reconciler = {
@@ -187,6 +196,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     const object = { apiVersion, kind, metadata, status } as HAPair;
     const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
     writtenPairs.remember(key, await kube.apply<HAPair>(HAPAIRS, object, manager), clock.now());
+    if (status) ports.onStatusWritten?.(pair.status, status);
     const { master: node, term, holder } = status ?? {};
     log.info({ pair: key, reason, node, term, holder }, 'status written');
   };
