@@ -12,12 +12,11 @@ import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
+import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
 import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
 
 const TICK_MS = 1_000;
-/** A worker whose loop does not answer for so long serves nobody: the Lease must fall silent and the process end. */
-const PING_DEADLINE_MS = 5_000;
 /** How long a stopping agent tries to report. */
 const LAST_REPORT_MS = 3_000;
 const STOP_POLL_MS = 20;
@@ -138,15 +137,11 @@ export const runAgent = (
   });
   contact.watch(stores);
 
-  const isAlive = async (): Promise<boolean> => {
-    try {
-      pairs.lastAdverts((await worker.ping(PING_DEADLINE_MS)).lastAdvertAtMs);
-      return true;
-    } catch (error) {
-      failed.resolve(error instanceof Error ? error : new Error(String(error)));
-      return false;
-    }
-  };
+  const isAlive = aliveWhileAnswering({
+    ping: () => worker.ping(),
+    onPong: ({ lastAdvertAtMs }) => pairs.lastAdverts(lastAdvertAtMs),
+    onDead: failed.resolve,
+  });
   void renewLease({
     client,
     key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,

@@ -14,7 +14,7 @@ import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
 import { guard } from './guard.ts';
 import { inChunks } from './read.ts';
-import { createRegionRequests, type Errand, type RegionRequests } from './region.ts';
+import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
 import { rawErrorOf } from './shapes.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
 import type { CallPurpose, EC2Call, EC2Facts, EC2Result, EC2View, ElasticIP } from './types.ts';
@@ -37,6 +37,8 @@ export type EC2Options = {
   mayWrite?: () => boolean;
   /** Reads wait here for their turn; mutating calls have been admitted before `call`. Default: no bound. */
   budget?: Pick<Budget, 'take' | 'answered'>;
+  /** Told of each request that was answered or given up. Default: nobody is. */
+  onAnswer?: OnAnswer;
   /** Default 2,000 ms. */
   connectTimeoutMs?: number;
   /** Default 5,000 ms. */
@@ -105,7 +107,7 @@ type Region = { client: EC2Client; requests: RegionRequests; tags: TagBook };
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
 export const createEC2 = (options: EC2Options): EC2 => {
-  const { endpoint, now, wall, budget, mayWrite = () => true } = options;
+  const { endpoint, now, wall, budget, onAnswer, mayWrite = () => true } = options;
   const { readTimeoutMs = 5_000, writeTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
   const timeouts = { readTimeoutMs, writeTimeoutMs, connectTimeoutMs };
   const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
@@ -137,8 +139,10 @@ export const createEC2 = (options: EC2Options): EC2 => {
       region,
       client,
       timeouts,
+      now,
       onCredentialsInvalid,
       ...(budget && { budget }),
+      ...(onAnswer && { onAnswer }),
     });
     return { client, requests, tags: createTagBook() };
   };

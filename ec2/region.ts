@@ -35,6 +35,9 @@ import type {
 /** What the SDK bounds one request by. */
 type HttpHandlerOptions = { requestTimeout: number; abortSignal: AbortSignal };
 
+/** Told how one request ended, for metrics; `ms` is the time from sending it, its turn in the budget apart. */
+export type OnAnswer = (action: EC2Action, result: EC2Result, ms: number) => void;
+
 /** Bounds on one request; milliseconds. */
 export type Timeouts = { connectTimeoutMs: number; readTimeoutMs: number; writeTimeoutMs: number };
 
@@ -45,6 +48,10 @@ export type RegionOptions = {
   timeouts: Timeouts;
   /** Absent: reads wait for nobody, and nobody is told of answers. */
   budget?: Pick<Budget, 'take' | 'answered'>;
+  /** Monotonic milliseconds. */
+  now: () => number;
+  /** Told of each request that was answered or given up; absent: nobody is. */
+  onAnswer?: OnAnswer;
   /** EC2 did not accept the credentials. */
   onCredentialsInvalid: () => void;
 };
@@ -117,7 +124,7 @@ const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
     : [];
 
 export const createRegionRequests = (options: RegionOptions): RegionRequests => {
-  const { region, client, budget, onCredentialsInvalid } = options;
+  const { region, client, budget, now, onAnswer, onCredentialsInvalid } = options;
   const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs } = options.timeouts;
 
   /** The SDK's own timeout bounds the request; this one also bounds fetching credentials before it. */
@@ -126,8 +133,9 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     abortSignal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + connectTimeoutMs)]),
   });
 
-  const tell = (action: EC2Action, result: EC2Result): void => {
+  const tell = (action: EC2Action, result: EC2Result, sentAtMs: number): void => {
     budget?.answered(region, action, result);
+    onAnswer?.(action, result, now() - sentAtMs);
     if (!result.ok && result.class === 'CredentialsInvalid') onCredentialsInvalid();
   };
 
@@ -138,12 +146,13 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     send: (bounds: HttpHandlerOptions) => Promise<T>,
   ): Promise<T> => {
     await budget?.take(region, action, purpose, signal);
+    const sentAtMs = now();
     try {
       const answer = await send(deadline(signal, readTimeoutMs));
-      tell(action, { ok: true });
+      tell(action, { ok: true }, sentAtMs);
       return answer;
     } catch (error) {
-      tell(action, failureOf(rawErrorOf(error)));
+      tell(action, failureOf(rawErrorOf(error)), sentAtMs);
       throw error;
     }
   };
@@ -249,11 +258,12 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     },
 
     async call(call, signal) {
+      const sentAtMs = now();
       const result = await sendCall(client, call, deadline(signal, writeTimeoutMs)).then(
         (): EC2Result => ({ ok: true }),
         (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
       );
-      tell(call.action, result);
+      tell(call.action, result, sentAtMs);
       return result;
     },
   };

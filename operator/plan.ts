@@ -153,9 +153,15 @@ const remembered = (
   memory: PairMemory,
   freeing: Release | undefined,
   healthy: PairMemory['healthy'],
+  calls: boolean,
 ): PairMemory => {
-  const { events: _told, healthy: _before, ...rest } = memory;
-  const kept: PairMemory = { ...rest, ...(healthy && { healthy }), events: [] };
+  const { events: _told, healthy: _before, budgetSinceMs, ...rest } = memory;
+  const kept: PairMemory = {
+    ...rest,
+    ...(healthy && { healthy }),
+    ...(calls && budgetSinceMs !== undefined && { budgetSinceMs }),
+    events: [],
+  };
   if (freeing && !freeing.done) {
     const { releaseSinceMs, released } = freeing.memory;
     return {
@@ -186,7 +192,7 @@ const present = (input: PlanInput): Plan => {
     wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
-    memory: remembered(situation.memory, freeing, healthy),
+    memory: remembered(situation.memory, freeing, healthy, call !== undefined),
     instances: instancesOf(situation, order, holder),
     remove: leftInstances(situation),
     ...(call && { call }),

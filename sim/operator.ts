@@ -2,27 +2,26 @@
  * A replica of the operator: the product's elector, reconciler, queue, views and watches, wired as operator.ts wires them.
  * Whatever writes asks the elector first.
  */
-import type { HAPair, VRRPInstance } from '../crds/types.ts';
+import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
+import { createBudget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
 import { keyOf, type WatchSource } from '../kube/client.ts';
 import { createElector } from '../kube/elector.ts';
 import { KubeError } from '../kube/errors.ts';
 import { createEventRecorder } from '../kube/events.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Key, KubeClient } from '../kube/types.ts';
-import { watch } from '../kube/watcher.ts';
 import { createClaimIndex } from '../operator/conflicts.ts';
+import { guarded } from '../operator/leader-client.ts';
 import { createLifeBook } from '../operator/life.ts';
-import { canonical } from '../operator/plan/support.ts';
 import { createReconciler } from '../operator/reconcile.ts';
-import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
+import { watchAll } from '../operator/stores.ts';
 import { SETTINGS } from '../operator/testing/fixtures.ts';
 import { createViews } from '../operator/view.ts';
 import { APIPath } from './api-client.ts';
 import type { Random } from './random.ts';
-import { never, Process, type Timeline } from './time.ts';
+import { Process, type Timeline } from './time.ts';
 
 /** The Lease of the replicas. */
 export const LEADER_LEASE = 'hapair-system/hapair-operator';
@@ -40,8 +39,6 @@ export type OperatorWorld = {
   /** A step failed with something that no outage explains. */
   onFault(error: Error): void;
 };
-
-const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.lastIndexOf('.'));
 
 const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: HAPair): string[] => {
   const verdict = validateHAPair({ apiVersion, kind, metadata: { name, namespace }, spec });
@@ -124,16 +121,12 @@ export class Operator {
     });
     const kube = guarded(client, elector.isLeader);
     const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random: random.next });
+    let isWorking = false;
     const requeue = (key: Key): void => {
       if (isWorking) queue.add(key);
     };
-    const account = this.#world.connectEC2(process, this);
-    const ec2: typeof account = {
-      ...account,
-      call: (region, call, callSignal) =>
-        elector.isLeader() ? account.call(region, call, callSignal) : never(),
-    };
-    let isWorking = false;
+    const budget = createBudget({ clock, onTurn: requeue });
+    const ec2 = this.#world.connectEC2(process, this);
     const claims = createClaimIndex(SETTINGS.region);
     const life = createLifeBook();
     const events = createEventRecorder({
@@ -145,54 +138,30 @@ export class Operator {
       random: random.next,
     });
     const views = createViews({ ec2, clock, random: random.next, onRead: requeue, signal, log });
-    const options = { signal, now: clock.now, setTimer: clock.setTimer, random: random.next };
-    const pairs = watch<HAPair>(
-      kube,
-      HAPAIRS,
-      {},
-      {
-        ...options,
-        onChange: (key) => {
-          for (const other of claims.update(key, pairs.get(key))) requeue(other);
-          requeue(key);
-        },
+    const { pairs, instances, leases } = watchAll({
+      kube: client,
+      namespace: 'hapair-system',
+      leaderLease: LEADER_LEASE,
+      life,
+      clock,
+      random: random.next,
+      onPair: (key, pair) => {
+        for (const other of claims.update(key, pair)) requeue(other);
+        requeue(key);
       },
-    );
-    const instances = watch<VRRPInstance>(
-      kube,
-      VRRPINSTANCES,
-      {},
-      {
-        ...options,
-        onChange: (key) => {
-          const instance = instances.get(key);
-          if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
-          else life.forget(key);
-          requeue(pairKeyOf(key));
-        },
-      },
-    );
-    const leases = watch<Lease>(
-      kube,
-      LEASES,
-      { namespace: 'hapair-system' },
-      {
-        ...options,
-        onChange: (key) => {
-          const lease = leases.get(key);
-          if (key === LEADER_LEASE) elector.nudge();
-          const name = key.slice(key.indexOf('/') + 1);
-          if (lease) life.observe(name, lease.spec?.renewTime, clock.now());
-          else life.forget(name);
-        },
-      },
-    );
+      onInstanceOf: requeue,
+      onLeaderLease: elector.nudge,
+      signal,
+      log,
+    });
     const reconciler = createReconciler(
       {
         pairs,
         instances,
         kube,
         ec2,
+        budget,
+        mayWrite: elector.isLeader,
         views,
         claims,
         life,
@@ -231,33 +200,3 @@ export class Operator {
     this.isLeader = () => process.isRunning && elector.isLeader();
   }
 }
-
-/** Only a leader writes. */
-const guarded = (client: KubeClient & WatchSource, isLeader: () => boolean): KubeClient & WatchSource => {
-  const lead = (): void => {
-    if (!isLeader()) throw new KubeError('this process does not lead', { kind: 'Aborted' });
-  };
-  return {
-    ...client,
-    create: async (...args) => {
-      lead();
-      return client.create(...args);
-    },
-    replace: async (...args) => {
-      lead();
-      return client.replace(...args);
-    },
-    apply: async (...args) => {
-      lead();
-      return client.apply(...args);
-    },
-    patch: async (...args) => {
-      lead();
-      return client.patch(...args);
-    },
-    delete: async (...args) => {
-      lead();
-      return client.delete(...args);
-    },
-  };
-};

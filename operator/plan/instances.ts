@@ -164,12 +164,19 @@ export const desiredInstances = (input: InstancesInput): readonly VRRPInstance[]
 export const stoppedInstances = (instances: readonly VRRPInstance[]): readonly VRRPInstance[] =>
   instances.flatMap(({ apiVersion, kind, metadata, spec }) => {
     if (spec.claim === 'Never' && spec.onDelete === 'Remove') return [];
-    const { name, namespace, labels, ownerReferences } = metadata;
+    const { name, namespace, uid, labels, ownerReferences } = metadata;
     return [
       {
         apiVersion,
         kind,
-        metadata: { name, namespace, ...(labels && { labels }), ...(ownerReferences && { ownerReferences }) },
+        // With its UID it is a write to this very object: one that is gone by now is not made anew.
+        metadata: {
+          name,
+          namespace,
+          ...(uid !== undefined && { uid }),
+          ...(labels && { labels }),
+          ...(ownerReferences && { ownerReferences }),
+        },
         spec: { ...spec, claim: 'Never', onDelete: 'Remove', yieldTerm: 0 },
       },
     ];

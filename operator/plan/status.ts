@@ -109,11 +109,13 @@ export const nextStatus = (
     pin,
     firstSeenMs: memory.firstSeenMs,
     nodes: wish.nodes,
+    addresses: wish.addresses,
     authority: memory.authority,
     convergence: withheld === undefined ? shownConvergence(situation) : withheldMove(withheld),
     isConfirmed: memory.converged,
     withheld,
     ec2,
+    conflict: input.conflict,
   });
   const next: HAPairStatus = {
     ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),

@@ -5,6 +5,9 @@ import { switchReason } from './history.ts';
 import type { Situation } from './situation.ts';
 import type { PlanEvent } from './types.ts';
 
+const isTold = (status: HAPairStatus | undefined, message: string): boolean =>
+  (status?.conditions ?? []).some((condition) => condition.message === message);
+
 /** One Event per transition, with the condition's own reason word. */
 export const transitionEvents = (situation: Situation, next: HAPairStatus): PlanEvent[] => {
   const { input, elected, acceptance, pin } = situation;
@@ -21,6 +24,9 @@ export const transitionEvents = (situation: Situation, next: HAPairStatus): Plan
     const message = `${next.holder} keeps the addresses until ${until} as long as it proves itself alive: the pair has switched ${next.damping.recentSwitches} times in a row.`;
     events.push({ type: 'Warning', reason: 'HeldDown', message });
   }
+  const { conflict } = input;
+  if (conflict !== undefined && !isTold(status, conflict))
+    events.push({ type: 'Warning', reason: 'FieldConflict', message: conflict });
   for (const type of ['Accepted', 'SplitBrain', 'Ready', 'PreflightPassed', 'Paused', 'Pinned'] as const) {
     const before = status?.conditions?.find((condition) => condition.type === type);
     const after = next.conditions?.find((condition) => condition.type === type);

@@ -42,6 +42,8 @@ export type PlanInput = {
   problems: readonly string[];
   /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
   rival?: string;
+  /** Somebody else owns fields of an instance that the operator writes, in words. */
+  conflict?: string;
   /** VIPs and allocation IDs that another HAPair names: never released by this one. */
   claimedElsewhere: readonly string[];
 };
