@@ -447,8 +447,13 @@ export class Invariants {
   #checkResigned(): void {
     const { nowMs } = this.#truth.timeline;
     for (const { receiver, deadlineMs } of [...this.#resigned]) {
+      const { config } = receiver.elections.values().next().value ?? {};
       const isExcused =
-        !receiver.runs || receiver.state === 'Fault' || receiver.disturbedAtMs > deadlineMs - 2_000;
+        !receiver.runs ||
+        config === undefined ||
+        config.claim === 'Never' ||
+        receiver.state === 'Fault' ||
+        receiver.disturbedAtMs > deadlineMs - 2_000;
       if (receiver.isMaster || isExcused) this.#forgetResigned(receiver);
       else if (nowMs > deadlineMs)
         this.#fail('V3 resign', `${receiver.name} heard priority 0 and is ${receiver.state}`);

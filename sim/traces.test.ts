@@ -716,6 +716,7 @@ test('T25: order recorded, then a pin', async () => {
   await world.pass(1_000);
   world.edit({ pinnedNode: 'node1' });
   await world.until('consumed', () => world.pair.status?.failback?.reason === 'Pinned');
+  await world.until('and taken back', () => world.instance('node1').spec.yieldTerm === 0);
   world.healAPI(node1);
   await world.pass(60_000);
   world.unset('pinnedNode');
