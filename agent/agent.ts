@@ -4,7 +4,7 @@ import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import type { KubeClient, Store } from '../kube/types.ts';
+import type { Key, KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { AgentConfig } from './config.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
@@ -12,6 +12,7 @@ import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
+import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
 import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
@@ -37,6 +38,8 @@ export type Surroundings = {
   startWorker(options: VRRPWorkerOptions): VRRPWorker;
   watchInterfaces(options: InterfacesOptions): PairAddresses;
   imds: IMDSClient;
+  /** Runs the health checks and tells of each finding; absent: nothing runs them. */
+  watchHealth?(onFinding: (pair: Key, problem: Problem | null) => void): void;
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
@@ -103,6 +106,8 @@ export const runAgent = (
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
+
+  surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
 
   void pollIMDS({
     client: imds,

@@ -15,6 +15,7 @@ import {
   type PairDisk,
   type PairRecord,
 } from './pair-types.ts';
+import type { Problem } from './rules/condition.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
@@ -106,6 +107,11 @@ export class Pairs {
           spec.nodeName !== this.#options.nodeName,
       );
     if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
+  }
+
+  /** What the health checks of the pair `namespace/pairName` find wrong; null: nothing. */
+  health(key: Key, problem: Problem | null): void {
+    this.#pairs.get(key)?.health(problem);
   }
 
   /** What the worker says. */

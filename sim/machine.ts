@@ -2,6 +2,7 @@
 import { type Agent, runAgent } from '../agent/agent.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from '../agent/messages.ts';
 import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/pair-types.ts';
+import type { Problem } from '../agent/rules/condition.ts';
 import type { VRRPSocket } from '../agent/socket.ts';
 import type { RouterLink } from '../agent/virtual-routers.ts';
 import { ipv4Datagram } from '../agent/vrrp/datagrams.ts';
@@ -42,6 +43,7 @@ const NOTE_MS = 1;
 const FLUSH_MS = 20;
 const IMDS_MS = 3;
 const REREAD_MS = 1_000;
+const CHECK_MS = 2_000;
 /** A failed agent is started anew by its service manager. */
 const RESTART_MS = 2_000;
 
@@ -62,6 +64,8 @@ export class Machine {
   addresses: string[];
   isDiskWritable = true;
   isIMDSReadable = true;
+  /** What the health check of the pair `web` finds. */
+  isHealthy = true;
   main: Process | undefined;
   thread: Process | undefined;
   agent: Agent | undefined;
@@ -113,7 +117,7 @@ export class Machine {
 
   /** Everything that the election and the interface need is in order. */
   get isSound(): boolean {
-    return this.runs && this.hasCarrier && this.isDiskWritable && this.isIMDSReadable;
+    return this.runs && this.hasCarrier && this.isDiskWritable && this.isIMDSReadable && this.isHealthy;
   }
 
   has(address: string): boolean {
@@ -152,6 +156,7 @@ export class Machine {
         },
         watchInterfaces: ({ onReading }) => this.#watchInterfaces(main, onReading),
         imds: { read: () => this.#readIMDS(main), close: () => undefined },
+        watchHealth: (onFinding) => this.#watchHealth(main, onFinding),
         clock: main.clock,
         random: random.next,
       },
@@ -349,6 +354,15 @@ export class Machine {
       remove: (_name: string, address: string) =>
         change((addresses) => addresses.filter((other) => other !== address)),
     };
+  }
+
+  #watchHealth(main: Process, onFinding: (pair: string, problem: Problem | null) => void): void {
+    const look = (): void => {
+      const problem = { reason: 'ChecksFailed' as const, message: 'The check app fails.' };
+      onFinding(`${NAMESPACE}/web`, this.isHealthy ? null : problem);
+      main.clock.setTimer(CHECK_MS, look);
+    };
+    main.clock.setTimer(CHECK_MS, look);
   }
 
   #readIMDS(main: Process): Promise<IMDSReading> {

@@ -646,6 +646,38 @@ test('T21: n1 Master t1; one-way cut; n2 claims and reports t2, EC2 moves; the l
   await endsWell(world, 'node1');
 });
 
+/** node1 has crashed while node2's health check fails, and node2 serves as the last resort. */
+const servedAtLast = async (): Promise<World> => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node2.isHealthy = false;
+  await world.until('node2 is in Fault', () => node2.state === 'Fault');
+  node1.crash();
+  const crashedAtMs = world.nowMs;
+  await world.until('EC2 moves to node2', () => world.pair.status?.holder === 'node2', 90_000);
+  assert.ok(world.nowMs - crashedAtMs >= 40_000, 'after 40 s, not before');
+  const healthy = world.instance('node2').status?.conditions?.find(({ type }) => type === 'Healthy');
+  assert.is(`${healthy?.status} ${healthy?.reason}`, 'False ChecksFailed', 'unhealthy and shown so');
+  return world;
+};
+
+test("T22: n1 crashes while n2's health check fails; n2 resigns to a healthy n1 that returns", async () => {
+  const world = await servedAtLast();
+  world.node1.boot();
+  await world.until('EC2 returns to node1', () => world.isServedBy('node1'), 60_000);
+  assert.is(world.node2.state, 'Fault');
+  world.node2.isHealthy = true;
+  await endsWell(world, 'node1');
+});
+
+test("T22: n1 crashes while n2's health check fails; its recovered check makes it an ordinary Master", async () => {
+  const world = await servedAtLast();
+  world.node2.isHealthy = true;
+  await world.pass(10_000);
+  world.node1.boot();
+  await endsWell(world, 'node2');
+});
+
 for (const cut of ['node1', 'node2'] as const) {
   test(`T23: pin n2, then remove the pin while ${cut} is cut from the API`, async () => {
     const world = await World.converged();
