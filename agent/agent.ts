@@ -12,12 +12,11 @@ import { createIMDSClient, pollIMDS } from './imds.ts';
 import { watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import { Pairs } from './pairs.ts';
+import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords } from './state.ts';
 import { startVRRPWorker } from './worker-client.ts';
 
 const TICK_MS = 1_000;
-/** A worker whose loop does not answer for so long serves nobody: the Lease must fall silent and the process end. */
-const PING_DEADLINE_MS = 5_000;
 /** How long a stopping agent tries to report. */
 const LAST_REPORT_MS = 3_000;
 const STOP_POLL_MS = 20;
@@ -100,15 +99,11 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
   });
   contact.watch(stores);
 
-  const isAlive = async (): Promise<boolean> => {
-    try {
-      pairs.lastAdverts((await worker.ping(PING_DEADLINE_MS)).lastAdvertAtMs);
-      return true;
-    } catch (error) {
-      failed.resolve(error instanceof Error ? error : new Error(String(error)));
-      return false;
-    }
-  };
+  const isAlive = aliveWhileAnswering({
+    ping: () => worker.ping(),
+    onPong: ({ lastAdvertAtMs }) => pairs.lastAdverts(lastAdvertAtMs),
+    onDead: failed.resolve,
+  });
   void renewLease({
     client,
     key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,

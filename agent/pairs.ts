@@ -41,6 +41,7 @@ export class Pairs {
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
   readonly #leftBehind = new Map<Key, PairRecord>();
+  readonly #forgetting = new Set<Pair>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
   #changedAtMs = Number.NEGATIVE_INFINITY;
@@ -204,12 +205,14 @@ export class Pairs {
 
   async #forgetIfGone(store: Instances, key: Key, pair: Pair): Promise<void> {
     const found = await getOrNull<VRRPInstance>(this.#options.client, VRRP_INSTANCES, key);
-    if (this.#pairs.get(pair.key) !== pair || this.#closing || pair.isGone) return;
-    if (found !== null) {
+    if (this.#pairs.get(pair.key) !== pair || this.#closing || this.#forgetting.has(pair)) return;
+    // Forgetting, once begun, is finished, whatever comes after.
+    if (found !== null && !pair.isGone) {
       pair.wish(found);
       if (found.metadata.deletionTimestamp === undefined) return;
     }
-    const left = await pair.forget();
+    this.#forgetting.add(pair);
+    const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
     if (left !== null) this.#leftBehind.set(pair.key, left);
     // It may have been made anew meanwhile.

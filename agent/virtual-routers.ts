@@ -132,6 +132,9 @@ export class VirtualRouters {
       case 'resign':
         this.#perform(instance, now, instance.machine.resign(now, message.reason));
         break;
+      case 'lastResort':
+        this.#perform(instance, now, instance.machine.claimUnhealthy(now));
+        break;
       case 'fault':
         instance.fault = message.fault;
         this.#applyFault(instance);
@@ -236,8 +239,8 @@ export class VirtualRouters {
     const now = this.#now();
     const fault = link.fault?.reason ?? instance.fault;
     this.#tellError(instance, link.fault?.error ?? null);
-    const starts = fault === null && machine.state.name === 'Init';
-    this.#perform(instance, now, starts ? machine.start(now) : machine.setFault(now, fault));
+    this.#perform(instance, now, machine.setFault(now, fault));
+    if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now));
   }
 
   #link(config: WorkerConfig): Link {

@@ -212,6 +212,8 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       instances,
       kube: writes,
       ec2: { call },
+      budget,
+      mayWrite: elector.isLeader,
       views,
       claims,
       life,

@@ -76,7 +76,9 @@ export type FaultSpec = {
     /** Reads leave out the address in `address`. */
     | 'omit'
     /** The call takes `delayMs` longer. */
-    | 'slow';
+    | 'slow'
+    /** The whole API is away: every connection is cut, whoever calls, until the faults are cleared. `action` and `count` mean nothing. */
+    | 'outage';
   code?: string;
   delayMs?: number;
   ageMs?: number;

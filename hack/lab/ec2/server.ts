@@ -61,6 +61,8 @@ export class EC2Server {
   readonly #options: EC2ServerOptions;
   readonly #server: Server;
   #api: EC2API;
+  /** How many connections were ever opened to the API, those of the control included. */
+  connectionsOpened = 0;
 
   constructor(options: EC2ServerOptions) {
     this.#options = options;
@@ -73,6 +75,9 @@ export class EC2Server {
         options.logger.error({ err: error }, 'could not answer a request');
         response.destroy();
       });
+    });
+    this.#server.on('connection', () => {
+      this.connectionsOpened++;
     });
     this.#server.keepAliveTimeout = 60_000;
   }
@@ -123,6 +128,15 @@ export class EC2Server {
     }
     if (request.url?.startsWith('/_lab/')) {
       await control(this, request, response, body);
+      return;
+    }
+    if (request.url?.startsWith('/latest/')) {
+      const {
+        status,
+        type,
+        body: text,
+      } = this.#api.sessions.answer(request.method ?? 'GET', request.url, nowMs());
+      response.writeHead(status, { 'content-type': type }).end(text);
       return;
     }
     const { call, version } = parseCall(request, body);
