@@ -115,7 +115,7 @@ export const startCandidate = (
 };
 
 /** Renews often and bears much, so that no busy machine costs it the lease. */
-export const PATIENT: ElectorTimes = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 400 };
+const PATIENT: ElectorTimes = { leaseDurationMs: 30_000, renewDeadlineMs: 20_000, retryPeriodMs: 400 };
 
 const QUICK_RETRY = { firstMs: 50, baseMs: 100, maxMs: 500 };
 
@@ -145,8 +145,8 @@ export class Bench {
   readonly store: Store<ConfigMap>;
   readonly candidate: Candidate;
   readonly leaseKey: Key;
-  /** Delays of the queue's repetitions. */
-  readonly retriesMs: number[] = [];
+  /** The queue's failures and when it comes back. */
+  readonly retries: { error: unknown; retryInMs: number }[] = [];
   readonly world: ChaosWorld;
   readonly #queue = new WorkQueue({ retry: QUICK_RETRY });
   readonly #stop = new AbortController();
@@ -168,7 +168,7 @@ export class Bench {
     this.candidate = startCandidate(client, this.leaseKey, PATIENT, signal);
     this.#working = this.#queue.run({
       ...{ workers: 4, signal, handle: (key) => this.#copy(key) },
-      onError: (_key, _error, retryInMs) => this.retriesMs.push(retryInMs),
+      onError: (_key, error, retryInMs) => this.retries.push({ error, retryInMs }),
     });
   }
 
@@ -253,12 +253,15 @@ export class Bench {
     return this.world.admin.get<Lease>(LEASES, this.leaseKey);
   }
 
-  /** Mischief to renewals, to reads of the originals and to writes of copies; waits until each was hit. */
+  /**
+   * Mischief to renewals, to reads of the originals and to writes of copies; waits until each was hit so often. Renewals are
+   * not hit oftener: how long the rest takes shall not cost the lease.
+   */
   async suffer(mischief: Mischief, hits: number, meanwhile: () => Promise<void>): Promise<void> {
     const { proxy } = this.world;
     const isLease = (path: string) => path.endsWith(`/leader-of-${this.row}`);
     const handles: Record<string, RuleHandle> = {
-      renewals: proxy.rule({ ...mischief, match: ({ path }) => isLease(path) }),
+      renewals: proxy.rule({ ...mischief, times: hits, match: ({ path }) => isLease(path) }),
       reads: proxy.rule({
         ...mischief,
         match: ({ query }) => query.get('labelSelector') === `row=${this.row}`,

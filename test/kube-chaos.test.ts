@@ -104,11 +104,9 @@ row('429 with Retry-After: nobody comes back earlier', 'status429', async (bench
   });
   await bench.settled();
   await keptLeading(bench);
-  assert.ok(bench.retriesMs.length > 0);
-  assert.ok(
-    bench.retriesMs.every((delayMs) => delayMs >= 1_000),
-    String(bench.retriesMs),
-  );
+  const throttled = bench.retries.filter(({ error }) => isKubeError(error, 'Throttled'));
+  assert.ok(throttled.length > 0);
+  for (const { retryInMs } of throttled) assert.ok(retryInMs >= 1_000, `comes back in ${retryInMs} ms`);
 });
 
 row('410 as an HTTP status: everything is listed anew', 'gone', async (bench) => {
@@ -127,30 +125,35 @@ row('410 as an HTTP status: everything is listed anew', 'gone', async (bench) =>
 });
 
 /** Both forms of 410 come of a compaction that a client slept through: of the watch in its stream, of a page by HTTP. */
-row('etcd is compacted while the watch is half-open', 'compact', async (bench) => {
-  const { relists } = bench.store.stats();
-  const stalled = world.proxy.rule({ do: 'stall', match: ({ query }) => query.has('labelSelector') });
-  world.proxy.streams('stall');
-  const path = '/api/v1/namespaces/default/configmaps?limit=1';
-  const firstPage = await callAPI(world.plane.kubeconfig, 'GET', path);
-  const token = (firstPage.body as { metadata: { continue: string } }).metadata.continue;
-  await bench.churn();
-  const { resourceVersion } = await world.admin.list(CONFIG_MAPS, { namespace: 'default' });
-  await compact(world.dir, resourceVersion);
-  // The API server's own cache still knows what etcd has forgotten; a new one does not.
-  await world.plane.kill('kube-apiserver');
-  world.plane.start('kube-apiserver');
-  await apiServerAnswers();
-  const page = await world.admin
-    .listPage(CONFIG_MAPS, { namespace: 'default' }, token)
-    .catch((error: unknown) => error);
-  assert.ok(isKubeError(page, 'Gone') && page.status === 410, String(page));
-  stalled.remove();
-  world.proxy.streams('cut');
-  await bench.settled();
-  assert.ok(bench.store.stats().relists > relists, 'the old position was refused');
-  await until('somebody leads', () => bench.candidate.isLeader());
-});
+row(
+  'etcd is compacted while the watch is half-open',
+  'compact',
+  async (bench) => {
+    const { relists } = bench.store.stats();
+    const stalled = world.proxy.rule({ do: 'stall', match: ({ query }) => query.has('labelSelector') });
+    world.proxy.streams('stall');
+    const path = '/api/v1/namespaces/default/configmaps?limit=1';
+    const firstPage = await callAPI(world.plane.kubeconfig, 'GET', path);
+    const token = (firstPage.body as { metadata: { continue: string } }).metadata.continue;
+    await bench.churn();
+    const { resourceVersion } = await world.admin.list(CONFIG_MAPS, { namespace: 'default' });
+    await compact(world.dir, resourceVersion);
+    // The API server's own cache still knows what etcd has forgotten; a new one does not.
+    await world.plane.kill('kube-apiserver');
+    world.plane.start('kube-apiserver');
+    await apiServerAnswers();
+    const page = await world.admin
+      .listPage(CONFIG_MAPS, { namespace: 'default' }, token)
+      .catch((error: unknown) => error);
+    assert.ok(isKubeError(page, 'Gone') && page.status === 410, String(page));
+    stalled.remove();
+    world.proxy.streams('cut');
+    await bench.settled();
+    assert.ok(bench.store.stats().relists > relists, 'the old position was refused');
+    await until('somebody leads', () => bench.candidate.isLeader());
+  },
+  { silenceMs: 5_000, answerMs: 2_000 },
+);
 
 const REVIEWS: Resource = {
   ...{
@@ -163,7 +166,7 @@ const REVIEWS: Resource = {
 
 chaos('a client certificate is renewed on disk: calls go on, as the new user', async () => {
   const file = await writeCertificateKubeconfig('rotating-1');
-  const bench = await Bench.start(world, 'certificate', { kubeconfigPath: file });
+  const bench = await Bench.start(world, 'certificate', { kubeconfigPath: file, deadlineMs: 30_000 });
   try {
     const whoAmI = async () => {
       const review = {
@@ -181,7 +184,7 @@ chaos('a client certificate is renewed on disk: calls go on, as the new user', a
     await bench.churn();
     await bench.settled();
     await keptLeading(bench);
-    assert.equal(bench.retriesMs, []);
+    assert.equal(bench.retries, []);
   } finally {
     await bench.stop();
   }
@@ -215,7 +218,7 @@ for (const program of ['kube-apiserver', 'etcd'] as const) {
   row(`${program} is killed and started again`, `restart-${program}`, async (bench) => {
     await world.plane.kill(program);
     bench.touch();
-    await until('calls fail', () => bench.retriesMs.length > 0);
+    await until('calls fail', () => bench.retries.length > 0);
     world.plane.start(program);
     await apiServerAnswers();
     await bench.churn();
@@ -233,7 +236,7 @@ row(
   'cutoff',
   async (bench) => {
     const key = 'default/leader-of-two';
-    const times = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 200 };
+    const times = { leaseDurationMs: 5_000, renewDeadlineMs: 3_500, retryPeriodMs: 200 };
     const one = startCandidate(bench.client, key, times, bench.signal);
     await until('the first leads', () => one.isLeader());
     const two = startCandidate(world.admin, key, times, bench.signal);
@@ -241,7 +244,7 @@ row(
     const cutOff = world.proxy.rule({ do: 'stall', match: ({ path }) => path.endsWith('/leader-of-two') });
     await until('the second leads', () => two.isLeader());
     assert.not(one.isLeader());
-    assert.is(one.lost(), 1);
+    assert.ok(one.lost() > 0);
     cutOff.remove();
     await two.release();
     one.nudge();
