@@ -16,7 +16,7 @@ export type Contender = {
   pair: Pair;
   /** Signs its own EC2 calls and no other's. */
   accessKeyID: string;
-  /** The seed's `state`, priorities and timers on this pair, running for the first time. */
+  /** Runs it for the first time; as `bring(0)`. */
   start(): Promise<void>;
   /**
    * Brings the pair into the state from which a scenario starts, whatever became of it: both instances run, this node is
@@ -32,7 +32,7 @@ export type Contender = {
   /** Both instances start within milliseconds of each other, with what elects on them. */
   boot(): Promise<void>;
   /**
-   * Waits until it will make no further EC2 call of its own accord.
+   * Waits until it has ended what it has begun with EC2.
    * @param sinceID calls with a higher id count
    */
   idle(sinceID: number): Promise<void>;

@@ -7,7 +7,7 @@ import { watchPair } from '../../lab/pair-watch.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
 import { type Ground, hapairPair as pair } from './ground.ts';
-import { PATIENCE_MS, untilServing } from './observe.ts';
+import { PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 
 const NAMESPACE = 'prod';
 const NAME = 'web';
@@ -74,7 +74,7 @@ export async function createHAPair(ground: Ground): Promise<Contender> {
       await Promise.all(pair.nodes.map(({ name }) => world.node(name).start()));
     },
     // Level-triggered: it is never done. What it has begun, EC2's own log shows.
-    idle: async () => void (await world.ec2.settledMapping()),
+    idle: async (sinceID) => void (await untilAnswered(ground, hapair, sinceID)),
   };
   return hapair;
 }

@@ -41,6 +41,17 @@ export const callsOf = async (
 ): Promise<CallRecord[]> =>
   (await world.ec2.calls(sinceID)).filter((call) => isMutating(call) && call.accessKeyID === accessKeyID);
 
+/** Waits until EC2 has answered every call that this contender has made. */
+export const untilAnswered = async (
+  ground: Ground,
+  contender: Pick<Contender, 'accessKeyID'>,
+  sinceID: number,
+): Promise<CallRecord[]> =>
+  eventually('EC2 should have answered every call', async () => {
+    const calls = await callsOf(ground, contender, sinceID);
+    return calls.every(({ answeredAtMs }) => answeredAtMs !== undefined) ? calls : undefined;
+  });
+
 /** As it will be when the fabric has followed every call so far. */
 export async function deliveryOf({ world }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> {
   const { routes, nat } = await world.ec2.settledMapping();

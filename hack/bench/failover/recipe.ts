@@ -11,7 +11,7 @@ import { run } from '../../setup/run.ts';
 import type { Contender, Place } from './contender.ts';
 import { type Ground, recipePair as pair } from './ground.ts';
 import { firstAdvert } from './measure.ts';
-import { callsOf, eventually, lastCallID, PATIENCE_MS, untilServing } from './observe.ts';
+import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
 
 /** The programs of the recipe and what they say they are. */
@@ -48,6 +48,7 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
       name: `${name}-keepalived`,
       where: name,
       argv: [
+        ...[process.execPath, join(import.meta.dirname, 'keepalived.ts')],
         ...[tools.keepalived, '--dont-fork', '--log-console', '--vrrp'],
         ...['--use-file', join(dir, 'keepalived.conf')],
         ...['--pid', join(dir, 'keepalived.pid'), '--vrrp_pid', join(dir, 'vrrp.pid')],
@@ -168,8 +169,7 @@ const untilCalled = async (ground: Ground, recipe: Contender, sinceID: number): 
 /** A script that has begun has ended when the last of its calls is answered. */
 const untilIdle = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {
   await eventually('The scripts should come to their end', async () => {
-    const calls = await callsOf(ground, recipe, sinceID);
-    const isOver = calls.every(({ answeredAtMs }) => answeredAtMs !== undefined);
-    return (isOver && calls.length % CALLS_PER_SCRIPT === 0) || undefined;
+    const calls = await untilAnswered(ground, recipe, sinceID);
+    return calls.length % CALLS_PER_SCRIPT === 0 || undefined;
   });
 };

@@ -56,7 +56,6 @@ async function switchOne(ground: Ground, plan: Plan<Switch>): Promise<SwitchReco
     const fromMs = nowMs();
     await act(ground, plan);
     await clients.answeredBy(pair.nodes[to].name);
-    await contender.idle(sinceID);
     const evidence = await gather(ground, contender, clients, sinceID, fromMs);
     // A person moves the recipe's addresses back, whoever is Master; in all else the election comes first.
     const isByHand = scenario === 'failback' && contender.name === 'recipe';
@@ -87,8 +86,7 @@ async function watchOne(
     await clients.answeredBy(first.name);
     const sinceID = await lastCallID(ground);
     const fromMs = await exclusive(() => (scenario === 'flap' ? flap : boot)(ground, contender));
-    await sleep(fromMs + windowMs - nowMs());
-    await contender.idle(sinceID);
+    await sleep(Math.max(0, fromMs + windowMs - nowMs()));
     const evidence = await gather(ground, contender, clients, sinceID, fromMs);
     return { contender: contender.name, scenario, run, ...watchFigures(evidence, windowMs) };
   } finally {
@@ -136,11 +134,15 @@ async function gather(
   fromMs: number,
 ): Promise<Evidence> {
   const { pair } = contender;
-  const delivery = await deliveryOf(ground, pair);
   const toMs = nowMs();
-  const masters = mastersIn(ground.adverts, pair, toMs - TWO_ADVERTS_MS, toMs);
+  // About a second, for the fate of the last probes: a call that comes late is seen as well.
+  const samples = await clients.stop();
+  await contender.idle(sinceID);
+  const delivery = await deliveryOf(ground, pair);
+  const endMs = nowMs();
+  const masters = mastersIn(ground.adverts, pair, endMs - TWO_ADVERTS_MS, endMs);
   const calls = await callsOf(ground, contender, sinceID);
-  return { pair, fromMs, toMs, adverts: ground.adverts, calls, masters, delivery, ...(await clients.stop()) };
+  return { pair, fromMs, toMs, adverts: ground.adverts, calls, masters, delivery, ...samples };
 }
 
 /** A probing client in the subnet and one on the internet, for one run alone. */
