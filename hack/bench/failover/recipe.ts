@@ -44,7 +44,7 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
 
   const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
     const { dir } = world.node(name);
-    const process = await world.spawn({
+    const started = await world.spawn({
       name: `${name}-keepalived`,
       where: name,
       argv: [
@@ -55,9 +55,9 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
       ],
       env,
     });
-    running.set(name, process);
-    void process.exited.then(() => {
-      if (running.get(name) === process) running.delete(name);
+    running.set(name, started);
+    void started.exited.then(() => {
+      if (running.get(name) === started) running.delete(name);
     });
   };
 
@@ -108,11 +108,11 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
       await untilServing(ground, pair, first);
     },
     stop: async () => {
-      const process = running.get(first.name);
-      if (process === undefined) throw new Error(`keepalived does not run on ${first.name}.`);
+      const keepalived = running.get(first.name);
+      if (keepalived === undefined) throw new Error(`keepalived does not run on ${first.name}.`);
       running.delete(first.name);
-      await process.kill('SIGTERM');
-      await within(process.exited, PATIENCE_MS, `keepalived of ${first.name} did not end`);
+      await keepalived.kill('SIGTERM');
+      await within(keepalived.exited, PATIENCE_MS, `keepalived of ${first.name} did not end`);
     },
     failback: async () => {
       await startKeepalived(first);
