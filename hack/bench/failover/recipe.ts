@@ -1,5 +1,5 @@
 /** The recipe as a contender: keepalived and its scripts on the second pair, as a person would run them. */
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { accessKeys } from '../../lab/ec2/credentials.ts';
 import { type WorldProcess, within } from '../../lab/handles.ts';
@@ -44,6 +44,9 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
 
   const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
     const { dir } = world.node(name);
+    const pidFiles = [join(dir, 'keepalived.pid'), join(dir, 'vrrp.pid')] as const;
+    // As at a boot, where /run is empty: a crash leaves them, and after it the PIDs in them are somebody's again.
+    for (const file of pidFiles) rmSync(file, { force: true });
     const started = await world.spawn({
       name: `${name}-keepalived`,
       where: name,
@@ -51,7 +54,7 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
         ...[process.execPath, join(import.meta.dirname, 'keepalived.ts')],
         ...[tools.keepalived, '--dont-fork', '--log-console', '--vrrp'],
         ...['--use-file', join(dir, 'keepalived.conf')],
-        ...['--pid', join(dir, 'keepalived.pid'), '--vrrp_pid', join(dir, 'vrrp.pid')],
+        ...['--pid', pidFiles[0], '--vrrp_pid', pidFiles[1]],
       ],
       env,
     });
