@@ -29,8 +29,11 @@ export type Contender = {
   stop(): Promise<void>;
   /** All that a person does to have the addresses back on the first node. */
   failback(): Promise<void>;
-  /** Both instances start within milliseconds of each other, with what elects on them. */
-  boot(): Promise<void>;
+  /**
+   * Both instances, which are off, start within milliseconds of each other, with what elects on them.
+   * @param sooner whose start is asked for first
+   */
+  boot(sooner: Place): Promise<void>;
   /**
    * Waits until it has ended what it has begun with EC2.
    * @param sinceID calls with a higher id count

@@ -72,6 +72,10 @@ export const recipePair: Pair = {
   ...recipeEIP,
 };
 
+/** Both nodes, the one at `place` first. */
+export const nodesFrom = ({ nodes }: Pair, place: 0 | 1): LabInstance[] =>
+  place === 0 ? [...nodes] : nodes.toReversed();
+
 /** The world with the product on the first pair. */
 export type Ground = {
   world: World;

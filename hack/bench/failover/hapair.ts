@@ -6,7 +6,7 @@ import { within } from '../../lab/handles.ts';
 import { watchPair } from '../../lab/pair-watch.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
-import { type Ground, hapairPair as pair } from './ground.ts';
+import { type Ground, nodesFrom, hapairPair as pair } from './ground.ts';
 import { PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 
 const NAMESPACE = 'prod';
@@ -70,8 +70,8 @@ export async function createHAPair(ground: Ground): Promise<Contender> {
       await within(agent.exited, PATIENCE_MS, `The agent of ${first.name} did not end`);
     },
     failback: order,
-    boot: async () => {
-      await Promise.all(pair.nodes.map(({ name }) => world.node(name).start()));
+    boot: async (sooner) => {
+      await Promise.all(nodesFrom(pair, sooner).map(({ name }) => world.node(name).start()));
     },
     // Level-triggered: it is never done. What it has begun, EC2's own log shows.
     idle: async (sinceID) => void (await untilAnswered(ground, hapair, sinceID)),

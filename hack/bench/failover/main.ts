@@ -2,7 +2,8 @@
  * `make bench-failover`: the recipe that hapair replaces and hapair, side by side in one lab. Prints what it does and the
  * tables; writes `.out/bench-failover.md` and every run as `.out/bench-failover.json`. Exits 0 when every run was measured.
  *
- *     node hack/bench/failover/main.ts [--runs N] [--only crash,stop,failback,flap,boot] [--window SECONDS] [--dir DIR]
+ *     node hack/bench/failover/main.ts [--runs N] [--only crash,stop,failback,flap,boot] [--window SECONDS]
+ *         [--aws FILE] [--dir DIR]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -27,6 +28,8 @@ type Options = {
   runs: number;
   only: readonly Scenario[];
   windowMs: number;
+  /** The recipe's `aws` command, when it is not the lab's. */
+  aws?: string;
   dir: string;
 };
 
@@ -38,6 +41,7 @@ function readOptions(args: string[]): Options {
       runs: { type: 'string', default: '10' },
       only: { type: 'string', default: SCENARIOS.join(',') },
       window: { type: 'string', default: '15' },
+      aws: { type: 'string' },
       dir: { type: 'string', default: join(ROOT, '.lab', 'bench-failover') },
     },
   });
@@ -49,7 +53,8 @@ function readOptions(args: string[]): Options {
   const only = SCENARIOS.filter((scenario) => words.includes(scenario));
   if (only.length !== words.length)
     throw new Error(`--only takes ${SCENARIOS.join(', ')}, not ${values.only}.`);
-  return { runs, only, windowMs: seconds * 1000, dir: values.dir };
+  const { dir, aws } = values;
+  return { runs, only, windowMs: seconds * 1000, dir, ...(aws !== undefined && { aws }) };
 }
 
 const startMs = performance.now();
@@ -158,7 +163,7 @@ function report({ windowMs }: Options, versions: string, records: RunRecord[]): 
 }
 
 async function main(options: Options): Promise<boolean> {
-  const tools = await findRecipeTools();
+  const tools = await findRecipeTools(options.aws);
   const ground = await openGround(options.dir, progress);
   try {
     const contenders = [createRecipe(ground, tools), await createHAPair(ground)];

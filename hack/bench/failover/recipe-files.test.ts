@@ -22,14 +22,14 @@ test('only the second node has a script, and both name each other', () => {
 });
 
 test('a script makes three calls: from one ENI, to the other, and the EIP', () => {
-  const script = moveScript(pair, { from: first, to: second }, 'http://ec2', '/log');
+  const script = moveScript(pair, { from: first, to: second }, 'aws --endpoint-url http://ec2 ec2', '/log');
   const calls = script.split('\n').filter((line) => line.startsWith('$EC2'));
   assert.is(calls.length, CALLS_PER_SCRIPT);
   assert.match(calls[0] ?? '', /unassign-private-ip-addresses .* \$FROM$/);
   assert.match(calls[1] ?? '', /assign-private-ip-addresses .* \$TO --allow-reassignment$/);
   assert.match(calls[2] ?? '', /associate-address .* \$TO /);
   assert.match(script, `FROM=${first.networkInterfaceID}\nTO=${second.networkInterfaceID}\n`);
-  assert.match(script, 'aws --endpoint-url http://ec2 ec2');
+  assert.match(script, 'EC2="aws --endpoint-url http://ec2 ec2"\n');
 });
 
 test.run();

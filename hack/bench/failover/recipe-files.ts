@@ -46,12 +46,13 @@ ${notify}}
 
 /**
  * failover.sh, and with the ENIs exchanged failback.sh.
+ * @param command `aws … ec2` as it is called here
  * @param log file that gets what the commands say
  */
 export const moveScript = (
   pair: Pair,
   move: { from: LabInstance; to: LabInstance },
-  endpoint: string,
+  command: string,
   log: string,
 ): string => `#!/bin/bash
 exec >> '${log}' 2>&1
@@ -67,7 +68,7 @@ INSTANCE_ID=$(metadata instance-id)
 AWS_DEFAULT_REGION=$(metadata placement/availability-zone | rev | cut -c 2- | rev)
 export INSTANCE_ID AWS_DEFAULT_REGION
 
-EC2="aws --endpoint-url ${endpoint} ec2"
+EC2="${command}"
 $EC2 unassign-private-ip-addresses --private-ip-addresses $VIP --network-interface-id $FROM
 $EC2 assign-private-ip-addresses --private-ip-addresses $VIP --network-interface-id $TO --allow-reassignment
 $EC2 associate-address --allocation-id $ALLOCATION_ID --network-interface-id $TO --private-ip-address $VIP

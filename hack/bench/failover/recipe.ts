@@ -5,28 +5,33 @@ import { accessKeys } from '../../lab/ec2/credentials.ts';
 import { type WorldProcess, within } from '../../lab/handles.ts';
 import { nowMs } from '../../lab/rpc.ts';
 import type { LabInstance } from '../../lab/types.ts';
-import { awsEnvironment, findTools } from '../../lab/world.ts';
+import { awsArguments, awsEnvironment, findTools } from '../../lab/world.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
 import { run } from '../../setup/run.ts';
 import type { Contender, Place } from './contender.ts';
-import { type Ground, recipePair as pair } from './ground.ts';
+import { type Ground, nodesFrom, recipePair as pair } from './ground.ts';
 import { firstAdvert } from './measure.ts';
 import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
 
 /** The programs of the recipe and what they say they are. */
-export type RecipeTools = { keepalived: string; path: string; versions: string };
+export type RecipeTools = { keepalived: string; aws: string; path: string; versions: string };
 
-/** Finds or installs them; before a world is started, which has no way out. @throws Error as findDebianPrograms. */
-export async function findRecipeTools(): Promise<RecipeTools> {
+/**
+ * Finds or installs them; before a world is started, which has no way out.
+ * @param awsCommand default: the one that the lab's other parts use
+ * @throws Error as findDebianPrograms, or when a program does not say its version.
+ */
+export async function findRecipeTools(awsCommand?: string): Promise<RecipeTools> {
   const { env, tools } = await findTools();
   const { keepalived, curl } = await findDebianPrograms(RECIPE_PROGRAMS);
-  const [version, aws] = await Promise.all([
+  const aws = awsCommand ?? tools.aws;
+  const versions = await Promise.all([
     run(keepalived, ['--version']).then(({ stdout, stderr }) => /Keepalived v\S+/.exec(stderr + stdout)?.[0]),
-    run(tools.aws, ['--version']).then(({ stdout, stderr }) => /aws-cli\/\S+ \S+/.exec(stdout + stderr)?.[0]),
+    run(aws, ['--version']).then(({ stdout, stderr }) => /aws-cli\/\S+ \S+/.exec(stdout + stderr)?.[0]),
   ]);
   const path = [env.PATH, dirname(curl)].join(delimiter);
-  return { keepalived, path, versions: [version, aws].join(', ') };
+  return { keepalived, aws, path, versions: versions.join(', ') };
 }
 
 const [first, second] = pair.nodes;
@@ -40,7 +45,8 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
   const running: Running = new Map();
   const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(world.vpc, 'person');
   const env = { ...credentials, PATH: tools.path };
-  const scripts = writeFiles(ground, credentials.AWS_ENDPOINT_URL ?? '');
+  const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
+  const scripts = writeFiles(ground, command);
 
   const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
     const { dir } = world.node(name);
@@ -121,9 +127,9 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
       await startKeepalived(first);
       await world.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
     },
-    boot: async () => {
+    boot: async (sooner) => {
       await startInstances(ground);
-      await Promise.all(pair.nodes.map(startKeepalived));
+      await Promise.all(nodesFrom(pair, sooner).map(startKeepalived));
     },
     idle: (sinceID) => untilIdle(ground, recipe, sinceID),
   };
@@ -141,7 +147,7 @@ async function startInstances({ world }: Ground): Promise<void> {
 }
 
 /** Returns where the scripts are. */
-function writeFiles({ world }: Ground, endpoint: string): { failback: string } {
+function writeFiles({ world }: Ground, command: string): { failback: string } {
   const [failover, failback] = [
     join(world.node(second.name).dir, 'failover.sh'),
     join(world.node(first.name).dir, 'failback.sh'),
@@ -151,8 +157,8 @@ function writeFiles({ world }: Ground, endpoint: string): { failback: string } {
     writeFileSync(file, text);
     chmodSync(file, 0o700);
   };
-  script(failover, moveScript(pair, { from: first, to: second }, endpoint, log('failover')));
-  script(failback, moveScript(pair, { from: second, to: first }, endpoint, log('failback')));
+  script(failover, moveScript(pair, { from: first, to: second }, command, log('failover')));
+  script(failback, moveScript(pair, { from: second, to: first }, command, log('failback')));
   const conf = (own: LabInstance, text: string): void =>
     // keepalived warns about a configuration that anybody may execute.
     writeFileSync(join(world.node(own.name).dir, 'keepalived.conf'), text, { mode: 0o600 });
