@@ -132,7 +132,8 @@ async function furnish(world: World, options: StageOptions): Promise<Stage> {
   };
 }
 
-async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
+/** Every advert on the world's fabric from now on, as it is seen. */
+export async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
   const adverts: SeenAdvert[] = [];
   const ready = Promise.withResolvers<void>();
   const tap = await world.spawn(
