@@ -71,7 +71,7 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
 };
 
 /** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
-export const isProbed = (state: PairState): boolean => {
+const isProbed = (state: PairState): boolean => {
   const { probe = 0 } = state.reported ?? state.wish?.status ?? {};
   return (newestSpec(state)?.probe ?? 0) !== probe;
 };

@@ -228,13 +228,17 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
     priority: advertisedPriority(spec.priority, state.contact, nowMs),
     ...parametersOf(state.record, send),
     accept: accept.map((set) => parametersOf(state.record, set)),
-    claim: spec.claim,
+    claim: claimOf(state, spec),
     sourceAddress: spec.sourceAddress,
     peerAddress: spec.peerAddress,
     interface: interfaceName,
     vips: spec.vips,
   };
 };
+
+/** `Never` counts before it is loaded: a node whose disk is full must be able to give way to the pinned one. */
+const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] =>
+  newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
 
 const parametersOf = (record: PairRecord, set: VRRPParameters): AcceptedParameters => {
   const ref = set.authentication?.secretRef;

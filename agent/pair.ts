@@ -53,7 +53,7 @@ export class Pair {
   readonly #ports: PairPorts;
   readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
   #sentConfig: WorkerConfig | null = null;
-  /** The spec that configuration came from. */
+  /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
@@ -290,10 +290,10 @@ export class Pair {
     if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
       if (this.#sentConfig === null) state.startingUntilMs = this.#ports.clock.now() + STARTING_MS;
       this.#sentConfig = config;
-      this.#sentSpec = state.loaded?.spec ?? null;
       this.#ports.send({ type: 'set', pair: this.key, config });
     }
     if (this.#sentConfig === null) return;
+    if (config !== null) this.#sentSpec = state.loaded?.spec ?? null;
     const fault = faultOf(state)?.reason ?? null;
     if (fault === this.#sentFault) return;
     this.#sentFault = fault;

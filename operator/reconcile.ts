@@ -36,7 +36,7 @@ export type Ports = {
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   ec2: Pick<EC2, 'call'>;
   /** The account's calls: a pair that must wait its turn is put back into the queue when it comes. */
-  budget: Pick<Budget, 'admit' | 'withdraw' | 'answered'>;
+  budget: Pick<Budget, 'admit' | 'withdraw'>;
   /** S4: this process leads, by its own monotonic clock. */
   mayWrite: () => boolean;
   views: Pick<Views, 'cover' | 'want' | 'of' | 'forget'>;
@@ -139,7 +139,6 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     const fields = { pair: key, node: planned.node, term: planned.term, action };
     log.info({ ...fields, reason: planned.purpose, call: describeCall(planned) }, 'call sent');
     const answered = ports.ec2.call(region, planned.call, signal).then((result) => {
-      ports.budget.answered(region, action, result);
       const reason = result.ok ? 'AddressesMoved' : result.code;
       const callMs = clock.now() - (of.memory.call?.startedAtMs ?? Number.NaN);
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: ports.random() });

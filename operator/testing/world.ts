@@ -138,7 +138,7 @@ export class World {
         },
         kube: this.#kube(),
         ec2: { call: (_region, call) => this.#call(call, signal) },
-        budget: { admit: () => this.admits, withdraw: () => undefined, answered: () => undefined },
+        budget: { admit: () => this.admits, withdraw: () => undefined },
         mayWrite: () => this.leads,
         views,
         claims: { rivalOf: () => undefined, claimedElsewhere: () => [] },
