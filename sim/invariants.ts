@@ -301,8 +301,8 @@ export class Invariants {
     const node = pair.spec.nodes.find(
       ({ networkInterfaceID }) => networkInterfaceID === call.networkInterfaceID,
     )?.name;
-    const { pinnedNode } = pair.spec;
-    if (pinnedNode === undefined) {
+    // A pin is authority, and until the pinned node is ready the elected master keeps what it has.
+    if (node === undefined || node !== pair.spec.pinnedNode) {
       if (node === undefined || !known.masters.has(node))
         this.#fail(
           'S1 authority',
@@ -310,7 +310,7 @@ export class Invariants {
         );
       if (known.term < (pair.status?.term ?? 0))
         this.#fail('S1 authority', `${text} in term ${known.term}, below status.term ${pair.status?.term}`);
-    } else if (node !== pinnedNode) this.#fail('S1 authority', `${text}, but ${pinnedNode} is pinned`);
+    }
     if (known.target !== undefined && known.target !== node)
       this.#fail('S3 no tug-of-war', `${text}, but ${known.target} was the target of the same reports`);
     known.target = node;
@@ -337,7 +337,8 @@ export class Invariants {
       pair?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
     if (readyOf(current) !== 'True' || readyOf(old) === 'True' || current === undefined) return;
     const { view } = this.#of(process, key);
-    const node = current.spec.nodes.find(({ name }) => name === current.status?.master);
+    const head = current.spec.pinnedNode ?? current.status?.master;
+    const node = current.spec.nodes.find(({ name }) => name === head);
     const isThere = ({ vip, eipAllocationID }: PairAddress): boolean => {
       const addresses = view?.networkInterfaces[node?.networkInterfaceID ?? '']?.privateIPAddresses ?? [];
       const elasticIP = eipAllocationID === undefined ? undefined : view?.elasticIPs[eipAllocationID];
