@@ -417,8 +417,11 @@ export class Invariants {
       this.#electionShape = shape;
       this.#electionSinceMs = nowMs;
     }
+    // Whoever accepts two sets of parameters waits for a Master of the slower one.
     const intervals = machines.flatMap(({ elections }) =>
-      [...elections.values()].map(({ config }) => config.advertisementIntervalMs),
+      [...elections.values()].map(({ config: { advertisementIntervalMs, accept = [] } }) =>
+        Math.max(advertisementIntervalMs, ...accept.map((set) => set.advertisementIntervalMs)),
+      ),
     );
     const intervalMs = Math.max(...intervals, 0);
     // Three adverts, the longest skew, one advert more; v2's skew is a share of a second.
@@ -469,7 +472,9 @@ export class Invariants {
         const key = `${pair.metadata.namespace}/${pair.metadata.name}`;
         const runs =
           machine?.isSound === true && machine.elections.has(key) && machine.has(spec.sourceAddress);
-        for (const vip of spec.vips) {
+        // An agent that is cut off from the API server does not know of a VIP that was added since.
+        const known = machine?.elections.get(key)?.config.vips ?? [];
+        for (const vip of known) {
           const door = `${vip} ${spec.nodeName}`;
           const isClosed =
             runs &&
