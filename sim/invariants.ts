@@ -83,6 +83,8 @@ export class Invariants {
   /** Orders to switch that users gave, and terms recorded to yield. */
   ordersGiven = 0;
   readonly #yieldTerms = new Set<number>();
+  /** The policy may have given orders of its own. */
+  #isAutomatic = false;
   #seenYields = 0;
   #disturbedAtMs = 0;
   #electionShape = '';
@@ -151,7 +153,8 @@ export class Invariants {
     this.#mustHaveSeenTheEnd(process, key, old, current);
     const recorded = current?.status?.failback?.yieldTerm ?? 0;
     if (recorded > 0) this.#yieldTerms.add(recorded);
-    if (this.#yieldTerms.size > this.ordersGiven)
+    this.#isAutomatic ||= current?.spec.failback.policy === 'Automatic';
+    if (this.#yieldTerms.size > this.ordersGiven && !this.#isAutomatic)
       this.#fail('S9 orders', `${this.#yieldTerms.size} yields were recorded for ${this.ordersGiven} orders`);
   }
 
@@ -184,6 +187,8 @@ export class Invariants {
   /** A process received a reading of EC2. */
   onEC2Read(process: Process, view: EC2View): void {
     for (const known of this.#knowledge.get(process)?.values() ?? []) {
+      // Of two that overtake each other the one that was begun later counts.
+      if ((known.view?.readAtMs ?? 0) > view.readAtMs) continue;
       const { networkInterfaces, elasticIPs } = known.view ?? { networkInterfaces: {}, elasticIPs: {} };
       known.view = {
         readAtMs: view.readAtMs,
@@ -337,7 +342,8 @@ export class Invariants {
       pair?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
     if (readyOf(current) !== 'True' || readyOf(old) === 'True' || current === undefined) return;
     const { view } = this.#of(process, key);
-    const head = current.spec.pinnedNode ?? current.status?.master;
+    const { paused, pinnedNode } = current.spec;
+    const head = (paused ? undefined : pinnedNode) ?? current.status?.master;
     const node = current.spec.nodes.find(({ name }) => name === head);
     const isThere = ({ vip, eipAllocationID }: PairAddress): boolean => {
       const addresses = view?.networkInterfaces[node?.networkInterfaceID ?? '']?.privateIPAddresses ?? [];
