@@ -29,7 +29,10 @@ export class APIPath {
   refusal: KubeErrorKind | undefined;
   /** Lists of this resource are answered as of this revision, as by a cache that is behind. */
   staleList: { plural: string; revision: number } | undefined;
-  /** When this path was last not in order. */
+  /** Falsifies what arrives: a client with a broken rule, to see that it is caught. */
+  tamper: ((object: KubeObject) => void) | undefined;
+
+  /** Nothing keeps, delays or falsifies what goes over it. */
   get isClean(): boolean {
     return !this.isCut && this.refusal === undefined && this.watchLagMs < 100;
   }
@@ -81,7 +84,9 @@ export const connectTo = (
 
   const see = <T>(object: Stored): T => {
     watcher.onRead?.(process, object);
-    return structuredClone(object) as unknown as T;
+    const copy = structuredClone(object);
+    path.tamper?.(copy);
+    return copy as unknown as T;
   };
 
   const write = <T extends KubeObject>(
@@ -239,8 +244,10 @@ const streamOf = ({
   const tell = (change: Change): void => {
     if (change.plural !== resource.plural || !isIn(scope, change.object)) return;
     const { type, object } = change;
+    const copy = path.tamper === undefined ? object : structuredClone(object);
+    path.tamper?.(copy);
     send({
-      line: JSON.stringify({ type, object }),
+      line: JSON.stringify({ type, object: copy }),
       read: () => watcher.onRead?.(process, type === 'DELETED' ? undefined : object, change),
     });
   };

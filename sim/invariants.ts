@@ -42,9 +42,9 @@ export type Truth = {
 };
 
 /** Instances and pairs reach EC2's end state within this time of the last fault; retries and signs of life included. */
-const CONVERGE_MS = 180_000;
+export const CONVERGE_MS = 120_000;
 /** A deletion ends within this time of the last fault. */
-const DELETE_MS = 120_000;
+const DELETE_MS = 90_000;
 /** What a step through threads and kernel may take. */
 const STEP_MS = 60;
 /** How much later than the metadata an agent may put an address on its interface: its poll, and `ip`. */
@@ -169,7 +169,10 @@ export class Invariants {
     );
     const known = candidates.find(({ pair }) => this.#covers(pair, call));
     if (known?.pair === undefined) this.#fail('S2 blast radius', `${text} is neither in spec nor recorded`);
-    else this.#judge(known, known.pair, call, text);
+    else {
+      this.#judge(known, known.pair, call, text);
+      known.unanswered += 1;
+    }
   }
 
   /** The call is answered, or given up. */
@@ -290,7 +293,6 @@ export class Invariants {
 
   #judge(known: Knowledge, pair: HAPair, call: EC2Call, text: string): void {
     if (known.unanswered > 0) this.#fail('S5 single step', `${text} while another call is unanswered`);
-    known.unanswered += 1;
     if (pair.spec.paused) this.#fail('S1 authority', `${text} although spec.paused is set`);
     if (pair.metadata.deletionTimestamp !== undefined) return;
     const releases = call.action === 'UnassignPrivateIpAddresses' || call.action === 'DisassociateAddress';
@@ -299,8 +301,8 @@ export class Invariants {
     const node = pair.spec.nodes.find(
       ({ networkInterfaceID }) => networkInterfaceID === call.networkInterfaceID,
     )?.name;
-    const { pinnedNode } = pair.spec;
-    if (pinnedNode === undefined) {
+    // A pin is authority, and until the pinned node is ready the elected master keeps what it has.
+    if (node === undefined || node !== pair.spec.pinnedNode) {
       if (node === undefined || !known.masters.has(node))
         this.#fail(
           'S1 authority',
@@ -308,7 +310,7 @@ export class Invariants {
         );
       if (known.term < (pair.status?.term ?? 0))
         this.#fail('S1 authority', `${text} in term ${known.term}, below status.term ${pair.status?.term}`);
-    } else if (node !== pinnedNode) this.#fail('S1 authority', `${text}, but ${pinnedNode} is pinned`);
+    }
     if (known.target !== undefined && known.target !== node)
       this.#fail('S3 no tug-of-war', `${text}, but ${known.target} was the target of the same reports`);
     known.target = node;
@@ -335,7 +337,8 @@ export class Invariants {
       pair?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
     if (readyOf(current) !== 'True' || readyOf(old) === 'True' || current === undefined) return;
     const { view } = this.#of(process, key);
-    const node = current.spec.nodes.find(({ name }) => name === current.status?.master);
+    const head = current.spec.pinnedNode ?? current.status?.master;
+    const node = current.spec.nodes.find(({ name }) => name === head);
     const isThere = ({ vip, eipAllocationID }: PairAddress): boolean => {
       const addresses = view?.networkInterfaces[node?.networkInterfaceID ?? '']?.privateIPAddresses ?? [];
       const elasticIP = eipAllocationID === undefined ? undefined : view?.elasticIPs[eipAllocationID];
@@ -421,21 +424,18 @@ export class Invariants {
     // Three adverts, the longest skew, one advert more; v2's skew is a share of a second.
     const windowMs = 4 * intervalMs + Math.max(1_000, intervalMs) + STEP_MS;
     const masters = machines.filter(({ isMaster }) => isMaster).map(({ name }) => name);
-    if (masters.length > 0) this.#masterlessSinceMs = nowMs;
+    const candidates = machines.filter(
+      (machine) =>
+        isReady(machine) && [...machine.elections.values()].every(({ config }) => config.claim !== 'Never'),
+    );
+    if (masters.length > 0 || candidates.length === 0) this.#masterlessSinceMs = nowMs;
     if (nowMs - this.#electionSinceMs <= windowMs) return;
     if (masters.length > 1)
       this.#fail('V2 no false master', `${masters.join(' and ')} are Master on sound links`);
-    const ready = machines.filter(isReady);
-    if (masters.length > 0 || ready.length === 0 || intervals.length !== machines.length) return;
-    const mayClaim = this.#truth.pairs().some((pair) => {
-      const claims = this.#truth.instancesOf(pair).map(({ spec }) => spec.claim);
-      return (
-        pair.metadata.deletionTimestamp === undefined && claims.length === 2 && !claims.includes('Never')
-      );
-    });
+    if (masters.length > 0 || intervals.length !== machines.length) return;
     const isLate = nowMs - this.#masterlessSinceMs > windowMs;
-    if (mayClaim && isLate)
-      this.#fail('V1 one master', `${ready.map(({ name }) => name).join(' and ')}: nobody is Master`);
+    if (isLate)
+      this.#fail('V1 one master', `${candidates.map(({ name }) => name).join(' and ')}: nobody is Master`);
   }
 
   #forgetResigned(receiver: Machine): void {

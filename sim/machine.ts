@@ -64,6 +64,8 @@ export class Machine {
   addresses: string[];
   isDiskWritable = true;
   isIMDSReadable = true;
+  /** False: what is put on the interface is lost, and `ip` says nothing. */
+  keepsAddresses = true;
   /** What the health check of the pair `web` finds. */
   isHealthy = true;
   main: Process | undefined;
@@ -350,7 +352,9 @@ export class Machine {
       );
     return {
       add: (_name: string, address: string) =>
-        change((addresses) => (addresses.includes(address) ? [...addresses] : [...addresses, address])),
+        change((addresses) =>
+          addresses.includes(address) || !this.keepsAddresses ? [...addresses] : [...addresses, address],
+        ),
       remove: (_name: string, address: string) =>
         change((addresses) => addresses.filter((other) => other !== address)),
     };

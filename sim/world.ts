@@ -1,5 +1,6 @@
 /** The whole system on one thread: two machines, the operator, the API server, EC2 and the network between them. */
 import { FINALIZER, type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '../crds/types.ts';
+import type { EC2Call } from '../ec2/types.ts';
 import type { WatchSource } from '../kube/client.ts';
 import { formatTime } from '../kube/time.ts';
 import type { KubeClient } from '../kube/types.ts';
@@ -107,12 +108,18 @@ export class World {
     this.createPair('web', pair);
   }
 
-  /** Everything started, node1 serving, node2 ready to take over, at rest. */
-  static async converged(options: WorldOptions = {}): Promise<World> {
+  /** Everything started, and node1 serving. */
+  static async started(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     world.operator.start();
     for (const machine of world.machines) machine.start();
     await world.until('the pair is served by node1', () => world.isServedBy('node1'), 30_000);
+    return world;
+  }
+
+  /** The same, and at rest: each agent has shown signs of life, node2 is ready to take over. */
+  static async converged(options: WorldOptions = {}): Promise<World> {
+    const world = await World.started(options);
     await world.pass(45_000);
     world.ec2.calls.length = 0;
     return world;
@@ -323,10 +330,30 @@ export class World {
       throw new Violation(`S6 quiet: ${late.map(({ what }) => what).join('; ')}\n${this.story()}`);
   }
 
+  /** As if the operator had written this; nothing is stored. @throws Violation */
+  pretendWritten(pair: HAPair): void {
+    const { process } = this.operator;
+    if (process === undefined) throw new Error('the operator does not run');
+    const write = { process, verb: 'apply status', resource: HAPAIRS, key: KEY };
+    this.invariants.onWrite(write, this.api.get(HAPAIRS, KEY), pair as never);
+  }
+
+  /** As if the operator had begun this call; nothing is called. @throws Violation */
+  pretendCalled(call: EC2Call): void {
+    const { process } = this.operator;
+    if (process === undefined) throw new Error('the operator does not run');
+    this.invariants.onCall(process, call);
+  }
+
   /** A line of the story. */
   tell(who: string, message: string, fields: object): void {
     this.#story.push({ atMs: this.timeline.nowMs, who, message, fields });
     if (this.#story.length > STORY_LIMIT) this.#story.splice(0, STORY_LIMIT / 2);
+  }
+
+  /** All that happened, as text that is equal for equal lives. */
+  get whole(): string {
+    return this.#story.map(textOf).join('\n');
   }
 
   /** What happened, newest last. */
