@@ -245,8 +245,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   const tellElected = (): void => {
     log.info({ reason: 'LeaderElected', identity }, 'leading');
-    const [name = '', leaseNamespace = ''] = leaderLease.split('/').toReversed();
-    const lease = leases.get(leaderLease) ?? { metadata: { name, namespace: leaseNamespace } };
+    const lease = leases.get(leaderLease) ?? { metadata: { name: LEADER_LEASE, namespace } };
     events.record({
       regarding: referenceTo(lease, LEASES),
       type: 'Normal',
