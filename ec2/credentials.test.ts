@@ -9,15 +9,18 @@ const bench = () => {
   const time = { ms: 0 };
   const fetches: number[] = [];
   const trouble = { on: false };
+  /** The source repeats its first answer. */
+  const stale = { on: false };
   const source = async (): Promise<Credentials> => {
     fetches.push(time.ms);
     await undefined;
     if (trouble.on) throw new Error('no answer from the metadata service');
     const id = `ASIA${fetches.length}`;
-    return { accessKeyId: id, secretAccessKey: 'x', expiration: new Date(time.ms + 60 * MINUTE_MS) };
+    const fromMs = stale.on ? 0 : time.ms;
+    return { accessKeyId: id, secretAccessKey: 'x', expiration: new Date(fromMs + 60 * MINUTE_MS) };
   };
   const cache = createCredentialsCache(source, () => time.ms);
-  return { time, fetches, trouble, cache };
+  return { time, fetches, trouble, stale, cache };
 };
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -54,6 +57,18 @@ test('a renewal that fails costs no request anything while the old ones are good
   await cache.get();
   await settle();
   assert.is((await cache.get()).accessKeyId, 'ASIA3');
+});
+
+test('a source that has no younger ones yet is not asked at every request', async () => {
+  const { cache, fetches, time, stale } = bench();
+  await cache.get();
+  stale.on = true;
+  time.ms = 51 * MINUTE_MS;
+  for (let n = 0; n < 10; n++) {
+    await cache.get();
+    await settle();
+  }
+  assert.is(fetches.length, 2);
 });
 
 test('credentials that have ended are not given out: the request waits, or fails with the cause', async () => {

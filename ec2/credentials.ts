@@ -21,7 +21,7 @@ export type CredentialsSource = () => Promise<Credentials>;
 const AHEAD_MS = 10 * 60_000;
 /** Not given out any more this long before their end: a request takes a while to arrive. */
 const TOO_LATE_MS = 30_000;
-/** Between two attempts to renew credentials that are still good. */
+/** Between two attempts to renew credentials that are still good: the source may have no younger ones yet. */
 const RETRY_MS = 30_000;
 
 export type CredentialsCache = {
@@ -46,7 +46,6 @@ export const createCredentialsCache = (source: CredentialsSource, wall: () => nu
       },
       (error: unknown) => {
         fetching = undefined;
-        retryAtMs = wall() + RETRY_MS;
         throw error;
       },
     );
@@ -59,7 +58,10 @@ export const createCredentialsCache = (source: CredentialsSource, wall: () => nu
       const leftMs = (held.expiration?.getTime() ?? Number.POSITIVE_INFINITY) - wall();
       if (leftMs < TOO_LATE_MS) return fetch();
       // A failure here costs nothing yet: the held ones are good, and the next request tries again.
-      if (leftMs < AHEAD_MS && wall() >= retryAtMs) void fetch().catch(() => undefined);
+      if (leftMs < AHEAD_MS && wall() >= retryAtMs) {
+        retryAtMs = wall() + RETRY_MS;
+        void fetch().catch(() => undefined);
+      }
       return held;
     },
     reject() {

@@ -100,6 +100,10 @@ const sliceOf = (known: Known, needs: Needs): EC2Facts => {
   };
 };
 
+/** A dry run that told nothing takes no earlier answer away. */
+const answeredIn = ({ mayAssociate }: EC2Facts): EC2Facts['mayAssociate'] =>
+  Object.fromEntries(Object.entries(mayAssociate).filter(([, answer]) => answer !== 'Unknown'));
+
 const isEqual = (a: EC2Facts, b: EC2Facts): boolean =>
   isSame(a.instances, b.instances) &&
   isSame(a.subnets, b.subnets) &&
@@ -140,7 +144,7 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
         ...internAll(facts.securityGroupRules, groups),
       },
       addressesPerInterface: { ...before?.addressesPerInterface, ...facts.addressesPerInterface },
-      mayAssociate: { ...before?.mayAssociate, ...facts.mayAssociate },
+      mayAssociate: { ...facts.mayAssociate, ...before?.mayAssociate, ...answeredIn(facts) },
       failure: facts.failure,
     });
   };

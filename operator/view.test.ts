@@ -25,6 +25,7 @@ const bench = () => {
   /** Readings fail while this is set. */
   const trouble: { with?: ReadResult['failure'] } = {};
   const moving = { on: false };
+  const dryRun: { answer: EC2Facts['mayAssociate'][string] } = { answer: 'Allowed' };
   const read = async (request: ReadRequest, purpose: CallPurpose): Promise<ReadResult> => {
     requests.push(request);
     purposes.push(purpose);
@@ -56,7 +57,7 @@ const bench = () => {
       addressesPerInterface: all(request.instanceIDs.length > 0 ? ['t3.micro'] : [], () => 2),
       mayAssociate: all(
         request.associations.map(({ allocationID }) => allocationID),
-        () => 'Allowed' as const,
+        () => dryRun.answer,
       ),
       ...(trouble.with && { failure: { class: trouble.with.class, message: trouble.with.message } }),
     };
@@ -71,7 +72,7 @@ const bench = () => {
     signal: stop.signal,
     log,
   });
-  return { clock, cloud, requests, purposes, factsRequests, told, stop, trouble, moving, views };
+  return { clock, cloud, requests, purposes, factsRequests, told, stop, trouble, moving, dryRun, views };
 };
 
 test('pairs that ask at the same moment share one reading, and each is told', async () => {
@@ -222,6 +223,20 @@ test('facts are read again every five minutes; a failure takes nothing away and 
   const { facts } = all.views.of('a');
   assert.equal(facts?.instances, before?.instances);
   assert.is(facts?.failure?.class, 'Unauthorized');
+  all.stop.abort();
+});
+
+test('a dry run that tells nothing takes no earlier answer away; one that tells otherwise does', async () => {
+  const all = bench();
+  begin(['a'], all);
+  await all.clock.advance(20_000);
+  const answer = () => all.views.of('a').facts?.mayAssociate[ALLOCATION];
+  all.dryRun.answer = 'Unknown';
+  await all.clock.advance(330_000);
+  assert.is(answer(), 'Allowed');
+  all.dryRun.answer = 'Denied';
+  await all.clock.advance(330_000);
+  assert.is(answer(), 'Denied');
   all.stop.abort();
 });
 

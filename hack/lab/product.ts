@@ -12,6 +12,8 @@ import { management } from './vpc.ts';
 import { awsEnvironment, type World } from './world.ts';
 
 export type ProductOptions = {
+  /** Instances that get an agent; default all. */
+  nodes?: string[];
   /** Namespaces whose pairs the agents serve; made if missing, each with a Secret. Default `prod`. */
   namespaces?: string[];
   /** Keys of the Secret `hapair-vrrp`, each with a password of its own. Default `web`. */
@@ -65,7 +67,7 @@ const CRDS = ['crd/hapairs.hapair.io', 'crd/vrrpinstances.hapair.io'];
  */
 export async function installProduct(world: World, options: ProductOptions = {}): Promise<Product> {
   const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
-  const nodes = world.vpc.instances.map(({ name }) => name);
+  const { nodes = world.vpc.instances.map(({ name }) => name) } = options;
   await installChart(world, nodes, namespaces);
   onLog('the chart is installed');
   await Promise.all([

@@ -1,15 +1,19 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
-import type { Condition, HAPair, PairNode } from '../../crds/types.ts';
+import type { Condition, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
+import { preflight } from './preflight.ts';
 import { FRESH_MS, isFresh, isHealthyBackup } from './signs.ts';
 import { type Acceptance, isBarred } from './support.ts';
 import type { Authority, EC2Reading, Life } from './types.ts';
 
 /** A condition's content, before times and generations. */
 export type Fact = { status: Condition['status']; reason: Reason; message: string };
+
+/** The slow facts about EC2 are together by then, unless something is wrong. */
+const ASKING_MS = 10 * 60_000;
 
 /** What the conditions depend on. */
 export type ConditionsInput = {
@@ -20,6 +24,7 @@ export type ConditionsInput = {
   acceptance: Acceptance;
   /** The two nodes in force. */
   nodes: readonly PairNode[];
+  addresses: readonly PairAddress[];
   reports: readonly Report[];
   elected: Report | undefined;
   /** The pin in force. */
@@ -194,6 +199,16 @@ const pinned = ({ pair, pin }: ConditionsInput): Fact => {
   return no('PinWithheld', `spec.pinnedNode names ${pinnedNode}, and ${why}.`);
 };
 
+/** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
+const preflightPassed = (input: ConditionsInput): Fact => {
+  const { nodes, addresses, reports, ec2, nowMs, firstSeenMs } = input;
+  const fact = preflight({ nodes, addresses, reports, view: ec2.view, facts: ec2.facts });
+  const stored = storedFact(input, 'PreflightPassed');
+  const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;
+  const wasKnown = stored?.status !== 'Unknown' || ec2.view === undefined;
+  return isAsking && stored && wasKnown ? stored : fact;
+};
+
 /** All conditions, in the table's order, set from the first visit on. */
 export const conditionsOf = (input: ConditionsInput): Condition[] => {
   const { acceptance } = input;
@@ -210,7 +225,7 @@ export const conditionsOf = (input: ConditionsInput): Condition[] => {
     MasterElected: elected,
     AgentsReady: agents,
     AddressesConverged: input.convergence,
-    PreflightPassed: unknown('NotChecked', 'EC2 has not been asked yet.'),
+    PreflightPassed: preflightPassed(input),
     PreferredNodeActive: preferredNodeActive(input),
     SplitBrain: splitBrain(input),
     Paused: paused(input),

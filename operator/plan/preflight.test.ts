@@ -292,6 +292,15 @@ for (const [name, change] of Object.entries(RIGHT)) {
   });
 }
 
+test("another pair's VIP that comes to the same ENI changes no word, while there is room", () => {
+  const more = (vips: string[]) =>
+    check(({ two, facts }) => {
+      facts.addressesPerInterface['t3.micro'] = 10;
+      for (const privateIPAddress of vips) two.privateIPAddresses.push({ privateIPAddress, primary: false });
+    });
+  assert.equal(more(['10.10.10.50', '10.10.10.51']), more([]));
+});
+
 test('an EIP alone needs no permission to assign VIPs', () => {
   const { message } = check(() => ({ addresses: [{ name: 'main', eipAllocationID: ALLOCATION }] }));
   assert.not.match(message, 'permission to assign');

@@ -70,7 +70,7 @@ const isPinReady = (
   pin: NonNullable<PairMemory['pin']>,
   nowMs: number,
 ): boolean =>
-  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs - pin.sinceMs >= PIN_PATIENCE_MS;
+  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs >= pin.sinceMs + PIN_PATIENCE_MS;
 
 const withPin = (
   { pin: known, ...memory }: PairMemory,

@@ -109,6 +109,7 @@ export const nextStatus = (
     pin,
     firstSeenMs: memory.firstSeenMs,
     nodes: wish.nodes,
+    addresses: wish.addresses,
     authority: memory.authority,
     convergence: withheld === undefined ? shownConvergence(situation) : withheldMove(withheld),
     isConfirmed: memory.converged,

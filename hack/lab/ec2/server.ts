@@ -87,7 +87,7 @@ export class EC2Server {
   }
 
   #begin({ vpc = {}, latency = {}, initial = this.#options.initial ?? [] }: ResetOptions): EC2API {
-    const state = initial.reduce(place, initialState({ ...this.#options.vpc, ...vpc }));
+    const state = place(initialState({ ...this.#options.vpc, ...vpc }), initial);
     return new EC2API(state, { ...this.#options.latency, ...latency }, this.mapper);
   }
 
