@@ -50,6 +50,11 @@ export type Ports = {
   problemsOf: (pair: HAPair) => readonly string[];
   /** Puts a pair back into the queue. */
   requeue: (key: Key) => void;
+  /**
+   * Calls rest on readings begun at this monotonic time or later: before it another process led, and its calls may be missing
+   * in what a standby read. Default: on any.
+   */
+  ledSinceMs?: () => number;
   /** Told of each status written, and of the one it replaced; default: nobody. */
   onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
@@ -248,10 +253,13 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       const next = plan(input);
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
-      const waits = next.call !== undefined && !begin(key, of, next.call, next.scope.region);
+      const ledSinceMs = ports.ledSinceMs?.() ?? Number.NEGATIVE_INFINITY;
+      const isOutdated = (input.ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) < ledSinceMs;
+      const waits = next.call !== undefined && !isOutdated && !begin(key, of, next.call, next.scope.region);
       if (!next.call) ports.budget.withdraw(key);
       views.cover(key, next.scope);
       if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
+      if (next.call && isOutdated) views.want(key, ledSinceMs);
       const regarding = referenceTo(input.pair, HAPAIRS);
       for (const event of next.events) ports.events.record({ regarding, ...event });
       await act(key, of, input.pair, next);
