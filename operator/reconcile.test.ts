@@ -306,6 +306,8 @@ test('a new leader calls on nothing that it read as a standby: another one may h
     [],
   );
   assert.is(world.condition('Ready'), 'True Serving');
+  assert.not(messages(world).includes('call sent'));
+  assert.is(world.pair.status?.history?.[0]?.to, 'node2');
   world.report('node1', 'Master', 3);
   await world.pass(3000);
   assert.is(world.writes.filter((write) => write.startsWith('A')).length, 1, 'from then on it calls at once');

@@ -251,15 +251,21 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       }
       const { input, of } = gathered;
       const next = plan(input);
+      const { view, failure } = input.ec2;
+      const ledSinceMs = ports.ledSinceMs?.() ?? Number.NEGATIVE_INFINITY;
+      const isOutdated = next.call !== undefined && (view?.readAtMs ?? Number.NEGATIVE_INFINITY) < ledSinceMs;
+      if (isOutdated) {
+        views.cover(key, next.scope);
+        views.want(key, ledSinceMs);
+        // The reading puts the pair back; if it fails, the status says so.
+        if (!failure) return undefined;
+      }
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
-      const ledSinceMs = ports.ledSinceMs?.() ?? Number.NEGATIVE_INFINITY;
-      const isOutdated = (input.ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) < ledSinceMs;
       const waits = next.call !== undefined && !isOutdated && !begin(key, of, next.call, next.scope.region);
       if (!next.call) ports.budget.withdraw(key);
       views.cover(key, next.scope);
       if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
-      if (next.call && isOutdated) views.want(key, ledSinceMs);
       const regarding = referenceTo(input.pair, HAPAIRS);
       for (const event of next.events) ports.events.record({ regarding, ...event });
       await act(key, of, input.pair, next);
