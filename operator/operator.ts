@@ -154,6 +154,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   /** From the moment at which this process leads and its stores are fresh. */
   let isWorking = false;
+  let ledSinceMs = Number.POSITIVE_INFINITY;
   const requeue = (key: Key): void => {
     if (isWorking) queue.add(key);
   };
@@ -223,6 +224,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       log,
       problemsOf,
       requeue,
+      ledSinceMs: () => ledSinceMs,
       onStatusWritten: metrics.statusWritten,
     },
     { region, agentUsernameTemplate },
@@ -245,8 +247,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   const tellElected = (): void => {
     log.info({ reason: 'LeaderElected', identity }, 'leading');
-    const [name = '', leaseNamespace = ''] = leaderLease.split('/').toReversed();
-    const lease = leases.get(leaderLease) ?? { metadata: { name, namespace: leaseNamespace } };
+    const lease = leases.get(leaderLease) ?? { metadata: { name: LEADER_LEASE, namespace } };
     events.record({
       regarding: referenceTo(lease, LEASES),
       type: 'Normal',
@@ -259,6 +260,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const work = async (): Promise<void> => {
     await Promise.race([elector.elected, finished]);
     if (finishing.signal.aborted) return;
+    ledSinceMs = clock.now();
     tellElected();
     // What another process wrote before it was over must be known before the first decision.
     await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);
