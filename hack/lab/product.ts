@@ -45,6 +45,11 @@ export type Product = {
   /** Ends it by a signal, default SIGKILL, and waits for its end. */
   killOperator(signal?: NodeJS.Signals): Promise<Exit>;
   operatorRuns(): boolean;
+  /**
+   * Starts one more operator, under this name and in the place of this name (see places.ts). Its output goes to
+   * `operator-<name>.log`, and EC2's log shows it by `app/<name>` in the user agent.
+   */
+  startReplica(name: string, args: string[], watch?: Watch): Promise<WorldProcess>;
   /** Starts the agent of an instance (service `agent`, which also starts at every boot). */
   startAgent(node: string): Promise<WorldProcess>;
 };
@@ -162,11 +167,7 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
         {
           name: 'operator',
           where: 'world',
-          argv: [
-            ...[process.execPath, join(ROOT, 'operator', 'main.ts'), ...operatorFlags(world, kubeconfig)],
-            ...(options.operatorArgs ?? []),
-            ...args,
-          ],
+          argv: [...operatorCommand(world, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
           env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
           logFile: operatorLog,
         },
@@ -185,11 +186,28 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
       return within(exited, END_MS, `The operator did not end after ${signal}`);
     },
     operatorRuns: () => operator !== undefined,
+    startReplica: (name, args, watch) =>
+      world.spawn(
+        {
+          name: `operator-${name}`,
+          where: name,
+          argv: [...operatorCommand(world, kubeconfig, name), ...(options.operatorArgs ?? []), ...args],
+          env: {
+            ...awsEnvironment(world.vpc, 'operator'),
+            AWS_SDK_UA_APP_ID: name,
+            ...options.operatorEnv,
+          },
+        },
+        watch,
+      ),
     startAgent: (node) => world.node(node).startService('agent'),
   };
 }
 
-const operatorFlags = (world: World, kubeconfig: string): string[] => [
+/** Under a name of its own it need not wait for the Lease of its predecessor, as a container that restarts in its pod. */
+const operatorCommand = (world: World, kubeconfig: string, identity: string): string[] => [
+  ...[process.execPath, join(ROOT, 'operator', 'main.ts')],
   ...['--kubeconfig', kubeconfig, '--region', world.vpc.region, '--namespace', NAMESPACE],
   ...['--agent-username-template', `system:serviceaccount:${NAMESPACE}:hapair-agent-<node>`],
+  ...['--identity', identity, '--port', '0'],
 ];
