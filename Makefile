@@ -20,7 +20,7 @@ lab: ## leave the demo's world running and say how to use it
 	@hack/lab/lab up
 	@hack/lab/lab kubectl apply -f '$(CURDIR)/hack/demo/hapair.yaml'
 
-bench-failover: bootstrap ## the recipe and hapair side by side: outages, EC2 calls, wrong ends (25 minutes)
+bench-failover: bootstrap ## the recipe and hapair side by side: outages, EC2 calls, wrong ends (25 minutes; BENCH_ARGS="--runs 2" for a trial)
 	@node hack/bench/failover/main.ts $(BENCH_ARGS)
 
 lint: bootstrap ## format, lint rules, types, lock file
