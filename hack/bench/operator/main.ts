@@ -90,12 +90,14 @@ const profiled = async <T>(
 
 const measure = async (stage: Stage, size: number, fleet: ReturnType<typeof fleetOf>): Promise<Run> => {
   let errors = 0;
+  let isOver = false;
   const agents: Agents = startAgents({
     api: stage.agents,
     fleet,
     tokens: stage.tokens,
     leaseNamespace: SYSTEM,
     onError: (error) => {
+      if (isOver) return;
       errors += 1;
       if (errors <= 5) say(`an agent's call failed: ${error.message}`);
     },
@@ -139,6 +141,7 @@ const measure = async (stage: Stage, size: number, fleet: ReturnType<typeof flee
       operatorLog: tally(await messagesOf(operator.logFile)),
     };
   } finally {
+    isOver = true;
     calls.stop();
     agents.stop();
   }

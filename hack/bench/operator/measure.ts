@@ -22,19 +22,53 @@ export type Usage = { cpuSeconds: number; rssMB: number; peakRSSMB: number };
 /** The kernel's USER_HZ, which is 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
+type Stat = { name: string; parent: number; cpuSeconds: number };
+
+/** @returns nothing when the process is gone */
+const statOf = (pid: number): Stat | undefined => {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined; // it ended after it was listed
+  }
+  // The name in parentheses may hold spaces; after it the 2nd field is the parent, the 12th and 13th are utime and stime.
+  const [open, close] = [text.indexOf('('), text.lastIndexOf(')')];
+  const fields = text.slice(close + 2).split(' ');
+  return {
+    name: text.slice(open + 1, close),
+    parent: Number(fields[1]),
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+  };
+};
+
 /** @throws Error when the process is gone. */
 export const usageOf = (pid: number): Usage => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field after it.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const stat = statOf(pid);
+  if (stat === undefined) throw new Error(`There is no process ${pid}.`);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const megabytes = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
   return {
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    cpuSeconds: stat.cpuSeconds,
     rssMB: megabytes('VmRSS'),
     peakRSSMB: megabytes('VmHWM'),
   };
+};
+
+/** Processor seconds so far of this process and of its children, by name; a Node process by its pid too, as `node PID` */
+export const familyCPUSeconds = (): Record<string, number> => {
+  const sums: Record<string, number> = {};
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = statOf(Number(entry));
+    if (stat === undefined) continue;
+    if (Number(entry) !== process.pid && stat.parent !== process.pid) continue;
+    const name =
+      Number(entry) === process.pid ? 'benchmark' : /^(node|MainThread)$/.test(stat.name) ? `node ${entry}` : stat.name;
+    sums[name] = (sums[name] ?? 0) + stat.cpuSeconds;
+  }
+  return sums;
 };
 
 /** A write as the audit log has it. */
@@ -97,6 +131,17 @@ export const requestTotals = (metrics: string): Map<string, number> => {
 /** The least time in which a token bucket can grant `calls`: its capacity at once, the rest as it refills. */
 export const bucketBoundMs = (calls: number, capacity: number, refillPerSecond: number): number =>
   (Math.max(0, calls - capacity) / refillPerSecond) * 1000;
+
+/** When the operator read each report of a new master, Unix milliseconds by `namespace/name term`. */
+export const reportsRead = async (logFile: string): Promise<Map<string, number>> => {
+  const read = new Map<string, number>();
+  for await (const line of createInterface({ input: createReadStream(logFile) })) {
+    if (!line.includes('"msg":"report read"')) continue;
+    const { pair, term, readAt } = JSON.parse(line) as { pair: string; term: number; readAt: number };
+    read.set(`${pair} ${term}`, readAt);
+  }
+  return read;
+};
 
 /** The messages of a log of JSON lines, each with its reason; what is a warning or worse says so. */
 export const messagesOf = async (file: string): Promise<string[]> => {

@@ -8,6 +8,8 @@ import type { Agents, Claimed } from './agents.ts';
 import { type Fleet, type FleetPair, manifestOf, NAMESPACE } from './fleet.ts';
 import {
   bucketBoundMs,
+  familyCPUSeconds,
+  reportsRead,
   requestTotals,
   type Spread,
   spreadOf,
@@ -167,6 +169,8 @@ export type Convergence = {
   /** What the operator wrote, by verb and resource. */
   writes: Record<string, number>;
   ec2Calls: Record<string, number>;
+  /** Who used the processors meanwhile, in seconds. */
+  processors: Record<string, number>;
 };
 
 /** Creates every HAPair and waits until all are Ready. */
@@ -175,6 +179,7 @@ export const converge = async (scene: Scene): Promise<Convergence> => {
   const fromMs = nowMs();
   const { cpuSeconds } = usageOf(operator.pid);
   const sinceID = await lastCallID(stage);
+  const processorsBefore = familyCPUSeconds();
   const waiting = [...fleet.pairs];
   const worker = async (): Promise<void> => {
     for (let pair = waiting.shift(); pair; pair = waiting.shift())
@@ -194,6 +199,7 @@ export const converge = async (scene: Scene): Promise<Convergence> => {
   await created;
   const toMs = nowMs();
   const load = loadSince(operator, fromMs, cpuSeconds);
+  const processors = Object.entries(familyCPUSeconds());
   const writes = await writesBetween(stage.controlPlane.dir, fromMs, toMs);
   return {
     createdSeconds,
@@ -205,6 +211,12 @@ export const converge = async (scene: Scene): Promise<Convergence> => {
       ),
     ),
     ec2Calls: tally((await stage.ec2.calls(sinceID)).map(nameOfCall)),
+    processors: Object.fromEntries(
+      processors.map(([name, seconds]) => [
+        name === `node ${operator.pid}` ? 'operator' : name.replace(/^node .*/, 'EC2'),
+        seconds - (processorsBefore[name] ?? 0),
+      ]),
+    ),
   };
 };
 
@@ -298,6 +310,10 @@ export type Failovers = {
   answeredToCall: Spread;
   /** The report's own way into the API server. */
   report: Spread;
+  /** From sending the report until the operator had read it and decided: API server, etcd and watch. */
+  sentToRead: Spread;
+  /** From there to EC2's receiving the call: the operator's own part, and the SDK's. */
+  readToCall: Spread;
   /** Claims for which no call came within 30 s. */
   lost: number;
   load: Load;
@@ -331,24 +347,30 @@ export const failOverOneByOne = async (
     .slice(0, samples);
   const fromMs = nowMs();
   const { cpuSeconds } = usageOf(operator.pid);
-  const followed: Promise<{ claimed: Claimed; call: CallRecord | undefined }>[] = [];
+  const followed: Promise<{ pair: FleetPair; claimed: Claimed; call: CallRecord | undefined }>[] = [];
   for (const [at, pair] of chosen.entries()) {
     const claimed = await agents.failOver(pair);
     followed.push(
       awaitCall(calls, pair, claimed).then(async (call) => {
         await agents.comeBack(pair);
-        return { claimed, call };
+        return { pair, claimed, call };
       }),
     );
     if (at % 25 === 24) onLog(`${at + 1} of ${samples} failovers begun`);
     await sleep(spacingMs * (0.5 + Math.random()));
   }
   const results = await Promise.all(followed);
-  const found = results.flatMap(({ claimed, call }) => (call ? [{ claimed, call }] : []));
+  const read = await reportsRead(operator.logFile);
+  const found = results.flatMap(({ pair, claimed, call }) => {
+    const readAtMs = read.get(`${NAMESPACE}/${pair.name} ${claimed.term}`);
+    return call && readAtMs !== undefined ? [{ claimed, call, readAtMs }] : [];
+  });
   return {
     sentToCall: spreadOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.sentAtMs)),
     answeredToCall: spreadOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.answeredAtMs)),
     report: spreadOf(found.map(({ claimed }) => claimed.answeredAtMs - claimed.sentAtMs)),
+    sentToRead: spreadOf(found.map(({ claimed, readAtMs }) => readAtMs - claimed.sentAtMs)),
+    readToCall: spreadOf(found.map(({ call, readAtMs }) => call.receivedAtMs - readAtMs)),
     lost: results.length - found.length,
     load: loadSince(operator, fromMs, cpuSeconds),
   };

@@ -71,7 +71,15 @@ const ROWS: readonly Row[] = [
     cell: ({ oneByOne }) => spread(oneByOne.sentToCall),
   },
   {
-    name: 'of which the report until the API server answered, ms',
+    name: 'of which report sent -> read by the operator (API server, etcd, watch), ms',
+    cell: ({ oneByOne }) => spread(oneByOne.sentToRead),
+  },
+  {
+    name: 'of which read -> EC2 call received (operator, SDK), ms',
+    cell: ({ oneByOne }) => spread(oneByOne.readToCall),
+  },
+  {
+    name: 'the report itself, until the API server answered, ms',
     cell: ({ oneByOne }) => spread(oneByOne.report),
   },
   {
@@ -98,6 +106,7 @@ export const formatRun = (run: Run): string =>
     ...ROWS.map(({ name, cell }) => `${name}: ${cell(run)}`),
     ...(run.heapMB === undefined ? [] : [`heap after a full collection, MB: ${run.heapMB.toFixed(1)}`]),
     `operator's writes until Ready: ${counts(run.convergence.writes)}`,
+    `processor seconds until Ready: ${counts(run.convergence.processors, 1)}`,
     `EC2 calls until Ready: ${counts(run.convergence.ec2Calls)}`,
     `writes at rest per minute: ${counts(run.rest.writesPerMinute, 1)}`,
     `reads at rest per minute: ${counts(run.rest.readsPerMinute, 1)}`,
