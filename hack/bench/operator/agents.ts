@@ -155,15 +155,16 @@ export const startAgents = ({ api, fleet, tokens, leaseNamespace, onError }: Age
     side.since = microTime();
   };
 
-  const read = async ({ name, token }: Side): Promise<VRRPInstance> =>
-    (await api.call({ method: 'GET', path: `${COLLECTION}/${name}`, token })) as VRRPInstance;
+  /** Absent: the operator has not created it yet. */
+  const read = async (name: string, token: string | undefined): Promise<VRRPInstance | undefined> =>
+    (await api.get(`${COLLECTION}/${name}`, token)) as VRRPInstance | undefined;
 
   /** One more than the highest term of both reports, of both specs' floors and of what this side has held or seen. */
   const claim = async (wire: Wire, side: Side): Promise<Claimed> => {
     wire.master = side;
     enter(side, 'Master');
-    const both = await Promise.all(wire.sides.map((each) => read({ ...each, token: side.token })));
-    const known = both.flatMap(({ spec, status }) => [spec.termFloor, status?.term ?? 0]);
+    const both = await Promise.all(wire.sides.map(({ name }) => read(name, side.token)));
+    const known = both.flatMap((each) => [each?.spec.termFloor ?? 0, each?.status?.term ?? 0]);
     side.term = 1 + Math.max(side.term, ...known);
     const sentAtMs = nowMs();
     await report(wire, side);

@@ -25,6 +25,8 @@ export type Request = {
 export type API = {
   /** @throws Error with the API server's own words after three tries. */
   call(request: Request): Promise<unknown>;
+  /** @returns nothing when there is no such object */
+  get(path: string, token?: string): Promise<unknown>;
   text(path: string): Promise<string>;
   /** Follows a collection from its present state on until `close`; connects again, from its present state, when it is cut. */
   watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): void;
@@ -79,6 +81,7 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     const response = await send(calls, request);
     const text = await response.body.text();
     if (response.statusCode < 300) return JSON.parse(text);
+    if (response.statusCode === 404 && request.method === 'GET') return undefined;
     throw new Error(`${request.method} ${request.path}: HTTP ${response.statusCode} ${text.slice(0, 300)}`);
   };
 
@@ -100,17 +103,20 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     }
   };
 
-  return {
-    async call(request) {
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await once(request);
-        } catch (error) {
-          if (attempt >= TRIES || closing.signal.aborted) throw error;
-          await sleep(RETRY_MS);
-        }
+  const call = async (request: Request): Promise<unknown> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await once(request);
+      } catch (error) {
+        if (attempt >= TRIES || closing.signal.aborted) throw error;
+        await sleep(RETRY_MS);
       }
-    },
+    }
+  };
+
+  return {
+    call,
+    get: (path, token) => call({ method: 'GET', path, token }),
     text: async (path) => (await send(calls, { method: 'GET', path })).body.text(),
     watch(path, token, onEvent) {
       const run = async (): Promise<void> => {

@@ -65,7 +65,11 @@ export const familyCPUSeconds = (): Record<string, number> => {
     if (stat === undefined) continue;
     if (Number(entry) !== process.pid && stat.parent !== process.pid) continue;
     const name =
-      Number(entry) === process.pid ? 'benchmark' : /^(node|MainThread)$/.test(stat.name) ? `node ${entry}` : stat.name;
+      Number(entry) === process.pid
+        ? 'benchmark'
+        : /^(node|MainThread)$/.test(stat.name)
+          ? `node ${entry}`
+          : stat.name;
     sums[name] = (sums[name] ?? 0) + stat.cpuSeconds;
   }
   return sums;
