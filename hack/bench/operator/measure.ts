@@ -86,10 +86,13 @@ type AuditLine = {
   stageTimestamp?: string;
 };
 
+/** A file's time comes from the kernel's coarse clock. */
+const COARSE_MS = 1_000;
+
 /** Every write that the API server finished between two Unix times in milliseconds; rotated logs are read too. */
 export const writesBetween = async (dir: string, fromMs: number, toMs: number): Promise<Write[]> => {
   const files = readdirSync(dir).filter(
-    (name) => /^audit.*\.log$/.test(name) && statSync(join(dir, name)).mtimeMs >= fromMs,
+    (name) => /^audit.*\.log$/.test(name) && statSync(join(dir, name)).mtimeMs >= fromMs - COARSE_MS,
   );
   const writes: Write[] = [];
   for (const file of files) {
