@@ -22,6 +22,8 @@ export type ToWorker =
   | { type: 'resign'; pair: string; reason: Reason }
   /** Enters Fault (a Master resigns first), or leaves it for Backup. */
   | { type: 'fault'; pair: string; fault: Reason | null }
+  /** Claims out of Fault, if that is for failed checks alone and no Master is heard; ignored otherwise. */
+  | { type: 'lastResort'; pair: string }
   /** Every Master resigns, all sockets are closed, the worker answers `stopped` and ends. */
   | { type: 'stop' }
   /** Asks for a `pong`: only a worker whose loop runs answers. */

@@ -1,7 +1,14 @@
 /** Keeps the interface as the VIP rule wants it, one address at a time. */
 
 import { messageOf } from './pair-load.ts';
-import { carrierOf, deliveredTo, onInterface, type PairState, vipPlan } from './pair-state.ts';
+import {
+  carrierOf,
+  deliveredTo,
+  onInterface,
+  type PairState,
+  strandedAddresses,
+  vipPlan,
+} from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 import type { Problem } from './rules/condition.ts';
 
@@ -13,7 +20,10 @@ export const interfaceStep = async (state: PairState, ports: PairPorts): Promise
   const plan = vipPlan(state, ports.clock.now());
   const [add] = plan.add;
   const [remove] = plan.remove;
+  const stranded = strandedAddresses(state);
+  const [left] = stranded.addresses;
   try {
+    if (left !== undefined) return await leaveInterface(state, ports, stranded.name, left);
     if (add !== undefined) return await addVIP(state, ports, add);
     if (remove !== undefined) return await removeVIP(state, ports, remove);
   } catch (error) {
@@ -63,6 +73,19 @@ const removeVIP = async (state: PairState, ports: PairPorts, vip: string): Promi
   setOnInterface(state, name, vip, false);
   ports.log.info({ pair: state.key, vip, interface: name, state: state.election }, 'VIP removed');
   await remember(state, ports, { added: state.record.added.filter((address) => address !== vip) });
+  return true;
+};
+
+/** The address stays known as ours: it may belong on the other interface now. */
+const leaveInterface = async (
+  state: PairState,
+  ports: PairPorts,
+  name: string,
+  address: string,
+): Promise<boolean> => {
+  await ports.addresses.remove(name, address);
+  setOnInterface(state, name, address, false);
+  ports.log.info({ pair: state.key, vip: address, interface: name, state: state.election }, 'VIP removed');
   return true;
 };
 

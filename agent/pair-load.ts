@@ -1,6 +1,6 @@
 /** Loads a spec: what cannot be run is said and not loaded, the last spec goes on meanwhile. */
 import type { SecretRef, VRRPInstance } from '../crds/types.ts';
-import { type PairState, refusal } from './pair-state.ts';
+import { type PairState, refusal, secretRefs, storedSecret } from './pair-state.ts';
 import type { PairPorts, StoredSecret } from './pair-types.ts';
 import type { Problem } from './rules/condition.ts';
 import { unsupported } from './rules/support.ts';
@@ -10,7 +10,7 @@ export const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boo
   loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
 
 /**
- * One step of the load lane: brings the newest spec into force once it is on disk.
+ * One step of the load lane: brings the newest spec into force once it is on disk, with the password of every set it names.
  * @throws Error when it cannot be loaded for a reason that may pass; `state.loadProblem` says it
  */
 export const loadStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
@@ -26,13 +26,14 @@ export const loadStep = async (state: PairState, ports: PairPorts): Promise<bool
     throw new Error(refused.message);
   }
 
-  const ref = spec.vrrp.send.authentication?.secretRef;
-  const secret = ref === undefined ? null : await resolveSecret(state, ports, wish, ref);
+  // One after the other: there are two at most, and the first that cannot be read is the one to name.
+  const secrets: StoredSecret[] = [];
+  for (const ref of secretRefs(spec)) secrets.push(await resolveSecret(state, ports, wish, ref));
   if (state.wish !== wish) return true;
 
   const uid = wish.metadata.uid ?? '';
   const generation = wish.metadata.generation ?? 0;
-  state.record = { ...state.record, uid, generation, spec, secret };
+  state.record = { ...state.record, uid, generation, spec, secrets };
   try {
     await ports.disk.save(state.record);
   } catch (error) {
@@ -62,9 +63,8 @@ const resolveSecret = async (
   wish: VRRPInstance,
   ref: SecretRef,
 ): Promise<StoredSecret> => {
-  const stored = state.record.secret;
-  const sameKey = stored?.ref.name === ref.name && stored.ref.key === ref.key;
-  if (stored !== null && sameKey && state.record.uid === wish.metadata.uid) return stored;
+  const stored = storedSecret(state.record, ref);
+  if (stored !== undefined && state.record.uid === wish.metadata.uid) return stored;
   try {
     return await ports.kube.readSecret(ref);
   } catch (error) {

@@ -2,7 +2,15 @@
 
 import type { VRRPInstance, VRRPInstanceStatus } from '../crds/types.ts';
 import { isLoaded, messageOf } from './pair-load.ts';
-import { factsOf, type Instances, type PairState, type RunningClaim, vipPlan } from './pair-state.ts';
+import {
+  factsOf,
+  type Instances,
+  newestSpec,
+  type PairState,
+  type RunningClaim,
+  termFloor,
+  vipPlan,
+} from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 import { isDead } from './rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from './rules/report.ts';
@@ -24,7 +32,7 @@ export const statusOf = (
 const causeOf = (state: PairState, claim: RunningClaim | null): TermCause | null =>
   claim === null || !mayTakeTerm(claim)
     ? null
-    : termCause(claim.term, state.loaded?.spec.termFloor ?? 0, state.peer, isDead(state.silence));
+    : termCause(claim.term, termFloor(state), state.peer, isDead(state.silence));
 
 /**
  * One step of the report lane.
@@ -35,8 +43,10 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
   const { claim } = state;
   const cause = causeOf(state, claim);
   if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
-  if (isInMotion(state, ports.clock.now())) return false;
-  if (state.dirty) await saveRecord(state, ports);
+  // After a restart from disk the times in the stored report are not known yet (S7); the read lane fetches it.
+  if (state.wish === null || isInMotion(state, ports.clock.now())) return false;
+  // A report waits for no disk: the operator waits a second at most for the echo of a probe.
+  if (state.dirty) void saveRecord(state, ports);
 
   const status = statusOf(state, ports);
   if (sameStatus(status, state.reported)) return false;
@@ -52,11 +62,18 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
   const { addressTrouble, socketTrouble, loadProblem, claim, reported, face, wish } = state;
   if (addressTrouble !== null || socketTrouble !== null || loadProblem !== null) return false;
   if (claim !== null && claim.term === null) return true;
+  if (isProbed(state)) return false;
+  if (nowMs < state.startingUntilMs) return true;
   if (reported !== undefined && reported.state !== face.state) return false;
   if (wish !== null && !isLoaded(state, wish)) return true;
-  if (nowMs < state.startingUntilMs) return true;
   const { add, remove } = vipPlan(state, nowMs);
   return add.length + remove.length > 0 && reported !== undefined;
+};
+
+/** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
+const isProbed = (state: PairState): boolean => {
+  const { probe = 0 } = state.reported ?? state.wish?.status ?? {};
+  return (newestSpec(state)?.probe ?? 0) !== probe;
 };
 
 const takeTerm = async (
@@ -70,9 +87,10 @@ const takeTerm = async (
   const { own, peer } =
     (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) seePeer(state, peer);
+  if (own !== null) state.wish ??= own;
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
-  const floor = Math.max(state.loaded?.spec.termFloor ?? 0, own?.spec.termFloor ?? 0);
+  const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
   const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
   seeTerm(state, term);
   const readAtMs = clock.now();

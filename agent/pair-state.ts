@@ -1,7 +1,14 @@
 /** The state of one pair in this agent, and what follows from it without any effect. */
-import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../crds/types.ts';
+import type {
+  SecretRef,
+  VRRPInstance,
+  VRRPInstanceSpec,
+  VRRPInstanceStatus,
+  VRRPParameters,
+  VRRPState,
+} from '../crds/types.ts';
 import type { WorkerConfig } from './messages.ts';
-import type { IMDSReading, InterfaceReading, NodeInterface, PairRecord } from './pair-types.ts';
+import type { IMDSReading, InterfaceReading, NodeInterface, PairRecord, StoredSecret } from './pair-types.ts';
 import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
@@ -15,6 +22,7 @@ import {
   refuseVIP,
   type VIPPlan,
 } from './rules/vip.ts';
+import type { AcceptedParameters } from './vrrp/types.ts';
 
 /** A claim with the instant of its first advert, in Unix milliseconds, and what was read since then. */
 export type RunningClaim = Claim & {
@@ -39,6 +47,8 @@ export type PairState = {
   /** The spec in force. */
   loaded: { spec: VRRPInstanceSpec; uid: string; generation: number } | null;
   loadProblem: Problem | null;
+  /** What the health checks find wrong; null: nothing, or there are none. */
+  health: Problem | null;
   interfaces: InterfaceReading | null;
   /** Null: unknown. */
   imds: IMDSReading | null;
@@ -59,6 +69,8 @@ export type PairState = {
   startingUntilMs: number;
   /** The term that was asked to yield, and did. */
   yieldedTerm: number;
+  /** The term whose order to yield was read by GET: a watch that is resumed replays orders that were taken back since (T25). */
+  confirmedYield: number;
   peerHeard: boolean | null;
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
@@ -86,6 +98,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
       ? null
       : { spec: record.spec, uid: record.uid, generation: record.generation },
   loadProblem: null,
+  health: null,
   interfaces: null,
   imds: null,
   lastDelivered: [],
@@ -98,6 +111,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   claim: null,
   startingUntilMs: Number.NEGATIVE_INFINITY,
   yieldedTerm: 0,
+  confirmedYield: 0,
   peerHeard: null,
   socketTrouble: null,
   addressTrouble: null,
@@ -118,6 +132,16 @@ export const carrierOf = (
       (spec.interface === undefined || spec.interface === name) &&
       addresses.some(({ address }) => address === spec.sourceAddress),
   );
+
+/** Addresses that this agent put on an interface which the pair has left since; `name` is that interface. */
+export const strandedAddresses = (state: PairState): { name: string; addresses: string[] } => {
+  const { added, interface: name } = state.record;
+  const spec = state.loaded?.spec;
+  const left = name !== null && spec !== undefined && interfaceNameOf(state, spec) !== name;
+  const found = left ? state.interfaces?.interfaces.find((entry) => entry.name === name) : undefined;
+  const present = found?.addresses.map(({ address }) => address) ?? [];
+  return { name: name ?? '', addresses: added.filter((address) => present.includes(address)) };
+};
 
 /** The name of the pair's interface: as the spec says, as seen now, or as seen last. */
 export const interfaceNameOf = (state: PairState, spec: VRRPInstanceSpec): string | null =>
@@ -158,8 +182,12 @@ export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | nul
   return message === undefined ? null : { reason: 'AddressRefused', message };
 };
 
-/** Why this node must not be Master. */
-export const faultOf = (state: PairState): Problem | null => {
+/** Why this node must not be Master. Failed checks come last: they alone leave the last resort. */
+export const faultOf = (state: PairState): Problem | null =>
+  obstacleOf(state) ?? (state.loaded === null ? null : state.health);
+
+/** What no pin and no last resort overcomes: the ENI, the interface or the address is missing. */
+const obstacleOf = (state: PairState): Problem | null => {
   const spec = state.loaded?.spec;
   if (spec === undefined) return null;
   if (state.imds !== null && !isVerified(state, spec))
@@ -191,21 +219,48 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
   if (spec === undefined || !isVerified(state, spec)) return null;
   const interfaceName = interfaceNameOf(state, spec);
   if (interfaceName === null) return null;
-  const { send } = spec.vrrp;
-  const password = send.authentication === undefined ? undefined : state.record.secret?.password;
+  const { send, accept } = spec.vrrp;
+  // Without its password a set must be neither sent nor accepted: that would be another set.
+  if (!secretRefs(spec).every((ref) => storedSecret(state.record, ref) !== undefined)) return null;
   return {
     version: send.version,
     virtualRouterID: send.virtualRouterID,
     priority: advertisedPriority(spec.priority, state.contact, nowMs),
-    advertisementIntervalMs: send.advertisementIntervalMilliseconds,
-    checksum: send.checksum ?? 'Pseudoheader',
-    ...(password !== undefined && { password: new Uint8Array(Buffer.from(password, 'base64')) }),
+    ...parametersOf(state.record, send),
+    accept: accept.map((set) => parametersOf(state.record, set)),
+    claim: claimOf(state, spec),
     sourceAddress: spec.sourceAddress,
     peerAddress: spec.peerAddress,
     interface: interfaceName,
     vips: spec.vips,
   };
 };
+
+/** `Never` counts before it is loaded: a node whose disk is full must be able to give way to the pinned one. */
+const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] =>
+  newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
+
+const parametersOf = (record: PairRecord, set: VRRPParameters): AcceptedParameters => {
+  const ref = set.authentication?.secretRef;
+  const password = ref && storedSecret(record, ref)?.password;
+  return {
+    advertisementIntervalMs: set.advertisementIntervalMilliseconds,
+    checksum: set.checksum ?? 'Pseudoheader',
+    ...(password !== undefined && { password: new Uint8Array(Buffer.from(password, 'base64')) }),
+  };
+};
+
+/** The keys that hold the passwords of all sets, each once. */
+export const secretRefs = ({ vrrp: { send, accept } }: VRRPInstanceSpec): SecretRef[] => {
+  const refs = [send, ...accept].flatMap(({ authentication }) => authentication?.secretRef ?? []);
+  return refs.filter((ref, index) => refs.findIndex((other) => sameKey(ref, other)) === index);
+};
+
+/** What was read of a key; undefined: nothing yet. */
+export const storedSecret = ({ secrets }: PairRecord, ref: SecretRef): StoredSecret | undefined =>
+  secrets.find((stored) => sameKey(stored.ref, ref));
+
+const sameKey = (a: SecretRef, b: SecretRef): boolean => a.name === b.name && a.key === b.key;
 
 /** Every address on the pair's interface. */
 export const onInterface = (state: PairState): string[] => {
@@ -248,9 +303,47 @@ export const vipsUp = (state: PairState): boolean => {
   return possible.length > 0 && possible.every((vip) => present.includes(vip));
 };
 
-/** A newer Master's report hides this Master: its signs of life must be watched. */
-export const mustWatchPeer = ({ claim, peer }: PairState): boolean =>
+/** The peer's signs of life must be watched: a newer Master's report hides this Master, or this may be the last resort. */
+export const mustWatchPeer = (state: PairState): boolean => isHidden(state) || isLastCandidate(state);
+
+/** The term of the running claim, if it is asked to yield and has not; null: nothing is asked of it. */
+export const orderedTerm = (state: PairState): number | null => {
+  const term = state.claim?.term ?? null;
+  const isOrdered = term !== null && state.yieldedTerm !== term && newestSpec(state)?.yieldTerm === term;
+  return isOrdered ? term : null;
+};
+
+/** A newer Master's report hides this Master. */
+export const isHidden = ({ claim, peer }: PairState): boolean =>
   claim !== null && claim.term !== null && peerHides(claim.term, peer);
+
+/** Failed checks alone keep this node from serving, and nobody else is heard to serve. */
+export const isLastCandidate = (state: PairState): boolean =>
+  state.election === 'Fault' &&
+  state.peerHeard === false &&
+  !state.stopping &&
+  newestSpec(state)?.claim !== 'Never' &&
+  faultOf(state)?.reason === 'ChecksFailed';
+
+/**
+ * A Master whose checks fail serves until its peer reports that it is Backup, and so healthy. Only a report written since
+ * this claim counts: a Backup reports the highest term it has seen, and what a dead peer left behind carries a lower one.
+ */
+export const mayResignToPeer = ({ claim, peer, health, loaded }: PairState): boolean =>
+  health !== null &&
+  loaded?.spec.claim !== 'Always' &&
+  claim !== null &&
+  claim.term !== null &&
+  peer?.state === 'Backup' &&
+  peer.term >= claim.term;
+
+/** The operator's newest wish, loaded or not; what needs no disk is done by it. */
+export const newestSpec = ({ wish, loaded }: PairState): VRRPInstanceSpec | undefined =>
+  (wish ?? loaded)?.spec;
+
+/** The highest floor known: an older spec's stays true. */
+export const termFloor = ({ wish, loaded }: PairState): number =>
+  Math.max(wish?.spec.termFloor ?? 0, loaded?.spec.termFloor ?? 0);
 
 /** The report's content; with `claim`, as it will be once that term is taken. */
 export const factsOf = (
@@ -262,10 +355,10 @@ export const factsOf = (
   const ours = new Set([...(spec?.vips ?? []), ...state.record.added]);
   const delivered = spec === undefined ? null : deliveredTo(state.imds, spec);
   const face = taking === undefined ? state.face : { state: 'Master' as const, sinceMs: taking.sinceMs };
-  const secretNeeded = spec?.vrrp.send.authentication !== undefined;
+  const sendRef = spec?.vrrp.send.authentication?.secretRef;
   return {
     observedGeneration: state.loaded?.generation,
-    probe: spec?.probe,
+    probe: newestSpec(state)?.probe,
     state: face.state,
     term:
       taking?.term ??
@@ -275,18 +368,20 @@ export const factsOf = (
     instanceID: state.imds?.instanceID,
     vipsOnInterface: onInterface(state).filter((address) => ours.has(address)),
     vipsDelivered: delivered?.filter((address) => ours.has(address)) ?? null,
-    secretResourceVersion: secretNeeded ? state.record.secret?.resourceVersion : undefined,
+    secretResourceVersion: sendRef && storedSecret(state.record, sendRef)?.resourceVersion,
     agentVersion,
     findings: findings({
       state: face.state,
       loaded: spec !== undefined,
       verified: spec !== undefined && isVerified(state, spec),
       loadProblem: state.loadProblem,
-      fault: faultOf(state),
+      fault: obstacleOf(state),
       trouble:
         state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
-      secretNeeded,
+      secretNeeded: spec !== undefined && secretRefs(spec).length > 0,
+      checksConfigured: (spec?.healthChecks ?? []).length > 0,
+      health: state.health,
     }),
   };
 };

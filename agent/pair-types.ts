@@ -48,7 +48,8 @@ export type PairRecord = {
   uid: string | null;
   generation: number | null;
   spec: VRRPInstanceSpec | null;
-  secret: StoredSecret | null;
+  /** Of the sets in `spec.vrrp`, each key once. */
+  secrets: StoredSecret[];
   /** The highest term this node ever held or saw. */
   highestTerm: number;
   /** The interface that carries the source address, as last seen. */
@@ -70,7 +71,7 @@ export const emptyRecord = (namespace: string, pairName: string): PairRecord => 
   uid: null,
   generation: null,
   spec: null,
-  secret: null,
+  secrets: [],
   highestTerm: 0,
   interface: null,
   added: [],
@@ -115,6 +116,8 @@ export type PairPorts = {
   /** Monotonic time of the API server's last answer to this process; null: none yet. */
   lastContactMs(): number | null;
   clock: Clock;
+  /** Numbers in [0, 1) that spread retries; default Math.random. */
+  random?: () => number;
   log: Log;
   agentVersion: string;
 };

@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../crds/conditions.ts';
-import type { VRRPInstance, VRRPState } from '../crds/types.ts';
+import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { interfaceStep } from './pair-interface.ts';
@@ -18,16 +18,22 @@ import {
   type Instances,
   initialState,
   interfaceNameOf,
+  isLastCandidate,
   isVerified,
+  mayResignToPeer,
   mustWatchPeer,
+  newestSpec,
   onInterface,
+  orderedTerm,
   type PairState,
+  strandedAddresses,
   vipPlan,
   vipsUp,
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import { observeLife } from './rules/life.ts';
+import type { Problem } from './rules/condition.ts';
+import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
 
@@ -47,6 +53,8 @@ export class Pair {
   readonly #ports: PairPorts;
   readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
   #sentConfig: WorkerConfig | null = null;
+  /** The newest spec that asks for that configuration. */
+  #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
 
@@ -70,10 +78,11 @@ export class Pair {
     const { uid, generation = 0 } = instance.metadata;
     // A watch may lag behind a read.
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
+    const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
     this.#state.wish = instance;
     this.#state.contact.specRead ||= isLoaded(this.#state, instance);
     if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
-    this.#converge();
+    this.#converge(probed);
     this.#lanes.load.kick(true);
   }
 
@@ -81,6 +90,12 @@ export class Pair {
   peer(instance: VRRPInstance | null): void {
     if (instance === null) this.#state.peer = undefined;
     else seePeer(this.#state, instance);
+    this.#converge();
+  }
+
+  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
+  health(problem: Problem | null): void {
+    this.#state.health = problem;
     this.#converge();
   }
 
@@ -106,7 +121,9 @@ export class Pair {
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
-    if (name !== null && name !== state.record.interface) {
+    // What was put on an interface that the pair has left is taken off there first.
+    const left = strandedAddresses(state).addresses.length > 0;
+    if (name !== null && name !== state.record.interface && !left) {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
@@ -159,6 +176,7 @@ export class Pair {
   /** The worker has resigned for good (SIGTERM): addresses leave once EC2 delivers them elsewhere. */
   stopped(): void {
     this.#state.stopping = true;
+    this.#state.startingUntilMs = Number.NEGATIVE_INFINITY;
     this.#enter('Init', 'AgentStopping', this.#ports.clock.now());
     this.#converge(true);
   }
@@ -197,32 +215,37 @@ export class Pair {
    * The VRRPInstance is gone, by order or without one. The election ends; `onDelete: Keep`, and every object that vanished
    * without an order, leaves the interface as it is.
    * @returns what must be remembered of it: addresses we added that stay
+   * @throws Error when an address cannot be taken off, or the file not be written; call it again then
    */
   async forget(): Promise<PairRecord | null> {
     const state = this.#state;
     const { send, disk, log } = this.#ports;
-    const remove = (state.wish ?? state.loaded)?.spec.onDelete === 'Remove';
-    state.gone = true;
-    send({ type: 'remove', pair: this.key });
-    log.info(
-      { pair: this.key, reason: 'Unconfigured', onDelete: remove ? 'Remove' : 'Keep' },
-      'pair forgotten',
-    );
-    await this.#lanes.interface.close();
-    if (remove) {
-      state.abandoned = true;
-      while (vipPlan(state, this.#ports.clock.now()).remove.length > 0)
-        await interfaceStep(state, this.#ports);
+    const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
+    if (!state.gone) {
+      state.gone = true;
+      send({ type: 'remove', pair: this.key });
+      log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
+    await this.#lanes.interface.close();
+    if (onDelete === 'Remove') await this.#removeAddresses();
     await this.close();
     // What was left behind stays known as ours, should the pair come back.
     if (state.record.added.length === 0) {
       await disk.remove();
       return null;
     }
-    const left = { ...state.record, uid: null, generation: null, spec: null, secret: null };
+    const left = { ...state.record, uid: null, generation: null, spec: null, secrets: [] };
     await disk.save(left);
     return left;
+  }
+
+  /** @throws Error when the kernel refuses, or when it is not known yet what is on the interface. */
+  async #removeAddresses(): Promise<void> {
+    const state = this.#state;
+    state.abandoned = true;
+    if (state.interfaces === null && state.record.added.length > 0)
+      throw new Error('the interfaces have not been read yet');
+    while (vipPlan(state, this.#ports.clock.now()).remove.length > 0) await interfaceStep(state, this.#ports);
   }
 
   /** Ends all lanes; an unfinished step is waited for. */
@@ -239,11 +262,12 @@ export class Pair {
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#steerWorker();
     this.#yield();
+    this.#serveAtLast();
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
-    if (mustWatchPeer(state) || this.#mustReadSpec()) this.#lanes.read.kick();
+    if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
   }
 
   /** The spec in force may be out of date, and no newer one is on its way. */
@@ -252,9 +276,16 @@ export class Pair {
     return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
   }
 
+  /** An order to yield is carried out only if it still stands. */
+  #mustConfirm(): boolean {
+    const term = orderedTerm(this.#state);
+    return term !== null && this.#state.confirmedYield !== term;
+  }
+
   #steerWorker(): void {
     const state = this.#state;
     if (state.stopping || state.gone) return;
+    if (this.#isMoved()) this.#restart();
     const config = workerConfig(state, this.#ports.clock.now());
     if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
       if (this.#sentConfig === null) state.startingUntilMs = this.#ports.clock.now() + STARTING_MS;
@@ -262,28 +293,64 @@ export class Pair {
       this.#ports.send({ type: 'set', pair: this.key, config });
     }
     if (this.#sentConfig === null) return;
+    if (config !== null) this.#sentSpec = state.loaded?.spec ?? null;
     const fault = faultOf(state)?.reason ?? null;
     if (fault === this.#sentFault) return;
     this.#sentFault = fault;
     this.#ports.send({ type: 'fault', pair: this.key, fault });
   }
 
+  /** The spec names another place on the network for this node than the one the worker runs at. */
+  #isMoved(): boolean {
+    const spec = this.#state.loaded?.spec;
+    const ran = this.#sentSpec;
+    if (spec === undefined || ran === null || this.#sentConfig === null) return false;
+    // The same interface under another name, or named where it was found before, is no other place.
+    const isOtherInterface =
+      spec.interface !== ran.interface && interfaceNameOf(this.#state, spec) !== this.#sentConfig.interface;
+    return (
+      spec.networkInterfaceID !== ran.networkInterfaceID ||
+      spec.sourceAddress !== ran.sourceAddress ||
+      isOtherInterface
+    );
+  }
+
+  /** The virtual router ends where it was, a Master with priority 0; at the new place it begins as Backup. */
+  #restart(): void {
+    this.#sentConfig = null;
+    this.#sentSpec = null;
+    this.#sentFault = null;
+    this.#state.peerHeard = null;
+    this.#ports.log.info({ pair: this.key, reason: 'InstanceConfigured' }, 'moving to another address');
+    this.#ports.send({ type: 'remove', pair: this.key });
+  }
+
   /**
-   * A Master in exactly the term that is asked to yield resigns, once. The order need not be on disk or loaded: a node with a
-   * full disk must be able to hand over, and after a restart the term is another one.
+   * A Master in exactly the term that is asked to yield resigns, once, when a GET has shown that the order still stands. It
+   * need not be on disk or loaded: a node with a full disk must be able to hand over, and after a restart the term is another.
    */
   #yield(): void {
-    const { claim, loaded, wish, yieldedTerm } = this.#state;
-    const yieldTerm = (wish ?? loaded)?.spec.yieldTerm ?? 0;
-    if (yieldTerm === 0 || claim?.term !== yieldTerm || yieldedTerm === yieldTerm) return;
-    this.#state.yieldedTerm = yieldTerm;
-    this.#ports.log.info({ pair: this.key, reason: 'YieldOrdered', term: yieldTerm }, 'yielding');
-    this.#ports.send({ type: 'resign', pair: this.key, reason: 'YieldOrdered' });
+    const state = this.#state;
+    const term = state.claim?.term ?? null;
+    if (term === null || state.yieldedTerm === term) return;
+    const ordered = orderedTerm(state) === term && state.confirmedYield === term;
+    if (!ordered && !mayResignToPeer(state)) return;
+    const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
+    state.yieldedTerm = term;
+    this.#ports.log.info({ pair: this.key, reason, term }, 'yielding');
+    this.#ports.send({ type: 'resign', pair: this.key, reason });
+  }
+
+  /** The last resort; said again until the worker is Master, as it knows better whether anybody is heard. */
+  #serveAtLast(): void {
+    if (isLastCandidate(this.#state) && isDead(this.#state.silence))
+      this.#ports.send({ type: 'lastResort', pair: this.key });
   }
 
   #enter(election: VRRPState, reason: Reason, atMs: number): void {
     const state = this.#state;
-    state.startingUntilMs = Number.NEGATIVE_INFINITY;
+    // The end of what ran at another address is no end of the start here.
+    if (election !== 'Init') state.startingUntilMs = Number.NEGATIVE_INFINITY;
     if (state.election === election) return;
     // Settled: the report of it may be out already.
     if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
@@ -321,8 +388,9 @@ export class Pair {
     const state = this.#state;
     const { kube, clock } = this.#ports;
     if (state.gone) return false;
-    if (this.#mustReadSpec()) {
+    if (this.#mustReadSpec() || this.#mustConfirm()) {
       const { own, peer } = await kube.readInstances(state.record.peerNode);
+      state.confirmedYield = own?.spec.yieldTerm ?? 0;
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
     }
@@ -341,8 +409,10 @@ export class Pair {
   }
 
   #openLane(name: string, step: Step): Lane {
+    const { clock, random } = this.#ports;
     return openLane({
-      clock: this.#ports.clock,
+      clock,
+      ...(random && { random }),
       step: async () => {
         const more = await step();
         if (more) this.#converge();

@@ -12,21 +12,25 @@ import {
   type IMDSReading,
   type InterfaceReading,
   type PairAddresses,
+  type PairDisk,
   type PairRecord,
 } from './pair-types.ts';
-import { openDisk } from './state.ts';
+import type { Problem } from './rules/condition.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
   nodeName: string;
   leaseNamespace: string;
-  stateDir: string;
+  /** The file of a pair. */
+  openDisk(record: PairRecord): PairDisk;
   agentVersion: string;
   client: AgentClient;
   addresses: PairAddresses;
   send(message: ToWorker): void;
   lastContactMs(): number | null;
   clock: Clock;
+  /** Numbers in [0, 1) that spread retries; default Math.random. */
+  random?: () => number;
   log: Log;
 };
 
@@ -41,6 +45,7 @@ export class Pairs {
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
   readonly #leftBehind = new Map<Key, PairRecord>();
+  readonly #forgetting = new Set<Pair>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
   #changedAtMs = Number.NEGATIVE_INFINITY;
@@ -102,6 +107,11 @@ export class Pairs {
           spec.nodeName !== this.#options.nodeName,
       );
     if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
+  }
+
+  /** What the health checks of the pair `namespace/pairName` find wrong; null: nothing. */
+  health(key: Key, problem: Problem | null): void {
+    this.#pairs.get(key)?.health(problem);
   }
 
   /** What the worker says. */
@@ -171,16 +181,17 @@ export class Pairs {
   }
 
   #open(record: PairRecord): Pair {
-    const { client, clock, log, nodeName, leaseNamespace, stateDir } = this.#options;
+    const { client, clock, random, log, nodeName, leaseNamespace, openDisk } = this.#options;
     const { addresses, agentVersion, send, lastContactMs } = this.#options;
     const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
     const pair = new Pair(record, {
       send,
       kube: createPairKube(client, clock, place),
       addresses,
-      disk: openDisk(stateDir, record),
+      disk: openDisk(record),
       lastContactMs,
       clock,
+      ...(random && { random }),
       log,
       agentVersion,
     });
@@ -204,12 +215,14 @@ export class Pairs {
 
   async #forgetIfGone(store: Instances, key: Key, pair: Pair): Promise<void> {
     const found = await getOrNull<VRRPInstance>(this.#options.client, VRRP_INSTANCES, key);
-    if (this.#pairs.get(pair.key) !== pair || this.#closing || pair.isGone) return;
-    if (found !== null) {
+    if (this.#pairs.get(pair.key) !== pair || this.#closing || this.#forgetting.has(pair)) return;
+    // Forgetting, once begun, is finished, whatever comes after.
+    if (found !== null && !pair.isGone) {
       pair.wish(found);
       if (found.metadata.deletionTimestamp === undefined) return;
     }
-    const left = await pair.forget();
+    this.#forgetting.add(pair);
+    const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
     if (left !== null) this.#leftBehind.set(pair.key, left);
     // It may have been made anew meanwhile.

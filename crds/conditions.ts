@@ -134,6 +134,7 @@ export const REASONS = {
   MasterResigned: 'The master resigned by priority 0.',
   HigherPriorityAdvert: 'A master with higher priority, or equal priority and higher address, was heard.',
   YieldOrdered: 'The operator asked this term to yield.',
+  LastResort: 'An unhealthy node claims, because its peer is silent and shows no sign of life.',
   AgentStopping: 'The agent was asked to stop.',
   AgentStarted: 'The agent started.',
   SourceAddressMissing: 'The source address or its link is missing.',

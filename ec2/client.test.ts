@@ -3,7 +3,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createEC2, type EC2 } from './client.ts';
+import { createEC2, type EC2, type EC2Options } from './client.ts';
+import type { EC2Action, EC2Result } from './types.ts';
+
+const REGION = 'ap-northeast-1';
+const CREDENTIALS = async () => ({ accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' });
 
 type Answer = (parameters: URLSearchParams, response: ServerResponse) => void;
 
@@ -14,22 +18,32 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 };
 
 /** Runs `use` with a client whose EC2 answers by `answer`; gives back what was sent. */
-const withEC2 = async (answer: Answer, use: (ec2: EC2) => Promise<void>): Promise<URLSearchParams[]> => {
+const withEC2 = async (
+  answer: Answer,
+  use: (ec2: EC2) => Promise<void>,
+  options: Partial<EC2Options> = {},
+): Promise<URLSearchParams[]> => {
   const sent: URLSearchParams[] = [];
   const server: Server = createServer(async (request, response) => {
     const parameters = new URLSearchParams(await bodyOf(request));
+    parameters.set(
+      'signed for',
+      /Credential=[^/]+\/\d+\/([^/]+)/.exec(request.headers.authorization ?? '')?.[1] ?? '',
+    );
     sent.push(parameters);
     answer(parameters, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const ec2 = createEC2({
-    region: 'ap-northeast-1',
+    defaultRegion: REGION,
     endpoint: `http://127.0.0.1:${port}`,
-    credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' },
+    credentials: CREDENTIALS,
     now: () => 42,
+    wall: () => 0,
     readTimeoutMs: 100,
     writeTimeoutMs: 100,
+    ...options,
   });
   try {
     await use(ec2);
@@ -62,7 +76,7 @@ const assign = { ...ASSIGN, privateIPAddresses: [...ASSIGN.privateIPAddresses] }
 test('AssignPrivateIpAddresses always allows reassignment', async () => {
   const [sent] = await withEC2(
     (_, response) => xml(response, 200, '<AssignPrivateIpAddressesResponse/>'),
-    async (ec2) => assert.equal(await ec2.call(assign, signal), { ok: true }),
+    async (ec2) => assert.equal(await ec2.call(REGION, assign, signal), { ok: true }),
   );
   assert.is(sent?.get('Action'), 'AssignPrivateIpAddresses');
   assert.is(sent?.get('AllowReassignment'), 'true');
@@ -80,7 +94,7 @@ test('AssociateAddress always says which private address, and allows reassociati
         networkInterfaceID: 'eni-1',
         privateIPAddress: '10.0.0.10',
       } as const;
-      assert.equal(await ec2.call(call, signal), { ok: true });
+      assert.equal(await ec2.call(REGION, call, signal), { ok: true });
     },
   );
   assert.is(sent?.get('AllowReassociation'), 'true');
@@ -92,7 +106,7 @@ test('a refused call is tried once and keeps code and text', async () => {
   const sent = await withEC2(
     (_, response) => error(response, 503, 'RequestLimitExceeded'),
     async (ec2) => {
-      const result = await ec2.call(assign, signal);
+      const result = await ec2.call(REGION, assign, signal);
       assert.equal(result, {
         ok: false,
         class: 'Throttled',
@@ -109,7 +123,7 @@ test('a call without an answer ends by its deadline, and may have happened', asy
   const sent = await withEC2(
     () => undefined,
     async (ec2) => {
-      const result = await ec2.call(assign, signal);
+      const result = await ec2.call(REGION, assign, signal);
       assert.is(result.ok, false);
       if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['TimedOut', true]);
     },
@@ -121,7 +135,7 @@ test('a cut connection may have happened too', async () => {
   await withEC2(
     (_, response) => response.destroy(),
     async (ec2) => {
-      const result = await ec2.call(assign, signal);
+      const result = await ec2.call(REGION, assign, signal);
       if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['TimedOut', true]);
       else assert.unreachable();
     },
@@ -130,12 +144,13 @@ test('a cut connection may have happened too', async () => {
 
 test('nobody listening is Unreachable: nothing happened', async () => {
   const ec2 = createEC2({
-    region: 'ap-northeast-1',
+    defaultRegion: REGION,
     endpoint: 'http://127.0.0.1:9',
-    credentials: { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' },
+    credentials: CREDENTIALS,
     now: () => 0,
+    wall: () => 0,
   });
-  const result = await ec2.call(assign, signal);
+  const result = await ec2.call(REGION, assign, signal);
   ec2.close();
   if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['Unreachable', false]);
   else assert.unreachable();
@@ -165,8 +180,12 @@ test('a reading tells what is there, what EC2 does not know, and when it began',
       );
     },
     async (ec2) => {
-      const request = { networkInterfaceIDs: ['eni-1', 'eni-gone'], allocationIDs: ['eipalloc-1'] };
-      const { view, failure } = await ec2.read(request, signal);
+      const request = {
+        region: REGION,
+        networkInterfaceIDs: ['eni-1', 'eni-gone'],
+        allocationIDs: ['eipalloc-1'],
+      };
+      const { view, failure } = await ec2.read(request, 'Confirm', signal);
       assert.is(failure, undefined);
       assert.is(view.readAtMs, 42);
       assert.is(view.networkInterfaces['eni-gone'], null);
@@ -188,11 +207,153 @@ test('a reading that fails leaves its ids out and says why', async () => {
   await withEC2(
     (_, response) => error(response, 503, 'RequestLimitExceeded'),
     async (ec2) => {
-      const { view, failure } = await ec2.read({ networkInterfaceIDs: ['eni-1'], allocationIDs: [] }, signal);
+      const { view, failure } = await ec2.read(
+        { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: [] },
+        'Confirm',
+        signal,
+      );
       assert.equal(view.networkInterfaces, {});
       assert.is(failure?.class, 'Throttled');
     },
   );
+});
+
+/** One ENI with one EIP on its secondary address. */
+const INTERFACES = `<DescribeNetworkInterfacesResponse><networkInterfaceSet><item>
+  <networkInterfaceId>eni-1</networkInterfaceId><privateIpAddressesSet>
+  <item><privateIpAddress>10.0.0.1</privateIpAddress><primary>true</primary></item>
+  <item><privateIpAddress>10.0.0.10</privateIpAddress><primary>false</primary>
+  <association><publicIp>203.0.113.10</publicIp><allocationId>eipalloc-1</allocationId>
+  <associationId>eipassoc-1</associationId></association></item>
+  </privateIpAddressesSet></item></networkInterfaceSet></DescribeNetworkInterfacesResponse>`;
+const ADDRESSES = `<DescribeAddressesResponse><addressesSet><item><publicIp>203.0.113.10</publicIp>
+  <allocationId>eipalloc-1</allocationId><associationId>eipassoc-1</associationId>
+  <networkInterfaceId>eni-1</networkInterfaceId><privateIpAddress>10.0.0.10</privateIpAddress>
+  <tagSet><item><key>team</key><value>web</value></item></tagSet></item></addressesSet></DescribeAddressesResponse>`;
+
+const describe: Answer = (parameters, response) =>
+  xml(response, 200, parameters.get('Action') === 'DescribeAddresses' ? ADDRESSES : INTERFACES);
+
+test('a watch takes an EIP from the ENI that shows it, and says the same as asking for it', async () => {
+  const request = { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: ['eipalloc-1'] };
+  await withEC2(describe, async (ec2) => {
+    const asked = await ec2.read(request, 'Confirm', signal);
+    const watched = await ec2.read(request, 'Watch', signal);
+    assert.equal(watched, asked);
+    assert.equal(watched.view.elasticIPs['eipalloc-1']?.tags, { team: 'web' });
+  });
+});
+
+test('a watch asks for the EIPs that no ENI shows: only EC2 itself may say that one is gone', async () => {
+  const request = { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: ['eipalloc-2'] };
+  await withEC2(
+    (parameters, response) =>
+      parameters.get('Action') === 'DescribeAddresses'
+        ? error(response, 400, 'InvalidAllocationID.NotFound')
+        : xml(response, 200, INTERFACES),
+    async (ec2) => {
+      const { view } = await ec2.read(request, 'Watch', signal);
+      assert.is(view.elasticIPs['eipalloc-2'], null);
+    },
+  );
+});
+
+test('each Region is asked by a client of its own', async () => {
+  const sent = await withEC2(describe, async (ec2) => {
+    for (const region of [REGION, 'eu-west-1', REGION]) {
+      await ec2.read({ region, networkInterfaceIDs: ['eni-1'], allocationIDs: [] }, 'Confirm', signal);
+    }
+  });
+  assert.equal(
+    sent.map((parameters) => parameters.get('signed for')),
+    [REGION, 'eu-west-1', REGION],
+  );
+});
+
+test('a process that no longer leads sends no mutating request, and says that nothing happened', async () => {
+  const sent = await withEC2(
+    describe,
+    async (ec2) => {
+      const result = await ec2.call(REGION, assign, signal);
+      assert.is(result.ok, false);
+      if (!result.ok) {
+        assert.equal([result.class, result.mayHaveHappened], ['NotLeading', false]);
+      }
+      const { failure } = await ec2.read(
+        { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: [] },
+        'Confirm',
+        signal,
+      );
+      assert.is(failure, undefined, 'reads go on');
+    },
+    { mayWrite: () => false },
+  );
+  assert.equal(
+    sent.map((parameters) => parameters.get('Action')),
+    ['DescribeNetworkInterfaces'],
+  );
+});
+
+test('leadership that ends while credentials are fetched is noticed: the question comes last', async () => {
+  let leads = true;
+  const sent = await withEC2(
+    describe,
+    async (ec2) => {
+      const result = await ec2.call(REGION, assign, signal);
+      if (!result.ok) assert.is(result.class, 'NotLeading');
+      else assert.unreachable();
+    },
+    {
+      mayWrite: () => leads,
+      credentials: async () => {
+        leads = false;
+        return CREDENTIALS();
+      },
+    },
+  );
+  assert.equal(sent, []);
+});
+
+test('every request waits for its turn and its answer is told; a mutating call was admitted before', async () => {
+  const turns: string[] = [];
+  const answers: [EC2Action, boolean][] = [];
+  await withEC2(
+    describe,
+    async (ec2) => {
+      const request = { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: ['eipalloc-1'] };
+      await ec2.read(request, 'Confirm', signal);
+      await ec2.call(REGION, assign, signal);
+    },
+    {
+      budget: {
+        take: async (region, action, purpose) => void turns.push(`${region} ${action} ${purpose}`),
+        answered: (_region: string, action: EC2Action, { ok }: EC2Result) => void answers.push([action, ok]),
+      },
+    },
+  );
+  assert.equal(turns, [`${REGION} DescribeNetworkInterfaces Confirm`, `${REGION} DescribeAddresses Confirm`]);
+  assert.equal(answers.sort(), [
+    ['AssignPrivateIpAddresses', true],
+    ['DescribeAddresses', true],
+    ['DescribeNetworkInterfaces', true],
+  ]);
+});
+
+test('credentials that EC2 refuses are fetched anew', async () => {
+  let fetches = 0;
+  await withEC2(
+    (_, response) => error(response, 400, 'ExpiredToken'),
+    async (ec2) => {
+      for (let n = 0; n < 3; n++) await ec2.call(REGION, assign, signal);
+    },
+    {
+      credentials: async () => {
+        fetches++;
+        return CREDENTIALS();
+      },
+    },
+  );
+  assert.is(fetches, 3);
 });
 
 test.run();

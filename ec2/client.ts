@@ -1,37 +1,44 @@
 /**
- * EC2 through the AWS SDK: readings that tell "not there" from "not read", and the two calls that move addresses.
+ * EC2 in every Region through the AWS SDK: readings that tell "not there" from "not read", and the calls that move and
+ * release addresses.
  *
- * Every request has a deadline of its own and one attempt: the operator's loop retries, knowing what else is urgent. One
- * keep-alive agent serves reads and writes, so the periodic reads keep connection and credentials warm for a failover. An
- * account-wide budget by action (EC2 Developer Guide, "Request throttling") belongs between the loop and this file.
+ * A Region's client is made when the Region is first named. One keep-alive agent and one cache of credentials serve reads
+ * and writes alike, so the periodic reads keep both warm for a failover.
  */
 import { Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
-import {
-  type Address,
-  AssignPrivateIpAddressesCommand,
-  AssociateAddressCommand,
-  DescribeAddressesCommand,
-  DescribeNetworkInterfacesCommand,
-  DisassociateAddressCommand,
-  EC2Client,
-  type EC2ClientConfig,
-  type NetworkInterface as SDKNetworkInterface,
-  type Tag,
-  UnassignPrivateIpAddressesCommand,
-} from '@aws-sdk/client-ec2';
-import { failureOf, type RawError } from './errors.ts';
+import { EC2Client } from '@aws-sdk/client-ec2';
+import type { Budget } from './budget.ts';
+import { type CredentialsSource, createCredentialsCache, providerOf } from './credentials.ts';
+import { failureOf } from './errors.ts';
+import { type FactsRequest, readFacts } from './facts.ts';
+import { guard } from './guard.ts';
 import { inChunks } from './read.ts';
-import type { EC2Call, EC2Result, EC2View, ElasticIP, NetworkInterface } from './types.ts';
+import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
+import { rawErrorOf } from './shapes.ts';
+import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
+import type { CallPurpose, EC2Call, EC2Facts, EC2Result, EC2View, ElasticIP } from './types.ts';
 
 export type EC2Options = {
-  region: string;
-  /** Default: AWS_ENDPOINT_URL_EC2, else the Region's. */
+  /** Whose default credentials chain is used; its client is the only one that is there from the start. */
+  defaultRegion: string;
+  /** Of every Region. Default: AWS_ENDPOINT_URL_EC2, else each Region's own. */
   endpoint?: string;
   /** Default: the SDK's chain (environment, profile, instance role). */
-  credentials?: NonNullable<EC2ClientConfig['credentials']>;
+  credentials?: CredentialsSource;
   /** Monotonic milliseconds. */
   now: () => number;
+  /** Milliseconds since the Unix epoch: credentials end by it. */
+  wall: () => number;
+  /**
+   * Asked as the last step before a mutating request leaves this process (S4); a connection that must be opened first may
+   * still take `connectTimeoutMs`. Default: always.
+   */
+  mayWrite?: () => boolean;
+  /** Reads wait here for their turn; mutating calls have been admitted before `call`. Default: no bound. */
+  budget?: Pick<Budget, 'take' | 'answered'>;
+  /** Told of each request that was answered or given up. Default: nobody is. */
+  onAnswer?: OnAnswer;
   /** Default 2,000 ms. */
   connectTimeoutMs?: number;
   /** Default 5,000 ms. */
@@ -40,17 +47,28 @@ export type EC2Options = {
   writeTimeoutMs?: number;
 };
 
+export type { FactsRequest } from './facts.ts';
+
 /** What to read; ids that EC2 does not know are told from ids that could not be read. */
-export type ReadRequest = { networkInterfaceIDs: readonly string[]; allocationIDs: readonly string[] };
+export type ReadRequest = {
+  region: string;
+  networkInterfaceIDs: readonly string[];
+  allocationIDs: readonly string[];
+};
 
 /** As much as could be read, and why the rest could not: the first failure. */
 export type ReadResult = { view: EC2View; failure?: EC2Result & { ok: false } };
 
 export type EC2 = {
-  /** Reads in chunks; never rejects. */
-  read(request: ReadRequest, signal: AbortSignal): Promise<ReadResult>;
-  /** One mutating call, one attempt; never rejects. */
-  call(call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
+  /**
+   * Reads in chunks; never rejects. A `Watch` takes the EIPs that the ENIs show from there, with tags read up to some
+   * minutes before: DescribeAddresses is asked for the rest alone.
+   */
+  read(request: ReadRequest, purpose: CallPurpose, signal: AbortSignal): Promise<ReadResult>;
+  /** One mutating call, one attempt; never rejects. Its answer is told to the budget. */
+  call(region: string, call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
+  /** Reads what the preflight rests on, least urgent of all; never rejects. */
+  facts(request: FactsRequest, signal: AbortSignal): Promise<EC2Facts>;
   close(): void;
 };
 
@@ -66,169 +84,121 @@ const MISSING_ADDRESS = [
   'InvalidAddress.NotFound',
 ];
 
-/** Reduces what the SDK or the socket threw; an error without an HTTP answer goes by the system's word. */
-export const rawErrorOf = (error: unknown): RawError => {
-  const { name, code, message, $metadata } = error as {
-    name?: string;
-    code?: unknown;
-    message?: string;
-    $metadata?: { httpStatusCode?: number };
-  };
-  const httpStatus = $metadata?.httpStatusCode;
-  const word = httpStatus === undefined && typeof code === 'string' ? code : (name ?? 'Error');
-  const text = message === undefined || message === '' ? word : message;
-  return { code: word, message: text, ...(httpStatus !== undefined && { httpStatus }) };
-};
+/** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
+const MOST_CONNECTIONS = 128;
 
-const tagsOf = (tags: readonly Tag[] | undefined): Record<string, string> =>
-  Object.fromEntries((tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+const readInterfaces = (requests: RegionRequests, ids: readonly string[], errand: Errand) =>
+  inChunks(ids, {
+    read: (some) => requests.networkInterfaces(some, errand),
+    idOf: ({ networkInterfaceID }) => networkInterfaceID,
+    missingCodes: MISSING_INTERFACE,
+    rawErrorOf,
+  });
 
-const networkInterfaceOf = (each: SDKNetworkInterface): NetworkInterface => ({
-  networkInterfaceID: each.NetworkInterfaceId ?? '',
-  subnetID: each.SubnetId ?? '',
-  availabilityZone: each.AvailabilityZone ?? '',
-  ...(each.Attachment?.InstanceId !== undefined && { instanceID: each.Attachment.InstanceId }),
-  status: each.Status ?? '',
-  sourceDestCheck: each.SourceDestCheck ?? true,
-  securityGroupIDs: (each.Groups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),
-  tags: tagsOf(each.TagSet),
-  privateIPAddresses: (each.PrivateIpAddresses ?? []).map(({ PrivateIpAddress, Primary, Association }) => ({
-    privateIPAddress: PrivateIpAddress ?? '',
-    primary: Primary ?? false,
-    ...(Association?.PublicIp !== undefined && {
-      association: {
-        publicIP: Association.PublicIp,
-        ...(Association.AllocationId !== undefined && { allocationID: Association.AllocationId }),
-        ...(Association.AssociationId !== undefined && { associationID: Association.AssociationId }),
-      },
-    }),
-  })),
-});
+const readAddresses = (requests: RegionRequests, ids: readonly string[], errand: Errand) =>
+  inChunks(ids, {
+    read: (some) => requests.addresses(some, errand),
+    idOf: ({ allocationID }) => allocationID,
+    missingCodes: MISSING_ADDRESS,
+    rawErrorOf,
+  });
 
-const elasticIPOf = (each: Address): ElasticIP => ({
-  allocationID: each.AllocationId ?? '',
-  publicIP: each.PublicIp ?? '',
-  ...(each.AssociationId !== undefined && { associationID: each.AssociationId }),
-  ...(each.NetworkInterfaceId !== undefined && { networkInterfaceID: each.NetworkInterfaceId }),
-  ...(each.PrivateIpAddress !== undefined && { privateIPAddress: each.PrivateIpAddress }),
-  tags: tagsOf(each.Tags),
-});
+type Region = { client: EC2Client; requests: RegionRequests; tags: TagBook };
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
 export const createEC2 = (options: EC2Options): EC2 => {
+  const { endpoint, now, wall, budget, onAnswer, mayWrite = () => true } = options;
   const { readTimeoutMs = 5_000, writeTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
-  const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: 64 });
-  const httpsAgent = new HTTPSAgent({ keepAlive: true, maxSockets: 64 });
-  const client = new EC2Client({
-    region: options.region,
-    ...(options.endpoint !== undefined && { endpoint: options.endpoint }),
-    ...(options.credentials !== undefined && { credentials: options.credentials }),
-    maxAttempts: 1,
-    requestHandler: {
-      httpAgent,
-      httpsAgent,
-      connectionTimeout: connectTimeoutMs,
-      requestTimeout: readTimeoutMs,
-      throwOnRequestTimeout: true,
-    },
-  });
+  const timeouts = { readTimeoutMs, writeTimeoutMs, connectTimeoutMs };
+  const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  const httpsAgent = new HTTPSAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  const chain = new EC2Client({ region: options.defaultRegion });
+  const cache = createCredentialsCache(
+    options.credentials ?? (() => chain.config.credentials({ forceRefresh: true })),
+    wall,
+  );
+  const regions = new Map<string, Region>();
 
-  /** The SDK's own timeout bounds the request; this one also bounds fetching credentials before it. */
-  const deadline = (signal: AbortSignal, timeoutMs: number) => ({
-    requestTimeout: timeoutMs,
-    abortSignal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + connectTimeoutMs)]),
-  });
-
-  const readInterfaces = async (ids: readonly string[], signal: AbortSignal): Promise<NetworkInterface[]> => {
-    const found: NetworkInterface[] = [];
-    let NextToken: string | undefined;
-    do {
-      const page = { NetworkInterfaceIds: [...ids], ...(NextToken !== undefined && { NextToken }) };
-      const answer = await client.send(
-        new DescribeNetworkInterfacesCommand(page),
-        deadline(signal, readTimeoutMs),
-      );
-      found.push(...(answer.NetworkInterfaces ?? []).map(networkInterfaceOf));
-      NextToken = answer.NextToken;
-    } while (NextToken);
-    return found;
+  const open = (region: string): Region => {
+    const client = new EC2Client({
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      credentials: providerOf(cache),
+      maxAttempts: 1,
+      requestHandler: {
+        httpAgent,
+        httpsAgent,
+        connectionTimeout: connectTimeoutMs,
+        requestTimeout: readTimeoutMs,
+        throwOnRequestTimeout: true,
+      },
+    });
+    guard(client, mayWrite);
+    const onCredentialsInvalid = () => cache.reject();
+    const requests = createRegionRequests({
+      region,
+      client,
+      timeouts,
+      now,
+      onCredentialsInvalid,
+      ...(budget && { budget }),
+      ...(onAnswer && { onAnswer }),
+    });
+    return { client, requests, tags: createTagBook() };
   };
 
-  const readAddresses = async (ids: readonly string[], signal: AbortSignal): Promise<ElasticIP[]> => {
-    const command = new DescribeAddressesCommand({ AllocationIds: [...ids] });
-    const answer = await client.send(command, deadline(signal, readTimeoutMs));
-    return (answer.Addresses ?? []).map(elasticIPOf);
+  const regionOf = (name: string): Region => {
+    const region = regions.get(name) ?? open(name);
+    regions.set(name, region);
+    return region;
   };
 
-  const send = async (call: EC2Call, signal: AbortSignal): Promise<void> => {
-    const bounds = deadline(signal, writeTimeoutMs);
-    switch (call.action) {
-      case 'AssignPrivateIpAddresses': {
-        const command = new AssignPrivateIpAddressesCommand({
-          NetworkInterfaceId: call.networkInterfaceID,
-          PrivateIpAddresses: call.privateIPAddresses,
-          AllowReassignment: true,
-        });
-        await client.send(command, bounds);
-        return;
-      }
-      case 'AssociateAddress': {
-        const command = new AssociateAddressCommand({
-          AllocationId: call.allocationID,
-          NetworkInterfaceId: call.networkInterfaceID,
-          PrivateIpAddress: call.privateIPAddress,
-          AllowReassociation: true,
-        });
-        await client.send(command, bounds);
-        return;
-      }
-      case 'UnassignPrivateIpAddresses': {
-        const command = new UnassignPrivateIpAddressesCommand({
-          NetworkInterfaceId: call.networkInterfaceID,
-          PrivateIpAddresses: call.privateIPAddresses,
-        });
-        await client.send(command, bounds);
-        return;
-      }
-      case 'DisassociateAddress':
-        await client.send(new DisassociateAddressCommand({ AssociationId: call.associationID }), bounds);
-        return;
+  /** ENIs first: where they show an EIP, it need not be asked for. */
+  const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
+    const { requests, tags } = region;
+    const interfaces = await readInterfaces(requests, request.networkInterfaceIDs, errand);
+    const shown = elasticIPsOn(Object.values(interfaces.found), tags);
+    const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));
+    for (const id of tags.oldest(request.allocationIDs)) others.add(id);
+    const addresses = await readAddresses(requests, [...others], errand);
+    tags.learn(addresses.found);
+    const found: Record<string, ElasticIP | null> = { ...addresses.found };
+    for (const id of request.allocationIDs) {
+      const elasticIP = shown.get(id);
+      if (found[id] === undefined && elasticIP) found[id] = elasticIP;
     }
+    return { interfaces, addresses: { ...addresses, found } };
+  };
+
+  const ask = async (region: Region, request: ReadRequest, errand: Errand) => {
+    const [interfaces, addresses] = await Promise.all([
+      readInterfaces(region.requests, request.networkInterfaceIDs, errand),
+      readAddresses(region.requests, request.allocationIDs, errand),
+    ]);
+    region.tags.learn(addresses.found);
+    return { interfaces, addresses };
   };
 
   return {
-    async read({ networkInterfaceIDs, allocationIDs }, signal) {
-      const readAtMs = options.now();
-      const [interfaces, addresses] = await Promise.all([
-        inChunks(networkInterfaceIDs, {
-          read: (ids) => readInterfaces(ids, signal),
-          idOf: ({ networkInterfaceID }) => networkInterfaceID,
-          missingCodes: MISSING_INTERFACE,
-          rawErrorOf,
-        }),
-        inChunks(allocationIDs, {
-          read: (ids) => readAddresses(ids, signal),
-          idOf: ({ allocationID }) => allocationID,
-          missingCodes: MISSING_ADDRESS,
-          rawErrorOf,
-        }),
-      ]);
+    async read(request, purpose, signal) {
+      const readAtMs = now();
+      const region = regionOf(request.region);
+      const errand = { purpose, signal };
+      const reading = purpose === 'Watch' ? watch : ask;
+      const { interfaces, addresses } = await reading(region, request, errand);
       const failure = interfaces.failure ?? addresses.failure;
       const view = { readAtMs, networkInterfaces: interfaces.found, elasticIPs: addresses.found };
       return { view, ...(failure && { failure: failureOf(failure) }) };
     },
 
-    async call(call, signal) {
-      try {
-        await send(call, signal);
-        return { ok: true };
-      } catch (error) {
-        return failureOf(rawErrorOf(error));
-      }
-    },
+    call: (region, call, signal) => regionOf(region).requests.call(call, signal),
+
+    facts: (request, signal) =>
+      readFacts(regionOf(request.region).requests, request, { purpose: 'Preflight', signal }, now()),
 
     close() {
-      client.destroy();
+      for (const { client } of regions.values()) client.destroy();
+      chain.destroy();
       httpAgent.destroy();
       httpsAgent.destroy();
     },

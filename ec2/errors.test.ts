@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { REASONS } from '../crds/conditions.ts';
-import { rawErrorOf } from './client.ts';
 import { asksForRead, failureOf, isTransient, reasonOf } from './errors.ts';
+import { rawErrorOf } from './shapes.ts';
 
 // code, HTTP status (0: none), class, may have happened, asks for a read before the next call
 const TABLE = [
@@ -39,6 +39,7 @@ const TABLE = [
   ['Gateway.NotAttached', 400, 'StateConflict', false, true],
   ['InvalidParameterValue', 400, 'Rejected', false, true],
   ['SomethingUnheardOf', 400, 'Rejected', false, true],
+  ['NotLeading', 0, 'NotLeading', false, false],
 ] as const;
 
 for (const [code, httpStatus, errorClass, mayHaveHappened, reads] of TABLE) {
@@ -57,6 +58,7 @@ test('a success asks for a read: the call is confirmed, not believed', () => {
 
 test('only what time may heal is transient', () => {
   assert.ok(isTransient('Throttled') && isTransient('TimedOut') && isTransient('Unreachable'));
+  assert.ok(isTransient('NotLeading'));
   assert.not(isTransient('Unauthorized'));
   assert.not(isTransient('Rejected'));
 });

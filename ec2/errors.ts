@@ -56,6 +56,7 @@ const CLASS_BY_CODE: Record<string, EC2ErrorClass> = {
   ENETUNREACH: 'Unreachable',
   ENOTFOUND: 'Unreachable',
   EAI_AGAIN: 'Unreachable',
+  NotLeading: 'NotLeading',
 };
 
 const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {
@@ -71,6 +72,7 @@ const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {
   QuotaExceeded: 'EC2QuotaExceeded',
   StateConflict: 'EC2StateConflict',
   Rejected: 'EC2Rejected',
+  NotLeading: 'LeaderLost',
 };
 
 /** The word for an error class in conditions, Events and logs. */
@@ -105,10 +107,13 @@ export const isTransient = (errorClass: EC2ErrorClass): boolean =>
   errorClass === 'Throttled' ||
   errorClass === 'Unavailable' ||
   errorClass === 'TimedOut' ||
-  errorClass === 'Unreachable';
+  errorClass === 'Unreachable' ||
+  errorClass === 'NotLeading';
 
 /** True when an answer of this class says that our view of EC2 is out of date, so that a read comes before the next call. */
 export const asksForRead = (result: EC2Result): boolean => {
   if (result.ok || result.mayHaveHappened) return true;
-  return !['Throttled', 'Unreachable', 'CredentialsInvalid', 'Unauthorized'].includes(result.class);
+  return !['Throttled', 'Unreachable', 'CredentialsInvalid', 'Unauthorized', 'NotLeading'].includes(
+    result.class,
+  );
 };

@@ -128,7 +128,19 @@ export type EC2ErrorClass =
   | 'AddressInUse'
   | 'QuotaExceeded'
   | 'StateConflict'
-  | 'Rejected';
+  | 'Rejected'
+  /** Not of EC2: this process no longer leads, and the call never left it (S4). */
+  | 'NotLeading';
+
+/** Every action of EC2 that hapair calls; each has a token bucket of its own. */
+export type EC2Action =
+  | EC2Call['action']
+  | 'DescribeNetworkInterfaces'
+  | 'DescribeAddresses'
+  | 'DescribeInstances'
+  | 'DescribeSubnets'
+  | 'DescribeSecurityGroupRules'
+  | 'DescribeInstanceTypes';
 
 /** Outcome of a mutating call; a failure says whether its effect may have happened all the same. */
 export type EC2Result =

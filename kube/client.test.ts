@@ -9,10 +9,10 @@ import type { Resource } from './types.ts';
 const LEASES: Resource = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease' };
 const PODS: Resource = { group: '', version: 'v1', plural: 'pods', kind: 'Pod' };
 
-const start = async (deadlineMs = 5_000) => {
+const start = async (deadlineMs = 5_000, callConnections = 8) => {
   const server = await startScriptedServer();
   const { kubeconfigPath } = server;
-  const client = await connect({ kubeconfigPath, userAgent: 'tester/1', deadlineMs });
+  const client = await connect({ kubeconfigPath, userAgent: 'tester/1', deadlineMs, callConnections });
   const stop = async () => {
     await client.close();
     await server.close();
@@ -80,6 +80,33 @@ for (const [status, reason, kind] of ANSWERS) {
     assert.is(error.message, `delete Pod n/p: ${status} ${reason}: because`);
   });
 }
+
+test('a conflict of field managers says who owns which field', async () => {
+  await using world = await start();
+  const apply = world.client.apply(PODS, { metadata: { name: 'p', namespace: 'n' } }, { fieldManager: 'me' });
+  const failure = errorOf(apply);
+  (await world.server.next()).json(409, {
+    reason: 'Conflict',
+    message: 'Apply failed with 2 conflicts',
+    details: {
+      causes: [
+        {
+          reason: 'FieldManagerConflict',
+          message: 'conflict with "kubectl-edit" with subresource "status" using v1 at 2026-11-22T10:00:00Z',
+          field: '.spec.priority',
+        },
+        { reason: 'FieldManagerConflict', message: 'conflict with "argo cd"', field: '.spec.vips' },
+        { reason: 'FieldValueInvalid', message: 'no conflict', field: '.spec' },
+      ],
+    },
+  });
+  const error = await failure;
+  assert.is(error.kind, 'Conflict');
+  assert.equal(error.conflicts, [
+    { manager: 'kubectl-edit', field: '.spec.priority' },
+    { manager: 'argo cd', field: '.spec.vips' },
+  ]);
+});
 
 test('429 tells how long to wait', async () => {
   await using world = await start();
@@ -199,6 +226,17 @@ test('calls one after another share one or two connections; many at once share e
   for (const _ of answers) (await world.server.next()).json(200, {});
   await Promise.all(answers);
   assert.ok(world.server.connections() <= 8);
+});
+
+test('the number of connections for calls can be set, and bounds the calls in flight', async () => {
+  await using world = await start(5_000, 2);
+  const answers = Array.from({ length: 6 }, () => world.client.get(PODS, 'n/p'));
+  const [first, second] = [await world.server.next(), await world.server.next()];
+  assert.is(world.server.waiting(), 0);
+  for (const request of [first, second]) request.json(200, {});
+  for (let count = 2; count < answers.length; count++) (await world.server.next()).json(200, {});
+  await Promise.all(answers);
+  assert.is(world.server.connections(), 2);
 });
 
 test.run();

@@ -5,7 +5,7 @@ import { type Environment, loadAccess } from './kubeconfig.ts';
 import { createTransport, type Method, type Transport } from './transport.ts';
 import type { CallOptions, Key, KubeClient, KubeObject, Resource, Scope } from './types.ts';
 
-export { isKubeError, KubeError, type KubeErrorKind } from './errors.ts';
+export { type FieldConflict, isKubeError, KubeError, type KubeErrorKind } from './errors.ts';
 
 export type ConnectOptions = {
   /** Default: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config. */
@@ -14,6 +14,8 @@ export type ConnectOptions = {
   userAgent: string;
   /** Deadline of a call that sets none; default 10,000 ms. */
   deadlineMs?: number;
+  /** Connections for calls, and so the bound of calls in flight; more wait their turn. Watches have their own. Default 8. */
+  callConnections?: number;
   /** Default: the process's. */
   environment?: Environment;
 };
@@ -51,7 +53,11 @@ export const connect = async (options: ConnectOptions): Promise<KubeClient & Wat
   const access = loadAccess(options.kubeconfigPath, options.environment ?? process.env);
   const credentials = createCredentials(access);
   const { server } = access.cluster;
-  const transport = createTransport({ server, userAgent: options.userAgent, credentials });
+  const { userAgent, callConnections } = options;
+  const transport = createTransport({
+    ...{ server, userAgent, credentials },
+    ...(callConnections !== undefined && { callConnections }),
+  });
   return createClient(transport, options.deadlineMs ?? 10_000);
 };
 

@@ -23,6 +23,14 @@ export type KubeErrorKind =
   | 'Unreachable'
   | 'Aborted';
 
+/** A field that a server-side apply wanted and another manager owns. */
+export type FieldConflict = {
+  /** The rival's field manager, such as `kubectl-edit`; with what else the API server says of it where it cannot be read. */
+  manager: string;
+  /** Such as `.spec.priority`. */
+  field: string;
+};
+
 /** A failed call. The message says what was attempted on which object; it never holds a credential. */
 export class KubeError extends Error {
   override readonly name = 'KubeError';
@@ -33,10 +41,18 @@ export class KubeError extends Error {
   readonly reason: string;
   /** The server's Retry-After. */
   readonly retryAfterMs: number | undefined;
+  /** Who owns what a server-side apply wanted: to be shown to people, not taken by force. Empty for every other error. */
+  readonly conflicts: readonly FieldConflict[];
 
   constructor(
     message: string,
-    facts: { kind: KubeErrorKind; status?: number; reason?: string; retryAfterMs?: number | undefined },
+    facts: {
+      kind: KubeErrorKind;
+      status?: number;
+      reason?: string;
+      retryAfterMs?: number | undefined;
+      conflicts?: readonly FieldConflict[];
+    },
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -44,6 +60,7 @@ export class KubeError extends Error {
     this.status = facts.status ?? 0;
     this.reason = facts.reason ?? '';
     this.retryAfterMs = facts.retryAfterMs;
+    this.conflicts = facts.conflicts ?? [];
   }
 }
 
@@ -56,8 +73,22 @@ export type StatusBody = {
   code?: number;
   reason?: string;
   message?: string;
-  details?: { retryAfterSeconds?: number };
+  details?: { retryAfterSeconds?: number; causes?: StatusCause[] };
 };
+
+type StatusCause = { reason?: string; message?: string; field?: string };
+
+/**
+ * The causes as the API server words them (apimachinery, managedfields/internal/conflict.go): reason FieldManagerConflict,
+ * message `conflict with "NAME" [with subresource "status"] [using VERSION at TIME]`.
+ */
+const conflictsOf = (causes: readonly StatusCause[]): FieldConflict[] =>
+  causes
+    .filter(({ reason }) => reason === 'FieldManagerConflict')
+    .map(({ message = '', field = '' }) => ({
+      manager: /^conflict with "((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? message,
+      field,
+    }));
 
 const kindOfStatus = (status: number, reason: string): KubeErrorKind => {
   if (status === 409) return reason === 'AlreadyExists' ? 'AlreadyExists' : 'Conflict';
@@ -89,5 +120,6 @@ export const errorOfStatus = (
     status,
     reason,
     retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined,
+    conflicts: conflictsOf(body?.details?.causes ?? []),
   });
 };

@@ -14,13 +14,17 @@ const NOTE: EventNote = {
 };
 
 /** A recorder whose writes are kept, and fail as `answer` says. */
-const start = (answer: (write: Write) => Error | undefined = () => undefined) => {
+const start = (
+  answer: (write: Write) => Error | undefined | Promise<void> = () => undefined,
+  options: Pick<EventRecorderOptions, 'writers'> = {},
+) => {
   const clock = createVirtualClock();
   const stop = new AbortController();
   const writes: Write[] = [];
+  const told: string[] = [];
   const take = async (write: Write) => {
     writes.push(write);
-    const error = answer(write);
+    const error = await answer(write);
     if (error) throw error;
   };
   const client: EventRecorderOptions['client'] = {
@@ -39,9 +43,10 @@ const start = (answer: (write: Write) => Error | undefined = () => undefined) =>
   };
   const recorder = createEventRecorder({
     ...{ client, controller: 'example.io/test', instance: 'test-0', signal: stop.signal },
-    ...{ clock, random: () => 0 },
+    ...{ clock, random: () => 0, ...options },
+    log: { info: () => undefined, error: () => undefined, warn: (_fields, message) => told.push(message) },
   });
-  return { clock, stop, writes, recorder };
+  return { clock, stop, writes, told, recorder };
 };
 
 const failure = (kind: KubeError['kind']) => new KubeError(kind, { kind });
@@ -120,14 +125,64 @@ test('a refused write is not repeated', async () => {
   assert.is(recorder.dropped(), 1);
 });
 
-test('the queue is bounded: the oldest go', async () => {
+test('an Event that waits takes its repetitions in, and is written with its count', async () => {
+  const { recorder, writes } = start(undefined, { writers: 1 });
+  recorder.record({ ...NOTE, message: 'first' });
+  for (let count = 0; count < 5; count++) recorder.record(NOTE);
+  assert.is(recorder.depth(), 1);
+  await recorder.flush();
+  const series = writes.map(({ body }) => (body as { series?: object }).series);
+  assert.equal(series, [undefined, { count: 5, lastObservedTime: '2026-11-22T10:00:00.000000Z' }]);
+});
+
+test('a repetition of what is being written is counted on it, whoever writes', async () => {
   const { recorder, writes } = start();
-  for (let count = 0; count < 300; count++) recorder.record({ ...NOTE, message: `${count}` });
+  for (let count = 0; count < 3; count++) recorder.record(NOTE);
+  await recorder.flush();
+  assert.equal(
+    writes.map(({ verb }) => verb),
+    ['create', 'patch'],
+  );
+  assert.is((writes[1] as { body: [{ value: { count: number } }] }).body[0].value.count, 3);
+});
+
+test('a thousand objects with four Events each lose none; a few calls are under way at a time', async () => {
+  let inFlight = 0;
+  let most = 0;
+  const { recorder, writes } = start(async () => {
+    most = Math.max(most, ++inFlight);
+    await new Promise(setImmediate);
+    inFlight--;
+  });
+  for (let object = 0; object < 1_000; object++) {
+    for (const reason of ['Detected', 'Called', 'Moved', 'Confirmed']) {
+      recorder.record({ ...NOTE, reason, regarding: { ...NOTE.regarding, uid: `u${object}` } });
+    }
+  }
+  await recorder.flush();
+  assert.is(writes.length, 4_000);
+  assert.is(recorder.dropped(), 0);
+  assert.is(most, 4);
+});
+
+test('the queue is bounded: the oldest go, and are told of once', async () => {
+  const { recorder, writes, told } = start(undefined, { writers: 1 });
+  for (let count = 0; count < 4_200; count++) recorder.record({ ...NOTE, message: `${count}` });
   await recorder.flush();
   const notes = writes.map(({ body }) => (body as { note: string }).note);
-  assert.is(recorder.dropped(), 300 - notes.length);
-  assert.is(notes.length, 257, 'one in flight and the queue');
-  assert.is(notes.at(-1), '299');
+  assert.is(notes.length, 4_097, 'one in flight and the queue');
+  assert.is(recorder.dropped(), 4_200 - 4_097);
+  assert.is(notes.at(-1), '4199');
+  assert.equal(told, ['more Events than can be written: the oldest are dropped']);
+});
+
+test('the signal gives up what waits, and counts it', async () => {
+  const { recorder, writes, stop } = start(undefined, { writers: 1 });
+  for (let count = 0; count < 3; count++) recorder.record({ ...NOTE, message: `${count}` });
+  stop.abort();
+  await recorder.flush();
+  assert.is(writes.length + recorder.dropped(), 3);
+  assert.is(recorder.depth(), 0);
 });
 
 test('a long message is cut on a whole character', async () => {

@@ -1,11 +1,14 @@
 /**
  * Writes Events (events.k8s.io/v1), which `kubectl describe` shows with their counts. Fire and forget: an Event that
  * cannot be written is dropped and counted, and never holds up the work it tells about.
+ *
+ * Bounds: a few thousand waiting Events, repetitions of one counted as one; a few writers, so that a storm of Events leaves
+ * connections to the calls that matter.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { apiVersionOf } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
-import { isKubeError } from './errors.ts';
+import { isKubeError, KubeError } from './errors.ts';
 import type { Log } from './log.ts';
 import { formatMicroTime } from './time.ts';
 import type { KubeClient, KubeObject, Resource } from './types.ts';
@@ -39,6 +42,8 @@ export type EventRecorder = {
   record(note: EventNote): void;
   /** Events given up since the start: the queue was full, or the API server refused them. */
   dropped(): number;
+  /** Events that wait, repetitions of one counted as one. */
+  depth(): number;
   /** Resolves when the queue is empty: written or given up. */
   flush(): Promise<void>;
 };
@@ -49,6 +54,8 @@ export type EventRecorderOptions = {
   controller: string;
   /** `reportingInstance`: this process, such as its pod's name. */
   instance: string;
+  /** Events written at the same time; default 4. */
+  writers?: number;
   /** Gives up what is queued. */
   signal: AbortSignal;
   clock?: Clock;
@@ -57,12 +64,15 @@ export type EventRecorderOptions = {
   log?: Log;
 };
 
-/** Waiting Events; the oldest goes first when it is full. */
-const QUEUE_LIMIT = 256;
+/** Waiting Events: four for each of a thousand pairs that change at once. The oldest goes first when it is full. */
+const QUEUE_LIMIT = 4096;
+const WRITERS = 4;
+/** A full queue is told of once in this time. */
+const TELL_MS = 60_000;
 /** A repetition within this time of the last one is counted on the first Event instead of written anew. */
 const SERIES_MS = 10 * 60_000;
 /** Remembered series; the oldest is forgotten first. */
-const SERIES_LIMIT = 512;
+const SERIES_LIMIT = 4096;
 const ATTEMPTS = 3;
 const RETRY: BackoffPolicy = { firstMs: 500, baseMs: 1_000, maxMs: 5_000 };
 const CALL_MS = 5_000;
@@ -77,12 +87,14 @@ type StoredEvent = KubeObject & {
   regarding: ObjectReference;
   reportingController: string;
   reportingInstance: string;
+  series?: { count: number; lastObservedTime: string };
 };
 
 /** What was written: `namespace/name` of the Event, how often it was seen. */
 type Series = { key: string; count: number; lastMs: number };
 
-type Pending = EventNote & { atMs: number; wallMs: number };
+/** `times`: how often it was recorded while it waited; the times are those of the last one. */
+type Pending = EventNote & { times: number; atMs: number; wallMs: number };
 
 /** The reference of an object as the API server returned it. */
 export const referenceTo = (object: KubeObject, resource: Resource): ObjectReference => ({
@@ -95,53 +107,78 @@ export const referenceTo = (object: KubeObject, resource: Resource): ObjectRefer
 
 export const createEventRecorder = (options: EventRecorderOptions): EventRecorder => {
   const { client, signal, clock = systemClock, random = Math.random, log } = options;
-  const queue: Pending[] = [];
+  /** Waiting Events by identity, oldest first. */
+  const queue = new Map<string, Pending>();
+  /** Identities being written: a repetition waits, so that it is counted instead of written beside the first. */
+  const inFlight = new Set<string>();
   const seen = new Map<string, Series>();
-  let draining: Promise<void> | undefined;
+  const writers = new Set<Promise<void>>();
+  /** Falls the moment a writer finds nothing: its promise is settled a little later. */
+  let writing = 0;
   let dropped = 0;
+  let toldAtMs = Number.NEGATIVE_INFINITY;
 
-  const drain = async () => {
-    for (let pending = queue.shift(); pending; pending = queue.shift()) {
-      if (signal.aborted) dropped++;
-      else await deliver(pending);
-    }
-    draining = undefined;
+  const next = (): [identity: string, pending: Pending] | undefined => {
+    for (const entry of queue) if (!inFlight.has(entry[0])) return entry;
+    return undefined;
   };
 
-  const deliver = async (pending: Pending) => {
+  /** One writer: ends when nothing waits but repetitions of what another writer has, which that one will find. */
+  const drain = async () => {
+    for (let entry = next(); entry; entry = next()) {
+      const [identity, pending] = entry;
+      queue.delete(identity);
+      inFlight.add(identity);
+      if (signal.aborted) dropped += pending.times;
+      else await deliver(identity, pending);
+      inFlight.delete(identity);
+    }
+    writing -= 1;
+  };
+
+  const drop = (identity: string, pending: Pending) => {
+    queue.delete(identity);
+    dropped += pending.times;
+    if (clock.now() - toldAtMs < TELL_MS) return;
+    toldAtMs = clock.now();
+    log?.warn({ dropped, waiting: queue.size }, 'more Events than can be written: the oldest are dropped');
+  };
+
+  const deliver = async (identity: string, pending: Pending) => {
     for (let attempt = 0; ; attempt++) {
       try {
-        await write(pending);
+        await write(identity, pending);
         return;
       } catch (error) {
         // A namespace on its way out takes no Events; nothing a retry could change.
         const isFinal = isKubeError(error, 'Invalid') || isKubeError(error, 'Forbidden');
         if (isFinal || attempt + 1 >= ATTEMPTS || signal.aborted) {
-          dropped++;
+          dropped += pending.times;
           log?.warn({ err: error, event: pending.reason }, 'an Event was not written');
           return;
         }
-        await sleep(clock, backoffMs(RETRY, attempt, random()), signal);
+        const askedMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
+        const delayMs = Math.max(backoffMs(RETRY, attempt, random()), Math.min(askedMs, RETRY.maxMs));
+        await sleep(clock, delayMs, signal);
       }
     }
   };
 
-  const write = async (pending: Pending) => {
-    const identity = identityOf(pending);
+  const write = async (identity: string, pending: Pending) => {
     const series = seen.get(identity);
     if (series && pending.atMs - series.lastMs < SERIES_MS && (await countOn(series, pending))) return;
     seen.delete(identity);
     const event = eventOf(pending, options, random);
     await client.create(EVENTS, event, { timeoutMs: CALL_MS, signal });
     const { namespace, name } = event.metadata;
-    seen.set(identity, { key: `${namespace}/${name}`, count: 1, lastMs: pending.atMs });
+    seen.set(identity, { key: `${namespace}/${name}`, count: pending.times, lastMs: pending.atMs });
     const [oldest] = seen.keys();
     if (seen.size > SERIES_LIMIT && oldest !== undefined) seen.delete(oldest);
   };
 
   /** @returns false when the Event has expired meanwhile. */
   const countOn = async (series: Series, pending: Pending): Promise<boolean> => {
-    const value = { count: series.count + 1, lastObservedTime: formatMicroTime(pending.wallMs) };
+    const value = { count: series.count + pending.times, lastObservedTime: formatMicroTime(pending.wallMs) };
     try {
       const operations = [{ op: 'add', path: '/series', value }];
       await client.patch(EVENTS, series.key, operations, { timeoutMs: CALL_MS, signal });
@@ -156,15 +193,22 @@ export const createEventRecorder = (options: EventRecorderOptions): EventRecorde
 
   return {
     record(note) {
-      if (queue.length >= QUEUE_LIMIT) {
-        queue.shift();
-        dropped++;
-      }
-      queue.push({ ...note, atMs: clock.now(), wallMs: clock.wall() });
-      draining ??= drain();
+      const identity = identityOf(note);
+      const waiting = queue.get(identity);
+      const times = (waiting?.times ?? 0) + 1;
+      const [oldest] = queue;
+      if (!waiting && queue.size >= QUEUE_LIMIT && oldest) drop(...oldest);
+      queue.set(identity, { ...note, times, atMs: clock.now(), wallMs: clock.wall() });
+      if (writing >= (options.writers ?? WRITERS)) return;
+      writing += 1;
+      const writer: Promise<void> = drain().finally(() => writers.delete(writer));
+      writers.add(writer);
     },
     dropped: () => dropped,
-    flush: () => draining ?? Promise.resolve(),
+    depth: () => queue.size,
+    flush: async () => {
+      while (writers.size > 0) await Promise.all(writers);
+    },
   };
 };
 
@@ -176,9 +220,9 @@ const eventOf = (
   { controller, instance }: EventRecorderOptions,
   random: () => number,
 ): StoredEvent => {
-  const { regarding, type, reason, action = reason, message } = pending;
+  const { regarding, type, reason, action = reason, message, times, wallMs } = pending;
   // As client-go names them: the object, a dot, the time in hex. The random part keeps two processes apart.
-  const suffix = `${Math.floor(pending.wallMs * 1000).toString(16)}${Math.floor(random() * 0xffff).toString(16)}`;
+  const suffix = `${Math.floor(wallMs * 1000).toString(16)}${Math.floor(random() * 0xffff).toString(16)}`;
   return {
     apiVersion: apiVersionOf(EVENTS),
     kind: EVENTS.kind,
@@ -187,7 +231,7 @@ const eventOf = (
       // Events about cluster-wide objects live in `default`.
       namespace: regarding.namespace ?? 'default',
     },
-    eventTime: formatMicroTime(pending.wallMs),
+    eventTime: formatMicroTime(wallMs),
     type,
     reason,
     action,
@@ -195,6 +239,7 @@ const eventOf = (
     regarding,
     reportingController: controller,
     reportingInstance: instance,
+    ...(times > 1 && { series: { count: times, lastObservedTime: formatMicroTime(wallMs) } }),
   };
 };
 

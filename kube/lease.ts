@@ -1,6 +1,6 @@
 /**
  * Renews one Lease as a sign of life. Nobody competes for it: its owner alone writes it, readers watch it change.
- * Leader election is another thing (compare and swap on a shared Lease) and has its own file when it comes: `elector.ts`.
+ * Leader election is another thing (compare and swap on a shared Lease): elector.ts.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { apiVersionOf } from './client.ts';
@@ -22,6 +22,8 @@ export type Lease = KubeObject & {
     leaseDurationSeconds?: number;
     acquireTime?: string;
     renewTime?: string;
+    /** How often the holder changed; leader election alone counts it. */
+    leaseTransitions?: number;
   };
 };
 

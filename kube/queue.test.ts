@@ -127,6 +127,77 @@ test('requeueAfterMs brings a key back and counts as success', async () => {
   take().finish();
 });
 
+/** Lets one worker handle whatever waits; returns the keys in the order they were handled. */
+const drain = async ({ clock, calls }: Pick<ReturnType<typeof startQueue>, 'clock' | 'calls'>) => {
+  const order: string[] = [];
+  for (let call = calls.shift(); call; call = calls.shift()) {
+    order.push(call.key);
+    call.finish();
+    await clock.advance(0);
+  }
+  return order;
+};
+
+test('a change overtakes ten thousand routine keys, also one that waits among them already', async () => {
+  const world = startQueue(1);
+  const { clock, queue } = world;
+  for (let count = 0; count < 10_000; count++) queue.addAfter(`routine${count}`, 0);
+  await clock.advance(0);
+  queue.add('changed');
+  queue.add('routine9999');
+  assert.is(queue.depth(), 10_000);
+  const order = await drain(world);
+  assert.equal(order.slice(0, 4), ['routine0', 'changed', 'routine9999', 'routine1']);
+  assert.is(order.length, 10_001);
+});
+
+test('changes without end leave one turn in eight to routine', async () => {
+  const world = startQueue(1);
+  const { clock, queue } = world;
+  queue.add('busy');
+  await clock.advance(0);
+  for (const key of ['r1', 'r2']) queue.addAfter(key, 0);
+  for (let count = 0; count < 20; count++) queue.add(`change${count}`);
+  const order = await drain(world);
+  assert.equal(
+    order.filter((key) => key.startsWith('r')).map((key) => order.indexOf(key)),
+    [order.indexOf('r1'), order.indexOf('r1') + 8],
+  );
+  assert.ok(order.indexOf('r1') <= 8);
+});
+
+test('a failed change is repeated as a change, a failed routine look as routine', async () => {
+  const world = startQueue(1);
+  const { clock, queue, take } = world;
+  queue.addAfter('looked', 0);
+  queue.add('changed');
+  await clock.advance(0);
+  for (let count = 0; count < 2; count++) {
+    take().fail(new Error('no'));
+    await clock.advance(0);
+  }
+  queue.add('busy');
+  await clock.advance(0);
+  queue.addAfter('routine', 0);
+  await clock.advance(200);
+  assert.equal(await drain(world), ['busy', 'changed', 'routine', 'looked']);
+});
+
+test('tells what waits, for how long, what is handled and what was repeated', async () => {
+  const { clock, queue, take } = startQueue(1);
+  assert.is(queue.oldestWaitingMs(), 0);
+  queue.add('a');
+  await clock.advance(0);
+  queue.addAfter('b', 100);
+  queue.add('c');
+  await clock.advance(350);
+  const seen = () => [queue.depth(), queue.processing(), queue.oldestWaitingMs(), queue.retries()];
+  assert.equal(seen(), [2, 1, 350, 0]);
+  take().fail(new Error('no'));
+  await clock.advance(0);
+  assert.equal(seen(), [1, 1, 250, 1]);
+});
+
 test('run ends after the last handler, and waits for nothing else', async () => {
   const { clock, queue, stop, calls, take, done } = startQueue(1);
   queue.add('a');

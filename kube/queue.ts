@@ -2,7 +2,11 @@
  * A work queue after client-go's `util/workqueue`: it holds keys, not objects or events. A key added while a worker has it
  * runs again afterwards, never at the same time, and however often it is added it waits once.
  *
- * Bound: each set holds a key once, so the queue never exceeds the number of distinct keys, which are the objects of the stores.
+ * Two lanes: a change (`add`) overtakes routine (`addAfter`: a timer, a resync), so that one failover does not wait behind ten
+ * thousand routine looks. A repetition after a failure stays in the lane of the run that failed.
+ *
+ * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
+ * number of distinct keys, which are the objects of the stores.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { type CancelTimer, type Clock, systemClock } from './clock.ts';
@@ -34,17 +38,24 @@ export type RunOptions = {
 
 const QUEUE_RETRY: BackoffPolicy = { firstMs: 200, baseMs: 400, maxMs: 10_000 };
 
+/** Of so many keys taken one after the other, one is routine's if any waits: changes without end do not starve it. */
+const ROUTINE_SHARE = 8;
+
+type Lane = 'change' | 'routine';
 type Delayed = { dueMs: number; cancel: CancelTimer };
 
 export class WorkQueue {
-  /** Keys that need a run: waiting in `ready`, or to go there when their worker is done. */
-  readonly #dirty = new Set<Key>();
-  readonly #processing = new Set<Key>();
-  /** Waiting keys, oldest first. */
-  readonly #ready = new Set<Key>();
+  /** Waiting keys and since when, oldest first. */
+  readonly #waiting: Record<Lane, Map<Key, number>> = { change: new Map(), routine: new Map() };
+  /** Keys that a worker has, and the lane they came by. */
+  readonly #processing = new Map<Key, Lane>();
+  /** Keys added while a worker has them: they wait again when it is done. */
+  readonly #again = new Map<Key, Lane>();
   readonly #delayed = new Map<Key, Delayed>();
   readonly #failures = new Map<Key, number>();
   readonly #idleWorkers: (() => void)[] = [];
+  #retries = 0;
+  #taken = 0;
   readonly #now: Clock['now'];
   readonly #setTimer: Clock['setTimer'];
   readonly #random: () => number;
@@ -58,57 +69,40 @@ export class WorkQueue {
   }
 
   /** Keys waiting now, delayed ones apart. */
-  get size(): number {
-    return this.#ready.size;
+  depth(): number {
+    return this.#waiting.change.size + this.#waiting.routine.size;
   }
 
-  /** Adds a key now. */
+  /** Keys being handled now. */
+  processing(): number {
+    return this.#processing.size;
+  }
+
+  /** Runs that failed and were planned again, since the start. */
+  retries(): number {
+    return this.#retries;
+  }
+
+  /** How long the key that has waited longest has waited in its lane, in milliseconds; 0 when none waits. */
+  oldestWaitingMs(): number {
+    const nowMs = this.#now();
+    const since = Object.values(this.#waiting).map((lane) => lane.values().next().value ?? nowMs);
+    return nowMs - Math.min(...since);
+  }
+
+  /** Adds a key now: something has changed. */
   add(key: Key): void {
-    if (this.#dirty.has(key)) return;
-    this.#dirty.add(key);
-    if (this.#processing.has(key)) return;
-    this.#ready.add(key);
-    this.#idleWorkers.shift()?.();
+    this.#add(key, 'change');
   }
 
-  /** Adds a key after a delay; of several delays of one key the earliest counts. */
+  /** Adds a key after a delay, as routine; of several delays of one key the earliest counts. */
   addAfter(key: Key, delayMs: number): void {
-    if (delayMs <= 0) {
-      this.add(key);
-      return;
-    }
-    const dueMs = this.#now() + delayMs;
-    const pending = this.#delayed.get(key);
-    if (pending && pending.dueMs <= dueMs) return;
-    pending?.cancel();
-    const cancel = this.#setTimer(delayMs, () => {
-      this.#delayed.delete(key);
-      this.add(key);
-    });
-    this.#delayed.set(key, { dueMs, cancel });
+    this.#addAfter(key, delayMs, 'routine');
   }
 
-  /**
-   * Adds a key after a delay that grows with each call until `forget`.
-   * @param atLeastMs the delay is not shorter
-   * @returns the delay in milliseconds
-   */
-  addRateLimited(key: Key, atLeastMs = 0): number {
-    const failures = this.#failures.get(key) ?? 0;
-    this.#failures.set(key, failures + 1);
-    const delayMs = Math.max(backoffMs(this.#retry, failures, this.#random()), atLeastMs);
-    this.addAfter(key, delayMs);
-    return delayMs;
-  }
-
-  /** Failures since the last `forget`. */
+  /** Failures since the last success. */
   failures(key: Key): number {
     return this.#failures.get(key) ?? 0;
-  }
-
-  /** Starts the growth of delays anew. */
-  forget(key: Key): void {
-    this.#failures.delete(key);
   }
 
   /** Runs the workers until the signal aborts and the last handler has returned; then drops what waits. */
@@ -126,39 +120,81 @@ export class WorkQueue {
     }
   }
 
+  #add(key: Key, lane: Lane): void {
+    if (this.#processing.has(key)) {
+      if (this.#again.get(key) !== 'change') this.#again.set(key, lane);
+      return;
+    }
+    if (this.#waiting[lane].has(key) || this.#waiting.change.has(key)) return;
+    this.#waiting.routine.delete(key);
+    this.#waiting[lane].set(key, this.#now());
+    this.#idleWorkers.shift()?.();
+  }
+
+  #addAfter(key: Key, delayMs: number, lane: Lane): void {
+    if (delayMs <= 0) {
+      this.#add(key, lane);
+      return;
+    }
+    const dueMs = this.#now() + delayMs;
+    const pending = this.#delayed.get(key);
+    if (pending && pending.dueMs <= dueMs) return;
+    pending?.cancel();
+    const cancel = this.#setTimer(delayMs, () => {
+      this.#delayed.delete(key);
+      this.#add(key, lane);
+    });
+    this.#delayed.set(key, { dueMs, cancel });
+  }
+
+  /** @returns the delay in milliseconds, which grows with each failure until a success. */
+  #retryLater(key: Key, lane: Lane, atLeastMs: number): number {
+    const failures = this.failures(key);
+    this.#failures.set(key, failures + 1);
+    this.#retries += 1;
+    const delayMs = Math.max(backoffMs(this.#retry, failures, this.#random()), atLeastMs);
+    this.#addAfter(key, delayMs, lane);
+    return delayMs;
+  }
+
   async #work(options: RunOptions): Promise<void> {
     while (!options.signal.aborted) {
-      const key = this.#take();
-      if (key === undefined) {
+      const taken = this.#take();
+      if (taken === undefined) {
         await new Promise<void>((resolve) => this.#idleWorkers.push(resolve));
         continue;
       }
+      const { key, lane } = taken;
       try {
         const result = await options.handle(key, options.signal);
-        this.forget(key);
+        this.#failures.delete(key);
         if (result?.requeueAfterMs !== undefined) this.addAfter(key, result.requeueAfterMs);
       } catch (error) {
         const atLeastMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-        options.onError(key, error, this.addRateLimited(key, atLeastMs));
+        options.onError(key, error, this.#retryLater(key, lane, atLeastMs));
       } finally {
         this.#done(key);
       }
     }
   }
 
-  #take(): Key | undefined {
-    const [key] = this.#ready;
+  #take(): { key: Key; lane: Lane } | undefined {
+    const { change, routine } = this.#waiting;
+    this.#taken += 1;
+    const lane =
+      change.size === 0 || (routine.size > 0 && this.#taken % ROUTINE_SHARE === 0) ? 'routine' : 'change';
+    const [key] = this.#waiting[lane].keys();
     if (key === undefined) return undefined;
-    this.#ready.delete(key);
-    this.#dirty.delete(key);
-    this.#processing.add(key);
-    return key;
+    this.#waiting[lane].delete(key);
+    this.#processing.set(key, lane);
+    return { key, lane };
   }
 
   #done(key: Key): void {
     this.#processing.delete(key);
-    if (!this.#dirty.has(key)) return;
-    this.#ready.add(key);
-    this.#idleWorkers.shift()?.();
+    const lane = this.#again.get(key);
+    if (lane === undefined) return;
+    this.#again.delete(key);
+    this.#add(key, lane);
   }
 }

@@ -27,7 +27,7 @@ export type Transport = {
   close(): Promise<void>;
 };
 
-/** Connections for calls. Each holds one call at a time, so this also bounds the calls in flight; more wait their turn. */
+/** Each holds one call at a time, so this also bounds the calls in flight; more wait their turn. */
 const CALL_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Below the 90 s after which a Go server closes an idle connection: a warm one is there when a failover needs it. */
@@ -58,7 +58,10 @@ export const createTransport = (options: {
   server: string;
   userAgent: string;
   credentials: Credentials;
+  /** Default 8. */
+  callConnections?: number;
 }): Transport => {
+  const { callConnections = CALL_CONNECTIONS } = options;
   const { origin, pathname } = new URL(options.server);
   const prefix = pathname.replace(/\/$/, '');
   let agents: Agents | undefined;
@@ -68,7 +71,7 @@ export const createTransport = (options: {
     const old = agents;
     agents = {
       version: tls.version,
-      calls: createAgent(tls, CALL_CONNECTIONS),
+      calls: createAgent(tls, callConnections),
       streams: createAgent(tls, null),
     };
     // Lets calls in flight finish; a failure to close leaves nothing to do.

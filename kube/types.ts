@@ -79,6 +79,27 @@ export type Store<T extends KubeObject> = {
   lastContactMs(): number;
   /** The last error, while the store is not connected. */
   error(): Error | undefined;
+  /**
+   * Resolves when the store holds what a list begun after this call has shown, read with resourceVersion unset: what somebody
+   * decides on who must not act on an older state, such as a new leader. The watch goes on from that list. Waits out failures.
+   * @throws KubeError `Aborted` when the watch is ended first.
+   */
+  refresh(): Promise<void>;
+  stats(): StoreStats;
+};
+
+/** Counters since the start, for metrics. */
+export type StoreStats = {
+  /** Complete lists, apart from the first. */
+  relists: number;
+  /** Watches opened, apart from the first; one every few minutes is the API server's own timeout. */
+  reconnects: number;
+  /** Objects added, changed or deleted by watch events. */
+  events: number;
+  /** Objects held now. */
+  objects: number;
+  /** As `lastContactMs()` of the store; -Infinity before the first. */
+  lastContactMs: number;
 };
 
 /** Receives the key of each object that was added, changed or deleted. Must not throw. */

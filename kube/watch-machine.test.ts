@@ -36,10 +36,10 @@ test('lists page by page and shows nothing before the last one', () => {
   assert.equal(machine.start(), { do: 'list', continueToken: undefined });
   const first = machine.step(page([object('a')], '10', 'more'), 0);
   assert.equal(first, { changed: [], action: { do: 'list', continueToken: 'more' } });
-  assert.not(machine.synced);
+  assert.is(machine.lists, 0);
   const last = machine.step(page([object('b')]), 0);
   assert.equal(last, { changed: ['a', 'b'], action: watchFrom('10') });
-  assert.ok(machine.synced);
+  assert.is(machine.lists, 1);
   assert.equal([...machine.objects.keys()], ['a', 'b']);
 });
 
@@ -145,6 +145,16 @@ test('a stream that ends at once is no clean end: no hot loop', () => {
 test('a position the server calls invalid is given up', () => {
   const { action } = watching([]).step(failed('Invalid'), 10);
   assert.equal(action, { do: 'wait', delayMs: 200, next: { do: 'list', continueToken: undefined } });
+});
+
+test('started again, it lists from the first page, and reports only what that list changes', () => {
+  const machine = watching([object('same'), object('gone')]);
+  assert.equal(machine.start(), { do: 'list', continueToken: undefined });
+  machine.step(page([object('same')], '20', 'more'), 1);
+  assert.equal(machine.start(), { do: 'list', continueToken: undefined });
+  assert.is(machine.objects.size, 2);
+  const listed = machine.step(page([object('same')], '30'), 2);
+  assert.equal(listed, { changed: ['gone'], action: watchFrom('30') });
 });
 
 test('watches end after 240 to 295 s, by chance', () => {

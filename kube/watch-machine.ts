@@ -4,7 +4,7 @@
  *
  *     Listing --last page--> Watching --stream ends--> Watching (from the last resourceVersion)
  *        ^                       |
- *        +------ 410 Gone -------+
+ *        +-- 410 Gone, refresh --+
  */
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { errorOfStatus, isKubeError, KubeError, type StatusBody } from './errors.ts';
@@ -47,11 +47,11 @@ const TIMEOUT_SECONDS = { from: 240, to: 295 };
 export type WatchMachine<T extends KubeObject> = {
   /** The store: replaced as a whole by a list, key by key by events. */
   readonly objects: ReadonlyMap<Key, T>;
-  /** Whether a complete list was ever seen. */
-  readonly synced: boolean;
+  /** Complete lists so far. */
+  readonly lists: number;
   /** The last failure, until the next good answer. */
   readonly error: Error | undefined;
-  /** The first action. */
+  /** The first action; later: drops the position, so that everything is listed anew. The store stays until then. */
   start(): WatchAction;
   /** Takes the outcome of an action. `changed` are the keys that were added, changed, replaced or deleted. */
   step(input: WatchInput<T>, nowMs: number): { changed: Key[]; action: WatchAction };
@@ -76,7 +76,7 @@ export const createWatchMachine = <T extends KubeObject>(options: {
   let pages: T[] = [];
   let continueToken: string | undefined;
   let resourceVersion: string | undefined;
-  let synced = false;
+  let lists = 0;
   let error: Error | undefined;
   let failures = 0;
   let openedAtMs: number | undefined;
@@ -114,7 +114,7 @@ export const createWatchMachine = <T extends KubeObject>(options: {
     objects = listed;
     startOver();
     resourceVersion = input.resourceVersion;
-    synced = true;
+    lists += 1;
     return { changed, action: resume() };
   };
 
@@ -147,13 +147,17 @@ export const createWatchMachine = <T extends KubeObject>(options: {
     get objects() {
       return objects;
     },
-    get synced() {
-      return synced;
+    get lists() {
+      return lists;
     },
     get error() {
       return error;
     },
-    start: () => LIST,
+    start() {
+      startOver();
+      openedAtMs = undefined;
+      return LIST;
+    },
     step(input, nowMs) {
       switch (input.type) {
         case 'page':

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { connect } from './client.ts';
+import { connect, isKubeError } from './client.ts';
 import { startScriptedServer } from './testing/scripted-server.ts';
 import { createVirtualClock } from './testing/virtual-clock.ts';
 import type { KubeObject, Resource } from './types.ts';
@@ -206,6 +206,55 @@ test('a line without end is cut off at 8 MiB and leads to a new list', async () 
   assert.is(await world.retried(), 200);
   assert.match(world.lost.join(), 'longer than 8388608 bytes');
   assert.not((await world.server.next()).query.has('watch'));
+});
+
+test('a refresh lists anew and waits for that list; the watch goes on from it', async () => {
+  await using world = await start();
+  const old = await world.listed([pod('a', '5'), pod('gone', '6')]);
+  old.write(line('MODIFIED', pod('a', '11')));
+  await world.changes(3);
+  const refreshed = world.store.refresh();
+  const list = await world.server.next();
+  assert.not(list.query.has('watch'));
+  assert.not(list.query.has('resourceVersion'));
+  list.json(200, { metadata: { resourceVersion: '30' }, items: [pod('a', '11'), pod('b', '29')] });
+  await refreshed;
+  assert.equal(await world.changes(2), ['n/gone', 'n/b']);
+  const stream = await world.server.next();
+  assert.is(stream.query.get('resourceVersion'), '30');
+  stream.open();
+  stream.write(line('DELETED', pod('b', '31')));
+  assert.equal(await world.changes(1), ['n/b']);
+  assert.equal(world.lost, []);
+  const { lastContactMs: _, ...counted } = world.store.stats();
+  assert.equal(counted, { relists: 1, reconnects: 1, events: 2, objects: 1 });
+});
+
+test('a list that was under way when a refresh was asked for does not answer it', async () => {
+  await using world = await start();
+  const early = await world.server.next();
+  let isFresh = false;
+  const refreshed = world.store.refresh().then(() => {
+    isFresh = true;
+  });
+  const list = await world.server.next();
+  early.json(200, { metadata: { resourceVersion: '10' }, items: [pod('old', '5')] });
+  list.json(500, { reason: 'InternalError' });
+  assert.is(await world.retried(), 200);
+  assert.not(isFresh);
+  await world.listed([pod('new', '6')], '20');
+  await refreshed;
+  assert.equal(await world.changes(1), ['n/new']);
+});
+
+test('a refresh that the end of the watch overtakes is Aborted', async () => {
+  await using world = await start();
+  await world.listed([]);
+  const refreshed = world.store.refresh().catch((error: unknown) => error);
+  world.stop.abort();
+  assert.ok(isKubeError(await refreshed, 'Aborted'));
+  const late = await world.store.refresh().catch((error: unknown) => error);
+  assert.ok(isKubeError(late, 'Aborted'));
 });
 
 test('the signal ends everything: no request, no timer', async () => {

@@ -12,6 +12,12 @@ const USAGE = `usage: hapair-operator [flags]
   --namespace NAME                    where the agents' Leases are (default: the pod's own, else hapair-system)
   --agent-username-template TEMPLATE  who may write the report of <node>
                                       (default: system:serviceaccount:NAMESPACE:hapair-agent-<node>)
+  --identity NAME                     of this replica, unique among them (default: POD_NAME, else HOSTNAME_UUID)
+  --lease-duration-seconds SECONDS    how long a standby waits for a silent leader; whole seconds (default: 15)
+  --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 10)
+  --retry-period-seconds SECONDS      between two renewals (default: 2)
+  --bind-address ADDRESS              of /metrics, /healthz and /readyz (default: every address)
+  --port PORT                         of the same; 0: a free one (default: 8080)
   --log-level LEVEL                   trace, debug, info, warn, error (default: LOG_LEVEL, else info)
 AWS_ENDPOINT_URL_EC2 points it at another EC2 endpoint.`;
 
@@ -41,6 +47,12 @@ const readFlags = () => {
         kubeconfig: text,
         namespace: text,
         'agent-username-template': text,
+        identity: text,
+        'lease-duration-seconds': text,
+        'renew-deadline-seconds': text,
+        'retry-period-seconds': text,
+        'bind-address': text,
+        port: text,
         'log-level': text,
       },
     }).values;
@@ -50,6 +62,16 @@ const readFlags = () => {
 };
 
 const flags = readFlags();
+
+type NumberFlag = Extract<keyof typeof flags, 'port' | `${string}-seconds`>;
+
+const numberOf = (name: NumberFlag, byDefault: number): number => {
+  const text = flags[name];
+  if (text === undefined) return byDefault;
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isNaN(value) ? refuse(`--${name} takes a number, not ${text}`) : value;
+};
+
 const region = flags.region ?? process.env.AWS_REGION ?? refuse('no region: give --region or set AWS_REGION');
 const namespace = flags.namespace ?? ownNamespace();
 const agentUsernameTemplate =
@@ -69,17 +91,36 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   });
 }
 
-const end = Promise.withResolvers<void>();
-for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve());
+const end = Promise.withResolvers<'Stopped'>();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('Stopped'));
 
 const { version } = packageJSON;
-const { kubeconfig: kubeconfigPath } = flags;
 const operator = await startOperator(
-  { kubeconfigPath, region, agentUsernameTemplate, namespace, version },
+  {
+    kubeconfigPath: flags.kubeconfig,
+    region,
+    agentUsernameTemplate,
+    namespace,
+    version,
+    identity: flags.identity ?? (process.env.POD_NAME || undefined),
+    election: {
+      leaseDurationMs: numberOf('lease-duration-seconds', 15) * 1000,
+      renewDeadlineMs: numberOf('renew-deadline-seconds', 10) * 1000,
+      retryPeriodMs: numberOf('retry-period-seconds', 2) * 1000,
+    },
+    http: { bindAddress: flags['bind-address'], port: numberOf('port', 8080) },
+  },
   log,
-);
-log.info({ version, region, namespace, pid: process.pid }, 'operator started');
-await end.promise;
+).catch((error: Error) => refuse(error.message));
+const { identity, port } = operator;
+log.info({ version, region, namespace, identity, port, pid: process.pid }, 'operator started');
+
+const ending = await Promise.race([end.promise, operator.lost.then(() => 'Lost' as const)]);
+if (ending === 'Lost') {
+  // At once, and as a failure: whoever restarts it starts with nothing remembered.
+  log.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
+  process.exit(1);
+}
 log.info({}, 'operator is stopping');
 await operator.stop();
 process.exit(0);

@@ -1,21 +1,38 @@
-/** The operator's wiring: stores, queue, EC2 and the reconciler; the work itself is reconcile.ts, the decisions plan.ts. */
-import { hostname } from 'node:os';
-import type { HAPair, VRRPInstance } from '../crds/types.ts';
+/**
+ * The operator's wiring: stores, queue, EC2, leadership and the reconciler; the work itself is reconcile.ts, the decisions
+ * plan.ts.
+ *
+ * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes
+ * asks the elector's own clock first, at the moment of writing. A process leads at most once: when leadership is lost it is
+ * over, and a new process starts with nothing remembered.
+ */
+import { once } from 'node:events';
+import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
-import { createEC2 } from '../ec2/client.ts';
-import { connect } from '../kube/client.ts';
-import { systemClock } from '../kube/clock.ts';
-import { createEventRecorder } from '../kube/events.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { createBudget } from '../ec2/budget.ts';
+import { createEC2, type EC2 } from '../ec2/client.ts';
+import { reasonOf } from '../ec2/errors.ts';
+import type { EC2Result } from '../ec2/types.ts';
+import { connect, keyOf } from '../kube/client.ts';
+import { sleep, systemClock } from '../kube/clock.ts';
+import { createElector, electorIdentity } from '../kube/elector.ts';
+import { createEventRecorder, referenceTo } from '../kube/events.ts';
+import { LEASES } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import { WorkQueue } from '../kube/queue.ts';
+import { type HandleResult, WorkQueue } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
-import { watch } from '../kube/watcher.ts';
 import { createClaimIndex } from './conflicts.ts';
+import { exposeGauges } from './gauges.ts';
+import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from './health.ts';
+import { counted, guarded, isNotLeading } from './leader-client.ts';
 import { createLifeBook } from './life.ts';
-import { canonical } from './plan/support.ts';
+import { createMetrics, type RequestResult } from './metrics.ts';
+import { createPairSeries } from './pair-series.ts';
+import { scopeOf } from './plan/addresses.ts';
+import { createReachability } from './reachable.ts';
 import { createReconciler } from './reconcile.ts';
-import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
+import { serve } from './server.ts';
+import { watchAll } from './stores.ts';
 import { createViews } from './view.ts';
 
 export type OperatorConfig = {
@@ -24,106 +41,179 @@ export type OperatorConfig = {
   region: string;
   /** `<node>` stands for the node's name. */
   agentUsernameTemplate: string;
-  /** Where the agents' Leases are. */
+  /** Where the agents' Leases and the operators' own are. */
   namespace: string;
   version: string;
+  /** Unique among the replicas; a process that follows a dead one under its name need not wait. Default: host name and UUID. */
+  identity?: string | undefined;
+  /** Default: kube/elector-machine.ts. */
+  election?: { leaseDurationMs?: number; renewDeadlineMs?: number; retryPeriodMs?: number };
+  /** Where metrics and health are served; default: port 8080 of every address. Port 0: the kernel chooses. */
+  http?: { bindAddress?: string | undefined; port?: number };
 };
 
 export type Operator = {
-  /** Begins no new step, waits for the answers to EC2 calls under way (each has a deadline), closes everything. */
+  identity: string;
+  /** Of metrics and health. */
+  port: number;
+  /** Resolves when leadership was lost: no write has begun since, and the process must end. */
+  lost: Promise<void>;
+  /**
+   * Begins no new step, waits for the answers to EC2 calls under way (each has a deadline), gives the Lease away so that
+   * another replica leads at once, and closes everything.
+   */
   stop(): Promise<void>;
 };
 
+/** Name of the Lease in the operator's namespace; the chart's Role names it too. */
+export const LEADER_LEASE = 'hapair-operator';
+
 /** Pairs handled at the same time; none waits for EC2, each for a write to the API server now and then. */
 const WORKERS = 32;
+const DEFAULT_PORT = 8080;
+/** Bound on the end of steps and calls under way: longer than the deadline of an EC2 call. */
+const FINISH_MS = 15_000;
 /** Bound on writing the last Events. */
 const FLUSH_MS = 3_000;
-
-/** `namespace/pair` of an instance's key `namespace/pair.node`; a node's name has no dot. */
-const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.lastIndexOf('.'));
+/** `reportingInstance` of an Event is at most this long. */
+const INSTANCE_CHARACTERS = 128;
 
 const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: HAPair): string[] => {
   const verdict = validateHAPair({ apiVersion, kind, metadata: { name, namespace }, spec });
   return verdict.ok ? [] : verdict.errors.map(({ path, message }) => `${path}: ${message}`);
 };
 
+/** A DryRun is answered by the error that says it would have worked. */
+const resultOf = (result: EC2Result): RequestResult =>
+  result.ok || result.code === 'DryRunOperation' ? 'Success' : reasonOf(result.class);
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Whether `work` ended in time. */
+const endsWithin = async (work: Promise<unknown>, timeoutMs: number): Promise<boolean> => {
+  const waiting = new AbortController();
+  try {
+    const late = sleep(systemClock, timeoutMs, waiting.signal).then(() => false);
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    waiting.abort();
+  }
+};
+
 /**
- * Starts the operator and returns once its stores are complete.
- *
- * Leader election will stand between the stores and the queue: until this process leads, stores and readings are kept warm
- * and no worker runs. Until it exists only one replica may run.
+ * Starts a replica and returns once it answers on its port; it leads when it is elected and its stores are fresh.
+ * @throws Error when there is no usable kubeconfig, the port cannot be had, or the times of the election do not fit together
  */
 export const startOperator = async (config: OperatorConfig, log: Log): Promise<Operator> => {
   const { kubeconfigPath, region, agentUsernameTemplate, namespace, version } = config;
+  const { identity = electorIdentity(), http = {} } = config;
+  const clock = systemClock;
+  /** Ends everything. */
   const stopping = new AbortController();
   const { signal } = stopping;
-  const clock = systemClock;
-  const kube = await connect({ kubeconfigPath, userAgent: `hapair-operator/${version}` });
-  const ec2 = createEC2({ region, now: clock.now });
-  const queue = new WorkQueue();
-  const requeue = (key: Key): void => queue.add(key);
+  /** Ends the steps of the loop; what they began goes on. */
+  const finishing = new AbortController();
+  const finished = once(finishing.signal, 'abort');
+
+  const metrics = createMetrics(version);
+  const series = createPairSeries(clock.wall);
+  const userAgent = `hapair-operator/${version}`;
+  const kube = await connect({ kubeconfigPath, userAgent });
+  // Connections of its own: renewals must not stand in line behind the writes of a thousand pairs.
+  const electorKube = await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election` });
+  const leaderLease = `${namespace}/${LEADER_LEASE}`;
+  const elector = createElector({
+    ...config.election,
+    client: { get: electorKube.get, ...counted(electorKube, metrics.kubernetesWrote) },
+    key: leaderLease,
+    identity,
+    clock,
+    onError: (error) => log.warn({ error: messageOf(error) }, 'the Lease was not read or renewed'),
+  });
+  const writes = guarded(counted(kube, metrics.kubernetesWrote), elector.isLeader);
+  const budget = createBudget({ clock, onTurn: (key) => requeue(key) });
+  const ec2 = createEC2({
+    defaultRegion: region,
+    now: clock.now,
+    wall: clock.wall,
+    mayWrite: elector.isLeader,
+    budget,
+    onAnswer: (action, result, ms) => metrics.ec2Answered(action, resultOf(result), ms / 1000),
+  });
+  const reachability = createReachability(ec2, region, clock, Math.random);
   const claims = createClaimIndex(region);
   const life = createLifeBook();
+  const queue = new WorkQueue();
   const events = createEventRecorder({
-    client: kube,
+    client: writes,
     controller: 'hapair.io/operator',
-    instance: hostname(),
+    instance: identity.slice(0, INSTANCE_CHARACTERS),
     signal,
     log,
   });
-  const views = createViews({ ec2, clock, random: Math.random, onRead: requeue, signal, log });
 
-  const pairs = watch<HAPair>(
-    kube,
-    HAPAIRS,
-    {},
-    {
-      signal,
-      log,
-      onChange: (key) => {
-        for (const other of claims.update(key, pairs.get(key))) queue.add(other);
-        queue.add(key);
-      },
-    },
-  );
-  const instances = watch<VRRPInstance>(
-    kube,
-    VRRPINSTANCES,
-    {},
-    {
-      signal,
-      log,
-      onChange: (key) => {
-        const instance = instances.get(key);
-        if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
-        else life.forget(key);
-        queue.add(pairKeyOf(key));
-      },
-    },
-  );
-  const leases = watch<Lease>(
-    kube,
-    LEASES,
-    { namespace },
-    {
-      signal,
-      log,
-      onChange: (key) => {
-        const lease = leases.get(key);
-        const name = key.slice(key.indexOf('/') + 1);
-        if (lease) life.observe(name, lease.spec?.renewTime, clock.now());
-        else life.forget(name);
-      },
-    },
-  );
+  /** From the moment at which this process leads and its stores are fresh. */
+  let isWorking = false;
+  const requeue = (key: Key): void => {
+    if (isWorking) queue.add(key);
+  };
+  const read: EC2['read'] = async (...request) => {
+    const result = await ec2.read(...request);
+    reachability.note(result);
+    return result;
+  };
+  /** Calls that are under way. */
+  let moving = 0;
+  const call: EC2['call'] = (...request) => {
+    moving++;
+    return ec2.call(...request).finally(() => moving--);
+  };
+  const views = createViews({
+    ec2: { read, facts: ec2.facts },
+    clock,
+    random: Math.random,
+    onRead: requeue,
+    isMoving: () => moving > 0,
+    signal,
+    log,
+  });
+  /** A standby plans nothing; what stands in spec and status is what its first plan will ask for. */
+  const keepWarm = (key: Key, pair: HAPair | undefined): void => {
+    if (!pair) {
+      views.forget(key);
+      return;
+    }
+    views.cover(key, scopeOf(pair, pair.spec, region));
+    if (!views.of(key).view) views.want(key, clock.now());
+  };
 
-  const calls = new AbortController();
+  const { pairs, instances, leases } = watchAll({
+    kube,
+    namespace,
+    leaderLease,
+    life,
+    clock,
+    onPair: (key, pair) => {
+      series.observe(key, pair);
+      for (const other of claims.update(key, pair)) requeue(other);
+      if (isWorking) queue.add(key);
+      else keepWarm(key, pair);
+    },
+    onInstanceOf: requeue,
+    onLeaderLease: elector.nudge,
+    signal,
+    log,
+  });
+  const stores = Object.entries({ hapairs: pairs, vrrpinstances: instances, leases });
+
   const reconciler = createReconciler(
     {
       pairs,
       instances,
-      kube,
-      ec2,
+      kube: writes,
+      ec2: { call },
+      budget,
+      mayWrite: elector.isLeader,
       views,
       claims,
       life,
@@ -133,36 +223,115 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       log,
       problemsOf,
       requeue,
+      onStatusWritten: metrics.statusWritten,
     },
     { region, agentUsernameTemplate },
-    calls.signal,
+    // Calls under way when leadership is given up are waited for, not cut.
+    new AbortController().signal,
   );
-  await Promise.all([pairs.synced, instances.synced, leases.synced]);
-  const reading = views.run();
-  const working = queue.run({
-    workers: WORKERS,
-    signal,
-    handle: (key) => reconciler.reconcile(key),
-    onError: (key, error, retryInMs) => {
-      const message = error instanceof Error ? error.message : String(error);
-      log.error(
-        { pair: key, error: message, retryInMs: Math.round(retryInMs) },
-        'step failed, will be repeated',
-      );
-    },
+
+  const handle = async (key: Key): Promise<HandleResult> => {
+    const startedMs = clock.now();
+    const seconds = (): number => (clock.now() - startedMs) / 1000;
+    try {
+      const result = await reconciler.reconcile(key);
+      metrics.stepped(result === undefined ? 'Done' : 'Requeued', seconds());
+      return result;
+    } catch (error) {
+      metrics.stepped('Failed', seconds());
+      throw error;
+    }
+  };
+
+  const tellElected = (): void => {
+    log.info({ reason: 'LeaderElected', identity }, 'leading');
+    const [name = '', leaseNamespace = ''] = leaderLease.split('/').toReversed();
+    const lease = leases.get(leaderLease) ?? { metadata: { name, namespace: leaseNamespace } };
+    events.record({
+      regarding: referenceTo(lease, LEASES),
+      type: 'Normal',
+      reason: 'LeaderElected',
+      message: `${identity} leads and makes the writes.`,
+    });
+  };
+
+  /** Resolves when the loop has ended, or was ended before it began. */
+  const work = async (): Promise<void> => {
+    await Promise.race([elector.elected, finished]);
+    if (finishing.signal.aborted) return;
+    tellElected();
+    // What another process wrote before it was over must be known before the first decision.
+    await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);
+    if (finishing.signal.aborted) return;
+    isWorking = true;
+    for (const pair of pairs.list()) queue.add(keyOf(pair));
+    await queue.run({
+      workers: WORKERS,
+      signal: finishing.signal,
+      handle,
+      onError: (pair, error, retryInMs) => {
+        if (isNotLeading(error)) return;
+        log.error(
+          { pair, error: messageOf(error), retryInMs: Math.round(retryInMs) },
+          'step failed, will be repeated',
+        );
+      },
+    });
+  };
+
+  exposeGauges(metrics.registry, {
+    queue,
+    watches: Object.fromEntries(stores),
+    budget: budget.levels,
+    isLeader: elector.isLeader,
+    leaseTransitions: () => leases.get(leaderLease)?.spec?.leaseTransitions ?? 0,
+    eventsDropped: events.dropped,
+    now: clock.now,
   });
+  const listening = Promise.withResolvers<void>();
+  const election = listening.promise.then(() => elector.run(signal));
+  const server = await serve({
+    bindAddress: http.bindAddress,
+    port: http.port ?? DEFAULT_PORT,
+    healthz: [
+      eventLoopCheck(clock, signal),
+      taskCheck('elector', election),
+      ...stores.map(([plural, store]) => watchCheck(plural, store, clock)),
+    ],
+    readyz: [...stores.map(([plural, store]) => syncedCheck(plural, store)), reachability.check],
+    metrics: {
+      contentType: metrics.registry.contentType,
+      text: async () => `${await metrics.registry.metrics()}${series.text()}`,
+    },
+    log,
+  });
+  listening.resolve();
+  const lost = Promise.withResolvers<void>();
+  void election.then((end) => {
+    if (end !== 'Lost') return;
+    finishing.abort();
+    lost.resolve();
+  });
+  const reading = Promise.all([views.run(), reachability.prove(signal)]);
+  const working = work();
 
   return {
+    identity,
+    port: server.port,
+    lost: lost.promise,
     async stop() {
-      await Promise.race([
-        events.flush(),
-        new Promise((resolve) => clock.setTimer(FLUSH_MS, () => resolve(undefined))),
-      ]);
+      finishing.abort();
+      const isFinished = await endsWithin(
+        working.then(() => reconciler.idle()),
+        FINISH_MS,
+      );
+      await endsWithin(events.flush(), FLUSH_MS);
+      if (isFinished) await elector.release();
+      else log.warn({ reason: 'LeaderLost' }, 'a call is still under way: the Lease is left to run out');
       stopping.abort();
-      await Promise.all([working, reading]);
-      await reconciler.idle();
+      await reading;
       ec2.close();
-      await kube.close();
+      await Promise.all([server.close(), kube.close(), electorKube.close()]);
     },
   };
 };

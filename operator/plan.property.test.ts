@@ -8,6 +8,7 @@ import type { PlannedCall } from './plan/types.ts';
 import { MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
 
+const OTHER_VIP = '10.10.10.20';
 const NODES = ['node1', 'node2'] as const;
 type Node = (typeof NODES)[number];
 
@@ -22,6 +23,11 @@ type Action =
   | { do: 'prefer'; node: Node }
   | { do: 'request' }
   | { do: 'pause'; paused: boolean }
+  | { do: 'pin'; node: Node | undefined }
+  | { do: 'address'; vips: readonly string[] }
+  | { do: 'policy'; policy: 'Retain' | 'Unassign' }
+  | { do: 'echo' }
+  | { do: 'acknowledge'; node: Node }
   | { do: 'restart' }
   | { do: 'dropWrites' }
   | { do: 'pass'; ms: number };
@@ -68,6 +74,26 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('prefer' as const), node }) },
   { weight: 1, arbitrary: fc.constant({ do: 'request' as const }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('pause' as const), paused: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pin' as const), node: fc.option(node, { nil: undefined }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('address' as const),
+      vips: fc.constantFrom([VIP], [OTHER_VIP], [VIP, OTHER_VIP]),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('policy' as const),
+      policy: fc.constantFrom('Retain' as const, 'Unassign' as const),
+    }),
+  },
+  { weight: 3, arbitrary: fc.constant({ do: 'echo' as const }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('acknowledge' as const), node }) },
   { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'dropWrites' as const }) },
   {
@@ -135,6 +161,25 @@ class Watched {
       case 'pause':
         rig.edit({ paused: what.paused });
         break;
+      case 'pin':
+        this.target = undefined;
+        rig.unpin();
+        if (what.node !== undefined) rig.edit({ pinnedNode: what.node });
+        break;
+      case 'address':
+        this.target = undefined;
+        rig.edit({ addresses: what.vips.map((vip) => (vip === VIP ? MAIN : { name: 'other', vip })) });
+        break;
+      case 'policy':
+        rig.edit({ deletionPolicy: what.policy });
+        break;
+      case 'echo':
+        for (const { spec, status } of rig.instances)
+          if (status) rig.report(spec.nodeName, status.state, status.term, { probe: spec.probe });
+        break;
+      case 'acknowledge':
+        if (rig.instance(what.node).status) rig.acknowledge(what.node);
+        break;
       case 'restart':
         rig.restart();
         this.reportsRead = '';
@@ -182,7 +227,10 @@ class Watched {
       status?.state === 'Master' ? [{ node: spec.nodeName, term: status.term }] : [],
     );
     this.highestRead = Math.max(this.highestRead, ...masters.map(({ term }) => term));
-    const reports = JSON.stringify(rig.instances.map(({ spec, status }) => [spec.nodeName, status]));
+    // The pin is a wish of its own, and so is what it means once its node is ready.
+    const reports = JSON.stringify(
+      rig.instances.map(({ spec, status }) => [spec.nodeName, spec.claim, status]),
+    );
     if (reports !== this.reportsRead) this.target = undefined;
     this.reportsRead = reports;
     const wasUnanswered = rig.memory.call !== undefined;
@@ -191,17 +239,26 @@ class Watched {
     this.lastCall = call;
     const text = JSON.stringify(call);
     const floor = Math.max(rig.pair.status?.term ?? 0, rig.memory.highestTerm);
-    assert.ok(
-      masters.some(({ node: name, term }) => name === call.node && term >= floor),
-      `S1 authority: ${text}`,
-    );
+    const { pinnedNode, addresses } = rig.pair.spec;
+    const isWanted = (key: string): boolean =>
+      addresses.some(({ vip, eipAllocationID }) => vip === key || eipAllocationID === key);
+    if (call.purpose !== 'Release') {
+      const isMaster = masters.some(({ node: name, term }) => name === call.node && term >= floor);
+      assert.ok(
+        pinnedNode === undefined ? isMaster : isMaster || call.node === pinnedNode,
+        `S1 authority: ${text}`,
+      );
+    }
     const keys = 'privateIPAddresses' in call.call ? call.call.privateIPAddresses : [call.call.allocationID];
     assert.ok(
-      keys.every((key) => key === MAIN.vip || key === MAIN.eipAllocationID),
+      keys.every((key) => key === OTHER_VIP || key === MAIN.vip || key === MAIN.eipAllocationID),
       `S2 blast radius: ${text}`,
     );
-    assert.ok(this.target === undefined || this.target === call.node, `S3 no tug-of-war: ${text}`);
-    this.target = call.node;
+    if (call.purpose === 'Release') assert.not(keys.some(isWanted), `release of what is wanted: ${text}`);
+    else {
+      assert.ok(this.target === undefined || this.target === call.node, `S3 no tug-of-war: ${text}`);
+      this.target = call.node;
+    }
     assert.not(wasUnanswered, `S5 single step: ${text}`);
     assert.not(rig.pair.spec.paused, `paused: ${text}`);
   }
@@ -214,7 +271,9 @@ class Watched {
   calmDown(): void {
     const { rig } = this;
     if (rig.memory.call) rig.answer();
-    rig.edit({ paused: false });
+    rig.unpin();
+    this.target = undefined;
+    rig.edit({ paused: false, addresses: [MAIN] });
     this.term++;
     rig.report('node1', 'Master', this.term);
     rig.report('node2', 'Backup', this.term);

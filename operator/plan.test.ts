@@ -521,15 +521,7 @@ const CHECK = {
   failureThreshold: 3,
 };
 
-const UNBUILT: [string, Partial<HAPairSpec>][] = [
-  ['pinnedNode', { pinnedNode: 'node1' }],
-  ['Automatic', { failback: { policy: 'Automatic', delaySeconds: 60, startingDeadlineSeconds: 600 } }],
-  ['delaySeconds', { failback: { policy: 'Manual', delaySeconds: 5, startingDeadlineSeconds: 600 } }],
-  ['startingDeadline', { failback: { policy: 'Manual', delaySeconds: 60, startingDeadlineSeconds: 5 } }],
-  ['Unassign', { deletionPolicy: 'Unassign' }],
-  ['region', { region: 'eu-west-1' }],
-  ['healthChecks', { healthChecks: [CHECK] }],
-];
+const UNBUILT: [string, Partial<HAPairSpec>][] = [['healthChecks', { healthChecks: [CHECK] }]];
 
 for (const [field, change] of UNBUILT) {
   test(`NotSupportedYet: ${field} of a new pair starts nothing`, () => {
@@ -560,13 +552,8 @@ for (const [field, change] of UNBUILT) {
   });
 }
 
-test('a change of VRRP parameters or nodes of a running pair is NotSupportedYet; before the first election it is not', () => {
+test('before the first election nodes and parameters simply change', () => {
   const vrrp = { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 };
-  const running = Rig.converged();
-  running.edit({ vrrp });
-  running.settle();
-  assert.is(running.condition('Accepted'), 'False NotSupportedYet');
-  assert.is(running.instance('node1').spec.vrrp.send.advertisementIntervalMilliseconds, 1000);
   const starting = new Rig();
   starting.settle();
   starting.edit({ vrrp, nodes: [NODE1, { ...NODE2, name: 'node3' }] });
@@ -574,6 +561,23 @@ test('a change of VRRP parameters or nodes of a running pair is NotSupportedYet;
   assert.is(starting.condition('Accepted'), 'True Accepted');
   assert.equal(starting.instances.map(({ spec }) => spec.nodeName).sort(), ['node1', 'node3']);
   assert.is(starting.instance('node1').spec.vrrp.send.advertisementIntervalMilliseconds, 500);
+});
+
+test('NotPermitted: what AWS has not tagged is not touched, and the tag that is missing is named', () => {
+  const rig = new Rig();
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  rig.cloud.tags[NODE1.networkInterfaceID] = { hapair: 'yes' };
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'False NotPermitted');
+  const message = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted')?.message ?? '';
+  assert.match(message, `tag ${NODE2.networkInterfaceID}, ${ALLOCATION}.`);
+  assert.is(rig.instances.length, 0);
+  rig.cloud.tags[NODE2.networkInterfaceID] = { hapair: 'yes' };
+  rig.cloud.tags[ALLOCATION] = { hapair: 'yes' };
+  rig.read();
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'True Accepted');
+  assert.is(rig.instances.length, 2);
 });
 
 test('a stored spec that breaks a rule of the API is Invalid and starts nothing', () => {

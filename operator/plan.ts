@@ -4,44 +4,32 @@
  * process may die between any two writes.
  */
 import type { Reason } from '../crds/conditions.ts';
+import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
-import { scopeOf, servedItems } from './plan/addresses.ts';
+import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
+import { healthySince } from './plan/automatic.ts';
+import { BUDGET_PATIENCE_MS } from './plan/converge.ts';
+import { deletion } from './plan/deletion.ts';
 import { desiredInstances } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { describeCall } from './plan/memory.ts';
-import { FRESH_MS, type Orders, orders } from './plan/orders.ts';
+import { type Orders, orders } from './plan/orders.ts';
 import { holderOf, itemsOf, rightness } from './plan/places.ts';
-import { assess, type Situation, withQuestion } from './plan/situation.ts';
-import { nextStatus } from './plan/status.ts';
-import { canonical, isRunning } from './plan/support.ts';
+import { type Release, release } from './plan/release.ts';
+import { FRESH_MS } from './plan/signs.ts';
+import { assess, PIN_PATIENCE_MS, type Situation, withQuestion } from './plan/situation.ts';
+import { type Dropped, nextStatus } from './plan/status.ts';
+import { canonical, isBarred } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
-import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
+import type { PairMemory, Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
 /** The longest sleep: a bound on what a forgotten deadline can cost. */
 const LONGEST_SLEEP_MS = 60_000;
 
-const deletion = ({ pair, memory, settings }: PlanInput): Plan => {
-  const { events, ...rest } = memory;
-  const held = (pair.metadata.finalizers ?? []).includes(FINALIZER) && !memory.call;
-  const unbuilt =
-    pair.spec.deletionPolicy === 'Unassign' ? ' deletionPolicy Unassign is not supported yet.' : '';
-  const message = `The addresses stay where they are in EC2 and on the interfaces.${unbuilt}`;
-  const deleted: PlanEvent = { type: unbuilt === '' ? 'Normal' : 'Warning', reason: 'Deleted', message };
-  return {
-    memory: { ...rest, events: [] },
-    instances: [],
-    remove: [],
-    scope: { region: settings.region, networkInterfaceIDs: [], allocationIDs: [] },
-    events: [...events, ...(held ? [deleted] : [])],
-    ...(held && { finalizer: 'remove' as const }),
-    reason: 'Deleting',
-  };
-};
-
 const instancesOf = (situation: Situation, order: Orders, holder: string | undefined) => {
-  const { input, acceptance, wish, elected } = situation;
+  const { input, acceptance, wish, elected, pin, memory, parameters } = situation;
   const { pair, instances, settings, ec2 } = input;
-  if (acceptance.reason === 'AddressConflict') return [];
+  if (isBarred(acceptance)) return [];
   const [firstItem] = itemsOf(wish.addresses);
   const wasRead = wish.nodes.every(
     (node) => firstItem !== undefined && rightness(ec2.view, firstItem, node) !== 'Unknown',
@@ -50,40 +38,51 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     pair,
     instances,
     settings,
+    nodes: wish.nodes,
     elected,
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    vips: servedItems(pair, wish).flatMap((item) => (item.kind === 'VIP' ? [item.vip] : [])),
+    vips: servedVIPs(pair, wish),
+    vrrp: parameters?.vrrp,
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
+    pin,
+    probe: memory.probe,
   });
 };
 
 /** When to look again although nothing was heard: the nearest of all deadlines. */
-const requeueAfterMs = (situation: Situation, order: Orders): number => {
-  const { input, wish, convergence } = situation;
+const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | undefined): number => {
+  const { input, wish, convergence, memory, hold } = situation;
   const { nowMs, life } = input;
   const deadlines = [
-    nowMs + LONGEST_SLEEP_MS,
-    ...(convergence?.wakeAtMs === undefined ? [] : [convergence.wakeAtMs]),
-    ...(convergence?.readSinceMs === undefined || convergence.readSinceMs <= nowMs
-      ? []
-      : [convergence.readSinceMs]),
-    ...(order.wakeAtMs === undefined ? [] : [order.wakeAtMs]),
+    convergence?.wakeAtMs,
+    convergence?.readSinceMs,
+    freeing?.wakeAtMs,
+    freeing?.readSinceMs,
+    order.wakeAtMs,
+    hold.wakeAtMs,
+    memory.pin && memory.pin.sinceMs + PIN_PATIENCE_MS,
+    memory.budgetSinceMs === undefined ? undefined : memory.budgetSinceMs + BUDGET_PATIENCE_MS,
     ...wish.nodes.map(({ name }) => {
       const silentAtMs = (life[name]?.lastMs ?? Number.NEGATIVE_INFINITY) + FRESH_MS;
       return silentAtMs > nowMs ? silentAtMs : nowMs + FRESH_MS / 8;
     }),
   ];
-  return Math.max(1, Math.ceil(Math.min(...deadlines) - nowMs));
+  const ahead = deadlines.filter((atMs): atMs is number => atMs !== undefined && atMs > nowMs);
+  return Math.max(1, Math.ceil(Math.min(nowMs + LONGEST_SLEEP_MS, ...ahead) - nowMs));
 };
 
 /** A reading that is wanted now; absent while a call is unanswered, for no reading could then be believed. */
-const wantedReading = (situation: Situation, calls: boolean): number | undefined => {
+const wantedReading = (
+  situation: Situation,
+  freeing: Release | undefined,
+  calls: boolean,
+): number | undefined => {
   const { input, convergence, memory, wish } = situation;
   if (memory.call || calls || wish.nodes.length === 0) return undefined;
-  const asked = [memory.question?.sinceMs, convergence?.readSinceMs].filter(
+  const asked = [memory.question?.sinceMs, convergence?.readSinceMs, freeing?.readSinceMs].filter(
     (sinceMs): sinceMs is number => sinceMs !== undefined,
   );
   const due = asked.filter(
@@ -92,47 +91,134 @@ const wantedReading = (situation: Situation, calls: boolean): number | undefined
   return due.length === 0 ? undefined : Math.max(...due);
 };
 
+/** Keys that stay although an address that named them is dropped: the spec or another HAPair still names them. */
+const keptKeys = ({ wish, input }: Situation): string[] =>
+  [
+    ...wish.addresses.flatMap(({ vip, eipAllocationID }) => [vip, eipAllocationID]),
+    ...input.claimedElsewhere,
+  ].filter((key) => key !== undefined);
+
+/**
+ * What the spec no longer names is given up once everything it does name has arrived: forgotten, or first taken off its ENIs,
+ * as the deletion policy says.
+ */
+const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } => {
+  const { input, acceptance, wish, convergence, memory } = situation;
+  const { pair, nowMs, ec2 } = input;
+  const all: AddressStatus[] = droppedAddresses(pair, wish);
+  const arrived =
+    acceptance.accepted && itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key));
+  if (all.length === 0 || pair.spec.paused || (!arrived && memory.call?.purpose !== 'Release')) {
+    return { dropped: { released: [], kept: all } };
+  }
+  if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: all, kept: [] } };
+  const { nodes } = wish;
+  const term = pair.status?.term ?? 0;
+  const freeing = release({
+    nowMs,
+    view: ec2.view,
+    memory,
+    addresses: all,
+    keep: keptKeys(situation),
+    nodes,
+    term,
+  });
+  const dropped = freeing.done ? { released: all, kept: [] } : { released: [], kept: all };
+  return { dropped, freeing };
+};
+
+const releaseEvents = ({ pair }: PlanInput, { released }: Dropped): PlanEvent[] =>
+  released.map(({ name, vip, eipAllocationID }) => {
+    const what =
+      pair.spec.deletionPolicy === 'Unassign'
+        ? 'what nobody else names of it was taken off its ENIs'
+        : 'it is left where it is in EC2';
+    return {
+      type: 'Normal',
+      reason: 'AddressReleased',
+      message: `Address ${name} (${vip ?? eipAllocationID}) is no longer in spec; ${what}.`,
+    };
+  });
+
+/** Instances of nodes that are in force no longer. */
+const leftInstances = ({ input, acceptance, wish }: Situation): string[] =>
+  acceptance.accepted && wish.nodes.length > 0
+    ? input.instances.flatMap(({ spec, metadata }) =>
+        wish.nodes.some(({ name }) => name === spec.nodeName) ? [] : [metadata.name],
+      )
+    : [];
+
+/** What a finished or needless release leaves in memory is nothing. */
+const remembered = (
+  memory: PairMemory,
+  freeing: Release | undefined,
+  healthy: PairMemory['healthy'],
+  calls: boolean,
+): PairMemory => {
+  const { events: _told, healthy: _before, budgetSinceMs, ...rest } = memory;
+  const kept: PairMemory = {
+    ...rest,
+    ...(healthy && { healthy }),
+    ...(calls && budgetSinceMs !== undefined && { budgetSinceMs }),
+    events: [],
+  };
+  if (freeing && !freeing.done) {
+    const { releaseSinceMs, released } = freeing.memory;
+    return {
+      ...kept,
+      ...(releaseSinceMs !== undefined && { releaseSinceMs }),
+      ...(released && { released }),
+    };
+  }
+  const { releaseSinceMs: _since, released: _proof, ...idle } = kept;
+  return idle;
+};
+
 const present = (input: PlanInput): Plan => {
   const assessed = assess(input);
   const situation = { ...assessed, memory: withQuestion(assessed) };
-  const { acceptance, reports, elected, convergence } = situation;
-  const { pair, instances } = input;
-  const order = orders({ ...input, accepted: acceptance.accepted, reports, elected });
-  const wanted = acceptance.reason === 'AddressConflict' ? undefined : convergence?.call;
+  const { acceptance, wish, reports, elected, convergence, pin } = situation;
+  const { pair } = input;
+  const asked = { ...input, reports, elected, healthy: input.memory.healthy };
+  const healthy = healthySince(asked);
+  const nodes = wish.nodes.map(({ name }) => name);
+  const order = orders({ ...asked, nodes, accepted: acceptance.accepted, healthy });
+  const { dropped, freeing } = giveUp(situation);
+  const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
-  const { next, released, holder } = nextStatus(situation, order, withheld);
+  const { next, holder } = nextStatus(situation, order, dropped, withheld);
   const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
   const call =
     wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
-  const readSinceMs = wantedReading(situation, call !== undefined);
-  const { events: ended, ...memory } = situation.memory;
-  const release: PlanEvent[] = released.map(({ name, vip, eipAllocationID }) => ({
-    type: 'Normal',
-    reason: 'AddressReleased',
-    message: `Address ${name} (${vip ?? eipAllocationID}) is no longer in spec; it is left where it is in EC2.`,
-  }));
-  const orphans = isRunning(pair, instances) || !acceptance.accepted ? [] : instances;
+  const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
-    memory: { ...memory, events: [] },
+    memory: remembered(situation.memory, freeing, healthy, call !== undefined),
     instances: instancesOf(situation, order, holder),
-    remove: orphans.flatMap(({ spec, metadata }) =>
-      pair.spec.nodes.some(({ name }) => name === spec.nodeName) ? [] : [metadata.name],
-    ),
+    remove: leftInstances(situation),
     ...(call && { call }),
-    scope: scopeOf(pair, situation.wish, input.settings.region),
+    scope: scopeOf(pair, wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(canonical(next) !== canonical(pair.status) && { status: next }),
-    events: [...ended, ...transitionEvents(situation, next), ...order.events, ...release],
+    events: [
+      ...situation.memory.events,
+      ...transitionEvents(situation, next),
+      ...order.events,
+      ...releaseEvents(input, dropped),
+    ],
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
-    requeueAfterMs: requeueAfterMs(situation, order),
+    requeueAfterMs: requeueAfterMs(situation, order, freeing),
     reason: (next.conditions?.[0]?.reason ?? 'Unobserved') as Reason,
   };
-  return assertPlan(input, plan, elected);
+  return assertPlan(input, plan, elected, pin);
 };
+
+const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;
 
 /**
  * The next step for one pair.
  * @throws an error that names the invariant (S1, S2, S5, S7, S9) that the step would break
  */
-export const plan = (input: PlanInput): Plan =>
-  input.pair.metadata.deletionTimestamp === undefined ? present(input) : deletion(input);
+export const plan = (input: PlanInput): Plan => {
+  if (!isGoing(input.pair)) return present(input);
+  return assertPlan(input, deletion(input), undefined, undefined);
+};

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { failureOf } from '../ec2/errors.ts';
-import { NODE1, NODE2, VIP } from './testing/fixtures.ts';
+import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
 import { World } from './testing/world.ts';
 
 const messages = (world: World): string[] => world.logs.map(({ message }) => message);
@@ -85,6 +85,15 @@ test('deletion with Retain: the finalizer goes and EC2 is left alone', async () 
   world.kill();
 });
 
+/** Time passes, and both agents renew their Leases. */
+const live = async (world: World, ms: number): Promise<void> => {
+  for (let passed = 0; passed < ms; passed += 10_000) {
+    world.renew('node1');
+    world.renew('node2');
+    await world.pass(10_000);
+  }
+};
+
 /** Runs a story once undisturbed to count its writes, then once per write with the process killed before it. */
 const killAnywhere = (
   title: string,
@@ -94,7 +103,7 @@ const killAnywhere = (
   test(`kill -9 between any two writes: ${title}`, async () => {
     const calm = await World.converged();
     await story(calm);
-    await calm.pass(60_000);
+    await live(calm, 60_000);
     check(calm);
     calm.kill();
     for (let at = 0; at < calm.writes.length; at++) {
@@ -106,12 +115,7 @@ const killAnywhere = (
         world.kill();
         await world.pass(downMs);
         world.start();
-        world.renew('node1');
-        world.renew('node2');
-        await world.pass(1000);
-        world.renew('node1');
-        world.renew('node2');
-        await world.pass(60_000);
+        await live(world, 70_000);
         check(world);
         world.kill();
       }
@@ -159,5 +163,135 @@ killAnywhere(
   },
   servedBy(NODE1),
 );
+
+const OTHER_VIP = '10.10.10.20';
+
+killAnywhere(
+  'a VIP is replaced under Unassign',
+  async (world) => {
+    world.edit({ deletionPolicy: 'Unassign', addresses: [{ name: 'main', vip: OTHER_VIP }] });
+    await world.pass(20_000);
+  },
+  (world) => {
+    assert.is(world.cloud.where(OTHER_VIP), NODE1.networkInterfaceID);
+    assert.is(world.cloud.where(VIP), undefined);
+    assert.equal(
+      world.pair.status?.addresses?.map(({ vip }) => vip),
+      [OTHER_VIP],
+    );
+    assert.is(world.condition('Ready'), 'True Serving');
+  },
+);
+
+killAnywhere(
+  'VRRP parameters change',
+  async (world) => {
+    const vrrp = { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 };
+    world.acknowledges = true;
+    world.edit({ vrrp });
+    await world.pass(1000);
+  },
+  (world) => {
+    for (const node of ['node1', 'node2']) {
+      const { send, accept } = world.instance(node)?.spec.vrrp ?? {};
+      assert.is(send?.advertisementIntervalMilliseconds, 500);
+      assert.equal(accept, [send]);
+    }
+    assert.is(world.condition('Accepted'), 'True Accepted');
+  },
+);
+
+killAnywhere(
+  "the standby's node is replaced by another",
+  async (world) => {
+    world.edit({ nodes: [NODE1, NODE3] });
+    await world.pass(1000);
+  },
+  (world) => {
+    assert.is(world.instance('node2'), undefined);
+    assert.is(world.instance('node3')?.spec.peerAddress, NODE1.address);
+    assert.is(world.instance('node1')?.spec.peerAddress, NODE3.address);
+    assert.equal(world.cloud.effects, []);
+  },
+);
+
+killAnywhere(
+  'deletion with Unassign',
+  async (world) => {
+    world.acknowledges = true;
+    world.edit({ deletionPolicy: 'Unassign' });
+    world.delete();
+    await world.pass(10_000);
+  },
+  (world) => {
+    assert.ok(world.isGone);
+    assert.is(world.cloud.where(VIP), undefined);
+  },
+);
+
+test('S4: a process that does not lead begins no call', async () => {
+  const world = await World.converged();
+  world.leads = false;
+  world.report('node2', 'Master', 2);
+  await world.pass(60_000);
+  assert.equal(world.cloud.effects, []);
+  world.kill();
+});
+
+test('a call waits for its turn in the budget, says so when it takes long, and goes by what is true then', async () => {
+  const world = await World.converged();
+  world.admits = false;
+  world.report('node2', 'Master', 2);
+  await world.pass(1_000);
+  assert.is(world.condition('AddressesConverged'), 'False Moving');
+  await world.pass(2_000);
+  assert.is(world.condition('AddressesConverged'), 'False WaitingForBudget');
+  world.report('node2', 'Backup', 2);
+  world.report('node1', 'Master', 3);
+  world.admits = true;
+  await world.pass(3_000);
+  assert.equal(world.cloud.effects, [], 'the addresses are where they belong again');
+  assert.is(world.condition('Ready'), 'True Serving');
+  world.kill();
+});
+
+test("a field that somebody else owns is shown, not fought for, until it is the operator's again", async () => {
+  const world = await World.converged();
+  world.rivals = 'kubectl-edit';
+  world.edit({ addresses: [MAIN, { name: 'more', vip: OTHER_VIP }] });
+  await world.pass(5_000);
+  assert.is(world.condition('AgentsReady'), 'False FieldConflict');
+  const told = world.events.filter(({ reason }) => reason === 'FieldConflict');
+  assert.is(told.length, 1);
+  assert.match(told[0]?.message ?? '', /\.spec\.priority \(kubectl-edit\)/);
+  world.rivals = undefined;
+  await world.pass(60_000);
+  assert.is(world.condition('AgentsReady').includes('FieldConflict'), false);
+  assert.equal(world.instance('node1')?.spec.vips, [VIP, OTHER_VIP]);
+  world.kill();
+});
+
+test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the failover is made when it is back', async () => {
+  const world = await World.converged();
+  const result = failureOf({ code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' });
+  world.cloudIsAway = true;
+  for (let attempt = 0; attempt < 1_000; attempt++) world.answers.push({ result, effect: false });
+  await live(world, 240_000);
+  assert.is(world.condition('AddressesConverged'), 'Unknown EC2ReadFailed');
+  world.report('node1', 'Init', 1);
+  world.report('node2', 'Master', 2);
+  await live(world, 360_000);
+  assert.is(world.condition('AddressesConverged'), 'False EC2Unreachable');
+  assert.is(world.condition('Ready'), 'False NotConverged');
+  const tries = world.writes.filter((write) => write.startsWith('Assign')).length;
+  assert.ok(tries > 30 && tries < 90, `${tries} tries, ever slower but never given up`);
+  world.answers.length = 0;
+  world.cloudIsAway = false;
+  await live(world, 60_000);
+  assert.is(world.cloud.where(VIP), NODE2.networkInterfaceID);
+  assert.is(world.condition('Ready'), 'True Serving');
+  assert.is(world.events.filter(({ reason }) => reason === 'EC2Unreachable').length, 1, 'said once');
+  world.kill();
+});
 
 test.run();

@@ -3,16 +3,26 @@
  * a port declared here. EC2 is called without waiting: the answer puts the key back into the queue, so a slow call of one
  * pair holds up no other.
  */
-import { agentLeaseName, FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../crds/types.ts';
+import {
+  agentLeaseName,
+  FINALIZER,
+  type HAPair,
+  type HAPairStatus,
+  instanceName,
+  type VRRPInstance,
+} from '../crds/types.ts';
+import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
 import type { Clock } from '../kube/clock.ts';
+import { isKubeError } from '../kube/errors.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key, KubeClient, Store } from '../kube/types.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
-import { callAnswered, callStarted, describeCall, emptyMemory } from './plan/memory.ts';
+import { BUDGET_PATIENCE_MS } from './plan/converge.ts';
+import { callAnswered, callDeferred, callStarted, describeCall, emptyMemory } from './plan/memory.ts';
 import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/types.ts';
 import { plan } from './plan.ts';
 import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
@@ -25,6 +35,10 @@ export type Ports = {
   instances: Pick<Store<VRRPInstance>, 'get'>;
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   ec2: Pick<EC2, 'call'>;
+  /** The account's calls: a pair that must wait its turn is put back into the queue when it comes. */
+  budget: Pick<Budget, 'admit' | 'withdraw'>;
+  /** S4: this process leads, by its own monotonic clock. */
+  mayWrite: () => boolean;
   views: Pick<Views, 'cover' | 'want' | 'of' | 'forget'>;
   claims: Pick<ClaimIndex, 'rivalOf' | 'claimedElsewhere'>;
   life: Pick<LifeBook, 'of'>;
@@ -36,6 +50,8 @@ export type Ports = {
   problemsOf: (pair: HAPair) => readonly string[];
   /** Puts a pair back into the queue. */
   requeue: (key: Key) => void;
+  /** Told of each status written, and of the one it replaced; default: nobody. */
+  onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
 
 export type Reconciler = {
@@ -49,6 +65,8 @@ type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
   problems?: { generation: unknown; lines: readonly string[] };
+  /** Whose fields stood in the way of the last write of an instance. */
+  conflict?: string;
 };
 
 /** @param signal aborts EC2 calls that are under way; absent ones are waited for by `idle` */
@@ -92,6 +110,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       problems: of.problems?.lines ?? [],
       claimedElsewhere: ports.claims.claimedElsewhere(key),
       ...(rival !== undefined && { rival }),
+      ...(of.conflict !== undefined && { conflict: of.conflict }),
     };
     return { input, of };
   };
@@ -105,11 +124,21 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     return fresh;
   };
 
-  const begin = (key: Key, of: Remembered, planned: PlannedCall): void => {
+  /**
+   * Begins the planned call, unless this process does not lead (S4) or the account's budget has no turn for it yet.
+   * @returns false: it waits for its turn
+   */
+  const begin = (key: Key, of: Remembered, planned: PlannedCall, region: string): boolean => {
+    if (!ports.mayWrite()) return true;
+    const { action } = planned.call;
+    if (!ports.budget.admit(key, region, action, planned.purpose)) {
+      of.memory = callDeferred(of.memory, clock.now());
+      return false;
+    }
     of.memory = callStarted(of.memory, planned, clock.now());
-    const fields = { pair: key, node: planned.node, term: planned.term, action: planned.call.action };
+    const fields = { pair: key, node: planned.node, term: planned.term, action };
     log.info({ ...fields, reason: planned.purpose, call: describeCall(planned) }, 'call sent');
-    const answered = ports.ec2.call(planned.call, signal).then((result) => {
+    const answered = ports.ec2.call(region, planned.call, signal).then((result) => {
       const reason = result.ok ? 'AddressesMoved' : result.code;
       const callMs = clock.now() - (of.memory.call?.startedAtMs ?? Number.NaN);
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: ports.random() });
@@ -118,17 +147,26 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       ports.requeue(key);
     });
     unanswered.add(answered);
+    return true;
   };
 
-  const act = async (key: Key, pair: HAPair, next: Plan): Promise<void> => {
-    if (next.finalizer) await writeFinalizer(key, pair, next.finalizer);
+  /** Removals come first: `status.nodes`, by which a left-over is found again, is written after them. */
+  const act = async (key: Key, of: Remembered, pair: HAPair, next: Plan): Promise<void> => {
+    if (next.finalizer === 'add') await writeFinalizer(key, pair, next.finalizer);
+    for (const name of next.remove) await removeInstance(`${pair.metadata.namespace}/${name}`);
     if (next.status) await writeStatus(key, pair, next);
-    for (const instance of next.instances) await writeInstance(instance);
-    for (const name of next.remove) {
-      const instanceKey = `${pair.metadata.namespace}/${name}`;
+    for (const instance of next.instances) await writeInstance(of, instance);
+    if (next.finalizer === 'remove') await writeFinalizer(key, pair, next.finalizer);
+  };
+
+  const removeInstance = async (instanceKey: Key): Promise<void> => {
+    try {
       await kube.delete(VRRPINSTANCES, instanceKey);
-      writtenInstances.forget(instanceKey);
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
     }
+    writtenInstances.forget(instanceKey);
+    log.info({ instance: instanceKey, reason: 'Unconfigured' }, 'instance removed');
   };
 
   /** `test` makes the patch fail rather than undo what somebody else changed meanwhile. */
@@ -157,14 +195,24 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     const object = { apiVersion, kind, metadata, status } as HAPair;
     const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
     writtenPairs.remember(key, await kube.apply<HAPair>(HAPAIRS, object, manager), clock.now());
+    if (status) ports.onStatusWritten?.(pair.status, status);
     const { master: node, term, holder } = status ?? {};
     log.info({ pair: key, reason, node, term, holder }, 'status written');
   };
 
-  const writeInstance = async (instance: VRRPInstance): Promise<void> => {
-    const manager = { fieldManager: FIELD_MANAGER, force: true };
+  /** A field that somebody else owns is shown, not fought for: the condition says whose it is, and how to give it back. */
+  const writeInstance = async (of: Remembered, instance: VRRPInstance): Promise<void> => {
     const { name, namespace } = instance.metadata;
-    const stored = await kube.apply<VRRPInstance>(VRRPINSTANCES, instance, manager);
+    const stored = await kube
+      .apply<VRRPInstance>(VRRPINSTANCES, instance, { fieldManager: FIELD_MANAGER })
+      .catch((error: unknown) => {
+        if (isKubeError(error, 'Conflict') && error.conflicts.length > 0) {
+          const owners = error.conflicts.map(({ manager, field }) => `${field} (${manager})`);
+          of.conflict = `VRRPInstance ${name} belongs to the operator, but others have taken over ${owners.join(', ')}. Delete the instance, and the operator makes it anew.`;
+        }
+        throw error;
+      });
+    delete of.conflict;
     writtenInstances.remember(`${namespace}/${name}`, stored, clock.now());
     const { nodeName: node, priority, termFloor, yieldTerm, pairName } = instance.spec;
     const fields = { pair: `${namespace}/${pairName}`, node, priority, termFloor, yieldTerm };
@@ -184,6 +232,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
 
   const forget = (key: Key): void => {
     views.forget(key);
+    ports.budget.withdraw(key);
     writtenPairs.forget(key);
     if (!remembered.get(key)?.memory.call) remembered.delete(key);
   };
@@ -199,13 +248,16 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       const next = plan(input);
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
-      if (next.call) begin(key, of, next.call);
+      const waits = next.call !== undefined && !begin(key, of, next.call, next.scope.region);
+      if (!next.call) ports.budget.withdraw(key);
       views.cover(key, next.scope);
       if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
       const regarding = referenceTo(input.pair, HAPAIRS);
       for (const event of next.events) ports.events.record({ regarding, ...event });
-      await act(key, input.pair, next);
-      return next.requeueAfterMs === undefined ? undefined : { requeueAfterMs: next.requeueAfterMs };
+      await act(key, of, input.pair, next);
+      const { requeueAfterMs } = next;
+      if (requeueAfterMs === undefined) return undefined;
+      return { requeueAfterMs: waits ? Math.min(requeueAfterMs, BUDGET_PATIENCE_MS) : requeueAfterMs };
     },
     async idle() {
       while (unanswered.size > 0) await Promise.all(unanswered);

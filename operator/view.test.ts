@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ReadRequest, ReadResult } from '../ec2/client.ts';
+import type { FactsRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
+import type { CallPurpose, EC2Facts } from '../ec2/types.ts';
 import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
 import { Cloud } from './testing/cloud.ts';
 import { ALLOCATION, NODE1, NODE2, VIP } from './testing/fixtures.ts';
@@ -17,28 +18,61 @@ const bench = () => {
   const clock = createVirtualClock();
   const cloud = new Cloud();
   const requests: ReadRequest[] = [];
+  const purposes: CallPurpose[] = [];
+  const factsRequests: FactsRequest[] = [];
   const told: string[] = [];
   const stop = new AbortController();
   /** Readings fail while this is set. */
   const trouble: { with?: ReadResult['failure'] } = {};
-  const read = async (request: ReadRequest): Promise<ReadResult> => {
+  const moving = { on: false };
+  const dryRun: { answer: EC2Facts['mayAssociate'][string] } = { answer: 'Allowed' };
+  const read = async (request: ReadRequest, purpose: CallPurpose): Promise<ReadResult> => {
     requests.push(request);
+    purposes.push(purpose);
     const readAtMs = clock.now();
     await new Promise<void>((resolve) => clock.setTimer(5, resolve));
     return trouble.with
       ? { view: { readAtMs, networkInterfaces: {}, elasticIPs: {} }, failure: trouble.with }
       : { view: cloud.view(readAtMs) };
   };
+  /** Knows everything that it is asked for, unless readings fail. */
+  const facts = async (request: FactsRequest): Promise<EC2Facts> => {
+    factsRequests.push(request);
+    const all = <T>(ids: readonly string[], value: (id: string) => T) =>
+      Object.fromEntries(trouble.with ? [] : ids.map((id) => [id, value(id)]));
+    return {
+      readAtMs: clock.now(),
+      instances: all(request.instanceIDs, (instanceID) => ({
+        instanceID,
+        state: 'running',
+        instanceType: 't3.micro',
+        networkInterfaceIDs: [],
+      })),
+      subnets: all(request.subnetIDs, (subnetID) => ({
+        subnetID,
+        cidrBlock: '10.10.10.0/24',
+        availabilityZone: 'ap-northeast-1a',
+      })),
+      securityGroupRules: all(request.securityGroupIDs, () => []),
+      addressesPerInterface: all(request.instanceIDs.length > 0 ? ['t3.micro'] : [], () => 2),
+      mayAssociate: all(
+        request.associations.map(({ allocationID }) => allocationID),
+        () => dryRun.answer,
+      ),
+      ...(trouble.with && { failure: { class: trouble.with.class, message: trouble.with.message } }),
+    };
+  };
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const views = createViews({
-    ec2: { read },
+    ec2: { read, facts },
+    isMoving: () => moving.on,
     clock,
     random: () => 0.5,
     onRead: (key) => told.push(key),
     signal: stop.signal,
     log,
   });
-  return { clock, cloud, requests, told, stop, trouble, views };
+  return { clock, cloud, requests, purposes, factsRequests, told, stop, trouble, moving, dryRun, views };
 };
 
 test('pairs that ask at the same moment share one reading, and each is told', async () => {
@@ -97,7 +131,7 @@ test('an answer that leaves something out is no reading of the pair', async () =
 });
 
 test('all pairs are read together every 30 s; only those that changed are told', async () => {
-  const { clock, cloud, requests, stop, told, views } = bench();
+  const { clock, cloud, requests, purposes, stop, told, views } = bench();
   views.cover('a', SCOPE);
   views.cover('b', {
     region: 'ap-northeast-1',
@@ -106,9 +140,11 @@ test('all pairs are read together every 30 s; only those that changed are told',
   });
   const running = views.run();
   await clock.advance(31_000);
+  assert.equal(purposes, ['Watch']);
   assert.is(requests.length, 1);
+  await clock.advance(5_000);
   told.length = 0;
-  await clock.advance(30_000);
+  await clock.advance(25_000);
   assert.equal(told, []);
   cloud.put(VIP, NODE1.networkInterfaceID);
   await clock.advance(30_000);
@@ -124,6 +160,107 @@ test('a pair that is forgotten is read no more', async () => {
   views.forget('a');
   await clock.advance(100);
   assert.is(requests.length, 0);
+});
+
+test('what a pair waits for is read to confirm, and each Region by itself', async () => {
+  const { clock, requests, purposes, views } = bench();
+  views.cover('a', SCOPE);
+  views.cover('b', { ...SCOPE, region: 'eu-west-1' });
+  for (const key of ['a', 'b']) views.want(key, clock.now());
+  await clock.advance(100);
+  assert.equal(purposes, ['Confirm', 'Confirm']);
+  assert.equal(requests.map(({ region }) => region).sort(), ['ap-northeast-1', 'eu-west-1']);
+});
+
+test('a reading that says the same leaves the very same things in place', async () => {
+  const { clock, views } = bench();
+  views.cover('a', SCOPE);
+  views.want('a', clock.now());
+  await clock.advance(100);
+  const before = views.of('a').view;
+  views.want('a', clock.now());
+  await clock.advance(100);
+  const after = views.of('a').view;
+  assert.ok((after?.readAtMs ?? 0) > (before?.readAtMs ?? 0));
+  assert.ok(after?.networkInterfaces[NODE1.networkInterfaceID]);
+  assert.is(
+    after?.networkInterfaces[NODE1.networkInterfaceID],
+    before?.networkInterfaces[NODE1.networkInterfaceID],
+  );
+});
+
+/** Readings run, and every pair asks for one. */
+const begin = (keys: readonly string[], { clock, views }: ReturnType<typeof bench>): void => {
+  void views.run();
+  for (const key of keys) {
+    views.cover(key, SCOPE);
+    views.want(key, clock.now());
+  }
+};
+
+test('facts of pairs that appear together are read once, soon, and each pair is told', async () => {
+  const all = bench();
+  begin(['a', 'b'], all);
+  await all.clock.advance(20_000);
+  assert.is(all.factsRequests.length, 1);
+  assert.equal(all.factsRequests[0]?.subnetIDs, ['subnet-1']);
+  assert.is(all.factsRequests[0]?.instanceIDs.length, 2);
+  const { facts } = all.views.of('a');
+  assert.is(facts?.mayAssociate[ALLOCATION], 'Allowed');
+  assert.is(Object.keys(facts?.instances ?? {}).length, 2);
+  assert.ok(all.told.filter((key) => key === 'b').length >= 2, 'told of its view and of its facts');
+  all.stop.abort();
+});
+
+test('facts are read again every five minutes; a failure takes nothing away and says why', async () => {
+  const all = bench();
+  begin(['a'], all);
+  await all.clock.advance(20_000);
+  const before = all.views.of('a').facts;
+  all.trouble.with = failureOf({ code: 'UnauthorizedOperation', message: 'not allowed', httpStatus: 403 });
+  await all.clock.advance(330_000);
+  assert.ok(all.factsRequests.length >= 2);
+  const { facts } = all.views.of('a');
+  assert.equal(facts?.instances, before?.instances);
+  assert.is(facts?.failure?.class, 'Unauthorized');
+  all.stop.abort();
+});
+
+test('a dry run that tells nothing takes no earlier answer away; one that tells otherwise does', async () => {
+  const all = bench();
+  begin(['a'], all);
+  await all.clock.advance(20_000);
+  const answer = () => all.views.of('a').facts?.mayAssociate[ALLOCATION];
+  all.dryRun.answer = 'Unknown';
+  await all.clock.advance(330_000);
+  assert.is(answer(), 'Allowed');
+  all.dryRun.answer = 'Denied';
+  await all.clock.advance(330_000);
+  assert.is(answer(), 'Denied');
+  all.stop.abort();
+});
+
+test('facts that stay the same tell nobody', async () => {
+  const all = bench();
+  begin(['a'], all);
+  await all.clock.advance(60_000);
+  all.told.length = 0;
+  await all.clock.advance(1_000_000);
+  assert.ok(all.factsRequests.length >= 3);
+  assert.equal(all.told, []);
+  all.stop.abort();
+});
+
+test('no facts are read while addresses are being moved', async () => {
+  const all = bench();
+  all.moving.on = true;
+  begin(['a'], all);
+  await all.clock.advance(600_000);
+  assert.equal(all.factsRequests, []);
+  all.moving.on = false;
+  await all.clock.advance(2_000);
+  assert.is(all.factsRequests.length, 1);
+  all.stop.abort();
 });
 
 test.run();

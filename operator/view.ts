@@ -2,16 +2,17 @@
  * Keeps a reading of EC2 for every pair: all of them together every 30 s, single ones at once when a pair asks. The periodic
  * reading also proves credentials and keeps the connection warm, so that a failover finds both ready.
  */
-import type { EC2, ReadRequest } from '../ec2/client.ts';
-import type { EC2View } from '../ec2/types.ts';
+import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
+import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key } from '../kube/types.ts';
-import { canonical } from './plan/support.ts';
+import { createFactsKeeper, type FactsSubject } from './facts.ts';
+import { createInterner, internAll, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
 export type ViewOptions = {
-  ec2: Pick<EC2, 'read'>;
+  ec2: Pick<EC2, 'read' | 'facts'>;
   clock: Clock;
   random: () => number;
   /** A pair's reading changed, or the one it asked for has come or failed. Must not throw. */
@@ -20,6 +21,8 @@ export type ViewOptions = {
   log: Log;
   /** Default 30,000 ms, with 10 % jitter. */
   intervalMs?: number;
+  /** A call that moves addresses is under way or waits: facts for the preflight are read later. Default: never. */
+  isMoving?: () => boolean;
 };
 
 export type Views = {
@@ -66,20 +69,54 @@ const sliceOf = (view: EC2View, { networkInterfaceIDs, allocationIDs }: EC2Scope
   return slice;
 };
 
-const contentOf = ({ view, failure }: EC2Reading): string =>
-  canonical([view?.networkInterfaces, view?.elasticIPs, failure?.class]);
+/** Whether two readings say the same; what is interned and equal is the same object. */
+const saysTheSame = (a: EC2Reading, b: EC2Reading): boolean =>
+  a.failure?.class === b.failure?.class &&
+  (a.view === undefined) === (b.view === undefined) &&
+  isSame(a.view?.networkInterfaces ?? {}, b.view?.networkInterfaces ?? {}) &&
+  isSame(a.view?.elasticIPs ?? {}, b.view?.elasticIPs ?? {});
 
-const union = (entries: readonly Entry[]): ReadRequest => ({
+const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
+  region,
   networkInterfaceIDs: [...new Set(entries.flatMap(({ scope }) => scope.networkInterfaceIDs))],
   allocationIDs: [...new Set(entries.flatMap(({ scope }) => scope.allocationIDs))],
 });
 
+type Chosen = { key: Key; entry: Entry };
+
 export const createViews = (options: ViewOptions): Views => {
-  const { ec2, clock, random, onRead, signal, log, intervalMs = 30_000 } = options;
+  const { ec2, clock, random, onRead, signal, log, intervalMs = 30_000, isMoving = () => false } = options;
   const entries = new Map<Key, Entry>();
   /** Asked for within the present moment; each pair stands here once. */
   const batch = new Set<Key>();
-  let isFailing = false;
+  const interfaces = createInterner<NetworkInterface | null>();
+  const addresses = createInterner<ElasticIP | null>();
+  /** Regions that cannot be read. */
+  const failing = new Set<string>();
+
+  const subjectOf = (key: Key, { scope, reading: { view } }: Entry): FactsSubject => ({ key, scope, view });
+
+  /** Facts reach a pair with its reading; it is told when its own have changed. */
+  const withFacts = (key: Key, entry: Entry): boolean => {
+    const facts = keeper.of(subjectOf(key, entry));
+    if (facts === entry.reading.facts || !facts) return false;
+    entry.reading = { ...entry.reading, facts };
+    return true;
+  };
+
+  const keeper = createFactsKeeper({
+    ec2,
+    clock,
+    random,
+    signal,
+    isMoving,
+    subjects: () => [...entries].map(([key, entry]) => subjectOf(key, entry)),
+    onRead: (region) => {
+      for (const [key, entry] of entries) {
+        if (entry.scope.region === region && withFacts(key, entry)) onRead(key);
+      }
+    },
+  });
 
   const join = (key: Key): void => {
     batch.add(key);
@@ -91,7 +128,7 @@ export const createViews = (options: ViewOptions): Views => {
         const entry = entries.get(key);
         if (entry) entry.isQueued = false;
       }
-      void read(keys);
+      void read(keys, 'Confirm');
     });
   };
 
@@ -105,48 +142,88 @@ export const createViews = (options: ViewOptions): Views => {
     clock.setTimer(backoffMs * (0.5 + random() / 2), () => join(key));
   };
 
-  const take = (key: Key, entry: Entry, result: Awaited<ReturnType<EC2['read']>>): void => {
-    const before = contentOf(entry.reading);
-    const slice = sliceOf(result.view, entry.scope);
-    const { view } = entry.reading;
-    entry.failures = slice ? 0 : entry.failures + 1;
-    if (slice && !(view && view.readAtMs > slice.readAtMs)) entry.reading = { view: slice };
-    if (!slice) {
-      const { class: errorClass = 'Unavailable', message = 'EC2 left out what was asked for' } =
-        result.failure ?? {};
-      const failure = { class: errorClass, message, atMs: clock.now() };
-      entry.reading = { ...(view && { view }), failure };
+  /** The pair's part of a reading; one that is older than what it has, or failed, takes nothing away. */
+  const takeReading = (entry: Entry, result: ReadResult, slice: EC2View | undefined): void => {
+    const { view, facts } = entry.reading;
+    const kept = { ...(view && { view }), ...(facts && { facts }) };
+    if (slice) {
+      const isOlder = view !== undefined && view.readAtMs > slice.readAtMs;
+      if (!isOlder) entry.reading = { ...kept, view: slice };
+      return;
     }
+    const { class: errorClass = 'Unavailable', message = 'EC2 left out what was asked for' } =
+      result.failure ?? {};
+    entry.reading = { ...kept, failure: { class: errorClass, message, atMs: clock.now() } };
+  };
+
+  const take = ({ key, entry }: Chosen, result: ReadResult): void => {
+    const before = entry.reading;
+    const slice = sliceOf(result.view, entry.scope);
+    entry.failures = slice ? 0 : entry.failures + 1;
+    takeReading(entry, result, slice);
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
     if (isAnswered) delete entry.wantedSinceMs;
     else if (wanted !== undefined && !entry.isQueued) queue(key, entry);
-    if (isAnswered || before !== contentOf(entry.reading)) onRead(key);
+    const isNews = !saysTheSame(before, entry.reading);
+    if (isNews) keeper.observe(subjectOf(key, entry));
+    const hasNewFacts = isNews && withFacts(key, entry);
+    if (isAnswered || isNews || hasNewFacts) onRead(key);
   };
 
-  const read = async (keys: readonly Key[]): Promise<void> => {
+  const readRegion = async (region: string, chosen: readonly Chosen[], purpose: CallPurpose) => {
+    const beganAtMs = clock.now();
+    for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
+    const request = union(
+      region,
+      chosen.map(({ entry }) => entry),
+    );
+    const { view, failure } = await ec2.read(request, purpose, signal);
+    if (signal.aborted) return;
+    note(region, failure?.message);
+    const result: ReadResult = {
+      view: {
+        readAtMs: view.readAtMs,
+        networkInterfaces: internAll(view.networkInterfaces, interfaces),
+        elasticIPs: internAll(view.elasticIPs, addresses),
+      },
+      ...(failure && { failure }),
+    };
+    for (const each of chosen) {
+      const { key, entry } = each;
+      if (entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
+      if (entries.get(key) === entry) take(each, result);
+    }
+  };
+
+  const read = async (keys: readonly Key[], purpose: CallPurpose): Promise<void> => {
+    if (signal.aborted) return;
     const chosen = keys.flatMap((key) => {
       const entry = entries.get(key);
       return entry && entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [];
     });
-    if (chosen.length === 0 || signal.aborted) return;
-    const beganAtMs = clock.now();
-    for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
-    const result = await ec2.read(union(chosen.map(({ entry }) => entry)), signal);
-    if (signal.aborted) return;
-    note(result.failure?.message);
-    for (const { key, entry } of chosen) {
-      if (entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
-      if (entries.get(key) === entry) take(key, entry, result);
+    const byRegion = Map.groupBy(chosen, ({ entry }) => entry.scope.region);
+    await Promise.all([...byRegion].map(([region, some]) => readRegion(region, some, purpose)));
+  };
+
+  /** One line when reading a Region begins to fail, one when it works again. */
+  const note = (region: string, error: string | undefined): void => {
+    const wasFailing = failing.has(region);
+    if (error !== undefined && !wasFailing) {
+      failing.add(region);
+      log.warn({ reason: 'EC2ReadFailed', region, error }, 'EC2 could not be read');
+    }
+    if (error === undefined && wasFailing) {
+      failing.delete(region);
+      log.info({ reason: 'Converged', region }, 'EC2 can be read again');
     }
   };
 
-  /** One line when reading begins to fail, one when it works again. */
-  const note = (error: string | undefined): void => {
-    if (error !== undefined && !isFailing)
-      log.warn({ reason: 'EC2ReadFailed', error }, 'EC2 could not be read');
-    if (error === undefined && isFailing) log.info({ reason: 'Converged' }, 'EC2 can be read again');
-    isFailing = error !== undefined;
+  const watch = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await sleep(clock, intervalMs * (0.9 + random() / 5), signal);
+      await read([...entries.keys()], 'Watch');
+    }
   };
 
   return {
@@ -165,12 +242,10 @@ export const createViews = (options: ViewOptions): Views => {
     of: (key) => entries.get(key)?.reading ?? {},
     forget(key) {
       entries.delete(key);
+      keeper.forget(key);
     },
     async run() {
-      while (!signal.aborted) {
-        await sleep(clock, intervalMs * (0.9 + random() / 5), signal);
-        await read([...entries.keys()]);
-      }
+      await Promise.all([watch(), keeper.run()]);
     },
   };
 };

@@ -76,7 +76,7 @@ const { tools } = await ensureTools();
 
 const server = new EC2Server({
   vpc,
-  latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0 },
+  latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
   fabric: { route: async () => undefined, nat: async () => undefined },
   logger: pino({ level: 'silent' }),
   initial: ['10.10.10.10=eni-0aaaaaaaaaaaaaaa1=eipalloc-0ccccccccccccccc3'],
@@ -162,6 +162,8 @@ async function prepare(step: Record<string, unknown>): Promise<void> {
   } else if (step.instance !== undefined) {
     const { name, state } = step.instance as { name: string; state: string };
     await lab('POST', `instances/${name}`, { state });
+  } else if (step.gateway !== undefined) {
+    await lab('POST', 'gateway', step.gateway);
   } else {
     const { fails, ...call } = step;
     const outcome = await send(person, call as Record<string, object>, patienceMs);

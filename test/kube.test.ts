@@ -1,6 +1,4 @@
 /** `kube/` against a real API server, which it started itself. */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ControlPlane, startControlPlane } from '../hack/kube/controlplane.ts';
-import { type Spawn, spawnBound } from '../hack/kube/process.ts';
+import { type RestartableControlPlane, startRestartableControlPlane } from '../hack/kube/restartable.ts';
 import { connect, isKubeError, type KubeError } from '../kube/client.ts';
+import { createElector } from '../kube/elector.ts';
 import { createEventRecorder, EVENTS, referenceTo } from '../kube/events.ts';
 import { LEASES, type Lease, renewLease } from '../kube/lease.ts';
 import type { KubeObject, Resource, Store } from '../kube/types.ts';
@@ -24,40 +22,19 @@ const WAIT_MS = 30_000;
 
 type World = {
   dir: string;
-  plane: ControlPlane;
+  plane: RestartableControlPlane;
   client: Awaited<ReturnType<typeof connect>>;
-  restartAPIServer(): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** Starts a control plane whose API server can be killed and started again on the same data. */
 const startWorld = async (): Promise<World> => {
   const dir = await mkdtemp(join(tmpdir(), 'kube-e2e-'));
-  let restart: (() => ChildProcess) | undefined;
-  let apiServer: ChildProcess | undefined;
-  const spawn: Spawn = (file, args, options) => {
-    const child = spawnBound(file, args, options);
-    if (file.endsWith('kube-apiserver')) {
-      apiServer = child;
-      restart = () => spawnBound(file, args, options);
-    }
-    return child;
-  };
-  const plane = await startControlPlane({ dir, spawn });
+  const plane = await startRestartableControlPlane(dir);
   const client = await connect({ kubeconfigPath: plane.kubeconfig, userAgent: 'kube-test/1' });
   return {
-    dir,
-    plane,
-    client,
-    async restartAPIServer() {
-      apiServer?.kill('SIGKILL');
-      if (apiServer) await once(apiServer, 'exit');
-      apiServer = restart?.();
-    },
+    ...{ dir, plane, client },
     async stop() {
       await client.close();
-      // The one that was started again is not the control plane's own.
-      apiServer?.kill('SIGKILL');
       await plane.stop();
       await rm(dir, { recursive: true, force: true });
     },
@@ -137,6 +114,7 @@ kube('a server-side apply that collides names the rival, and takes the field whe
     (conflict as KubeError).message,
     /apply ConfigMap default\/ssa as me: 409 .*"rival".*\.data\.who/s,
   );
+  assert.equal((conflict as KubeError).conflicts, [{ manager: 'rival', field: '.data.who' }]);
   const forced = await client.apply(CONFIG_MAPS, mine, { fieldManager: 'me', force: true });
   assert.equal(forced.data, { who: 'me' });
 });
@@ -186,6 +164,54 @@ kube('a watch sees create, update and delete, and an object that leaves its sele
   stop();
 });
 
+kube('a refresh shows what was written before it, without waiting for an event', async () => {
+  const { client } = world;
+  const { store, stop } = watchMaps('refresh');
+  await store.synced;
+  for (let count = 0; count < 5; count++) {
+    await client.create(CONFIG_MAPS, configMap(`fresh-${count}`, {}, { suite: 'refresh' }));
+    await store.refresh();
+    assert.ok(store.get(`default/fresh-${count}`));
+  }
+  await client.delete(CONFIG_MAPS, 'default/fresh-0');
+  await store.refresh();
+  assert.is(store.get('default/fresh-0'), undefined);
+  assert.is(store.stats().relists, 6);
+  stop();
+});
+
+kube('two stand for election: one leads, and a release that the other hears of hands over', async () => {
+  const { client } = world;
+  const stop = new AbortController();
+  const errors: unknown[] = [];
+  const stand = () => {
+    const elector = createElector({
+      ...{ client, key: 'default/leader', onError: (error: unknown) => errors.push(error) },
+    });
+    return { ...elector, done: elector.run(stop.signal) };
+  };
+  const first = stand();
+  await first.elected;
+  const second = stand();
+  watch<Lease>(
+    client,
+    LEASES,
+    { namespace: 'default' },
+    { signal: stop.signal, onChange: () => second.nudge() },
+  );
+  await until('the second knows who leads', () => second.leaderIdentity() !== undefined);
+  assert.not(second.isLeader());
+  await first.release();
+  assert.is(await first.done, 'Stopped');
+  await second.elected;
+  const { spec } = await client.get<Lease>(LEASES, 'default/leader');
+  assert.is(spec?.holderIdentity, second.leaderIdentity());
+  assert.is(spec?.leaseTransitions, 1);
+  assert.equal(errors, []);
+  await second.release();
+  stop.abort();
+});
+
 kube('an Event repeated is one Event with a count', async () => {
   const { client } = world;
   const about = await client.create(CONFIG_MAPS, configMap('eventful'));
@@ -232,7 +258,8 @@ kube('a watch goes on after the API server was killed and came back', async () =
   await store.synced;
   await client.create(CONFIG_MAPS, configMap('r1', {}, { suite: 'restart' }));
   await until('r1 is seen', () => store.get('default/r1') !== undefined);
-  await world.restartAPIServer();
+  await world.plane.kill('kube-apiserver');
+  world.plane.start('kube-apiserver');
   await until('the loss is seen', () => store.error() !== undefined);
   assert.ok(store.get('default/r1'), 'the store keeps what it has');
   const late = configMap('r2', {}, { suite: 'restart' });

@@ -16,26 +16,24 @@ export type Health = {
   verified: boolean;
   /** Why the newest spec is not loaded; the last one, if any, goes on. */
   loadProblem: Problem | null;
-  /** Why this node must not be Master. */
+  /** Why this node must not be Master, its health checks apart. */
   fault: Problem | null;
   /** Trouble that does not forbid a claim: a socket, an address that cannot be set. */
   trouble: Problem | null;
   /** Adverts of the peer: null before the first word of the worker. */
   peerHeard: boolean | null;
-  /** The send set has a password. */
+  /** A set has a password. */
   secretNeeded: boolean;
+  checksConfigured: boolean;
+  /** What the checks find wrong; null: nothing. */
+  health: Problem | null;
 };
 
 /** All four, always; the newest spec's problem comes first, because it is the one a user can mend. */
 export const findings = (health: Health): Finding[] => [
   ready(health),
   peerHeard(health),
-  {
-    type: 'Healthy',
-    status: 'True',
-    reason: 'NoChecks',
-    message: 'No health checks are configured.',
-  },
+  healthy(health),
   secretResolved(health),
 ];
 
@@ -55,6 +53,14 @@ const ready = ({ loaded, verified, loadProblem, fault, trouble }: Health): Findi
     reason: 'InstanceConfigured',
     message: 'The agent runs the spec.',
   };
+};
+
+const healthy = ({ checksConfigured, health }: Health): Finding => {
+  const type = 'Healthy';
+  if (health !== null) return { type, status: 'False', ...health };
+  return checksConfigured
+    ? { type, status: 'True', reason: 'ChecksPassed', message: 'All health checks pass.' }
+    : { type, status: 'True', reason: 'NoChecks', message: 'No health checks are configured.' };
 };
 
 const peerHeard = ({ state, peerHeard }: Health): Finding => {

@@ -63,6 +63,8 @@ const healthy: Health = {
   trouble: null,
   peerHeard: true,
   secretNeeded: false,
+  checksConfigured: false,
+  health: null,
 };
 const reasons = (change: Partial<Health>) =>
   Object.fromEntries(

@@ -92,7 +92,8 @@ export const createBench = (
     apiUp: true,
     instances: new Map<string, VRRPInstance>(),
     peerLease: 0,
-    secret: null as StoredSecret | null,
+    /** By key of the one Secret there is. */
+    secrets: new Map<string, StoredSecret>(),
     reports: [] as VRRPInstanceStatus[],
     reads: 0,
     lastContactMs: 0 as number | null,
@@ -108,6 +109,7 @@ export const createBench = (
     sent: [] as ToWorker[],
   };
   let gate: Promise<void> | null = null;
+  let diskGate: Promise<void> | null = null;
   let lives = 0;
 
   /** What a dead process began has no further effect. */
@@ -124,6 +126,7 @@ export const createBench = (
   };
   const write = async (life: number, record: PairRecord): Promise<void> => {
     const snapshot = structuredClone(record);
+    await diskGate;
     await whileAlive(life);
     if (!world.diskUp) throw new Error('no space left on device');
     world.disk = snapshot;
@@ -151,10 +154,11 @@ export const createBench = (
           );
           return { startedAtMs, endedAtMs: clock.now(), mark };
         },
-        readSecret: () =>
+        readSecret: ({ name, key }) =>
           api(life, () => {
-            if (world.secret === null) throw new Error('key web of Secret prod/hapair-vrrp does not exist');
-            return world.secret;
+            const secret = world.secrets.get(key);
+            if (secret === undefined) throw new Error(`key ${key} of Secret prod/${name} does not exist`);
+            return secret;
           }),
         report: (status) =>
           api(life, () => {
@@ -291,12 +295,41 @@ export const createBench = (
       await pass(10);
       await bench.settle();
     },
+    /** The Secret has this key now. */
+    setSecret(key: string, password: string, resourceVersion: string) {
+      const ref = { name: 'hapair-vrrp', key };
+      world.secrets.set(key, { ref, password: btoa(password), resourceVersion });
+    },
+    /** One of the conditions last reported, as `status reason`. */
+    condition(type: string): string | undefined {
+      const found = world.reports.at(-1)?.conditions?.find((condition) => condition.type === type);
+      return found && `${found.status} ${found.reason}`;
+    },
+    /** Health checks fail, or recover. */
+    async checks(outcome: 'fail' | 'pass') {
+      pair.health(outcome === 'pass' ? null : { reason: 'ChecksFailed', message: 'app answers 503' });
+      await quiet();
+    },
+    /** The worker hears the peer, or has not for a master-down interval. */
+    async hear(heard: boolean) {
+      pair.worker({ type: 'peer', pair: KEY, heard, priority: 100, atMs: clock.now() });
+      await quiet();
+    },
     /** Lets API calls hang until the returned function is called. */
     holdAPI(): () => void {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = promise;
       return () => {
         gate = null;
+        resolve();
+      };
+    },
+    /** Lets writes to the disk hang until the returned function is called. */
+    holdDisk(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      diskGate = promise;
+      return () => {
+        diskGate = null;
         resolve();
       };
     },

@@ -5,13 +5,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import type { Reason } from '../../crds/conditions.ts';
+import type { Checksum } from '../../crds/types.ts';
 import { ipv4Datagram } from './datagrams.ts';
 import { VirtualRouter } from './machine.ts';
 import { decodeAdvert, encodeAdvert } from './packet.ts';
-import { masterDownInterval } from './timers.ts';
-import type { Output, VirtualRouterConfig } from './types.ts';
+import { expectedInterval, masterDownInterval } from './timers.ts';
+import type { AcceptedParameters, Output, VirtualRouterConfig } from './types.ts';
 
-type CaseConfig = Partial<Omit<VirtualRouterConfig, 'password'>> & { password?: string | null };
+type CaseSet = { advertisementIntervalMs: number; checksum?: Checksum; password?: string };
+type CaseConfig = Partial<Omit<VirtualRouterConfig, 'password' | 'accept'>> & {
+  password?: string | null;
+  accept?: CaseSet[];
+};
 type Receive = CaseConfig & { source?: string; destination?: string; ttl?: number; flip?: number };
 type Step = { at: number; outputs: string[]; state: string; deadline: number | 'never' } & Partial<{
   start: true;
@@ -19,6 +24,7 @@ type Step = { at: number; outputs: string[]; state: string; deadline: number | '
   receive: Receive;
   resign: Reason;
   stop: Reason;
+  lastResort: true;
   fault: Reason | null;
   configure: CaseConfig;
 }>;
@@ -42,11 +48,22 @@ const DEFAULTS: VirtualRouterConfig = {
 };
 
 const withChanges = (base: VirtualRouterConfig, changes: CaseConfig = {}): VirtualRouterConfig => {
-  const { password, ...others } = changes;
+  const { password, accept, ...others } = changes;
   const { password: before, ...rest } = base;
-  const secret = typeof password === 'string' ? new TextEncoder().encode(password) : before;
-  return { ...rest, ...others, ...(secret === undefined || password === null ? {} : { password: secret }) };
+  const secret = typeof password === 'string' ? bytesOf(password) : before;
+  return {
+    ...rest,
+    ...others,
+    ...(secret === undefined || password === null ? {} : { password: secret }),
+    ...(accept === undefined ? {} : { accept: accept.map(acceptedSet) }),
+  };
 };
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+const acceptedSet = ({ checksum = 'Pseudoheader', password, ...set }: CaseSet): AcceptedParameters => ({
+  ...set,
+  checksum,
+  ...(password === undefined ? {} : { password: bytesOf(password) }),
+});
 
 /** The advert of the peer of `config`, changed as a case says. */
 const peerDatagram = (config: VirtualRouterConfig, receive: Receive): Uint8Array => {
@@ -63,21 +80,24 @@ const peerDatagram = (config: VirtualRouterConfig, receive: Receive): Uint8Array
   return ipv4Datagram(message, { source, destination, ttl });
 };
 
-/** What the peer reads in a message we send; anything it would reject shows. */
-const readAsPeer = (message: Uint8Array, config: VirtualRouterConfig): string => {
+/** What the peer reads in a message we send, with our own parameters; anything it would reject shows. */
+const readAsPeer = (message: Uint8Array, config: VirtualRouterConfig, withInterval: boolean): string => {
   const { sourceAddress: source, peerAddress: destination } = config;
+  const { accept: _, ...sent } = config;
   const result = decodeAdvert(ipv4Datagram(message, { source, destination }), {
-    ...config,
+    ...sent,
     sourceAddress: destination,
     peerAddress: source,
   });
-  return result.ok ? `send ${result.advert.priority}` : `send ${result.cause}`;
+  if (!result.ok) return `send ${result.cause}`;
+  const { priority, advertisementIntervalMs } = result.advert;
+  return withInterval ? `send ${priority} every ${advertisementIntervalMs}` : `send ${priority}`;
 };
 
-const describe = (output: Output, config: VirtualRouterConfig): string => {
+const describe = (output: Output, config: VirtualRouterConfig, withInterval = false): string => {
   switch (output.type) {
     case 'send':
-      return readAsPeer(output.message, config);
+      return readAsPeer(output.message, config, withInterval);
     case 'state':
       return `state ${output.state} ${output.reason}`;
     case 'settled':
@@ -90,7 +110,7 @@ const describe = (output: Output, config: VirtualRouterConfig): string => {
 };
 
 const enter = (router: VirtualRouter, initial: Case['initial'], config: VirtualRouterConfig): void => {
-  const claimAt = -masterDownInterval(config, config.advertisementIntervalMs);
+  const claimAt = -masterDownInterval(config, expectedInterval(config));
   if (initial === 'Backup') router.start(0);
   if (initial === 'Fault') router.setFault(0, 'ChecksFailed');
   if (initial === 'NewMaster' || initial === 'Master') {
@@ -106,6 +126,7 @@ const apply = (router: VirtualRouter, step: Step): Output[] => {
   if (step.receive) return router.handleDatagram(step.at, peerDatagram(router.config, step.receive));
   if (step.resign) return router.resign(step.at, step.resign);
   if (step.stop) return router.stop(step.at, step.stop);
+  if (step.lastResort) return router.claimUnhealthy(step.at);
   if (step.fault !== undefined) return router.setFault(step.at, step.fault);
   if (step.configure) return router.configure(step.at, withChanges(router.config, step.configure));
   throw new Error(`a step at ${step.at} has no input`);
@@ -121,7 +142,8 @@ for (const file of files) {
       const router = new VirtualRouter(config);
       enter(router, initial, config);
       for (const step of steps) {
-        const seen = apply(router, step).map((output) => describe(output, router.config));
+        const withInterval = step.outputs.some((output) => output.includes(' every '));
+        const seen = apply(router, step).map((output) => describe(output, router.config, withInterval));
         assert.equal(
           { at: step.at, outputs: seen, state: router.state.name, deadline: router.nextTimeout() ?? 'never' },
           { at: step.at, outputs: step.outputs, state: step.state, deadline: step.deadline },
@@ -182,7 +204,18 @@ const anyInput = fc.oneof(
   fc.constant({ start: true as const }),
   fc.constant({ resign: 'YieldOrdered' as const }),
   fc.constantFrom({ fault: 'ChecksFailed' as const }, { fault: null }),
-  fc.record({ configure: fc.record({ priority: fc.integer({ min: 1, max: 254 }) }) }),
+  fc.constant({ lastResort: true as const }),
+  fc.record({
+    configure: fc.record(
+      {
+        priority: fc.integer({ min: 1, max: 254 }),
+        claim: fc.constantFrom('Normal' as const, 'Always' as const, 'Never' as const),
+        advertisementIntervalMs: fc.integer({ min: 1, max: 300 }).map((centiseconds) => 10 * centiseconds),
+        peerAddress: fc.constantFrom('10.77.0.11', '10.77.0.13'),
+      },
+      { requiredKeys: [] },
+    ),
+  }),
 );
 
 test('deadlines are never in the past, and a timeout handled is over', () => {

@@ -3,13 +3,13 @@
  * The caller hands in every datagram and the time, sends what comes out, and calls `handleTimeout` when `nextTimeout` has
  * come, *after* it has handed in every datagram that had arrived by then. Times are milliseconds of one monotonic clock.
  *
- * Beyond the RFC: Fault, resigning by order, and what a pause of the process or machine asks for. A rejected datagram
- * changes nothing, not even the Master's own advert timer.
+ * Beyond the RFC: Fault and the last resort, resigning by order, pins, parameters that change while it runs, and what a
+ * pause of the process or machine asks for. A rejected datagram changes nothing, not even the Master's own advert timer.
  */
 import type { Reason } from '../../crds/conditions.ts';
 import { parseIPv4Address } from './ipv4.ts';
 import { type Advert, decodeAdvert, encodeAdvert } from './packet.ts';
-import { masterDownInterval, skewTime } from './timers.ts';
+import { ADVERTS_TO_MISS, expectedInterval, masterDownInterval, skewTime } from './timers.ts';
 import { type Output, SETTLE_MS, type VirtualRouterConfig } from './types.ts';
 
 const OWNER_PRIORITY = 255;
@@ -17,14 +17,23 @@ const RESIGN_PRIORITY = 0;
 
 type Backup = {
   name: 'Backup';
-  /** When the Master counts as gone. */
-  masterDownTimer: number;
+  /** When the Master counts as gone; null: it does, and `claim` is `Never`. */
+  masterDownTimer: number | null;
   /** The timer runs for the skew alone, because the Master sent priority 0. */
   masterResigned: boolean;
   /** The timer was missed by so much that a whole interval is listened again; once, so that a busy machine still claims. */
   listeningAgain: boolean;
 };
-type Master = { name: 'Master'; adverTimer: number; lastAdvertAt: number; settleTimer: number | null };
+type Master = {
+  name: 'Master';
+  adverTimer: number;
+  lastAdvertAt: number;
+  /** Between the last regular advert and the next: the interval its Backups go by until they hear of another. */
+  paceMs: number;
+  /** How many more adverts follow at this pace although the configured interval is longer. */
+  hurried: number;
+  settleTimer: number | null;
+};
 /** `silenceTimer`: when the peer counts as silent; null: it does. Nothing is claimed in Fault. */
 type Fault = { name: 'Fault'; reason: Reason; silenceTimer: number | null };
 
@@ -35,8 +44,12 @@ export type State = { name: 'Init' } | Backup | Master | Fault;
 export class VirtualRouter {
   #config: VirtualRouterConfig;
   #state: State = { name: 'Init' };
-  /** Master_Adver_Interval: our own, or in v3 the one learned from the Master. */
-  #masterAdverInterval: number;
+  /** Master_Adver_Interval as the Master's last advert said it; null: none was heard in this state. */
+  #heardInterval: number | null = null;
+  /** As told; a pin or the last resort may keep it from being in force. */
+  #fault: Reason | null = null;
+  /** Became Master out of Fault, because nobody healthy was left. */
+  #lastResort = false;
   #peer: { heardAt: number; priority: number } | null = null;
   #outputs: Output[] = [];
 
@@ -44,7 +57,6 @@ export class VirtualRouter {
   constructor(config: VirtualRouterConfig) {
     assertEncodable(config);
     this.#config = config;
-    this.#masterAdverInterval = config.advertisementIntervalMs;
   }
 
   get state(): Readonly<State> {
@@ -72,7 +84,8 @@ export class VirtualRouter {
   /** Startup, RFC 9568 section 6.4.1: the owner of the addresses claims, everybody else listens first. */
   start(now: number): Output[] {
     if (this.#state.name === 'Init') {
-      if (this.#config.priority === OWNER_PRIORITY) this.#becomeMaster(now, 'AgentStarted');
+      const owns = this.#config.priority === OWNER_PRIORITY && this.#config.claim !== 'Never';
+      if (owns) this.#becomeMaster(now, 'AgentStarted');
       else this.#becomeBackup(now, 'AgentStarted');
     }
     return this.#take();
@@ -90,7 +103,7 @@ export class VirtualRouter {
     // Before the advert counts: a Master that slept must not answer its successor from the past.
     this.#stepDownIfOverslept(now);
     this.#hear(now, result.advert.priority);
-    if (this.#state.name === 'Backup') this.#backupHears(now, result.advert);
+    if (this.#state.name === 'Backup') this.#backupHears(now, result.advert, result.source);
     else if (this.#state.name === 'Master') this.#masterHears(now, result.advert, result.source);
     else if (this.#state.name === 'Fault') this.#faultHears(now, this.#state, result.advert);
     return this.#take();
@@ -102,7 +115,8 @@ export class VirtualRouter {
       case 'Init':
         break;
       case 'Backup':
-        if (now >= this.#state.masterDownTimer) this.#masterDownTimerFires(now, this.#state);
+        if (this.#state.masterDownTimer !== null && now >= this.#state.masterDownTimer)
+          this.#masterDownTimerFires(now, this.#state, this.#state.masterDownTimer);
         break;
       case 'Master':
         this.#stepDownIfOverslept(now);
@@ -118,7 +132,10 @@ export class VirtualRouter {
     return this.#take();
   }
 
-  /** A Master sends priority 0 and becomes Backup with a full master-down timer; ignored in other states. */
+  /**
+   * A Master sends priority 0 and becomes Backup with a full master-down timer, or is in Fault again if that is what it came
+   * from; ignored in other states.
+   */
   resign(now: number, reason: Reason): Output[] {
     this.#stepDownIfOverslept(now);
     if (this.#state.name === 'Master') {
@@ -134,67 +151,142 @@ export class VirtualRouter {
     if (this.#state.name === 'Master') this.#sendAdvert(RESIGN_PRIORITY);
     if (this.#state.name !== 'Init') this.#enter({ name: 'Init' }, reason);
     this.#peer = null;
+    this.#heardInterval = null;
+    this.#fault = null;
+    this.#lastResort = false;
     return this.#take();
   }
 
-  /** Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. */
+  /**
+   * Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. Failed checks are
+   * only remembered while `claim` is `Always`, or while this is a Master of last resort; it stays Master when they recover.
+   */
   setFault(now: number, reason: Reason | null): Output[] {
     this.#stepDownIfOverslept(now);
-    if (this.#state.name === 'Fault') {
-      if (reason !== null) this.#state = { ...this.#state, reason };
-      else
-        this.#becomeBackup(
-          now,
-          this.#state.reason === 'ChecksFailed' ? 'ChecksPassed' : 'InstanceConfigured',
-        );
-    } else if (reason !== null) {
-      if (this.#state.name === 'Master') this.#sendAdvert(RESIGN_PRIORITY);
-      this.#enter({ name: 'Fault', reason, silenceTimer: now + this.#masterDownInterval() }, reason);
+    this.#fault = reason;
+    if (reason === null) this.#lastResort = false;
+    this.#obeyFault(now, 'InstanceConfigured');
+    return this.#take();
+  }
+
+  /**
+   * The last resort (DESIGN.md, "Who is master"): claims out of Fault, if that is for failed checks alone and the peer is
+   * silent; ignored otherwise, and with `claim: Never`. Whether the peer is dead is for the caller to know.
+   */
+  claimUnhealthy(now: number): Output[] {
+    const { claim } = this.#config;
+    if (this.#state.name === 'Fault' && this.#fault === 'ChecksFailed' && claim !== 'Never') {
+      if (this.#state.silenceTimer === null) {
+        this.#lastResort = true;
+        this.#becomeMaster(now, 'LastResort');
+      }
     }
     return this.#take();
   }
 
   /**
-   * Takes over other parameters without leaving the state. A running master-down timer moves by the difference that they
-   * make; a Master's next advert comes no later than its new interval from `now`.
+   * Takes over other parameters without leaving the state, unless `claim` asks for it.
+   * Another priority moves a running master-down timer by the difference of the skews. A longer interval to expect moves it
+   * too; a shorter one is waited for from `now`, as the Master may begin with it only now. An interval that a Master was heard
+   * to send at stays the one to expect for as long as it is accepted; in v3, until the Master says another.
+   * A Master's next advert comes no later than its new interval from `now`. A longer interval is said as often as an advert may
+   * be lost before the pace slows down.
    * @throws RangeError when the configuration cannot be put into an advert; the old one stays in force.
    */
   configure(now: number, config: VirtualRouterConfig): Output[] {
     assertEncodable(config);
-    const spanBefore = this.#backupSpan();
-    const learned = this.#masterAdverInterval !== this.#config.advertisementIntervalMs;
-    // v2 never learns; an interval learned in v3 lasts until the Master says another.
-    if (!learned || config.version === 2) this.#masterAdverInterval = config.advertisementIntervalMs;
+    // What a pause left behind ends under the parameters it happened under.
+    this.#stepDownIfOverslept(now);
+    const before = { config: this.#config, interval: this.#masterAdverInterval(), span: this.#backupSpan() };
     this.#config = config;
-    if (this.#state.name === 'Backup') {
-      const moved = this.#state.masterDownTimer + this.#backupSpan() - spanBefore;
-      this.#state = { ...this.#state, masterDownTimer: Math.max(now, moved) };
-    } else if (this.#state.name === 'Master') {
-      const latest = now + config.advertisementIntervalMs;
-      this.#state = { ...this.#state, adverTimer: Math.min(this.#state.adverTimer, latest) };
-    }
+    if (config.peerAddress !== before.config.peerAddress) this.#forgetPeer();
+    else if (!this.#isAccepted(this.#heardInterval)) this.#heardInterval = null;
+    if (this.#state.name === 'Backup') this.#moveMasterDownTimer(now, this.#state, before);
+    else if (this.#state.name === 'Master') this.#changePace(now, this.#state, before.config);
+    if (config.claim !== before.config.claim) this.#obeyPin(now);
     return this.#take();
   }
 
-  /** RFC 9568 section 6.4.2. A Backup never compares addresses. */
-  #backupHears(now: number, advert: Advert): void {
+  #moveMasterDownTimer(now: number, backup: Backup, before: { interval: number; span: number }): void {
+    // Nobody was heard, and `Never` alone kept it from claiming: whatever comes now, it listens first.
+    if (backup.masterDownTimer === null) {
+      if (this.#config.claim !== 'Never') this.#listen(now + this.#masterDownInterval(), false);
+      return;
+    }
+    const moved = backup.masterDownTimer + this.#backupSpan() - before.span;
+    const masterDownTimer =
+      this.#masterAdverInterval() < before.interval
+        ? Math.min(backup.masterDownTimer, now + this.#backupSpan())
+        : Math.max(now, moved);
+    this.#state = { ...backup, masterDownTimer };
+  }
+
+  #changePace(now: number, master: Master, before: VirtualRouterConfig): void {
+    const { advertisementIntervalMs } = this.#config;
+    if (advertisementIntervalMs === before.advertisementIntervalMs) return;
+    const longer = advertisementIntervalMs > master.paceMs;
+    this.#state = {
+      ...master,
+      hurried: longer ? ADVERTS_TO_MISS - 1 : 0,
+      adverTimer: Math.min(master.adverTimer, now + advertisementIntervalMs),
+    };
+  }
+
+  /** `Never` resigns; what `Always` ignored, or ignores now, is Fault or is none. */
+  #obeyPin(now: number): void {
+    if (this.#state.name === 'Init') return;
+    this.#obeyFault(now, 'PinnedBySpec');
+    if (this.#config.claim !== 'Never' || this.#state.name !== 'Master') return;
+    this.#sendAdvert(RESIGN_PRIORITY);
+    this.#becomeBackup(now, 'PinnedBySpec');
+  }
+
+  /** @param left why Fault is left, if not for the checks' recovery. */
+  #obeyFault(now: number, left: Reason): void {
+    const fault = this.#faultInForce();
+    if (this.#state.name === 'Fault') {
+      const recovered = this.#fault === null && this.#state.reason === 'ChecksFailed';
+      if (fault !== null) this.#state = { ...this.#state, reason: fault };
+      else this.#becomeBackup(now, recovered ? 'ChecksPassed' : left);
+    } else if (fault !== null) {
+      if (this.#state.name === 'Master') this.#sendAdvert(RESIGN_PRIORITY);
+      this.#enterFault(now, fault, fault);
+    }
+  }
+
+  #faultInForce(): Reason | null {
+    const excused = this.#config.claim === 'Always' || this.#lastResort;
+    return excused && this.#fault === 'ChecksFailed' ? null : this.#fault;
+  }
+
+  /** RFC 9568 section 6.4.2. A Backup never compares addresses, unless it is pinned. */
+  #backupHears(now: number, advert: Advert, source: number): void {
+    const { claim, preemptMode, priority } = this.#config;
     if (advert.priority === RESIGN_PRIORITY) {
-      this.#listen(now + skewTime(this.#config, this.#masterAdverInterval), true);
-    } else if (this.#config.preemptMode !== true || advert.priority >= this.#config.priority) {
-      this.#masterAdverInterval = advert.advertisementIntervalMs;
+      this.#listen(now + skewTime(this.#config, this.#masterAdverInterval()), true);
+    } else if (claim === 'Always' && !this.#yieldsTo(advert, source)) {
+      this.#becomeMaster(now, 'PinnedBySpec');
+    } else if (preemptMode !== true || advert.priority >= priority) {
+      this.#heardInterval = advert.advertisementIntervalMs;
       this.#listen(now + this.#masterDownInterval(), false);
     }
+  }
+
+  /** Which of two Masters stays (V4): the higher priority, then the higher address. */
+  #yieldsTo(advert: Advert, source: number): boolean {
+    const { priority, sourceAddress } = this.#config;
+    return (
+      advert.priority > priority || (advert.priority === priority && source > parseIPv4Address(sourceAddress))
+    );
   }
 
   /** RFC 9568 section 6.4.3; the advert that answers a lower priority leaves the regular ones as they were. */
   #masterHears(now: number, advert: Advert, source: number): void {
     if (this.#state.name !== 'Master') return;
-    const ours = this.#config.priority;
     if (advert.priority === RESIGN_PRIORITY) {
-      this.#advertise(now, now + this.#config.advertisementIntervalMs);
-    } else if (advert.priority > ours || (advert.priority === ours && source > this.#sourceNumber())) {
-      this.#masterAdverInterval = advert.advertisementIntervalMs;
-      this.#enterBackup(now, 'HigherPriorityAdvert');
+      this.#advertiseRegularly(now);
+    } else if (this.#yieldsTo(advert, source)) {
+      this.#becomeBackup(now, 'HigherPriorityAdvert', advert.advertisementIntervalMs);
     } else {
       this.#advertise(now, this.#state.adverTimer);
     }
@@ -202,13 +294,17 @@ export class VirtualRouter {
 
   /** Learns as a Backup would, so that a slower Master does not count as silent, and claims nothing. */
   #faultHears(now: number, fault: Fault, advert: Advert): void {
-    if (advert.priority !== RESIGN_PRIORITY) this.#masterAdverInterval = advert.advertisementIntervalMs;
+    if (advert.priority !== RESIGN_PRIORITY) this.#heardInterval = advert.advertisementIntervalMs;
     this.#state = { ...fault, silenceTimer: now + this.#masterDownInterval() };
   }
 
-  #masterDownTimerFires(now: number, backup: Backup): void {
-    const lateness = now - backup.masterDownTimer;
-    if (lateness > this.#masterAdverInterval && !backup.listeningAgain) {
+  #masterDownTimerFires(now: number, backup: Backup, dueAt: number): void {
+    if (this.#config.claim === 'Never') {
+      this.#state = { ...backup, masterDownTimer: null };
+      this.#peerSilent();
+      return;
+    }
+    if (now - dueAt > this.#masterAdverInterval() && !backup.listeningAgain) {
       // The process or machine slept. A live Master's adverts may have fallen into that time unheard.
       const masterDownTimer = now + this.#masterDownInterval();
       this.#state = { name: 'Backup', masterDownTimer, masterResigned: false, listeningAgain: true };
@@ -224,7 +320,7 @@ export class VirtualRouter {
   }
 
   #masterTimersFire(now: number, master: Master): void {
-    if (now >= master.adverTimer) this.#advertise(now, now + this.#config.advertisementIntervalMs);
+    if (now >= master.adverTimer) this.#advertiseRegularly(now);
     if (master.settleTimer !== null && now >= master.settleTimer) {
       if (this.#state.name === 'Master') this.#state = { ...this.#state, settleTimer: null };
       this.#outputs.push({ type: 'settled' });
@@ -233,7 +329,7 @@ export class VirtualRouter {
 
   #stepDownIfOverslept(now: number): void {
     if (this.#state.name !== 'Master') return;
-    const own = masterDownInterval(this.#config, this.#config.advertisementIntervalMs);
+    const own = masterDownInterval(this.#config, this.#state.paceMs);
     // No priority 0: nobody waits for it any more, and a successor need not be disturbed.
     if (now - this.#state.lastAdvertAt > own) this.#becomeBackup(now, 'Overslept');
   }
@@ -241,20 +337,32 @@ export class VirtualRouter {
   #becomeMaster(now: number, reason: Reason): void {
     // The advert goes first: everything slower may follow.
     this.#sendAdvert(this.#config.priority);
-    this.#masterAdverInterval = this.#config.advertisementIntervalMs;
-    const adverTimer = now + this.#config.advertisementIntervalMs;
-    this.#enter({ name: 'Master', adverTimer, lastAdvertAt: now, settleTimer: now + SETTLE_MS }, reason);
+    this.#heardInterval = null;
+    const paceMs = this.#config.advertisementIntervalMs;
+    const settleTimer = now + SETTLE_MS;
+    const adverTimer = now + paceMs;
+    this.#enter({ name: 'Master', adverTimer, lastAdvertAt: now, paceMs, hurried: 0, settleTimer }, reason);
   }
 
-  /** To Backup with our own interval, as nobody else's is known. */
-  #becomeBackup(now: number, reason: Reason): void {
-    this.#masterAdverInterval = this.#config.advertisementIntervalMs;
-    this.#enterBackup(now, reason);
-  }
-
-  #enterBackup(now: number, reason: Reason): void {
+  /**
+   * To Backup, or back to the Fault that a Master of last resort came from.
+   * @param heardInterval of the Master it gives way to; default: nobody's is known
+   */
+  #becomeBackup(now: number, reason: Reason, heardInterval: number | null = null): void {
+    this.#heardInterval = heardInterval;
+    this.#lastResort = false;
+    const fault = this.#faultInForce();
+    if (fault !== null) {
+      this.#enterFault(now, fault, reason);
+      return;
+    }
     const masterDownTimer = now + this.#masterDownInterval();
     this.#enter({ name: 'Backup', masterDownTimer, masterResigned: false, listeningAgain: false }, reason);
+  }
+
+  #enterFault(now: number, fault: Reason, reason: Reason): void {
+    this.#lastResort = false;
+    this.#enter({ name: 'Fault', reason: fault, silenceTimer: now + this.#masterDownInterval() }, reason);
   }
 
   #listen(masterDownTimer: number, masterResigned: boolean): void {
@@ -264,6 +372,15 @@ export class VirtualRouter {
   #enter(state: State, reason: Reason): void {
     this.#state = state;
     this.#outputs.push({ type: 'state', state: state.name, reason });
+  }
+
+  /** An advert at its time; the next one follows at the pace of the moment. */
+  #advertiseRegularly(now: number): void {
+    if (this.#state.name !== 'Master') return;
+    const { hurried, paceMs: before } = this.#state;
+    const paceMs = hurried > 0 ? before : this.#config.advertisementIntervalMs;
+    this.#state = { ...this.#state, paceMs, hurried: Math.max(0, hurried - 1) };
+    this.#advertise(now, now + paceMs);
   }
 
   /** Keeps `adverTimer` for the next regular advert. */
@@ -288,18 +405,31 @@ export class VirtualRouter {
     this.#peer = null;
   }
 
+  /** Whoever sends from another address now is another machine. */
+  #forgetPeer(): void {
+    this.#peer = null;
+    this.#heardInterval = null;
+  }
+
+  /** Whether an advert that says this interval can come under the configuration; v3 takes any. */
+  #isAccepted(interval: number | null): boolean {
+    const { version, advertisementIntervalMs, accept = [{ advertisementIntervalMs }] } = this.#config;
+    return version === 3 || accept.some((set) => set.advertisementIntervalMs === interval);
+  }
+
+  /** Master_Adver_Interval: as heard, or as long as it may be. */
+  #masterAdverInterval(): number {
+    return this.#heardInterval ?? expectedInterval(this.#config);
+  }
+
   #masterDownInterval(): number {
-    return masterDownInterval(this.#config, this.#masterAdverInterval);
+    return masterDownInterval(this.#config, this.#masterAdverInterval());
   }
 
   /** How long the timer of a Backup runs from the event that set it. */
   #backupSpan(): number {
     const resigned = this.#state.name === 'Backup' && this.#state.masterResigned;
-    return resigned ? skewTime(this.#config, this.#masterAdverInterval) : this.#masterDownInterval();
-  }
-
-  #sourceNumber(): number {
-    return parseIPv4Address(this.#config.sourceAddress);
+    return resigned ? skewTime(this.#config, this.#masterAdverInterval()) : this.#masterDownInterval();
   }
 
   #take(): Output[] {

@@ -11,7 +11,13 @@ import {
   parseIPv4Header,
   VRRP_PROTOCOL,
 } from './ipv4.ts';
-import { DEFAULT_MINIMUM_TTL, type RejectCause, type VirtualRouterConfig } from './types.ts';
+import {
+  type AcceptedParameters,
+  DEFAULT_MINIMUM_TTL,
+  REJECT_CAUSES,
+  type RejectCause,
+  type VirtualRouterConfig,
+} from './types.ts';
 
 const ADVERTISEMENT = 1;
 const HEADER_LENGTH = 8;
@@ -54,6 +60,7 @@ export type Expected = Pick<
   | 'checksum'
   | 'password'
   | 'advertisementIntervalMs'
+  | 'accept'
   | 'sourceAddress'
   | 'peerAddress'
   | 'minimumTTL'
@@ -119,7 +126,8 @@ const coveredPseudoHeader = (
  * Checks and reads a datagram as a raw socket delivers it, IP header included. The checks run in this order, and the first
  * that fails names the cause (RFC 9568 section 7.1, RFC 3768 section 7.1; unicast adds the pinned addresses):
  * IP header, protocol, IP length, destination, source, TTL; message length, version, type, virtual router ID, address
- * count, exact length, checksum; v2: authentication type, password, interval; v3: an interval that is not zero.
+ * count, exact length; then, under any one of the accepted sets, checksum; v2: authentication type, password, interval; v3:
+ * an interval that is not zero. When no set lets it in, the cause is that of the set it came furthest under.
  */
 export const decodeAdvert = (datagram: Uint8Array, expected: Expected): DecodeResult => {
   const header = parseIPv4Header(datagram);
@@ -127,8 +135,8 @@ export const decodeAdvert = (datagram: Uint8Array, expected: Expected): DecodeRe
   const message = datagram.subarray(header.headerLength);
   const cause =
     checkIP(header, datagram.length, expected) ??
-    checkMessage(message, header, expected) ??
-    (expected.version === 2 ? checkVersion2(message, expected) : checkVersion3(message));
+    checkMessage(message, expected) ??
+    checkSets(message, header, expected);
   if (cause !== null) return { ok: false, cause, source: formatIPv4Address(header.source) };
   return { ok: true, advert: readAdvert(message, expected.version), source: header.source };
 };
@@ -142,7 +150,7 @@ const checkIP = (header: IPv4Header, received: number, expected: Expected): Reje
   return null;
 };
 
-const checkMessage = (message: Uint8Array, header: IPv4Header, expected: Expected): RejectCause | null => {
+const checkMessage = (message: Uint8Array, expected: Expected): RejectCause | null => {
   const [versionAndType = 0, virtualRouterID = 0, , count = 0] = message;
   if (message.length < HEADER_LENGTH) return 'MessageTooShort';
   if (versionAndType >> 4 !== expected.version) return 'VersionMismatch';
@@ -150,18 +158,34 @@ const checkMessage = (message: Uint8Array, header: IPv4Header, expected: Expecte
   if (virtualRouterID !== expected.virtualRouterID) return 'VirtualRouterIDMismatch';
   if (count === 0) return 'AddressCountInvalid';
   const length = HEADER_LENGTH + 4 * count + (expected.version === 2 ? AUTH_DATA_LENGTH : 0);
-  if (message.length !== length) return 'LengthMismatch';
-  const pseudoHeader = coveredPseudoHeader(
-    expected.version,
-    expected.checksum,
-    header.source,
-    header.destination,
-  );
-  // One form and no other: a receiver that learns the form from what arrives can be taught a wrong one by one packet.
+  return message.length === length ? null : 'LengthMismatch';
+};
+
+const checkSets = (message: Uint8Array, header: IPv4Header, expected: Expected): RejectCause | null => {
+  const { version, accept = [expected] } = expected;
+  let furthest: RejectCause = 'ChecksumInvalid';
+  for (const set of accept) {
+    const cause =
+      checkChecksum(message, header, version, set.checksum) ??
+      (version === 2 ? checkVersion2(message, set) : checkVersion3(message));
+    if (cause === null) return null;
+    if (REJECT_CAUSES.indexOf(cause) > REJECT_CAUSES.indexOf(furthest)) furthest = cause;
+  }
+  return furthest;
+};
+
+// The configured forms and no other: a receiver that learns from what arrives can be taught a wrong one by one packet.
+const checkChecksum = (
+  message: Uint8Array,
+  { source, destination }: IPv4Header,
+  version: VRRPVersion,
+  checksum: Checksum,
+): RejectCause | null => {
+  const pseudoHeader = coveredPseudoHeader(version, checksum, source, destination);
   return internetChecksum(message, pseudoHeader) === 0 ? null : 'ChecksumInvalid';
 };
 
-const checkVersion2 = (message: Uint8Array, expected: Expected): RejectCause | null => {
+const checkVersion2 = (message: Uint8Array, expected: AcceptedParameters): RejectCause | null => {
   const authType = expected.password === undefined ? AUTH_NONE : AUTH_PASSWORD;
   if (message[4] !== authType) return 'AuthenticationTypeMismatch';
   if (expected.password !== undefined && !passwordMatches(message, expected.password))

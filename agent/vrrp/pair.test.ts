@@ -1,12 +1,15 @@
-/** Two virtual routers over a lossy network in virtual time: the invariants V1, V3 and V4 of the design, for any history. */
+/**
+ * Two virtual routers over a lossy network in virtual time: the invariants V1 to V4 of the design, for any history, also
+ * while VRRP parameters change in acknowledged steps and nodes are pinned.
+ */
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
 import { ipv4Datagram } from './datagrams.ts';
 import { VirtualRouter } from './machine.ts';
-import { masterDownInterval, skewTime } from './timers.ts';
-import type { Output, VirtualRouterConfig } from './types.ts';
+import { expectedInterval, masterDownInterval, skewTime } from './timers.ts';
+import type { AcceptedParameters, Output, VirtualRouterConfig } from './types.ts';
 
 /** One way, as between two instances of a region. */
 const LATENCY_MS = 0.5;
@@ -24,6 +27,10 @@ class Pair {
   readonly sides: readonly [Side, Side];
   now = 0;
   lost: (from: number) => boolean = () => false;
+  /** Hears of every moment at which anything has happened. */
+  watch: () => void = () => {};
+  /** Every advert that was sent, lost or not. */
+  readonly adverts: { from: number; at: number; advertisementIntervalMs: number; priority: number }[] = [];
 
   constructor(configs: [VirtualRouterConfig, VirtualRouterConfig]) {
     const side = (config: VirtualRouterConfig): Side => ({
@@ -46,6 +53,13 @@ class Pair {
     this.#side(index).running = false;
   }
 
+  /** The agent has put another configuration on disk, and so into force; one that does not run starts with it. */
+  configure(index: number, change: Partial<VirtualRouterConfig>): void {
+    const side = this.#side(index);
+    side.config = { ...side.config, ...change };
+    if (side.running) this.#perform(index, side.router.configure(this.now, side.config));
+  }
+
   resign(index: number): void {
     this.#perform(index, this.#side(index).router.resign(this.now, 'YieldOrdered'));
   }
@@ -62,6 +76,7 @@ class Pair {
         const side = this.#side(index);
         if (side.running) this.#perform(index, side.router.handleTimeout(this.now));
       }
+      this.watch();
     }
     this.now = end;
   }
@@ -94,7 +109,11 @@ class Pair {
     const { config } = this.#side(index);
     const route = { source: config.sourceAddress, destination: config.peerAddress };
     for (const output of outputs) {
-      if (output.type !== 'send' || this.lost(index)) continue;
+      if (output.type !== 'send') continue;
+      const { advertisementIntervalMs } = this.#side(index).router.config;
+      const priority = output.message[2] ?? 0;
+      this.adverts.push({ from: index, at: this.now, advertisementIntervalMs, priority });
+      if (this.lost(index)) continue;
       const datagram = ipv4Datagram(output.message, route);
       this.#side(1 - index).arriving.push({ at: this.now + LATENCY_MS, datagram });
     }
@@ -141,7 +160,10 @@ type Fault = { after: number } & (
   | { start: number }
   | { resign: number }
   | { loss: boolean[] }
+  | { pin: number; claim: Claim }
 );
+type Claim = NonNullable<VirtualRouterConfig['claim']>;
+const anyClaim = fc.constantFrom<Claim[]>('Normal', 'Always', 'Never');
 const anySide = fc.integer({ min: 0, max: 1 });
 const anyFault = fc
   .tuple(
@@ -151,6 +173,7 @@ const anyFault = fc
       anySide.map((start) => ({ start })),
       anySide.map((resign) => ({ resign })),
       fc.array(fc.boolean(), { minLength: 1, maxLength: 8 }).map((loss) => ({ loss })),
+      fc.record({ pin: anySide, claim: anyClaim }),
     ),
   )
   .map(([after, fault]): Fault => ({ after, ...fault }));
@@ -162,6 +185,7 @@ const inflict = (pair: Pair, fault: Fault): void => {
   if ('crash' in fault) pair.crash(fault.crash);
   else if ('start' in fault) pair.start(fault.start);
   else if ('resign' in fault) pair.resign(fault.resign);
+  else if ('pin' in fault) pair.configure(fault.pin, { claim: fault.claim });
   else {
     let sent = 0;
     pair.lost = () => fault.loss[sent++ % fault.loss.length] ?? false;
@@ -170,13 +194,15 @@ const inflict = (pair: Pair, fault: Fault): void => {
 
 /** Longest master-down interval, one advert, and the way of an advert there and back. */
 const v1Bound = (pair: Pair): number => {
-  const intervals = pair.sides.map(({ config }) =>
-    masterDownInterval(config, config.advertisementIntervalMs),
-  );
-  return Math.max(...intervals) + pair.sides[0].config.advertisementIntervalMs + 2 * LATENCY_MS;
+  const longest = Math.max(...pair.sides.map(({ config }) => expectedInterval(config)));
+  const intervals = pair.sides.map(({ config }) => masterDownInterval(config, longest));
+  return Math.max(...intervals) + longest + 2 * LATENCY_MS;
 };
+/** With both ends told to claim nothing there is nobody. */
+const mastersWanted = (pair: Pair): number =>
+  pair.sides.every(({ config }) => config.claim === 'Never') ? 0 : 1;
 
-test('V1: faults over, there is exactly one Master within master-down and one advert, and it stays', () => {
+test('V1, T23: faults over, also with pins half set or half removed, there is exactly one Master within master-down and one advert, and it stays', () => {
   fc.assert(
     fc.property(anyConfigs, fc.array(anyFault, { maxLength: 30 }), (config, faults) => {
       const pair = new Pair(config);
@@ -188,7 +214,7 @@ test('V1: faults over, there is exactly one Master within master-down and one ad
       pair.start(1);
       pair.runUntil(pair.now + v1Bound(pair));
       const masters = pair.masters();
-      assert.is(masters.length, 1);
+      assert.is(masters.length, mastersWanted(pair));
       pair.runUntil(pair.now + 5 * v1Bound(pair));
       assert.equal(pair.masters(), masters);
     }),
@@ -247,6 +273,173 @@ test('no preemption: a node that returns, whatever its priority, moves nothing',
       assert.equal(pair.masters(), [first]);
     }),
     { numRuns: 300 },
+  );
+});
+
+test('T23: of two pinned nodes, and of a pinned and an ordinary one, the winner by V4 is the Master', () => {
+  fc.assert(
+    fc.property(anyConfigs, fc.tuple(anyClaim, anyClaim), anySide, (config, claims, first) => {
+      fc.pre(claims.includes('Always') && !claims.includes('Never'));
+      const pair = new Pair([
+        { ...config[0], claim: claims[0] },
+        { ...config[1], claim: claims[1] },
+      ]);
+      pair.start(first);
+      pair.runUntil(v1Bound(pair));
+      pair.start(1 - first);
+      pair.runUntil(pair.now + 2 * v1Bound(pair));
+      const winner = config[0].priority > config[1].priority ? 0 : 1;
+      const moves = claims[winner] === 'Always';
+      assert.equal(pair.masters(), [moves ? winner : first]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('T24: a pin to the other node is a resignation, and when that node dies nobody claims', () => {
+  fc.assert(
+    fc.property(anyConfigs, anySide, (config, first) => {
+      const pair = new Pair(config);
+      pair.start(first);
+      pair.runUntil(v1Bound(pair));
+      const pinned = 1 - first;
+      pair.start(pinned);
+      pair.runUntil(pair.now + v1Bound(pair));
+      pair.configure(pinned, { claim: 'Always' });
+      pair.configure(first, { claim: 'Never' });
+      pair.runUntil(pair.now + v1Bound(pair));
+      assert.equal(pair.masters(), [pinned]);
+      pair.crash(pinned);
+      pair.runUntil(pair.now + 10 * v1Bound(pair));
+      assert.equal(pair.masters(), []);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** Parameters that a pair may change to; of intervals that leave the network's way of an advert out of account. */
+const anySet = (version: VRRPVersion): fc.Arbitrary<AcceptedParameters> =>
+  version === 2
+    ? fc.record({
+        advertisementIntervalMs: fc.integer({ min: 1, max: 12 }).map((seconds) => 1000 * seconds),
+        checksum: fc.constant<Checksum>('Pseudoheader'),
+        password: fc.constantFrom('old', 'new', 'other').map((text) => new TextEncoder().encode(text)),
+      })
+    : fc.record({
+        advertisementIntervalMs: fc.integer({ min: 10, max: 4000 }).map((centiseconds) => 10 * centiseconds),
+        checksum: fc.constantFrom<Checksum>('Pseudoheader', 'MessageOnly'),
+      });
+
+/** One step at one end: how long after the last one it is loaded, in intervals, and whether that end is restarted first. */
+const anyStep = fc.record({
+  first: anySide,
+  waits: fc.tuple(fc.double({ min: 0, max: 4, noNaN: true }), fc.double({ min: 0, max: 4, noNaN: true })),
+  restart: fc.boolean(),
+});
+const anyChange = (version: VRRPVersion) =>
+  fc.record({
+    to: anySet(version),
+    /** The operator may take a change back until an end sends it. */
+    withdrawn: fc.boolean(),
+    steps: fc.tuple(anyStep, anyStep, anyStep),
+  });
+const anyStory = fc.constantFrom<VRRPVersion>(2, 3).chain((version) =>
+  fc.record({
+    version: fc.constant(version),
+    from: anySet(version),
+    changes: fc.array(anyChange(version), { minLength: 1, maxLength: 4 }),
+    master: anySide,
+    priorities: fc.constantFrom<[number, number]>([100, 200], [200, 100], [100, 100]),
+    /** At most two adverts in a row. */
+    lossy: fc.boolean(),
+  }),
+);
+
+test('V2, T6, T26: parameters that change in three acknowledged steps never make a second Master, and no advert is late', () => {
+  fc.assert(
+    fc.property(anyStory, ({ version, from, changes, master, priorities, lossy }) => {
+      const base = configs(version, 1000, 'Pseudoheader', priorities);
+      const pair = new Pair([
+        { ...base[0], ...from, accept: [from] },
+        { ...base[1], ...from, accept: [from] },
+      ]);
+      pair.start(master);
+      pair.runUntil(v1Bound(pair));
+      pair.start(1 - master);
+      pair.runUntil(pair.now + 2 * v1Bound(pair));
+      let sent = 0;
+      if (lossy) pair.lost = () => sent++ % 3 !== 2;
+      pair.watch = () => assert.equal(pair.masters(), [master]);
+
+      let old = from;
+      for (const { to, withdrawn, steps } of changes) {
+        const both = [old, to];
+        const plan: Partial<VirtualRouterConfig>[] = withdrawn
+          ? [{ accept: both }, { accept: [old] }]
+          : [{ accept: both }, { ...to, accept: both }, { ...to, accept: [to] }];
+        for (const [index, change] of plan.entries()) {
+          const step = steps[index];
+          if (step === undefined) throw new Error('a change has three steps');
+          // The operator goes on when both ends have acknowledged; until then one may be cut off for long.
+          for (const [turn, wait] of step.waits.entries()) {
+            const side = turn === 0 ? step.first : 1 - step.first;
+            pair.runUntil(pair.now + wait * old.advertisementIntervalMs);
+            if (step.restart && side !== master) {
+              pair.crash(side);
+              pair.start(side);
+            }
+            pair.configure(side, change);
+          }
+        }
+        if (!withdrawn) old = to;
+      }
+      pair.runUntil(pair.now + 3 * v1Bound(pair));
+
+      const adverts = pair.adverts.filter((advert) => advert.from === master);
+      for (const [index, advert] of adverts.entries()) {
+        const next = adverts[index + 1];
+        if (next !== undefined)
+          assert.ok(
+            next.at - advert.at <= advert.advertisementIntervalMs + 1e-6,
+            `an advert that says ${advert.advertisementIntervalMs} ms is followed after ${next.at - advert.at} ms`,
+          );
+      }
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+test('V1: a Master that dies in the middle of a change is replaced, and the change can go on', () => {
+  fc.assert(
+    fc.property(anyStory, fc.nat({ max: 5 }), ({ version, from, changes, master, priorities }, diesAt) => {
+      const base = configs(version, 1000, 'Pseudoheader', priorities);
+      const pair = new Pair([
+        { ...base[0], ...from, accept: [from] },
+        { ...base[1], ...from, accept: [from] },
+      ]);
+      pair.start(master);
+      pair.runUntil(v1Bound(pair));
+      pair.start(1 - master);
+      pair.runUntil(pair.now + v1Bound(pair));
+      const to = changes[0]?.to ?? from;
+      const both = [from, to];
+      const plan = [{ accept: both }, { ...to, accept: both }, { ...to, accept: [to] }];
+      // A dead Master is waited for by the interval it was heard to send at.
+      const bound = v1Bound(pair);
+      let step = 0;
+      for (const change of plan) {
+        for (const side of [master, 1 - master]) {
+          if (step++ === diesAt) pair.crash(master);
+          pair.configure(side, change);
+        }
+      }
+      pair.runUntil(pair.now + Math.max(bound, v1Bound(pair)));
+      assert.equal(pair.masters(), [1 - master]);
+      pair.start(master);
+      pair.runUntil(pair.now + 3 * v1Bound(pair));
+      assert.equal(pair.masters(), [1 - master]);
+    }),
+    { numRuns: 500 },
   );
 });
 

@@ -2,7 +2,7 @@
 import type { VirtualRouterConfig } from './types.ts';
 
 /** A Master advertises this many times before its Backups give it up. */
-const ADVERTS_TO_MISS = 3;
+export const ADVERTS_TO_MISS = 3;
 
 type Parameters = Pick<VirtualRouterConfig, 'version' | 'priority'>;
 
@@ -13,3 +13,13 @@ export const skewTime = ({ version, priority }: Parameters, masterAdverInterval:
 /** Master_Down_Interval: three adverts and the skew. */
 export const masterDownInterval = (parameters: Parameters, masterAdverInterval: number): number =>
   ADVERTS_TO_MISS * masterAdverInterval + skewTime(parameters, masterAdverInterval);
+
+/**
+ * The interval to expect of a Master that was not heard yet: the longest it may be sending at, so that an interval in the
+ * middle of a change is not taken for silence.
+ */
+export const expectedInterval = ({
+  advertisementIntervalMs,
+  accept = [],
+}: Pick<VirtualRouterConfig, 'advertisementIntervalMs' | 'accept'>): number =>
+  Math.max(advertisementIntervalMs, ...accept.map((set) => set.advertisementIntervalMs));

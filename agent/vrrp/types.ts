@@ -1,6 +1,16 @@
 /** What the VRRP heart is told and what it says. Times are milliseconds of a monotonic clock, with a fraction. */
 import type { Reason } from '../../crds/conditions.ts';
-import type { Checksum, VRRPState, VRRPVersion } from '../../crds/types.ts';
+import type { Checksum, VRRPInstanceSpec, VRRPState, VRRPVersion } from '../../crds/types.ts';
+
+/** What of an advert both ends must agree on; while it changes, two such sets are accepted at once. */
+export type AcceptedParameters = {
+  /** v2: the only interval accepted. v3 learns it from the Master instead. */
+  advertisementIntervalMs: number;
+  /** v3 only. */
+  checksum: Checksum;
+  /** v2 only. */
+  password?: Uint8Array;
+};
 
 /** The parameters of one virtual router, RFC 9568 section 6.1. */
 export type VirtualRouterConfig = {
@@ -15,6 +25,13 @@ export type VirtualRouterConfig = {
   checksum: Checksum;
   /** v2 only: the simple password of RFC 2338, of which 8 bytes count; absent: authentication type 0. */
   password?: Uint8Array;
+  /** An advert that passes under any of these is accepted. Default: what is sent, and nothing else. */
+  accept?: readonly AcceptedParameters[];
+  /**
+   * Whether this node is pinned (DESIGN.md, `pinnedNode`). `Always`: failed checks are no Fault, and a Master that it would
+   * beat is replaced. `Never`: nothing is claimed. Default Normal.
+   */
+  claim?: VRRPInstanceSpec['claim'];
   /** Our own address: source of what is sent, destination of what is accepted. */
   sourceAddress: string;
   /** The only address from which adverts are accepted. */

@@ -50,7 +50,8 @@ export type Outcome = {
 };
 
 /** True for calls that change EC2. */
-export const isMutating = ({ action }: CallRecord): boolean => !action.startsWith('Describe');
+export const isMutating = ({ action, parameters }: CallRecord): boolean =>
+  !action.startsWith('Describe') && parameters.DryRun !== 'true';
 
 /** Who answered last before an event is looked for this far back: a crash leaves no answer within the event itself. */
 const LOOK_BACK_MS = 2_000;

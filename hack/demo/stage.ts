@@ -28,6 +28,7 @@ const GONE_MS = 30_000;
 const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> = {
   instant: { callMs: 0, mappingLagMs: 0 },
   aws: { callMs: 1500, mappingLagMs: 1000 },
+  'aws-quick-return': { callMs: 1500, mappingLagMs: 1000 },
 };
 
 export type Stage = {
@@ -132,7 +133,8 @@ async function furnish(world: World, options: StageOptions): Promise<Stage> {
   };
 }
 
-async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
+/** Every advert on the world's fabric from now on, as it is seen. */
+export async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
   const adverts: SeenAdvert[] = [];
   const ready = Promise.withResolvers<void>();
   const tap = await world.spawn(

@@ -25,7 +25,16 @@ export type EC2Control = {
   settledMapping(): Promise<{ routes: Record<string, string>; nat: Record<string, string> }>;
   /** Lets held calls go on (`true`) or cuts them. */
   release(proceed: boolean): Promise<void>;
-  setInstanceState(node: string, state: 'running' | 'stopped'): Promise<void>;
+  /** A terminated instance takes its ENI with it and never comes back. */
+  setInstanceState(node: string, state: 'running' | 'stopped' | 'terminated'): Promise<void>;
+  /** Attaches the VPC's internet gateway, or detaches it. */
+  setGateway(attached: boolean): Promise<void>;
+  /** How long sessions of the operator's role last that are given out from now on; `end` ends all there are. */
+  setSessions(change: { lifetimeMs?: number; end?: true }): Promise<void>;
+  /** How many sessions the operator's role has given out: fetches of credentials. */
+  sessionsIssued(): Promise<number>;
+  /** How many connections were ever opened to the API, those of this control included. */
+  connectionsOpened(): Promise<number>;
 };
 
 /** `url` is where the host reaches the EC2 API. Every method throws an Error with EC2's own words on failure. */
@@ -58,6 +67,10 @@ export function ec2Control(url: string): EC2Control {
     mapping: () => mapping(''),
     settledMapping: () => mapping('?wait=30000'),
     release: async (proceed) => void (await request('POST', `release?proceed=${proceed}`)),
+    setGateway: async (attached) => void (await request('POST', 'gateway', { attached })),
+    setSessions: async (change) => void (await request('POST', 'sessions', change)),
+    sessionsIssued: async () => ((await request('GET', 'sessions')) as { issued: number }).issued,
+    connectionsOpened: async () => ((await request('GET', 'connections')) as { opened: number }).opened,
     setInstanceState: async (node, state) => void (await request('POST', `instances/${node}`, { state })),
   };
 }

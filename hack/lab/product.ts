@@ -12,6 +12,8 @@ import { management } from './vpc.ts';
 import { awsEnvironment, type World } from './world.ts';
 
 export type ProductOptions = {
+  /** Instances that get an agent; default all. */
+  nodes?: string[];
   /** Namespaces whose pairs the agents serve; made if missing, each with a Secret. Default `prod`. */
   namespaces?: string[];
   /** Keys of the Secret `hapair-vrrp`, each with a password of its own. Default `web`. */
@@ -43,6 +45,11 @@ export type Product = {
   /** Ends it by a signal, default SIGKILL, and waits for its end. */
   killOperator(signal?: NodeJS.Signals): Promise<Exit>;
   operatorRuns(): boolean;
+  /**
+   * Starts one more operator, under this name and in the place of this name (see places.ts). Its output goes to
+   * `operator-<name>.log`, and EC2's log shows it by `app/<name>` in the user agent.
+   */
+  startReplica(name: string, args: string[], watch?: Watch): Promise<WorldProcess>;
   /** Starts the agent of an instance (service `agent`, which also starts at every boot). */
   startAgent(node: string): Promise<WorldProcess>;
 };
@@ -60,7 +67,7 @@ const CRDS = ['crd/hapairs.hapair.io', 'crd/vrrpinstances.hapair.io'];
  */
 export async function installProduct(world: World, options: ProductOptions = {}): Promise<Product> {
   const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
-  const nodes = world.vpc.instances.map(({ name }) => name);
+  const { nodes = world.vpc.instances.map(({ name }) => name) } = options;
   await installChart(world, nodes, namespaces);
   onLog('the chart is installed');
   await Promise.all([
@@ -160,11 +167,7 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
         {
           name: 'operator',
           where: 'world',
-          argv: [
-            ...[process.execPath, join(ROOT, 'operator', 'main.ts'), ...operatorFlags(world, kubeconfig)],
-            ...(options.operatorArgs ?? []),
-            ...args,
-          ],
+          argv: [...operatorCommand(world, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
           env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
           logFile: operatorLog,
         },
@@ -183,11 +186,28 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
       return within(exited, END_MS, `The operator did not end after ${signal}`);
     },
     operatorRuns: () => operator !== undefined,
+    startReplica: (name, args, watch) =>
+      world.spawn(
+        {
+          name: `operator-${name}`,
+          where: name,
+          argv: [...operatorCommand(world, kubeconfig, name), ...(options.operatorArgs ?? []), ...args],
+          env: {
+            ...awsEnvironment(world.vpc, 'operator'),
+            AWS_SDK_UA_APP_ID: name,
+            ...options.operatorEnv,
+          },
+        },
+        watch,
+      ),
     startAgent: (node) => world.node(node).startService('agent'),
   };
 }
 
-const operatorFlags = (world: World, kubeconfig: string): string[] => [
+/** Under a name of its own it need not wait for the Lease of its predecessor, as a container that restarts in its pod. */
+const operatorCommand = (world: World, kubeconfig: string, identity: string): string[] => [
+  ...[process.execPath, join(ROOT, 'operator', 'main.ts')],
   ...['--kubeconfig', kubeconfig, '--region', world.vpc.region, '--namespace', NAMESPACE],
   ...['--agent-username-template', `system:serviceaccount:${NAMESPACE}:hapair-agent-<node>`],
+  ...['--identity', identity, '--port', '0'],
 ];

@@ -10,7 +10,7 @@ import { cacheDir } from './cache.ts';
 import { isExecutable, run, which } from './run.ts';
 
 /** Program, the package that has it, and an argument with which it only says that it works. */
-type DebianProgram = { name: string; debianPackage: string; check: string };
+type DebianProgram<Name extends string = string> = { name: Name; debianPackage: string; check: string };
 
 /** Tried with Debian 12: nftables 1.0, awscli 2.9, iproute2 6.1, openssl 3.0. */
 export const DEBIAN_PROGRAMS = [
@@ -22,33 +22,35 @@ export const DEBIAN_PROGRAMS = [
 
 export type DebianProgramName = (typeof DEBIAN_PROGRAMS)[number]['name'];
 
+/** What the failover benchmark needs beyond these: the recipe's own programs. keepalived is 2.2.7 in Debian 12. */
+export const RECIPE_PROGRAMS = [
+  { name: 'keepalived', debianPackage: 'keepalived', check: '--version' },
+  { name: 'curl', debianPackage: 'curl', check: '--version' },
+] as const satisfies readonly DebianProgram[];
+
 const APT_MS = 10 * 60_000;
 
 /**
- * Finds Debian's programs on the PATH, else installs or unpacks them. Returns absolute paths.
+ * Finds Debian's programs on the PATH, else installs or unpacks them, in the distribution's version. Returns absolute paths.
  * @throws Error when one is missing and apt-get cannot bring it.
  */
-export const findDebianPrograms = async (): Promise<Record<DebianProgramName, string>> => {
-  let found = await Promise.all(DEBIAN_PROGRAMS.map((program) => working(program)));
-  const missing: DebianProgram[] = DEBIAN_PROGRAMS.filter((_, index) => found[index] === undefined);
+export const findDebianPrograms = async <Name extends string>(
+  programs: readonly DebianProgram<Name>[],
+): Promise<Record<Name, string>> => {
+  let found = await Promise.all(programs.map((program) => working(program)));
+  const missing = programs.filter((_, index) => found[index] === undefined);
   if (missing.length > 0) {
-    const packages = missing.map((program) => program.debianPackage).sort();
-    const unpacked = await provide(packages);
-    found = await Promise.all(
-      DEBIAN_PROGRAMS.map((program, index) => found[index] ?? working(program, unpacked)),
-    );
+    const unpacked = await provide(missing);
+    found = await Promise.all(programs.map((program, index) => found[index] ?? working(program, unpacked)));
   }
-  const stillMissing = DEBIAN_PROGRAMS.filter((_, index) => found[index] === undefined);
+  const stillMissing = programs.filter((_, index) => found[index] === undefined);
   if (stillMissing.length > 0) {
     const names = stillMissing
       .map(({ name, debianPackage }) => `${name} (package ${debianPackage})`)
       .join(', ');
     throw new Error(`Missing, or not working: ${names}. Install it and try again.`);
   }
-  return Object.fromEntries(DEBIAN_PROGRAMS.map(({ name }, index) => [name, found[index]])) as Record<
-    DebianProgramName,
-    string
-  >;
+  return Object.fromEntries(programs.map(({ name }, index) => [name, found[index]])) as Record<Name, string>;
 };
 
 /** A broken one, such as a version manager's stub for a program that is not there, counts as missing. */
@@ -62,12 +64,13 @@ const working = async ({ name, check }: DebianProgram, dir?: string): Promise<st
 };
 
 /** Returns the folder of the wrappers, or undefined when they are on the PATH now. */
-const provide = async (packages: readonly string[]): Promise<string | undefined> => {
+const provide = async (programs: readonly DebianProgram[]): Promise<string | undefined> => {
+  const packages = programs.map(({ debianPackage }) => debianPackage).sort();
   if (which('apt-get') === undefined) {
     throw new Error(`Missing Debian packages, and no apt-get to bring them: ${packages.join(' ')}`);
   }
   await mkdir(cacheDir(), { recursive: true, mode: 0o700 });
-  if (process.getuid?.() !== 0) return unpack(packages);
+  if (process.getuid?.() !== 0) return unpack(packages, programs);
   console.error(`hapair: installing Debian packages: ${packages.join(' ')}`);
   await install(packages);
   return undefined;
@@ -98,7 +101,7 @@ const install = async (packages: readonly string[]): Promise<void> => {
   await aptGet(args);
 };
 
-const unpack = async (packages: readonly string[]): Promise<string> => {
+const unpack = async (packages: readonly string[], programs: readonly DebianProgram[]): Promise<string> => {
   const key = createHash('sha256').update(packages.join(' ')).digest('hex').slice(0, 12);
   const dir = join(cacheDir(), `debian-${key}`);
   if (existsSync(dir)) return join(dir, 'bin');
@@ -112,7 +115,7 @@ const unpack = async (packages: readonly string[]): Promise<string> => {
       await run('dpkg-deb', ['--extract', join(unfinished, name), root], { timeoutMs: 120_000 });
       await rm(join(unfinished, name));
     }
-    await writeWrappers(unfinished, join(dir, 'root'));
+    await writeWrappers(programs, unfinished, join(dir, 'root'));
     await rename(unfinished, dir).catch((error: unknown) => {
       if (!existsSync(dir)) throw error; // else another process was faster
     });
@@ -148,10 +151,14 @@ const download = async (packages: readonly string[], dir: string): Promise<void>
 };
 
 /** Only the wrapped program sees the unpacked libraries and modules. `root` is where the packages will lie. */
-const writeWrappers = async (unfinished: string, root: string): Promise<void> => {
+const writeWrappers = async (
+  programs: readonly DebianProgram[],
+  unfinished: string,
+  root: string,
+): Promise<void> => {
   const bin = join(unfinished, 'bin');
   await mkdir(bin);
-  for (const { name } of DEBIAN_PROGRAMS) {
+  for (const { name } of programs) {
     const program = ['usr/sbin', 'usr/bin', 'sbin', 'bin']
       .map((dir) => join(dir, name))
       .find((path) => existsSync(join(unfinished, 'root', path)));

@@ -2,7 +2,7 @@ import { mkdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { findKubeClients, type KubeClients } from '../kube/clients.ts';
 import { linkFolder } from './cache.ts';
-import { type DebianProgramName, findDebianPrograms } from './debian.ts';
+import { DEBIAN_PROGRAMS, type DebianProgramName, findDebianPrograms } from './debian.ts';
 import { checkUserNamespaces } from './namespaces.ts';
 
 /** Absolute paths of the programs that demo, lab and tests call. */
@@ -22,7 +22,7 @@ export type ToolEnvironment = {
 export const ensureTools = async (): Promise<ToolEnvironment> => {
   await checkUserNamespaces();
   // One after the other: both may print progress and share the machine's network.
-  const tools: Tools = { ...(await findDebianPrograms()), ...(await findKubeClients()) };
+  const tools: Tools = { ...(await findDebianPrograms(DEBIAN_PROGRAMS)), ...(await findKubeClients()) };
   return { env: { PATH: [linked(tools), process.env.PATH ?? ''].join(delimiter) }, tools };
 };
 

@@ -1,5 +1,5 @@
 /** `status.addresses`: what the pair owns, recorded before the first EC2 write for it, and where EC2 delivers it. */
-import type { AddressStatus, HAPair, PairAddress } from '../../crds/types.ts';
+import type { AddressStatus, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
 import type { EC2View } from '../../ec2/types.ts';
 import { holderOf, type Item, itemsOf, rightness } from './places.ts';
 import type { EC2Scope, Wish } from './types.ts';
@@ -16,8 +16,12 @@ export const droppedAddresses = (pair: HAPair, wish: Wish): AddressStatus[] =>
     (recorded) => !wish.addresses.some((wanted) => isSame(recorded, wanted)),
   );
 
-/** All that is served: what the spec names, and what was dropped as long as nothing wanted takes its place. */
-export const servedItems = (pair: HAPair, wish: Wish): Item[] => {
+/** True if, by this view, `target` has everything that the spec in force names: what was dropped is not needed any more. */
+const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | undefined): boolean =>
+  target !== undefined && itemsOf(wish.addresses).every((item) => rightness(view, item, target) === 'Right');
+
+/** Dropped items that nothing wanted takes the place of. */
+const leftOver = (pair: HAPair, wish: Wish): Item[] => {
   const wanted = itemsOf(wish.addresses);
   const isTaken = (item: Item): boolean =>
     wanted.some((other) =>
@@ -25,8 +29,22 @@ export const servedItems = (pair: HAPair, wish: Wish): Item[] => {
         ? other.allocationID === item.allocationID || other.vip === item.vip
         : other.key === item.key,
     );
-  return [...wanted, ...itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item))];
+  return itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item));
 };
+
+/** All that must be at `target`: what the spec names, and what was dropped until the other has arrived there. */
+export const servedItems = (
+  pair: HAPair,
+  wish: Wish,
+  view: EC2View | undefined,
+  target: PairNode | undefined,
+): Item[] => [...itemsOf(wish.addresses), ...(hasArrived(wish, view, target) ? [] : leftOver(pair, wish))];
+
+/** The VIPs that belong on the master's interface: also dropped ones, as long as they are recorded. */
+export const servedVIPs = (pair: HAPair, wish: Wish): string[] =>
+  [...itemsOf(wish.addresses), ...leftOver(pair, wish)].flatMap((item) =>
+    item.kind === 'VIP' ? [item.vip] : [],
+  );
 
 /** Where EC2 delivers one address with all its items; a node that was not read keeps what was known. */
 const holderOfAddress = (
@@ -42,12 +60,16 @@ const holderOfAddress = (
   return holders.size === 1 ? [...holders][0] : undefined;
 };
 
-/** The wanted `status.addresses` for `addresses`. */
+/**
+ * The wanted `status.addresses` for `addresses`.
+ * @param converged every address was read at the master's node: it is on no ENI of a node that was replaced
+ */
 export const addressStatus = (
   pair: HAPair,
   wish: Wish,
   addresses: readonly PairAddress[],
   view: EC2View | undefined,
+  converged: boolean,
 ): AddressStatus[] =>
   addresses.map((wanted) => {
     const { name, vip, eipAllocationID } = wanted;
@@ -60,9 +82,10 @@ export const addressStatus = (
       ...(eipAllocationID !== undefined && { eipAllocationID }),
     };
     const holder = holderOfAddress(address, view, wish, recorded?.holder);
+    const isWanted = wish.addresses.some((each) => each.name === name && each.vip === vip);
     const networkInterfaceIDs = [
       ...new Set([
-        ...(recorded?.networkInterfaceIDs ?? []),
+        ...(converged && isWanted ? [] : (recorded?.networkInterfaceIDs ?? [])),
         ...wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID),
       ]),
     ];
@@ -83,7 +106,7 @@ export const commonHolder = (addresses: readonly AddressStatus[]): string | unde
 /** Everything in EC2 that the pair touches or has touched. */
 export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
   const recorded = pair.status?.addresses ?? [];
-  const items = servedItems(pair, wish);
+  const items = [...itemsOf(wish.addresses), ...itemsOf(recorded)];
   return {
     region: pair.spec.region ?? region,
     networkInterfaceIDs: [
@@ -92,6 +115,6 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
         ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
       ]),
     ],
-    allocationIDs: items.flatMap((item) => (item.kind === 'EIP' ? [item.allocationID] : [])),
+    allocationIDs: [...new Set(items.flatMap((item) => (item.kind === 'EIP' ? [item.allocationID] : [])))],
   };
 };

@@ -1,15 +1,19 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
-import type { Condition, HAPair } from '../../crds/types.ts';
+import type { Condition, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
 import { formatTime } from '../../kube/time.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
-import { FRESH_MS, isFresh, isHealthyBackup } from './orders.ts';
-import type { Acceptance } from './support.ts';
-import type { Authority, Life } from './types.ts';
+import { preflight } from './preflight.ts';
+import { FRESH_MS, isFresh, isHealthyBackup } from './signs.ts';
+import { type Acceptance, isBarred } from './support.ts';
+import type { Authority, EC2Reading, Life } from './types.ts';
 
 /** A condition's content, before times and generations. */
 export type Fact = { status: Condition['status']; reason: Reason; message: string };
+
+/** The slow facts about EC2 are together by then, unless something is wrong. */
+const ASKING_MS = 10 * 60_000;
 
 /** What the conditions depend on. */
 export type ConditionsInput = {
@@ -18,10 +22,13 @@ export type ConditionsInput = {
   firstSeenMs: number;
   pair: HAPair;
   acceptance: Acceptance;
-  /** Names of the two nodes in force. */
-  nodes: readonly string[];
+  /** The two nodes in force. */
+  nodes: readonly PairNode[];
+  addresses: readonly PairAddress[];
   reports: readonly Report[];
   elected: Report | undefined;
+  /** The pin in force. */
+  pin: string | undefined;
   authority: Authority | undefined;
   life: Readonly<Record<string, Life>>;
   convergence: Fact;
@@ -29,6 +36,9 @@ export type ConditionsInput = {
   isConfirmed: boolean;
   /** A call withheld by `spec.paused`, in words. */
   withheld: string | undefined;
+  ec2: EC2Reading;
+  /** Somebody else owns fields of an instance, in words. */
+  conflict: string | undefined;
 };
 
 const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
@@ -56,7 +66,9 @@ const masterElected = ({ elected, reports, pair }: ConditionsInput): Fact => {
 };
 
 const agentsReady = (input: ConditionsInput): Fact => {
-  const { nodes, reports, life, nowMs } = input;
+  if (input.conflict !== undefined) return no('FieldConflict', input.conflict);
+  const { reports, life, nowMs } = input;
+  const nodes = input.nodes.map(({ name }) => name);
   const missing = nodes.filter((name) => !reports.some(({ node }) => node === name));
   if (nodes.length < 2 || missing.length > 0) {
     return no(
@@ -80,7 +92,7 @@ const agentsReady = (input: ConditionsInput): Fact => {
 
 const redundant = (input: ConditionsInput): Fact => {
   const { elected, nodes, reports, life, nowMs } = input;
-  const standby = nodes.find((name) => name !== elected?.node);
+  const standby = nodes.find(({ name }) => name !== elected?.node)?.name;
   if (!elected || standby === undefined) return unknown('NoMaster', 'Without a master there is no standby.');
   const report = reports.find(({ node }) => node === standby);
   if (!report) return no('StandbyMissing', `${standby} has not reported: is hapair-agent running there?`);
@@ -96,14 +108,33 @@ const redundant = (input: ConditionsInput): Fact => {
     : no('StandbySilent', `No sign of life from ${standby} for ${FRESH_MS / 1000} s.`);
 };
 
+/** What a pin asks of its node and does not get; the addresses stay there all the same, for that is what a pin means. */
+const pinFault = (input: ConditionsInput): Fact | undefined => {
+  const { pin, elected, reports, life, nowMs } = input;
+  if (pin === undefined) return undefined;
+  const report = reports.find(({ node }) => node === pin);
+  if (!isUnobserved(input, pin) && !isFresh(life[pin], nowMs)) {
+    return no(
+      'PinnedNodeDead',
+      `No sign of life from ${pin} for ${FRESH_MS / 1000} s, and spec.pinnedNode keeps the addresses there: bring it back, or remove or change the pin.`,
+    );
+  }
+  if (report?.state === 'Master') return undefined;
+  const rest = elected && elected.node !== pin ? ` ${elected.node} still reports Master.` : '';
+  return no('NoMaster', `${pin} is pinned and reports ${report?.state ?? 'nothing'}, not Master yet.${rest}`);
+};
+
 const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
-  const { acceptance, convergence, elected: master, life, nowMs } = input;
-  if (!acceptance.accepted && (input.nodes.length === 0 || acceptance.reason === 'AddressConflict'))
+  const { acceptance, convergence, life, nowMs, pin } = input;
+  if (!acceptance.accepted && (input.nodes.length === 0 || isBarred(acceptance)))
     return no('NotAccepted', acceptance.message);
+  const fault = pinFault(input);
+  if (fault) return fault;
+  const master = pin === undefined ? input.elected : { node: pin };
   if (!master) return no(elected.reason, elected.message);
   if (convergence.status === 'Unknown') return unknown(convergence.reason, convergence.message);
   if (convergence.status === 'False')
-    return no(convergence.reason === 'Moving' ? 'Moving' : 'NotConverged', convergence.message);
+    return no(SAID_AS_IS.has(convergence.reason) ? convergence.reason : 'NotConverged', convergence.message);
   if (!isUnobserved(input, master.node) && !isFresh(life[master.node], nowMs))
     return unknown('AgentSilent', agents.message);
   const stored = storedFact(input, 'Ready');
@@ -112,6 +143,9 @@ const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
   }
   return yes('Serving', `${master.node} serves all addresses.`);
 };
+
+/** Causes of not being converged that are their own reason for not being ready. */
+const SAID_AS_IS: ReadonlySet<Reason> = new Set(['Moving', 'HeldDown', 'WaitingForBudget']);
 
 const preferredNodeActive = ({ pair, elected }: ConditionsInput): Fact => {
   const { preferredNode } = pair.spec;
@@ -154,6 +188,27 @@ const paused = ({ pair, withheld }: ConditionsInput): Fact =>
     ? yes('PausedBySpec', `No EC2 write is made. ${withheld ?? 'None would be.'}`)
     : no('NotPaused', 'The operator writes to EC2.');
 
+const pinned = ({ pair, pin }: ConditionsInput): Fact => {
+  const { pinnedNode, paused } = pair.spec;
+  if (pin !== undefined)
+    return yes('PinnedBySpec', `The addresses go to ${pin} and stay there, whatever the election says.`);
+  if (pinnedNode === undefined) return no('NotPinned', 'No node is pinned.');
+  const why = paused
+    ? 'spec.paused holds it back'
+    : 'that node does not take part yet, or the spec is not accepted';
+  return no('PinWithheld', `spec.pinnedNode names ${pinnedNode}, and ${why}.`);
+};
+
+/** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
+const preflightPassed = (input: ConditionsInput): Fact => {
+  const { nodes, addresses, reports, ec2, nowMs, firstSeenMs } = input;
+  const fact = preflight({ nodes, addresses, reports, view: ec2.view, facts: ec2.facts });
+  const stored = storedFact(input, 'PreflightPassed');
+  const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;
+  const wasKnown = stored?.status !== 'Unknown' || ec2.view === undefined;
+  return isAsking && stored && wasKnown ? stored : fact;
+};
+
 /** All conditions, in the table's order, set from the first visit on. */
 export const conditionsOf = (input: ConditionsInput): Condition[] => {
   const { acceptance } = input;
@@ -170,11 +225,11 @@ export const conditionsOf = (input: ConditionsInput): Condition[] => {
     MasterElected: elected,
     AgentsReady: agents,
     AddressesConverged: input.convergence,
-    PreflightPassed: unknown('NotChecked', 'This version does not check it yet.'),
+    PreflightPassed: preflightPassed(input),
     PreferredNodeActive: preferredNodeActive(input),
     SplitBrain: splitBrain(input),
     Paused: paused(input),
-    Pinned: no('NotPinned', 'No node is pinned.'),
+    Pinned: pinned(input),
   };
   const stored = input.pair.status?.conditions ?? [];
   return HAPAIR_CONDITIONS.map((type) => {

@@ -18,11 +18,14 @@ import type { Authority, PairMemory, PlannedCall, Suspicion } from './types.ts';
 /** Two readings must agree at least this far apart before a repair: a single one may be stale or incomplete. */
 export const AGREEMENT_MS = 2_000;
 /** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
-const CLOCK_STEP_MS = 0.001;
+export const CLOCK_STEP_MS = 0.001;
 /** Delay between the first two identical repairs; doubles up to the bound. */
 const REPEATED_REPAIR_MS = { first: 10_000, most: 300_000 };
 /** Identical repairs further apart than this are not a series. */
 const REPAIR_MEMORY_MS = 600_000;
+
+/** A wait for the call budget that is longer than this is told. */
+export const BUDGET_PATIENCE_MS = 2_000;
 
 /** What converge depends on. */
 export type ConvergeInput = {
@@ -110,7 +113,7 @@ const learn = (input: ConvergeInput): PairMemory => {
 /** Items of which two readings agree that they are not where they were. */
 const confirmedDrift = (input: ConvergeInput): string[] =>
   Object.entries(input.memory.suspicions).flatMap(([key, { readAtMs }]) =>
-    isFresh(input) && (input.view?.readAtMs ?? 0) - readAtMs >= AGREEMENT_MS ? [key] : [],
+    isFresh(input) && (input.view?.readAtMs ?? 0) >= readAtMs + AGREEMENT_MS ? [key] : [],
   );
 
 /** The earliest time of a repair: identical ones in a row come ever later. */
@@ -194,6 +197,10 @@ const verdict = (input: ConvergeInput): Verdict => {
     const isNowhere = /on no ENI|associated with nothing/.test(drift);
     const message = `${drift}; it belongs to ${target.name} and is put back once a second reading agrees.`;
     return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
+  }
+  if (memory.budgetSinceMs !== undefined && input.nowMs >= memory.budgetSinceMs + BUDGET_PATIENCE_MS) {
+    const message = `Moving addresses to ${target.name} waits for its turn: the account's EC2 call budget is spent.`;
+    return { status: 'False', reason: 'WaitingForBudget', message };
   }
   if (memory.call || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
     return { status: 'False', reason: 'Moving', message: `Addresses are being moved to ${target.name}.` };

@@ -13,10 +13,14 @@ const whole = (ms: number): number => Math.max(0, Math.round(ms));
 export const switchReason = (
   status: HAPairStatus | undefined,
   elected: Report | undefined,
+  pin: string | undefined,
 ): Reason | undefined => {
   if (!elected || elected.node === status?.master) return undefined;
   if (status?.master === undefined) return 'FirstElection';
-  return (status.failback?.yieldTerm ?? 0) > 0 ? 'SwitchoverRequested' : 'Failover';
+  if (elected.node === pin) return 'PinnedBySpec';
+  const { yieldTerm = 0, reason } = status.failback ?? {};
+  if (yieldTerm === 0) return 'Failover';
+  return reason === 'AutomaticFailback' ? 'AutomaticFailback' : 'SwitchoverRequested';
 };
 
 const newEntry = (
@@ -54,9 +58,10 @@ export const historyOf = (
   status: HAPairStatus | undefined,
   elected: Report | undefined,
   authority: Authority | undefined,
+  pin: string | undefined,
 ): HistoryEntry[] => {
   const stored = status?.history ?? [];
-  const reason = switchReason(status, elected);
+  const reason = switchReason(status, elected, pin);
   const entries =
     reason && elected && authority ? [newEntry(status, elected, authority, reason), ...stored] : stored;
   const [newest, ...older] = entries;

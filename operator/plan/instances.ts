@@ -10,8 +10,8 @@ import {
   type VRRPInstanceSpec,
 } from '../../crds/types.ts';
 import type { Report } from './elect.ts';
-import { canonical, parametersOf } from './support.ts';
-import type { Settings } from './types.ts';
+import { canonical } from './support.ts';
+import type { Probe, Settings } from './types.ts';
 
 /** Priority of EC2's holder, and of the other. They matter only when two Masters meet. */
 export const HOLDER_PRIORITY = 200;
@@ -22,6 +22,8 @@ export type InstancesInput = {
   pair: HAPair;
   instances: readonly VRRPInstance[];
   settings: Settings;
+  /** In force: two of an accepted spec. */
+  nodes: readonly PairNode[];
   accepted: boolean;
   elected: Report | undefined;
   /** Where EC2 delivers all addresses. */
@@ -30,13 +32,19 @@ export type InstancesInput = {
   firstHolder: { node: string | undefined } | undefined;
   /** The VIPs to serve: those in spec, and dropped ones until the others have arrived. */
   vips: readonly string[];
+  /** What both send and accept; absent: the stored spec is not accepted. */
+  vrrp: VRRPInstanceSpec['vrrp'] | undefined;
   /** A recorded order to yield that is not consumed by this very plan; 0: none. */
   yieldTerm: number;
+  /** The pin in force. */
+  pin: string | undefined;
+  probe: Probe | undefined;
 };
 
 /** Level-triggered: the elected master gets 200 whenever EC2 delivers to it; otherwise nothing changes. */
 const preferredHolder = (input: InstancesInput): string | undefined => {
-  const { pair, instances, elected, holder, firstHolder } = input;
+  const { pair, instances, elected, holder, firstHolder, pin } = input;
+  if (pin !== undefined) return pin;
   const present = instances.find(({ spec }) => spec.priority === HOLDER_PRIORITY)?.spec.nodeName;
   if (elected && elected.node === holder && !pair.spec.paused) return holder;
   if (present !== undefined) return present;
@@ -55,27 +63,38 @@ const yieldTermFor = (input: InstancesInput, node: string, stored: VRRPInstance 
   return isMaster || already === yieldTerm ? yieldTerm : 0;
 };
 
-const freshSpec = (input: InstancesInput, node: PairNode, peer: PairNode): VRRPInstanceSpec => {
-  const { pair, settings, vips } = input;
-  const parameters = parametersOf(pair);
-  return {
-    pairName: pair.metadata.name,
-    nodeName: node.name,
-    agentUsername: settings.agentUsernameTemplate.replaceAll('<node>', node.name),
-    networkInterfaceID: node.networkInterfaceID,
-    ...(node.interface !== undefined && { interface: node.interface }),
-    sourceAddress: node.address,
-    peerAddress: peer.address,
-    priority: OTHER_PRIORITY,
-    claim: 'Normal',
-    termFloor: 0,
-    yieldTerm: 0,
-    probe: 0,
-    onDelete: 'Keep',
-    vips: [...vips],
-    vrrp: { send: parameters, accept: [parameters] },
-  };
+/** A pin as the agents carry it out. */
+const claimFor = (pin: string | undefined, node: string): VRRPInstanceSpec['claim'] => {
+  if (pin === undefined) return 'Normal';
+  return pin === node ? 'Always' : 'Never';
 };
+
+/** A question to an agent only ever counts up. */
+const probeFor = (probe: Probe | undefined, node: string, stored: VRRPInstance | undefined): number =>
+  Math.max(stored?.spec.probe ?? 0, probe?.node === node ? probe.value : 0);
+
+const freshSpec = (
+  input: InstancesInput,
+  vrrp: VRRPInstanceSpec['vrrp'],
+  node: PairNode,
+  peer: PairNode,
+): VRRPInstanceSpec => ({
+  pairName: input.pair.metadata.name,
+  nodeName: node.name,
+  agentUsername: input.settings.agentUsernameTemplate.replaceAll('<node>', node.name),
+  networkInterfaceID: node.networkInterfaceID,
+  ...(node.interface !== undefined && { interface: node.interface }),
+  sourceAddress: node.address,
+  peerAddress: peer.address,
+  priority: OTHER_PRIORITY,
+  claim: claimFor(input.pin, node.name),
+  termFloor: 0,
+  yieldTerm: 0,
+  probe: 0,
+  onDelete: 'Keep',
+  vips: [...input.vips],
+  vrrp,
+});
 
 const objectOf = (pair: HAPair, spec: VRRPInstanceSpec): VRRPInstance => ({
   apiVersion: API_GROUP_VERSION,
@@ -112,24 +131,53 @@ const isStored = (wanted: VRRPInstance, stored: VRRPInstance | undefined): boole
  * keeps its spec but for what the election needs (priority, termFloor, yieldTerm), and none is created.
  */
 export const desiredInstances = (input: InstancesInput): readonly VRRPInstance[] => {
-  const { pair, instances, accepted } = input;
+  const { pair, instances, accepted, vrrp, probe } = input;
   const holder = preferredHolder(input);
   if (holder === undefined) return [];
-  const wanted = (spec: VRRPInstanceSpec, stored: VRRPInstance | undefined): VRRPInstanceSpec => ({
-    ...spec,
-    priority: spec.nodeName === holder ? HOLDER_PRIORITY : OTHER_PRIORITY,
-    termFloor: Math.max(pair.status?.term ?? 0, stored?.spec.termFloor ?? 0),
-    yieldTerm: yieldTermFor(input, spec.nodeName, stored),
-  });
   const storedOf = (node: string): VRRPInstance | undefined =>
     instances.find(({ spec }) => spec.nodeName === node);
-  const [first, second] = pair.spec.nodes;
-  const specs = !accepted
-    ? instances.map(({ spec }) => spec)
-    : first && second
-      ? [freshSpec(input, first, second), freshSpec(input, second, first)]
+  const wanted = (spec: VRRPInstanceSpec): VRRPInstanceSpec => {
+    const stored = storedOf(spec.nodeName);
+    return {
+      ...spec,
+      priority: spec.nodeName === holder ? HOLDER_PRIORITY : OTHER_PRIORITY,
+      termFloor: Math.max(pair.status?.term ?? 0, stored?.spec.termFloor ?? 0),
+      yieldTerm: yieldTermFor(input, spec.nodeName, stored),
+      probe: probeFor(probe, spec.nodeName, stored),
+    };
+  };
+  const [first, second] = input.nodes;
+  const fresh =
+    first && second && vrrp
+      ? [freshSpec(input, vrrp, first, second), freshSpec(input, vrrp, second, first)]
       : [];
+  const specs = accepted ? fresh : instances.map(({ spec }) => spec);
   return specs
-    .map((spec) => objectOf(pair, wanted(spec, storedOf(spec.nodeName))))
+    .map((spec) => objectOf(pair, wanted(spec)))
     .filter((object) => !isStored(object, storedOf(object.spec.nodeName)));
 };
+
+/**
+ * What the agents are told when the addresses go away with the pair: no claim any more, and to take the VIPs off the
+ * interface when the instance goes.
+ */
+export const stoppedInstances = (instances: readonly VRRPInstance[]): readonly VRRPInstance[] =>
+  instances.flatMap(({ apiVersion, kind, metadata, spec }) => {
+    if (spec.claim === 'Never' && spec.onDelete === 'Remove') return [];
+    const { name, namespace, uid, labels, ownerReferences } = metadata;
+    return [
+      {
+        apiVersion,
+        kind,
+        // With its UID it is a write to this very object: one that is gone by now is not made anew.
+        metadata: {
+          name,
+          namespace,
+          ...(uid !== undefined && { uid }),
+          ...(labels && { labels }),
+          ...(ownerReferences && { ownerReferences }),
+        },
+        spec: { ...spec, claim: 'Never', onDelete: 'Remove', yieldTerm: 0 },
+      },
+    ];
+  });

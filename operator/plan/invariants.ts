@@ -2,7 +2,7 @@
 import type { EC2Call } from '../../ec2/types.ts';
 import type { Report } from './elect.ts';
 import { describeCall } from './memory.ts';
-import type { Plan, PlanInput } from './types.ts';
+import type { Plan, PlanInput, PlannedCall } from './types.ts';
 
 const keysOf = (call: EC2Call): readonly string[] =>
   'privateIPAddresses' in call ? call.privateIPAddresses : [call.allocationID];
@@ -24,19 +24,48 @@ const must = (holds: boolean, invariant: string, what: string): void => {
     throw new Error(`${invariant}: ${what}. Nothing was done; this is a fault of hapair, please report it.`);
 };
 
-/** Checks S1, S2, S5, S7 and S9 on a finished plan. @throws an error that begins with the invariant's name. */
-export const assertPlan = (input: PlanInput, plan: Plan, elected: Report | undefined): Plan => {
+/** S1: a Master report of the highest term, a pin, or the release of what is no longer wanted stands behind the call. */
+const assertAuthority = (
+  input: PlanInput,
+  { memory }: Plan,
+  call: PlannedCall,
+  elected: Report | undefined,
+  pin: string | undefined,
+): void => {
+  const text = describeCall(call);
+  if (call.purpose === 'Release') {
+    const dropped = isDropped(input, call.call);
+    must(dropped, 'S1 authority', `${text} although it is in spec and the pair is not being deleted`);
+    return;
+  }
+  if (call.node === pin) return;
+  const term = elected?.term ?? 0;
+  must(elected?.node === call.node, 'S1 authority', `${text} without its Master's report`);
+  must(term >= memory.highestTerm, 'S1 authority', `${text} on a term below ${memory.highestTerm}`);
+  must(term >= (input.pair.status?.term ?? 0), 'S1 authority', `${text} below status.term`);
+};
+
+const isDropped = ({ pair, claimedElsewhere }: PlanInput, call: EC2Call): boolean =>
+  keysOf(call).every((key) => !claimedElsewhere.includes(key)) &&
+  (pair.metadata.deletionTimestamp !== undefined ||
+    keysOf(call).every((key) =>
+      pair.spec.addresses.every(({ vip, eipAllocationID }) => vip !== key && eipAllocationID !== key),
+    ));
+
+/**
+ * Checks S1, S2, S5, S7 and S9 on a finished plan.
+ * @throws an error that begins with the invariant's name.
+ */
+export const assertPlan = (
+  input: PlanInput,
+  plan: Plan,
+  elected: Report | undefined,
+  pin: string | undefined,
+): Plan => {
   const { call, status } = plan;
   if (call) {
     const text = describeCall(call);
-    const { highestTerm } = plan.memory;
-    must(
-      elected !== undefined && elected.node === call.node,
-      'S1 authority',
-      `${text} without its Master's report`,
-    );
-    must((elected?.term ?? 0) >= highestTerm, 'S1 authority', `${text} on a term below ${highestTerm}`);
-    must((elected?.term ?? 0) >= (input.pair.status?.term ?? 0), 'S1 authority', `${text} below status.term`);
+    assertAuthority(input, plan, call, elected, pin);
     must(isRecorded(input, call.call), 'S2 blast radius', `${text} is not recorded in status.addresses`);
     must(input.memory.call === undefined, 'S5 single step', `${text} while another call is unanswered`);
     must(!input.pair.spec.paused, 'S1 authority', `${text} although spec.paused is set`);

@@ -30,7 +30,7 @@ export const withAuthority = (
   authority: Authority,
   settled: readonly string[],
 ): PairMemory => {
-  const { failure: _failure, repairs: _repairs, ...rest } = memory;
+  const { failure: _failure, repairs: _repairs, probe: _probe, ...rest } = memory;
   return { ...rest, authority, settled, suspicions: {}, oneByOne: false, converged: false };
 };
 
@@ -52,7 +52,8 @@ export const describeCall = ({ call, node }: PlannedCall): string => {
 /** A call is begun. @throws when one is unanswered (S5). */
 export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number): PairMemory => {
   if (memory.call) throw new Error(`S5 single step: ${describeCall(memory.call)} is not answered yet`);
-  const begun = { ...memory, call: { ...call, startedAtMs: nowMs }, converged: false };
+  const { budgetSinceMs: _waited, ...rest } = memory;
+  const begun = { ...rest, call: { ...call, startedAtMs: nowMs }, converged: false };
   if (call.finding === undefined) return begun;
   const suspicions = Object.fromEntries(
     Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
@@ -67,6 +68,12 @@ export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number
   };
 };
 
+/** A wanted call must wait for its turn in the call budget. */
+export const callDeferred = (memory: PairMemory, nowMs: number): PairMemory => ({
+  ...memory,
+  budgetSinceMs: memory.budgetSinceMs ?? nowMs,
+});
+
 const backoffMs = (transient: boolean, count: number, random: number): number => {
   const { first, most } = transient ? TRANSIENT_MS : LASTING_MS;
   return Math.min(most, first * 2 ** Math.min(count - 1, 10)) * (0.5 + random / 2);
@@ -77,13 +84,15 @@ const eventOf = (call: PlannedCall, result: EC2Result): PlanEvent => {
     const message = `${describeCall(call)} failed: ${result.code}: ${result.message}. It is tried again.`;
     return { type: 'Warning', reason: reasonOf(result.class), message };
   }
-  return call.purpose === 'Repair'
-    ? {
-        type: 'Warning',
-        reason: 'DriftRepaired',
-        message: `${describeCall(call)} put back what had been moved.`,
-      }
-    : { type: 'Normal', reason: 'AddressesMoved', message: `${describeCall(call)} was accepted.` };
+  const text = describeCall(call);
+  switch (call.purpose) {
+    case 'Repair':
+      return { type: 'Warning', reason: 'DriftRepaired', message: `${text} put back what had been moved.` };
+    case 'Release':
+      return { type: 'Normal', reason: 'AddressReleased', message: `${text} was accepted.` };
+    case 'Move':
+      return { type: 'Normal', reason: 'AddressesMoved', message: `${text} was accepted.` };
+  }
 };
 
 /**
@@ -93,8 +102,11 @@ const eventOf = (call: PlannedCall, result: EC2Result): PlanEvent => {
 export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answer): PairMemory => {
   const { call, failure, ...rest } = memory;
   if (!call) throw new Error('S5 single step: an answer arrived to a call that was never begun');
-  const current = memory.authority?.node === call.node;
+  const isRelease = call.purpose === 'Release';
+  const current = isRelease || memory.authority?.node === call.node;
   const answeredAtMs = asksForRead(result) ? atMs : memory.answeredAtMs;
+  if (result.ok && isRelease)
+    return { ...rest, answeredAtMs, events: [...memory.events, eventOf(call, result)] };
   if (result.ok) {
     const authority = memory.authority;
     return {

@@ -161,6 +161,7 @@ test('an order waits for a healthy Backup with a fresh sign of life', () => {
   rig.alive('node2');
   rig.settle();
   assert.is(rig.pair.status?.failback?.yieldTerm, 1);
+  switchTo2(rig);
   assert.is(rig.pair.status?.failback?.pendingSince, undefined);
 });
 
@@ -248,5 +249,93 @@ for (const died of ['before the record', 'between record and order', 'after the 
     assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
   });
 }
+
+const deadline = (startingDeadlineSeconds: number, requestedAt?: string): HAPairSpec['failback'] => ({
+  policy: 'Manual',
+  delaySeconds: 60,
+  startingDeadlineSeconds,
+  ...(requestedAt !== undefined && { requestedAt }),
+});
+
+test('an order that cannot be done yet says why, and expires at its deadline', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Fault', 1);
+  rig.edit({ preferredNode: 'node2', failback: deadline(90) });
+  rig.settle();
+  const said = rig.events.find(({ reason }) => reason === 'WaitingForTarget')?.message ?? '';
+  assert.match(said, /waits until it is a healthy Backup .*: it is Fault\./);
+  rig.pass(89_000);
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.reason, 'WaitingForTarget');
+  rig.pass(2_000);
+  rig.settle();
+  assert.equal(rig.pair.status?.failback, { observedPreferredNode: 'node2', reason: 'Expired' });
+  rig.report('node2', 'Backup', 1);
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'and stays so');
+});
+
+test('the deadline outlives the operator', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Fault', 1);
+  rig.edit({ preferredNode: 'node2', failback: deadline(90) });
+  rig.settle();
+  rig.pass(60_000);
+  rig.restart();
+  rig.settle();
+  rig.pass(31_000);
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.reason, 'Expired');
+});
+
+test('T25: a recorded order that nobody carries out is taken back at its deadline', () => {
+  const rig = preferring2();
+  rig.edit({ failback: deadline(60, '2026-11-22T10:00:00Z') });
+  rig.settle();
+  assert.is(rig.instance('node1').spec.yieldTerm, 1);
+  rig.pass(60_000);
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.reason, 'Expired');
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
+  assert.is(rig.instance('node1').spec.yieldTerm, 0);
+});
+
+test('a requestedAt that is first seen after its deadline expires, as a CronJob does', () => {
+  const rig = preferring2();
+  rig.pass(700_000);
+  rig.alive('node2');
+  rig.edit({ failback: requested('2026-11-22T10:01:00Z') });
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.reason, 'Expired');
+  assert.is(rig.pair.status?.failback?.lastHandledRequestedAt, '2026-11-22T10:01:00Z');
+  assert.is(rig.instance('node1').spec.yieldTerm, 0);
+});
+
+test('preferredNode there and back before the first was begun: nothing happens', () => {
+  const rig = Rig.converged({ preferredNode: 'node1' });
+  rig.report('node2', 'Fault', 1);
+  rig.edit({ preferredNode: 'node2' });
+  rig.settle();
+  rig.edit({ preferredNode: 'node1' });
+  rig.settle();
+  assert.equal(rig.pair.status?.failback, { observedPreferredNode: 'node1' });
+  rig.report('node2', 'Backup', 1);
+  rig.settle();
+  assert.is(rig.instance('node1').spec.yieldTerm, 0);
+});
+
+test('preferredNode twice quickly: the begun order ends first, then the other is an order of its own', () => {
+  const rig = Rig.converged({ preferredNode: 'node1' });
+  rig.edit({ preferredNode: 'node2' });
+  rig.settle();
+  rig.edit({ preferredNode: 'node1' });
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.yieldTerm, 1, 'begun');
+  switchTo2(rig);
+  rig.report('node1', 'Backup', 2);
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.yieldTerm, 2);
+  assert.is(rig.instance('node2').spec.yieldTerm, 2);
+});
 
 test.run();

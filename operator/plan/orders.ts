@@ -1,25 +1,15 @@
 /** Planned switches ("Failback, declaratively" in the design): each order yields at most once and is always consumed (S9). */
 
+import type { Reason } from '../../crds/conditions.ts';
 import type { FailbackStatus, HAPair } from '../../crds/types.ts';
 import { formatTime, parseTimeMs } from '../../kube/time.ts';
+import { type AutomaticInput, automatic } from './automatic.ts';
 import { mastersOf, type Report } from './elect.ts';
-import type { Life, PlanEvent } from './types.ts';
+import { isFresh, isHealthyBackup } from './signs.ts';
+import type { Life, PairMemory, PlanEvent } from './types.ts';
 
-/** A sign of life younger than this is fresh: four renewals of an agent's Lease. */
-export const FRESH_MS = 40_000;
 /** How often a waiting order looks at its target again. */
 const WAIT_MS = 1_000;
-
-/** True if the agent was seen alive within the last 40 s. A sign that was never seen is no sign. */
-export const isFresh = (life: Life | undefined, nowMs: number): boolean =>
-  life?.lastMs !== undefined && nowMs - life.lastMs < FRESH_MS;
-
-/** True if the node could take over this second, as far as its own report says. */
-export const isHealthyBackup = (report: Report | undefined): boolean =>
-  report?.state === 'Backup' &&
-  !(report.conditions ?? []).some(
-    ({ type, status }) => (type === 'Ready' || type === 'Healthy') && status === 'False',
-  );
 
 /** What an order depends on. */
 export type OrdersInput = {
@@ -28,9 +18,12 @@ export type OrdersInput = {
   pair: HAPair;
   /** The stored spec is accepted; otherwise no order is begun, and a recorded one still ends. */
   accepted: boolean;
+  /** Names of the nodes in force. */
+  nodes: readonly string[];
   reports: readonly Report[];
   elected: Report | undefined;
   life: Readonly<Record<string, Life>>;
+  healthy: PairMemory['healthy'];
 };
 
 /** The wanted `status.failback`. */
@@ -48,7 +41,12 @@ const handled = (pair: HAPair, last: FailbackStatus | undefined, dueMs: number):
   };
 };
 
-type Wanted = { kind: 'None' } | { kind: 'Ignored' } | { kind: 'Later'; inMs: number } | { kind: 'Order' };
+/** `sinceMs`: Unix milliseconds from which its deadline counts. */
+type Wanted =
+  | { kind: 'None' }
+  | { kind: 'Ignored' }
+  | { kind: 'Later'; inMs: number }
+  | { kind: 'Order'; sinceMs: number };
 
 /** Whether the two wishes, compared with what was handled, are an order now. */
 const wanted = (pair: HAPair, failback: FailbackStatus, wallMs: number): Wanted => {
@@ -56,13 +54,16 @@ const wanted = (pair: HAPair, failback: FailbackStatus, wallMs: number): Wanted 
   const changed = preferredNode !== undefined && preferredNode !== failback.observedPreferredNode;
   const requestedMs = parseTimeMs(pair.spec.failback.requestedAt);
   const handledMs = parseTimeMs(failback.lastHandledRequestedAt);
-  if (changed) return { kind: 'Order' };
+  const pendingMs = parseTimeMs(failback.pendingSince);
+  if (changed) return { kind: 'Order', sinceMs: Number.isNaN(pendingMs) ? wallMs : pendingMs };
   if (Number.isNaN(requestedMs) || requestedMs === handledMs) return { kind: 'None' };
   const createdMs = parseTimeMs(pair.metadata.creationTimestamp);
   if (requestedMs < handledMs || requestedMs < createdMs || preferredNode === undefined) {
     return { kind: 'Ignored' };
   }
-  return requestedMs > wallMs ? { kind: 'Later', inMs: requestedMs - wallMs } : { kind: 'Order' };
+  return requestedMs > wallMs
+    ? { kind: 'Later', inMs: requestedMs - wallMs }
+    : { kind: 'Order', sinceMs: requestedMs };
 };
 
 /** The end of a recorded order: a Master report above its term, whoever won. */
@@ -82,10 +83,13 @@ const ended = (failback: FailbackStatus, { elected, reports }: OrdersInput): Ord
   };
 };
 
+/** Reasons of something that is not decided yet. */
+const WAITING: readonly (string | undefined)[] = ['WaitingForTarget', 'WaitingForDelay'] satisfies Reason[];
+
 /** No order waits; the reason of the last one that ended stays. */
 const withoutPending = ({ pendingSince: _since, reason, ...rest }: FailbackStatus): FailbackStatus => ({
   ...rest,
-  ...(reason !== undefined && reason !== 'WaitingForTarget' && { reason }),
+  ...(reason !== undefined && !WAITING.includes(reason) && { reason }),
 });
 
 /** Follows a preferredNode that was taken back to nothing: that is a wish less, not an order. */
@@ -95,35 +99,133 @@ const followRemoval = (pair: HAPair, failback: FailbackStatus): FailbackStatus =
   return rest;
 };
 
-const begin = (input: OrdersInput, failback: FailbackStatus): Orders => {
-  const { pair, elected, reports, life, nowMs, wallMs } = input;
+/** Every wish is handled and nothing is asked of anybody any more. */
+const consumed = (
+  { pair, wallMs }: OrdersInput,
+  failback: FailbackStatus,
+  reason: Reason,
+  message: string,
+): Orders => ({
+  failback: { ...handled(pair, failback, wallMs), reason },
+  events: [{ type: reason === 'AlreadyMaster' ? 'Normal' : 'Warning', reason, message }],
+});
+
+/** Unix milliseconds at which an order that has waited since then expires. */
+const deadlineOf = ({ spec }: HAPair, sinceMs: number): number =>
+  sinceMs + spec.failback.startingDeadlineSeconds * 1_000;
+
+const expired = (input: OrdersInput, failback: FailbackStatus): Orders => {
+  const { startingDeadlineSeconds } = input.pair.spec.failback;
+  const target = input.pair.spec.preferredNode ?? failback.observedPreferredNode;
+  const message = `The switch to ${target} could not be made within ${startingDeadlineSeconds} s (spec.failback.startingDeadlineSeconds); the order is consumed: request it again.`;
+  return consumed(input, failback, 'Expired', message);
+};
+
+/** Why the target cannot take over yet. */
+const obstacle = ({ pair, nodes, reports, life, nowMs }: OrdersInput): string | undefined => {
+  const target = pair.spec.preferredNode ?? '';
+  if (!nodes.includes(target)) return `${target} takes part once the other node holds the addresses`;
+  const report = reports.find(({ node }) => node === target);
+  if (report === undefined) return `its agent has not reported`;
+  if (report.state !== 'Backup') return `it is ${report.state}`;
+  if (!isHealthyBackup(report)) return 'it is not healthy';
+  return isFresh(life[target], nowMs) ? undefined : 'it has shown no fresh sign of life';
+};
+
+const begin = (input: OrdersInput, failback: FailbackStatus, sinceMs: number): Orders => {
+  const { pair, elected, nowMs, wallMs } = input;
   const target = pair.spec.preferredNode;
   if (elected?.node === target) {
-    const message = `${target} is master already; the order is consumed.`;
-    return {
-      failback: { ...handled(pair, failback, wallMs), reason: 'AlreadyMaster' },
-      events: [{ type: 'Normal', reason: 'AlreadyMaster', message }],
-    };
+    return consumed(input, failback, 'AlreadyMaster', `${target} is master already; the order is consumed.`);
   }
-  const report = reports.find(({ node }) => node === target);
-  if (elected && isHealthyBackup(report) && isFresh(life[target ?? ''], nowMs)) {
+  const deadlineMs = deadlineOf(pair, sinceMs);
+  if (wallMs >= deadlineMs) return expired(input, failback);
+  const pendingSince = formatTime(sinceMs);
+  const why = elected ? obstacle(input) : 'there is no master that could yield';
+  if (elected && why === undefined) {
     const message = `${elected.node} is asked to yield term ${elected.term} to ${target}.`;
+    const reason = 'SwitchoverRequested';
     return {
-      failback: {
-        ...handled(pair, failback, wallMs),
-        yieldTerm: elected.term,
-        reason: 'SwitchoverRequested',
-      },
-      events: [{ type: 'Normal', reason: 'SwitchoverRequested', message }],
+      failback: { ...handled(pair, failback, wallMs), pendingSince, yieldTerm: elected.term, reason },
+      events: [{ type: 'Normal', reason, message }],
+      wakeAtMs: nowMs + deadlineMs - wallMs,
     };
   }
-  const pendingSince = failback.pendingSince ?? formatTime(wallMs);
-  const message = `The switch to ${target} waits until it is a healthy Backup with a fresh sign of life.`;
+  const message = `The switch to ${target} waits until it is a healthy Backup with a fresh sign of life: ${why}.`;
   return {
     failback: { ...failback, pendingSince, reason: 'WaitingForTarget' },
     events:
       failback.reason === 'WaitingForTarget' ? [] : [{ type: 'Normal', reason: 'WaitingForTarget', message }],
-    wakeAtMs: nowMs + WAIT_MS,
+    wakeAtMs: nowMs + Math.min(WAIT_MS, deadlineMs - wallMs),
+  };
+};
+
+/** A recorded order that nobody has carried out: at its deadline it is taken back. */
+const recorded = (input: OrdersInput, failback: FailbackStatus): Orders => {
+  const { pair, nowMs, wallMs } = input;
+  const sinceMs = parseTimeMs(failback.pendingSince);
+  const deadlineMs = deadlineOf(pair, Number.isNaN(sinceMs) ? wallMs : sinceMs);
+  if (wallMs < deadlineMs) return { failback, events: [], wakeAtMs: nowMs + deadlineMs - wallMs };
+  const { observedPreferredNode, lastHandledRequestedAt } = failback;
+  return {
+    ...expired(input, failback),
+    // What came after it is a wish of its own.
+    failback: {
+      ...(observedPreferredNode !== undefined && { observedPreferredNode }),
+      ...(lastHandledRequestedAt !== undefined && { lastHandledRequestedAt }),
+      reason: 'Expired',
+    },
+  };
+};
+
+/** While a pin is set nobody yields: whatever was ordered is consumed. */
+const pinned = (input: OrdersInput, failback: FailbackStatus): Orders => {
+  const { pair, wallMs } = input;
+  const isOrdered = (failback.yieldTerm ?? 0) > 0 || wanted(pair, failback, wallMs).kind === 'Order';
+  if (!isOrdered) return { failback: withoutPending(followRemoval(pair, failback)), events: [] };
+  const message = `The switch to ${pair.spec.preferredNode ?? failback.observedPreferredNode} is not made, because spec.pinnedNode is ${pair.spec.pinnedNode}; the order is consumed.`;
+  return consumed(input, failback, 'Pinned', message);
+};
+
+/** An order is taken no notice of: said of the edit that brought it, and not again after each later order. */
+const ignored = ({ pair }: OrdersInput, failback: FailbackStatus): Orders => {
+  const message =
+    'spec.failback.requestedAt is ignored: it is older than the last order or than the HAPair, or spec.preferredNode is not set.';
+  if (pair.metadata.generation === pair.status?.observedGeneration)
+    return { failback: withoutPending(failback), events: [] };
+  const known = failback.reason === 'OrderIgnored';
+  return {
+    failback: { ...withoutPending(failback), reason: 'OrderIgnored' },
+    events: known ? [] : [{ type: 'Normal', reason: 'OrderIgnored', message }],
+  };
+};
+
+/** No order by hand: the policy may make one. */
+const byPolicy = (input: OrdersInput, failback: FailbackStatus, otherwise: Orders): Orders => {
+  const { pair, elected, reports, life, nowMs, wallMs, healthy } = input;
+  const asked: AutomaticInput = { pair, elected, reports, life, nowMs, wallMs, healthy };
+  const decision = automatic(asked);
+  if (decision.kind === 'None') return otherwise;
+  const target = pair.spec.preferredNode;
+  if (decision.kind === 'Wait') {
+    const { reason } = decision;
+    const pendingSince = failback.reason === reason ? failback.pendingSince : formatTime(wallMs);
+    return {
+      failback: { ...failback, ...(pendingSince !== undefined && { pendingSince }), reason },
+      events: [],
+      wakeAtMs: decision.wakeAtMs,
+    };
+  }
+  const message = `${target} has been healthy for ${decision.seconds} s: ${decision.master} is asked to yield term ${decision.term} to it.`;
+  const reason = 'AutomaticFailback';
+  return {
+    failback: {
+      ...handled(pair, failback, wallMs),
+      pendingSince: formatTime(wallMs),
+      yieldTerm: decision.term,
+      reason,
+    },
+    events: [{ type: 'Normal', reason, message }],
   };
 };
 
@@ -144,28 +246,22 @@ export const orders = (input: OrdersInput): Orders => {
   }
   const end = ended(stored, input);
   if (end) return end;
-  if (!accepted || pair.spec.paused || (stored.yieldTerm ?? 0) > 0) return { failback: stored, events: [] };
+  if (accepted && pair.spec.pinnedNode !== undefined) return pinned(input, stored);
+  if ((stored.yieldTerm ?? 0) > 0) return recorded(input, stored);
+  if (!accepted || pair.spec.paused) return { failback: stored, events: [] };
 
   const failback = followRemoval(pair, stored);
   const wish = wanted(pair, failback, wallMs);
   switch (wish.kind) {
     case 'Order':
-      return begin(input, failback);
-    case 'Later':
-      return { failback: withoutPending(failback), events: [], wakeAtMs: nowMs + wish.inMs };
-    case 'Ignored': {
-      const message =
-        'spec.failback.requestedAt is ignored: it is older than the last order or than the HAPair.';
-      // Said of the edit that brought it, and not again after each later order: that one's outcome is the news then.
-      if (pair.metadata.generation === pair.status?.observedGeneration)
-        return { failback: withoutPending(failback), events: [] };
-      const known = failback.reason === 'OrderIgnored';
-      return {
-        failback: { ...withoutPending(failback), reason: 'OrderIgnored' },
-        events: known ? [] : [{ type: 'Normal', reason: 'OrderIgnored', message }],
-      };
+      return begin(input, failback, wish.sinceMs);
+    case 'Later': {
+      const later = { failback: withoutPending(failback), events: [], wakeAtMs: nowMs + wish.inMs };
+      return byPolicy(input, failback, later);
     }
+    case 'Ignored':
+      return byPolicy(input, failback, ignored(input, failback));
     case 'None':
-      return { failback: withoutPending(failback), events: [] };
+      return byPolicy(input, failback, { failback: withoutPending(failback), events: [] });
   }
 };

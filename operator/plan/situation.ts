@@ -1,29 +1,91 @@
 /** What the pair is just now: which spec is in force, who is master, and how EC2 compares. */
 
+import type { PairNode, VRRPInstance } from '../../crds/types.ts';
 import { servedItems } from './addresses.ts';
 import { type Convergence, converge } from './converge.ts';
+import { type Damping, damping } from './damping.ts';
 import { elect, mastersOf, type Report, reportsOf } from './elect.ts';
 import { withAuthority } from './memory.ts';
+import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
+import { isAcknowledged, type ParameterStage, parameterStage } from './parameters.ts';
 import { holderOf, itemsOf, rightness } from './places.ts';
-import { type Acceptance, canonical, judge, wishOf } from './support.ts';
-import type { PairMemory, PlanInput, Wish } from './types.ts';
+import { type Acceptance, canonical, judge, parametersOf } from './support.ts';
+import type { Authority, PairMemory, PlanInput, Wish } from './types.ts';
+
+/** How long a pinned node's agent may take to put the VIPs up before EC2 is told all the same. */
+export const PIN_PATIENCE_MS = 5_000;
 
 /** What the pair is, after judging, electing and comparing; the parts of the plan are read off it. */
 export type Situation = {
   input: PlanInput;
   acceptance: Acceptance;
   wish: Wish;
+  /** Changes of nodes that wait until the other node holds. */
+  waiting: readonly NodeChange[];
+  /** How far a change of the VRRP parameters has come; absent: the stored spec is not accepted. */
+  parameters?: ParameterStage;
   reports: readonly Report[];
   elected: Report | undefined;
+  /** The pinned node, if a pin is in force. */
+  pin: string | undefined;
   memory: PairMemory;
   convergence: Convergence | undefined;
+  /** A move that is held back because the pair flaps. */
+  hold: Damping;
 };
 
+/**
+ * What is wanted. While the stored spec is not accepted, the last accepted one is read back from what it left behind: nodes
+ * from the VRRPInstances, which the operator does not touch meanwhile, addresses from `status.addresses`. So it survives a
+ * restart of the operator without a copy of its own.
+ */
+const wishOf = (
+  { pair, instances }: PlanInput,
+  { accepted }: Acceptance,
+  nodes: readonly PairNode[],
+): Wish => {
+  if (accepted) return { nodes, addresses: pair.spec.addresses };
+  const addresses = (pair.status?.addresses ?? []).map(({ name, vip, eipAllocationID }) => ({
+    name,
+    ...(vip !== undefined && { vip }),
+    ...(eipAllocationID !== undefined && { eipAllocationID }),
+  }));
+  return { nodes: storedNodes(pair, instances), addresses };
+};
+
+/** The pin in force: that of an accepted spec, on a node in force; `paused` leaves claims as they are. */
+const pinOf = (
+  { pair, instances }: PlanInput,
+  { accepted }: Acceptance,
+  { nodes }: Wish,
+): string | undefined => {
+  const stored = instances.find(({ spec }) => spec.claim === 'Always')?.spec.nodeName;
+  const pin = accepted && !pair.spec.paused ? pair.spec.pinnedNode : stored;
+  return nodes.some(({ name }) => name === pin) ? pin : undefined;
+};
+
+/** True once the pinned node has had its chance to put the VIPs up: EC2 must not deliver to a closed door for want of a moment. */
+const isPinReady = (
+  instance: VRRPInstance | undefined,
+  pin: NonNullable<PairMemory['pin']>,
+  nowMs: number,
+): boolean =>
+  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs >= pin.sinceMs + PIN_PATIENCE_MS;
+
+const withPin = (
+  { pin: known, ...memory }: PairMemory,
+  pin: string | undefined,
+  nowMs: number,
+): PairMemory =>
+  pin === undefined
+    ? memory
+    : { ...memory, pin: known?.node === pin ? known : { node: pin, sinceMs: nowMs } };
+
 /** The election, and the memory of whom it named. */
-const election = (input: PlanInput, wish: Wish, reports: readonly Report[]) => {
-  const { memory, pair, nowMs, wallMs, ec2, instances } = input;
+const election = (input: PlanInput, wish: Wish, reports: readonly Report[], pin: string | undefined) => {
+  const { pair, nowMs, wallMs, ec2, instances } = input;
   const floor = Math.max(
-    memory.highestTerm,
+    input.memory.highestTerm,
     pair.status?.term ?? 0,
     ...instances.map(({ spec }) => spec.termFloor),
   );
@@ -33,37 +95,133 @@ const election = (input: PlanInput, wish: Wish, reports: readonly Report[]) => {
     firstHolder: firstItem && holderOf(ec2.view, firstItem, wish.nodes),
   });
   const highestTerm = Math.max(floor, ...mastersOf(reports).map(({ term }) => term));
-  const seen = { ...memory, highestTerm };
-  if (!elected) return { elected, memory: seen };
-  const { node, term } = elected;
-  const { authority } = memory;
+  const seen = withPin({ ...input.memory, highestTerm }, pin, nowMs);
+  const head = headOf(input, seen, elected, pin, highestTerm);
+  if (!head) return { elected, memory: seen };
+  const { node, term } = head;
+  const { authority } = seen;
   if (authority?.node === node) {
     const termReadAtMs = authority.term === term ? authority.termReadAtMs : nowMs;
     return { elected, memory: { ...seen, authority: { ...authority, term, termReadAtMs } } };
   }
-  const begun = { node, term, readAtMs: nowMs, readWallMs: wallMs, termReadAtMs: nowMs };
-  const wasHere = authority === undefined && pair.status?.master === node;
+  const begun: Authority = { node, term, readAtMs: nowMs, readWallMs: wallMs, termReadAtMs: nowMs };
+  const wasHere = authority === undefined && (pair.status?.master === node || pin === node);
   const here = (pair.status?.addresses ?? []).filter(({ holder }) => holder === node);
   const settled = wasHere ? itemsOf(here).map(({ key }) => key) : [];
   return { elected, memory: withAuthority(seen, begun, settled) };
 };
 
+/** Where the addresses go: to the pinned node once it is ready, else to the elected master. */
+const headOf = (
+  { instances, nowMs }: PlanInput,
+  { pin: pinned, authority }: PairMemory,
+  elected: Report | undefined,
+  pin: string | undefined,
+  highestTerm: number,
+): { node: string; term: number } | undefined => {
+  if (pin === undefined || pinned === undefined) return elected && { node: elected.node, term: elected.term };
+  const instance = instances.find(({ spec }) => spec.nodeName === pin);
+  const isReady = authority?.node === pin || elected?.node === pin || isPinReady(instance, pinned, nowMs);
+  if (isReady) return { node: pin, term: highestTerm };
+  // Until then they stay where they were headed.
+  return elected && authority?.node === elected.node ? { node: elected.node, term: elected.term } : undefined;
+};
+
+/** Holds back a move away from a live incumbent of a flapping pair; a pin and a change of spec are nobody's flapping. */
+const damp = (
+  input: PlanInput,
+  memory: PairMemory,
+  convergence: Convergence,
+  holder: string | undefined,
+  pin: string | undefined,
+): { hold: Damping; memory: PairMemory; convergence: Convergence } => {
+  const { authority } = memory;
+  const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== authority?.node;
+  const incumbent =
+    isMove && pin === undefined ? input.instances.find(({ spec }) => spec.nodeName === holder) : undefined;
+  const hold = damping({
+    nowMs: input.nowMs,
+    wallMs: input.wallMs,
+    status: input.pair.status,
+    electedAtWallMs: authority?.readWallMs ?? input.wallMs,
+    incumbent,
+    probe: memory.probe,
+  });
+  const { probe: _asked, ...rest } = memory;
+  const after = { ...rest, ...(hold.probe && { probe: hold.probe }) };
+  if (!hold.held) return { hold, memory: after, convergence: { ...convergence, memory: after } };
+  const { call: _held, ...others } = convergence;
+  const message = `The pair flaps: ${holder} keeps the addresses while it proves itself alive, and ${authority?.node} waits. Check IP protocol 112 between the nodes; spec.pinnedNode decides at once.`;
+  const held: Convergence = {
+    ...others,
+    memory: after,
+    status: 'False',
+    reason: 'HeldDown',
+    message,
+    ...(hold.wakeAtMs !== undefined && { wakeAtMs: hold.wakeAtMs }),
+  };
+  return { hold, memory: after, convergence: held };
+};
+
+/** What is on its way is said where the spec is judged. */
+const withProgress = (
+  acceptance: Acceptance,
+  waiting: readonly NodeChange[],
+  parameters: ParameterStage | undefined,
+): Acceptance => {
+  if (!acceptance.accepted) return acceptance;
+  const nodes = waiting.map(
+    ({ inForce, wanted }) =>
+      `${wanted.name} (${wanted.networkInterfaceID}, ${wanted.address}) takes the place of ${inForce.name} (${inForce.networkInterfaceID}, ${inForce.address}) once the other node holds the addresses: order a switch to it.`,
+  );
+  const step = parameters?.step ?? 0;
+  const steps =
+    step === 0
+      ? []
+      : [
+          `VRRP parameters change, step ${step} of 3 (accept old and new, send new, accept new only)${parameters?.waitsFor.length ? `; not acknowledged yet by ${parameters.waitsFor.join(' and ')}` : ''}.`,
+        ];
+  if (nodes.length + steps.length === 0) return acceptance;
+  const reason = nodes.length > 0 ? 'NodeChangeWaits' : 'ParametersChanging';
+  return { accepted: true, reason, message: [...nodes, ...steps].join(' ') };
+};
+
 /** Judges, elects, and compares EC2 with the elected master. */
 export const assess = (input: PlanInput): Situation => {
-  const acceptance = judge(input);
-  const wish = wishOf(input, acceptance);
-  const reports = reportsOf(wish.nodes, input.instances);
-  const { elected, memory } = election(input, wish, reports);
-  const target = wish.nodes.find(({ name }) => name === elected?.node);
-  const items = servedItems(input.pair, wish);
-  const situation = { input, acceptance, wish, reports, elected };
+  const { pair, instances, nowMs, ec2 } = input;
+  const judged = judge(input);
+  const { nodes, waiting } = judged.accepted ? nodesInForce(pair, instances) : { nodes: [], waiting: [] };
+  const wish = wishOf(input, judged, nodes);
+  const members = instances.filter(({ spec }) => wish.nodes.some(({ name }) => name === spec.nodeName));
+  const names = wish.nodes.map(({ name }) => name);
+  const parameters = judged.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
+  const acceptance = withProgress(judged, waiting, parameters);
+  const reports = reportsOf(wish.nodes, instances);
+  const pin = pinOf(input, judged, wish);
+  const { elected, memory } = election(input, wish, reports, pin);
   const { authority } = memory;
+  const target = wish.nodes.find(
+    ({ name }) => name === authority?.node && (pin === name || elected?.node === name),
+  );
+  const items = servedItems(pair, wish, ec2.view, target);
+  const common = {
+    input,
+    acceptance,
+    wish,
+    waiting,
+    ...(parameters && { parameters }),
+    reports,
+    elected,
+    pin,
+  };
   if (!target || !authority || items.length === 0) {
-    return { ...situation, memory: { ...memory, converged: false }, convergence: undefined };
+    const idle = { ...memory, converged: false };
+    return { ...common, memory: idle, convergence: undefined, hold: { held: false } };
   }
-  const { nowMs, ec2 } = input;
-  const convergence = converge({ nowMs, view: ec2.view, items, target, authority, memory });
-  return { ...situation, memory: convergence.memory, convergence };
+  const compared = converge({ nowMs, view: ec2.view, items, target, authority, memory });
+  const [firstItem] = items;
+  const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
+  return { ...common, ...damp(input, compared.memory, compared, holder, pin) };
 };
 
 /** What a reading should answer besides where the master's addresses are; a change of it asks for one more reading. */

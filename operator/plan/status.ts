@@ -1,22 +1,22 @@
 /** The complete wanted `status` of a HAPair. */
 import type { Reason } from '../../crds/conditions.ts';
-import type { HAPairStatus, NodeStatus } from '../../crds/types.ts';
-import { addressStatus, commonHolder, droppedAddresses } from './addresses.ts';
+import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.ts';
+import { formatTime } from '../../kube/time.ts';
+import { addressStatus, commonHolder } from './addresses.ts';
 import { conditionsOf, type Fact } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
-import { itemsOf } from './places.ts';
 import type { Situation } from './situation.ts';
-import { isRunning } from './support.ts';
+import { isBarred, isRunning } from './support.ts';
 
 /** A reading of EC2 older than this proves nothing about the present. */
 const STALE_READING_MS = 120_000;
 
 /** The convergence as the condition shows it: a restart alone does not unsay what was read before it. */
-const shownConvergence = ({ input, elected, convergence, memory }: Situation): Fact => {
+const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
   const { pair, ec2, nowMs } = input;
   const hasHistory = (pair.status?.term ?? 0) > 0;
-  if (!elected || !convergence) {
+  if (!convergence) {
     const reason: Reason = hasHistory ? 'NoMaster' : 'WaitingForElection';
     return { status: 'Unknown', reason, message: 'Without a master there is nothing to compare EC2 with.' };
   }
@@ -28,7 +28,11 @@ const shownConvergence = ({ input, elected, convergence, memory }: Situation): F
   }
   const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
-  if (carries && pair.status?.master === elected.node && memory.answeredAtMs === Number.NEGATIVE_INFINITY) {
+  if (
+    carries &&
+    pair.status?.holder === memory.authority?.node &&
+    memory.answeredAtMs === Number.NEGATIVE_INFINITY
+  ) {
     return { status: 'True', reason: 'Converged', message: stored.message };
   }
   return { status, reason, message };
@@ -56,33 +60,44 @@ const nodeStatuses = ({ input, wish, reports }: Situation): NodeStatus[] =>
     };
   });
 
-/** Addresses to record: all that is served; a dropped one is given up once every other has arrived. */
-const recordedAddresses = (situation: Situation) => {
-  const { input, acceptance, wish, convergence } = situation;
+/** What becomes of addresses that the spec no longer names. */
+export type Dropped = {
+  /** Given up by this plan: not recorded any more. */
+  released: readonly AddressStatus[];
+  /** Recorded until nothing of them is left on an ENI. */
+  kept: readonly AddressStatus[];
+};
+
+/** Addresses to record: all that is served, and what was dropped until it is given up. */
+const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStatus[] => {
+  const { input, acceptance, wish, memory } = situation;
   const { pair, ec2 } = input;
-  const owns = acceptance.accepted || isRunning(pair, input.instances);
-  if (!owns) return { addresses: pair.status?.addresses ?? [], released: [] };
-  const dropped = droppedAddresses(pair, wish);
-  const arrived = itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key));
-  const released = arrived ? dropped : [];
-  const kept = dropped.filter((address) => !released.includes(address));
-  return { addresses: addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view), released };
+  const owns = !isBarred(acceptance) && (acceptance.accepted || isRunning(pair, input.instances));
+  if (!owns) return pair.status?.addresses ?? [];
+  return addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view, memory.converged);
 };
 
 /**
- * The wanted status, and the addresses that it no longer records.
+ * The wanted status.
  * @param withheld a call that `spec.paused` holds back, in words
  */
-export const nextStatus = (situation: Situation, order: Orders, withheld: string | undefined) => {
-  const { input, wish, reports, elected, memory, acceptance } = situation;
-  const { pair, nowMs, wallMs, life } = input;
+export const nextStatus = (
+  situation: Situation,
+  order: Orders,
+  dropped: Dropped,
+  withheld: string | undefined,
+): { next: HAPairStatus; holder: string | undefined } => {
+  const { input, wish, reports, elected, memory, acceptance, pin, hold } = situation;
+  const { pair, nowMs, wallMs, life, ec2 } = input;
   const { status } = pair;
-  const { addresses, released } = recordedAddresses(situation);
+  const addresses = recordedAddresses(situation, dropped);
   const master = elected?.node ?? status?.master;
-  const holder = commonHolder(addresses);
+  const isWanted = ({ name, vip }: AddressStatus): boolean =>
+    wish.addresses.some((each) => each.name === name && each.vip === vip);
+  const holder = commonHolder(addresses.filter(isWanted));
   const standby = reports.find(({ node, state }) => node !== master && state === 'Backup')?.node;
   const term = Math.max(status?.term ?? 0, elected?.term ?? 0);
-  const history = historyOf(status, elected, memory.authority);
+  const history = historyOf(status, elected, memory.authority, pin);
   const conditions = conditionsOf({
     nowMs,
     wallMs,
@@ -91,12 +106,16 @@ export const nextStatus = (situation: Situation, order: Orders, withheld: string
     acceptance,
     reports,
     elected,
+    pin,
     firstSeenMs: memory.firstSeenMs,
-    nodes: wish.nodes.map(({ name }) => name),
+    nodes: wish.nodes,
+    addresses: wish.addresses,
     authority: memory.authority,
     convergence: withheld === undefined ? shownConvergence(situation) : withheldMove(withheld),
     isConfirmed: memory.converged,
     withheld,
+    ec2,
+    conflict: input.conflict,
   });
   const next: HAPairStatus = {
     ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),
@@ -107,8 +126,15 @@ export const nextStatus = (situation: Situation, order: Orders, withheld: string
     ...(addresses.length > 0 && { addresses }),
     nodes: nodeStatuses(situation),
     ...(order.failback && { failback: order.failback }),
+    ...(hold.held &&
+      hold.flapping && {
+        damping: {
+          recentSwitches: hold.flapping.level,
+          holdUntil: formatTime(hold.flapping.holdUntilWallMs),
+        },
+      }),
     ...(history.length > 0 && { history }),
     conditions,
   };
-  return { next, released, holder };
+  return { next, holder };
 };

@@ -1,7 +1,7 @@
 /** Which spec is in force: the stored one if it is accepted, else the last that was. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPair, VRRPInstance, VRRPParameters } from '../../crds/types.ts';
-import type { PlanInput, Wish } from './types.ts';
+import type { PlanInput } from './types.ts';
 
 /** The name of the Secret when `secretRef.name` is absent. */
 export const DEFAULT_SECRET = 'hapair-vrrp';
@@ -33,50 +33,29 @@ export const canonical = (value: unknown): string =>
 export const isRunning = (pair: HAPair, instances: readonly VRRPInstance[]): boolean =>
   instances.length > 0 && (pair.status?.term ?? 0) > 0;
 
-/** Fields set to something that this version does not build yet, as paths with a hint. */
-const unbuiltFields = ({ pair: { spec }, settings }: PlanInput): string[] => {
-  const fields: [boolean, string][] = [
-    [
-      spec.region !== undefined && spec.region !== settings.region,
-      `spec.region other than ${settings.region}`,
-    ],
-    [spec.pinnedNode !== undefined, 'spec.pinnedNode'],
-    [spec.failback.policy !== 'Manual', 'spec.failback.policy Automatic'],
-    [spec.failback.delaySeconds !== 60, 'spec.failback.delaySeconds'],
-    [spec.failback.startingDeadlineSeconds !== 600, 'spec.failback.startingDeadlineSeconds'],
-    [(spec.healthChecks ?? []).length > 0, 'spec.healthChecks'],
-    [spec.deletionPolicy !== 'Retain', 'spec.deletionPolicy Unassign'],
-  ];
-  return fields.flatMap(([used, path]) => (used ? [path] : []));
-};
-
-/** Edits of a running pair that this version cannot carry out without disturbing it. */
-const unbuiltEdits = ({ pair, instances }: PlanInput): string[] => {
-  if (!isRunning(pair, instances)) return [];
-  const { spec } = pair;
-  const parameters = canonical(parametersOf(pair));
-  const edits: [boolean, string][] = [
-    [
-      instances.some((instance) => canonical(instance.spec.vrrp.send) !== parameters),
-      'a change of spec.vrrp of a running pair',
-    ],
-    [
-      instances.some(({ spec: { nodeName, sourceAddress, networkInterfaceID, interface: device } }) => {
-        const node = spec.nodes.find(({ name }) => name === nodeName);
-        return (
-          node?.address !== sourceAddress ||
-          node.networkInterfaceID !== networkInterfaceID ||
-          node.interface !== device
-        );
-      }),
-      'a change of spec.nodes of a running pair',
-    ],
-  ];
-  return edits.flatMap(([used, path]) => (used ? [path] : []));
-};
+/** Fields set to something that this version does not build yet, as paths. */
+const unbuiltFields = ({ pair: { spec } }: PlanInput): string[] =>
+  (spec.healthChecks ?? []).length > 0 ? ['spec.healthChecks'] : [];
 
 /** Whether the stored spec is in force, and why not. */
 export type Acceptance = { accepted: boolean; reason: Reason; message: string };
+
+/** True while nothing at all may be written to EC2 for this pair. */
+export const isBarred = ({ reason }: Acceptance): boolean =>
+  reason === 'AddressConflict' || reason === 'NotPermitted';
+
+/** What AWS has not tagged for hapair, as far as it was read. */
+const untagged = ({ pair, settings: { requireTag }, ec2: { view } }: PlanInput): string[] => {
+  if (!requireTag) return [];
+  const isBare = (thing: { tags: Record<string, string> } | null | undefined): boolean =>
+    thing !== null && thing !== undefined && thing.tags[requireTag.key] !== requireTag.value;
+  const interfaces = pair.spec.nodes.map(({ networkInterfaceID }) => networkInterfaceID);
+  const allocations = pair.spec.addresses.flatMap(({ eipAllocationID }) => eipAllocationID ?? []);
+  return [
+    ...interfaces.filter((id) => isBare(view?.networkInterfaces[id])),
+    ...allocations.filter((id) => isBare(view?.elasticIPs[id])),
+  ];
+};
 
 /** Judges the stored spec. Nothing is refused in silence: the message names every field that stands in the way. */
 export const judge = (input: PlanInput): Acceptance => {
@@ -84,41 +63,20 @@ export const judge = (input: PlanInput): Acceptance => {
   if (input.problems.length > 0) {
     return { accepted: false, reason: 'Invalid', message: `${input.problems.join('; ')}.${goesOn}` };
   }
-  const unbuilt = [...unbuiltFields(input), ...unbuiltEdits(input)];
+  const unbuilt = unbuiltFields(input);
   if (unbuilt.length > 0) {
     const message = `Not supported yet: ${unbuilt.join(', ')}.${goesOn}`;
     return { accepted: false, reason: 'NotSupportedYet', message };
   }
   if (input.rival !== undefined) {
-    return {
-      accepted: false,
-      reason: 'AddressConflict',
-      message: `${input.rival} Nothing is written for this pair.`,
-    };
+    const message = `${input.rival} Nothing is written for this pair.`;
+    return { accepted: false, reason: 'AddressConflict', message };
+  }
+  const bare = untagged(input);
+  if (bare.length > 0) {
+    const { key = '', value = '' } = input.settings.requireTag ?? {};
+    const message = `The operator may touch only what AWS has tagged ${key}=${value}: tag ${bare.join(', ')}. Nothing is written for this pair.`;
+    return { accepted: false, reason: 'NotPermitted', message };
   }
   return { accepted: true, reason: 'Accepted', message: 'The spec is in force.' };
-};
-
-/**
- * What is wanted. While the stored spec is not accepted, the last accepted one is read back from what it left behind: nodes
- * from the VRRPInstances, which the operator does not touch meanwhile, addresses from `status.addresses`. So it survives a
- * restart of the operator without a copy of its own.
- */
-export const wishOf = ({ pair, instances }: PlanInput, acceptance: Acceptance): Wish => {
-  if (acceptance.accepted) return { nodes: pair.spec.nodes, addresses: pair.spec.addresses };
-  const order = (pair.status?.nodes ?? []).map(({ name }) => name);
-  const nodes = instances
-    .map(({ spec }) => ({
-      name: spec.nodeName,
-      address: spec.sourceAddress,
-      networkInterfaceID: spec.networkInterfaceID,
-      ...(spec.interface !== undefined && { interface: spec.interface }),
-    }))
-    .sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
-  const addresses = (pair.status?.addresses ?? []).map(({ name, vip, eipAllocationID }) => ({
-    name,
-    ...(vip !== undefined && { vip }),
-    ...(eipAllocationID !== undefined && { eipAllocationID }),
-  }));
-  return { nodes, addresses };
 };

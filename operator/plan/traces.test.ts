@@ -13,9 +13,16 @@ test('T1: the sole live Master takes a new term, and EC2 returns to it', () => {
   const rig = Rig.converged();
   rig.report('node2', 'Master', 2);
   rig.settle();
+  rig.pass(40_000);
   rig.report('node1', 'Master', 3);
   rig.settle();
-  assert.is(rig.cloud.where(VIP), ENI1);
+  rig.pass(1_000);
+  rig.settle();
+  assert.is(
+    rig.cloud.where(VIP),
+    ENI1,
+    'the pair has just switched, and a dead holder is asked for a second',
+  );
   assert.is(rig.calls.length, 2);
 });
 

@@ -42,6 +42,8 @@ export type PlanInput = {
   problems: readonly string[];
   /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
   rival?: string;
+  /** Somebody else owns fields of an instance that the operator writes, in words. */
+  conflict?: string;
   /** VIPs and allocation IDs that another HAPair names: never released by this one. */
   claimedElsewhere: readonly string[];
 };
@@ -79,6 +81,18 @@ export type Authority = {
   answeredAtMs?: number;
   /** First reading of EC2 that showed every address with this master. */
   confirmedAtMs?: number;
+};
+
+/** A question to a superseded Master that still holds the addresses: does it live? */
+export type Probe = {
+  node: string;
+  /** Written into its `spec.probe`. */
+  value: number;
+  askedAtMs: number;
+  /** When a Master report that echoes it was read. */
+  provenAtMs?: number;
+  /** No such report came in time: it is not waited for any more. */
+  isSilent?: boolean;
 };
 
 /** Where an item that was right has been seen, and since which reading. */
@@ -120,6 +134,19 @@ export type PairMemory = {
   repairs?: { finding: string; count: number; lastAtMs: number };
   /** What a reading must answer: what the agents say arrives, and what no reading has covered; a change asks for a read. */
   question?: { text: string; sinceMs: number };
+  /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
+  pin?: { node: string; sinceMs: number };
+  probe?: Probe;
+  /** The preferred node has been a healthy Backup with fresh signs of life since then. */
+  healthy?: { node: string; sinceMs: number };
+  /** A wanted call waits for its turn in the call budget since then. */
+  budgetSinceMs?: number;
+  /** Addresses are being released since then; a reading begun earlier says nothing about it. */
+  releaseSinceMs?: number;
+  /** The first reading that showed nothing left to release. */
+  released?: { readAtMs: number };
+  /** The deletion was first seen by this process then. */
+  deletingSinceMs?: number;
   /** Every address was read at the present authority's node, and no call was begun since. */
   converged: boolean;
   /** Events of calls that ended since the last plan. */

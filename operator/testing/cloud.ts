@@ -1,6 +1,6 @@
 /** EC2 reduced to what moves: where VIPs and EIPs are. Effects can be separated from answers. */
 import type { EC2Call, EC2View, ElasticIP, NetworkInterface } from '../../ec2/types.ts';
-import { ALLOCATION, NODE1, NODE2 } from './fixtures.ts';
+import { ALLOCATION, NODE1, NODE2, NODE3 } from './fixtures.ts';
 
 export class Cloud {
   /** Secondary addresses by ENI. */
@@ -8,11 +8,16 @@ export class Cloud {
     [NODE1.networkInterfaceID, new Set()],
     [NODE2.networkInterfaceID, new Set()],
     ['eni-0dddddddddddddddd', new Set()],
+    [NODE3.networkInterfaceID, new Set()],
   ]);
   /** EIP by allocation: ENI and private address. */
   readonly elasticIPs = new Map<string, { networkInterfaceID: string; privateIPAddress: string } | undefined>(
     [[ALLOCATION, undefined]],
   );
+  /** ENIs that do not exist any more. */
+  readonly gone = new Set<string>();
+  /** By ENI or allocation. */
+  readonly tags: Record<string, Record<string, string>> = {};
   /** Every call whose effect happened, in order. */
   readonly effects: EC2Call[] = [];
 
@@ -52,10 +57,15 @@ export class Cloud {
     const primary: Record<string, string> = {
       [NODE1.networkInterfaceID]: NODE1.address,
       [NODE2.networkInterfaceID]: NODE2.address,
+      [NODE3.networkInterfaceID]: NODE3.address,
     };
     const networkInterfaces: Record<string, NetworkInterface | null> = {};
     for (const [id, addresses] of this.secondaries) {
       if (!(id in primary)) continue;
+      if (this.gone.has(id)) {
+        networkInterfaces[id] = null;
+        continue;
+      }
       networkInterfaces[id] = {
         networkInterfaceID: id,
         subnetID: 'subnet-1',
@@ -64,7 +74,7 @@ export class Cloud {
         status: 'in-use',
         sourceDestCheck: true,
         securityGroupIDs: ['sg-1'],
-        tags: {},
+        tags: this.tags[id] ?? {},
         privateIPAddresses: [
           { privateIPAddress: primary[id] ?? '', primary: true },
           ...[...addresses].map((privateIPAddress) => ({ privateIPAddress, primary: false })),
@@ -73,7 +83,12 @@ export class Cloud {
     }
     const elasticIPs: Record<string, ElasticIP | null> = {};
     for (const [allocationID, place] of this.elasticIPs) {
-      elasticIPs[allocationID] = { allocationID, publicIP: '203.0.113.10', tags: {}, ...place };
+      elasticIPs[allocationID] = {
+        allocationID,
+        publicIP: '203.0.113.10',
+        tags: this.tags[allocationID] ?? {},
+        ...(place && { ...place, associationID: `eipassoc-${allocationID}` }),
+      };
     }
     return { readAtMs, networkInterfaces, elasticIPs };
   }

@@ -20,6 +20,12 @@ export const NODE2: PairNode = {
   address: '10.10.10.12',
   networkInterfaceID: 'eni-0bbbbbbbbbbbbbbb2',
 };
+/** Takes the place of one of them. */
+export const NODE3: PairNode = {
+  name: 'node3',
+  address: '10.10.10.13',
+  networkInterfaceID: 'eni-0dddddddddddddd3',
+};
 export const ALLOCATION = 'eipalloc-0ccccccccccccccc3';
 export const VIP = '10.10.10.10';
 export const MAIN: PairAddress = { name: 'main', vip: VIP, eipAllocationID: ALLOCATION };

@@ -22,6 +22,7 @@ export class Rig {
   problems: string[] = [];
   rival: string | undefined;
   claimedElsewhere: string[] = [];
+  requireTag: { key: string; value: string } | undefined;
   readonly events: PlanEvent[] = [];
   /** Every call begun, in order. */
   readonly calls: PlannedCall[] = [];
@@ -43,7 +44,7 @@ export class Rig {
       life: this.life,
       ec2: this.reading,
       memory: this.memory,
-      settings: SETTINGS,
+      settings: { ...SETTINGS, ...(this.requireTag && { requireTag: this.requireTag }) },
       problems: this.problems,
       claimedElsewhere: this.claimedElsewhere,
       ...(this.rival !== undefined && { rival: this.rival }),
@@ -70,7 +71,12 @@ export class Rig {
     for (const wanted of next.instances) {
       const before = this.instances.find(({ metadata: { name } }) => name === wanted.metadata.name);
       this.instances = this.instances.filter((instance) => instance !== before);
-      this.instances.push({ ...structuredClone(wanted), ...(before?.status && { status: before.status }) });
+      const { generation = 0 } = before?.metadata ?? {};
+      const metadata = { ...wanted.metadata, generation: generation + 1 };
+      this.instances.push({
+        ...structuredClone({ ...wanted, metadata }),
+        ...(before?.status && { status: before.status }),
+      });
       this.instanceWrites++;
     }
     this.instances = this.instances.filter(({ metadata: { name } }) => !next.remove.includes(name));
@@ -80,6 +86,13 @@ export class Rig {
     const { metadata, spec } = this.pair;
     const generation = (metadata.generation ?? 0) + 1;
     this.pair = { ...this.pair, metadata: { ...metadata, generation }, spec: { ...spec, ...change } };
+  }
+
+  /** The user takes the pin away. */
+  unpin(): void {
+    const { pinnedNode: _gone, ...spec } = this.pair.spec;
+    this.pair = { ...this.pair, spec };
+    this.edit({});
   }
 
   delete(): void {
@@ -102,6 +115,17 @@ export class Rig {
   ): void {
     const status = reportOf(state, term, this.nowMs, change);
     this.instances = this.instances.map((each) => (each.spec.nodeName === node ? { ...each, status } : each));
+    this.alive(node);
+  }
+
+  /** The agent on `node` has what is stored on disk and runs it. */
+  acknowledge(node: string): void {
+    const { status, metadata } = this.instance(node);
+    if (!status) throw new Error(`${node} has not reported`);
+    const { generation = 0 } = metadata;
+    this.instances = this.instances.map((each) =>
+      each.spec.nodeName === node ? { ...each, status: { ...status, observedGeneration: generation } } : each,
+    );
     this.alive(node);
   }
 
@@ -133,6 +157,15 @@ export class Rig {
 
   pass(ms: number): void {
     this.nowMs += ms;
+  }
+
+  /** One plan; its call, if any, works a millisecond later, and a reading that it asks for is made. */
+  settleOnce(): Plan {
+    const next = this.step();
+    this.pass(1);
+    if (next.call) this.answer();
+    else if (next.readSinceMs !== undefined) this.read();
+    return next;
   }
 
   /** Plans, answers calls and reads EC2 as asked until nothing more is wanted. @throws after 30 rounds. */

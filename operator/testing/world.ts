@@ -10,7 +10,10 @@ import {
   type VRRPInstance,
   type VRRPInstanceStatus,
 } from '../../crds/types.ts';
+import type { ReadResult } from '../../ec2/client.ts';
+import { failureOf } from '../../ec2/errors.ts';
 import type { EC2Call, EC2Result } from '../../ec2/types.ts';
+import { KubeError } from '../../kube/errors.ts';
 import type { EventNote } from '../../kube/events.ts';
 import { WorkQueue } from '../../kube/queue.ts';
 import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
@@ -44,6 +47,16 @@ export class World {
   /** The process dies instead of the n-th write from now on; counted down. */
   killBeforeWrite = Number.POSITIVE_INFINITY;
   killed = false;
+  /** The call budget has a token. */
+  admits = true;
+  /** Agents take over what they are told within 20 ms. */
+  acknowledges = false;
+  /** A field manager that owns a field of the instances. */
+  rivals: string | undefined;
+  /** EC2 cannot be read. */
+  cloudIsAway = false;
+  /** The operator leads. */
+  leads = true;
   #version = 100;
   #life = new AbortController();
   #queue = new WorkQueue();
@@ -101,14 +114,22 @@ export class World {
     this.#book = createLifeBook();
     const requeue = (key: Key): void => queue.add(key);
     const log = this.#log(() => signal.aborted);
-    const read = async () => {
+    const read = async (): Promise<ReadResult> => {
       const readAtMs = clock.now();
       await new Promise<void>((resolve) => clock.setTimer(5, resolve));
-      return signal.aborted
-        ? never<{ view: ReturnType<Cloud['view']> }>()
-        : { view: this.cloud.view(readAtMs) };
+      if (signal.aborted) return never<ReadResult>();
+      if (!this.cloudIsAway) return { view: this.cloud.view(readAtMs) };
+      const failure = failureOf({ code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' });
+      return { view: { readAtMs, networkInterfaces: {}, elasticIPs: {} }, failure };
     };
-    const views = createViews({ ec2: { read }, clock, random, onRead: requeue, signal, log });
+    const views = createViews({
+      ec2: { read, facts: () => never() },
+      clock,
+      random,
+      onRead: requeue,
+      signal,
+      log,
+    });
     const reconciler = createReconciler(
       {
         pairs: { get: (key) => this.objects.get(`hapairs/${key}`) as unknown as HAPair | undefined },
@@ -116,7 +137,9 @@ export class World {
           get: (key) => this.objects.get(`vrrpinstances/${key}`) as unknown as VRRPInstance | undefined,
         },
         kube: this.#kube(),
-        ec2: { call: (call) => this.#call(call, signal) },
+        ec2: { call: (_region, call) => this.#call(call, signal) },
+        budget: { admit: () => this.admits, withdraw: () => undefined },
+        mayWrite: () => this.leads,
         views,
         claims: { rivalOf: () => undefined, claimedElsewhere: () => [] },
         life: this.#book,
@@ -170,10 +193,20 @@ export class World {
         const id = `${resource.plural}/${object.metadata.namespace}/${object.metadata.name}`;
         const before = this.objects.get(id) as (KubeObject & { status?: unknown }) | undefined;
         const changed = object as KubeObject & { status?: unknown };
+        if (!subresource && this.rivals !== undefined) {
+          const conflicts = [{ manager: this.rivals, field: '.spec.priority' }];
+          throw new KubeError('apply: 409 Conflict', { kind: 'Conflict', status: 409, conflicts });
+        }
+        const generation = ((before?.metadata as { generation?: number } | undefined)?.generation ?? 0) + 1;
         const after = subresource
           ? { ...before, metadata: before?.metadata ?? object.metadata, status: changed.status }
-          : { ...changed, ...(before?.status !== undefined && { status: before.status }) };
+          : {
+              ...changed,
+              metadata: { ...changed.metadata, generation },
+              ...(before?.status !== undefined && { status: before.status }),
+            };
         this.#queue.add(KEY);
+        if (!subresource && this.acknowledges) this.clock.setTimer(20, () => this.#acknowledge(id));
         return this.put(id, after) as unknown as typeof object;
       },
       patch: async <T extends KubeObject>(_resource: unknown, _key: Key, operations: readonly object[]) => {
@@ -191,6 +224,22 @@ export class World {
         this.objects.delete(`${resource.plural}/${key}`);
       },
     };
+  }
+
+  /** The agent has this instance's spec on disk and runs it; one that may not claim is no Master. */
+  #acknowledge(id: string): void {
+    const instance = this.objects.get(id) as unknown as VRRPInstance | undefined;
+    if (!instance?.status) return;
+    const { generation } = instance.metadata;
+    const state = instance.spec.claim === 'Never' ? 'Backup' : instance.status.state;
+    const status = {
+      ...instance.status,
+      state,
+      ...(generation !== undefined && { observedGeneration: generation }),
+    };
+    this.put(id, { ...instance, status });
+    this.#observe(instance.spec.nodeName);
+    this.#queue.add(KEY);
   }
 
   #observe(node: string): void {

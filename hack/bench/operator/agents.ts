@@ -118,7 +118,7 @@ export const startAgents = ({ api, fleet, tokens, leaseNamespace, onError }: Age
       state: 'Init',
       term: 0,
       since: microTime(),
-      isDelivered: pair.holder === at,
+      isDelivered: at === 0,
       reported: '',
       lane: Promise.resolve(),
     };

@@ -220,6 +220,7 @@ const startOperator = async (options: OperatorOptions): Promise<Operator> => {
       join(ROOT, 'operator', 'main.ts'),
       ...['--kubeconfig', kubeconfig, '--region', fleet.vpc.region, '--namespace', SYSTEM],
       ...['--agent-username-template', `system:serviceaccount:${SYSTEM}:hapair-agent-<node>`],
+      ...['--identity', 'bench', '--port', '0'],
     ],
     awsEnvironment(fleet.vpc, 'operator', ec2URL),
     logFile,

@@ -11,7 +11,9 @@ import {
 import { associateAddress, disassociateAddress } from './elastic-ips.ts';
 import { dryRun, EC2Error } from './errors.ts';
 import { checkNames, flag, type Parameters } from './parameters.ts';
+import { securityGroupActions } from './security-groups.ts';
 import type { State } from './state.ts';
+import { createTags, deleteTags } from './tags.ts';
 import type { XMLMembers } from './xml.ts';
 
 /** A token bucket: how much it holds and how much flows in per second (EC2 Developer Guide, "Request throttling"). */
@@ -79,6 +81,19 @@ export const actions: Readonly<Record<string, Action>> = {
     bucket: { capacity: 50, refillPerSecond: 5 },
     run: disassociateAddress,
   },
+  CreateTags: {
+    mutating: true,
+    parameters: ['DryRun', 'ResourceId', 'Tag'],
+    bucket: { capacity: 100, refillPerSecond: 10 },
+    run: createTags,
+  },
+  DeleteTags: {
+    mutating: true,
+    parameters: ['DryRun', 'ResourceId', 'Tag'],
+    bucket: { capacity: 100, refillPerSecond: 10 },
+    run: deleteTags,
+  },
+  ...securityGroupActions,
   DescribeNetworkInterfaces: {
     ...read(['NetworkInterfaceId', ...paged], describeNetworkInterfaces),
     unfilteredBucket,

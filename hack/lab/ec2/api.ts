@@ -7,7 +7,16 @@ import { EC2Error, limitExceeded } from './errors.ts';
 import { Faults } from './faults.ts';
 import type { Mapper } from './mapper.ts';
 import type { Parameters } from './parameters.ts';
-import { type InstanceState, mappingOf, omitAddress, type State, setInstanceState } from './state.ts';
+import { Departures } from './quick-return.ts';
+import { Sessions } from './sessions.ts';
+import {
+  type InstanceState,
+  mappingOf,
+  omitAddress,
+  type State,
+  setGateway,
+  setInstanceState,
+} from './state.ts';
 import { TokenBuckets } from './throttle.ts';
 import type { XMLMembers } from './xml.ts';
 
@@ -19,12 +28,17 @@ export type Latency = {
   readCallMs: number;
   /** From the answer of a call until packets follow. */
   mappingMs: number;
+  /** Instead of it, one after another, when an address comes back to an ENI that it left within the last minute. */
+  quickReturnMs: readonly number[];
 };
+
+const OBSERVED: Latency = { mutatingCallMs: 1500, readCallMs: 100, mappingMs: 1000, quickReturnMs: [] };
 
 /** What the profiles of the lab mean; `aws` as observed in public. */
 export const latencies: Record<LatencyProfile, Latency> = {
-  instant: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0 },
-  aws: { mutatingCallMs: 1500, readCallMs: 100, mappingMs: 1000 },
+  instant: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
+  aws: OBSERVED,
+  'aws-quick-return': { ...OBSERVED, quickReturnMs: [4_800, 16_000, 7_600, 11_200] },
 };
 
 /** A call of the query protocol, as it came in. */
@@ -41,13 +55,16 @@ export class EC2API {
   readonly vpc: LabVPC;
   readonly calls = new CallLog();
   readonly faults = new Faults();
+  readonly sessions = new Sessions();
   readonly #mapper: Mapper;
   readonly #latency: Latency;
   readonly #buckets = new TokenBuckets();
+  readonly #departures = new Departures();
+  #quickReturns = 0;
   readonly #held = new Set<(proceed: boolean) => void>();
   readonly #closing = new AbortController();
   /** States with the time they began, oldest first; the last one is now. */
-  #history: { sinceMs: number; state: State }[];
+  readonly #history: { sinceMs: number; state: State }[];
 
   constructor(initial: State, latency: Latency, mapper: Mapper) {
     this.vpc = initial.vpc;
@@ -74,6 +91,11 @@ export class EC2API {
     this.#advance(setInstanceState(this.state, name, to));
   }
 
+  /** Attaches the VPC's internet gateway, or detaches it. */
+  setGateway(attached: boolean): void {
+    this.#advance(setGateway(this.state, attached ? this.vpc.internetGatewayID : null));
+  }
+
   /** Lets every held call go on (`proceed`) or cuts its connection. */
   release(proceed: boolean): number {
     const released = this.#held.size;
@@ -98,8 +120,12 @@ export class EC2API {
       userAgent: request.headers['user-agent'] ?? '',
       receivedAtMs: nowMs(),
     });
+    if (this.faults.isAway) {
+      this.calls.update(record, { fault: 'outage' });
+      return { record, outcome: null };
+    }
     try {
-      const key = authenticate(request, this.vpc.region, nowMs());
+      const key = authenticate(request, this.vpc.region, nowMs(), this.sessions);
       const action = findAction(name);
       return { record, outcome: await this.#serve(record, action, key, gone) };
     } catch (error) {
@@ -165,14 +191,23 @@ export class EC2API {
   }
 
   #advance(state: State, mapped: () => void = () => undefined): void {
-    this.#history = [...this.#history, { sinceMs: nowMs(), state }].slice(-historyKept);
-    this.#mapper
-      .follow(mappingOf(state), this.#latency.mappingMs, this.#closing.signal)
-      .then(mapped, (error: unknown) => {
-        if (!this.#closing.signal.aborted) {
-          throw error;
-        }
-      });
+    const lagMs = this.#departures.note(this.state, state, nowMs())
+      ? this.#slowLagMs()
+      : this.#latency.mappingMs;
+    this.#history.push({ sinceMs: nowMs(), state });
+    if (this.#history.length > historyKept) {
+      this.#history.shift();
+    }
+    this.#mapper.follow(mappingOf(state), lagMs, this.#closing.signal).then(mapped, (error: unknown) => {
+      if (!this.#closing.signal.aborted) {
+        throw error;
+      }
+    });
+  }
+
+  #slowLagMs(): number {
+    const { quickReturnMs, mappingMs } = this.#latency;
+    return quickReturnMs[this.#quickReturns++ % quickReturnMs.length] ?? mappingMs;
   }
 
   /** Holds a call without an answer until it is released, or its caller has gone. True: it may go on. */

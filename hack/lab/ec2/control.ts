@@ -9,7 +9,10 @@
  * | POST /_lab/faults | adds a fault (FaultSpec) or an array of them |
  * | GET, DELETE /_lab/faults | the faults still waiting; none any more |
  * | POST /_lab/release?proceed=true | lets held calls go on; without `proceed`, cuts them |
- * | POST /_lab/instances/NAME | {"state": "running" or "stopped"} |
+ * | POST /_lab/instances/NAME | {"state": "running", "stopped" or "terminated"} |
+ * | POST /_lab/gateway | {"attached": true or false}: the VPC's internet gateway |
+ * | GET, POST /_lab/sessions | how many the operator's role has given out; {"lifetimeMs": …} of the next ones, {"end": true} ends all |
+ * | GET /_lab/connections | how many connections were ever opened to the API |
  * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}, "initial": […]} replaces parts |
  */
 
@@ -66,11 +69,37 @@ function addFaults(server: EC2Server, input: unknown): Reply {
 
 function setInstance(server: EC2Server, name: string, input: unknown): Reply {
   const state = typeof input === 'object' && input !== null && 'state' in input ? input.state : undefined;
-  if (state !== 'running' && state !== 'stopped') {
-    throw new TypeError(`an instance's state is running or stopped, not ${JSON.stringify(state)}`);
+  if (state !== 'running' && state !== 'stopped' && state !== 'terminated') {
+    throw new TypeError(
+      `an instance's state is running, stopped or terminated, not ${JSON.stringify(state)}`,
+    );
   }
   server.api.setInstanceState(name, state);
   return ok({ name, state });
+}
+
+function setGateway(server: EC2Server, input: unknown): Reply {
+  const attached =
+    typeof input === 'object' && input !== null && 'attached' in input ? input.attached : undefined;
+  if (typeof attached !== 'boolean') {
+    throw new TypeError(`the gateway is attached or not (true or false), not ${JSON.stringify(attached)}`);
+  }
+  server.api.setGateway(attached);
+  return ok({ attached });
+}
+
+function changeSessions(server: EC2Server, input: unknown): Reply {
+  const { lifetimeMs, end }: { lifetimeMs?: unknown; end?: unknown } = Object(input);
+  const { sessions } = server.api;
+  if (typeof lifetimeMs === 'number' && lifetimeMs > 0) {
+    sessions.lifetimeMs = lifetimeMs;
+  } else if (lifetimeMs !== undefined) {
+    throw new TypeError(`lifetimeMs is a number above 0, not ${JSON.stringify(lifetimeMs)}`);
+  }
+  if (end === true) {
+    sessions.endAll();
+  }
+  return ok({ issued: sessions.issued, lifetimeMs: sessions.lifetimeMs });
 }
 
 async function reset(server: EC2Server, input: unknown): Promise<Reply> {
@@ -103,6 +132,14 @@ async function route(
       return ok({ faults: [] });
     case 'POST release':
       return ok({ released: server.api.release(url.searchParams.get('proceed') === 'true') });
+    case 'POST gateway':
+      return setGateway(server, readJSON(body));
+    case 'GET sessions':
+      return changeSessions(server, {});
+    case 'POST sessions':
+      return changeSessions(server, readJSON(body));
+    case 'GET connections':
+      return ok({ opened: server.connectionsOpened });
     case 'POST reset':
       return reset(server, readJSON(body));
     default: {

@@ -76,6 +76,9 @@ function signedAtMs(request: SignedRequest): number {
   return Date.parse(stamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
 }
 
+/** Where keys of sessions are looked up. */
+export type SessionKeys = { find(id: string, token: string, nowMs: number): AccessKey | undefined };
+
 const authorizationForm =
   /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/;
 
@@ -84,13 +87,21 @@ const authorizationForm =
  * @param nowMs Unix milliseconds
  * @throws EC2Error with the code that EC2 gives for each way to fail.
  */
-export function authenticate(request: SignedRequest, region: string, nowMs: number): AccessKey {
+export function authenticate(
+  request: SignedRequest,
+  region: string,
+  nowMs: number,
+  sessions: SessionKeys = { find: () => undefined },
+): AccessKey {
   const authorization = request.headers.authorization;
   if (authorization === undefined) {
     throw new EC2Error('MissingAuthenticationToken', 'Request is missing Authentication Token');
   }
   const match = authorizationForm.exec(authorization);
-  const key = Object.values<AccessKey>(accessKeys).find((known) => known.id === match?.[1]);
+  const token = header(request.headers, 'x-amz-security-token');
+  const key =
+    Object.values<AccessKey>(accessKeys).find((known) => known.id === match?.[1]) ??
+    sessions.find(match?.[1] ?? '', token, nowMs);
   if (match === null || key === undefined) {
     throw new EC2Error('AuthFailure', 'AWS was not able to validate the provided access credentials');
   }

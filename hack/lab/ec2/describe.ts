@@ -14,6 +14,7 @@ import {
   type NetworkInterface,
   type State,
 } from './state.ts';
+import { showTags } from './tags.ts';
 import type { XMLMembers, XMLValue } from './xml.ts';
 
 const stateCodes: Record<Instance['state'], number> = {
@@ -66,7 +67,7 @@ function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
       deleteOnTermination: true,
     },
     association: showAssociation(elasticIPOf(state, primary)),
-    tagSet: [],
+    tagSet: showTags(state, eni.networkInterfaceID),
     privateIpAddressesSet: showPrivateAddresses(state, eni),
     interfaceType: 'interface',
   };
@@ -113,6 +114,7 @@ function showElasticIP(state: State, eip: ElasticIP): XMLValue {
     privateIpAddress: holder && eip.association?.privateIPAddress,
     publicIpv4Pool: 'amazon',
     networkBorderGroup: state.vpc.region,
+    tagSet: showTags(state, eip.allocationID),
   };
 }
 
@@ -149,7 +151,7 @@ function showInstance(state: State, instance: Instance): XMLValue {
     sourceDestCheck: true,
     groupSet: instance.securityGroupIDs.map((groupId) => ({ groupId, groupName: groupId })),
     networkInterfaceSet: enis.map((eni) => showNetworkInterface(state, eni)),
-    tagSet: [{ key: 'Name', value: instance.name }],
+    tagSet: showTags(state, instance.instanceID, { Name: instance.name }),
   };
 }
 

@@ -82,6 +82,9 @@ function checkNotTaken(state: State, eip: ElasticIP, address: string): void {
   }
 }
 
+/** The id of the association of that number. */
+export const associationID = (number: number): string => `eipassoc-0${number.toString(16).padStart(16, '0')}`;
+
 /** Moves the EIP from wherever it is; the address keeps one EIP, so another one on it loses its association. */
 export function associateAddress(state: State, parameters: Parameters): Outcome {
   const eip = requestedElasticIP(state, parameters);
@@ -95,15 +98,15 @@ export function associateAddress(state: State, parameters: Parameters): Outcome 
   if (!flag(parameters, 'AllowReassociation', true)) {
     checkNotTaken(state, eip, privateIPAddress);
   }
-  const associationID = `eipassoc-0${state.nextAssociation.toString(16).padStart(16, '0')}`;
+  const id = associationID(state.nextAssociation);
   const elasticIPs = state.elasticIPs.map((other) => {
     if (other === eip) {
-      return { ...other, association: { associationID, privateIPAddress } };
+      return { ...other, association: { associationID: id, privateIPAddress } };
     }
     return other.association?.privateIPAddress === privateIPAddress ? { ...other, association: null } : other;
   });
   const next = withElasticIPs({ ...state, nextAssociation: state.nextAssociation + 1 }, elasticIPs);
-  return { state: next, answer: { return: true, associationId: associationID } };
+  return { state: next, answer: { return: true, associationId: id } };
 }
 
 /** Ends an association, by its id or by the public address. Ending it again is no error. */

@@ -12,6 +12,7 @@ const kinds: readonly Kind[] = [
   'stale',
   'omit',
   'slow',
+  'outage',
 ];
 
 /** Faults of a read's contents, which a call that changes something cannot have. */
@@ -80,6 +81,11 @@ export class Faults {
   /** The next calls suffer nothing. */
   clear(): void {
     this.#waiting = [];
+  }
+
+  /** The API is away, until the faults are cleared. */
+  get isAway(): boolean {
+    return this.#waiting.some(({ spec }) => spec.kind === 'outage');
   }
 
   /** What is still waiting, with the calls left in `count`. */

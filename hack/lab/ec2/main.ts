@@ -1,10 +1,11 @@
 /**
  * The lab's EC2 as a process: the EC2 API, IMDS and the fabric that follows them.
  *
- *     node hack/lab/ec2/main.ts --vpc FILE [--profile instant|aws] [--listen HOST:PORT] [--imds HOST:PORT]
+ *     node hack/lab/ec2/main.ts --vpc FILE|--pairs N [--nodes N] [--profile instant|aws] [--listen HOST:PORT] [--imds HOST:PORT]
  *         [--fabric none|kernel] [--initial ADDRESS=ENI[=ALLOCATION]]…
  *
- * FILE is a LabVPC in JSON. Prints one line of JSON, {"ready":true,…}, once everything listens and the fabric has the
+ * FILE is a LabVPC in JSON. With --pairs there is no fabric: a VPC of that many pairs on 200 nodes (or --nodes), each with
+ * a VIP and an EIP that lie on a node already, for measurements of the API alone (large-vpc.ts names them). Prints one line of JSON, {"ready":true,…}, once everything listens and the fabric has the
  * first mapping. `--initial` puts an address on an ENI, with an EIP on it, before that. SIGTERM ends it at once.
  */
 
@@ -12,9 +13,16 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import type { Fabric, LabVPC } from '../types.ts';
+import {
+  type Fabric,
+  isLatencyProfile,
+  LATENCY_PROFILES,
+  type LabVPC,
+  type LatencyProfile,
+} from '../types.ts';
 import { latencies } from './api.ts';
 import { createIMDSServer, IMDS } from './imds.ts';
+import { largeVPC } from './large-vpc.ts';
 import { EC2Server } from './server.ts';
 
 /** A fabric that carries no packets: for tests of the API alone. */
@@ -31,9 +39,9 @@ function endpoint(text: string, option: string): { host: string; port: number } 
   return { host: match[1] ?? '', port: Number(match[2]) };
 }
 
-function profileOf(name: string): 'instant' | 'aws' {
-  if (name !== 'instant' && name !== 'aws') {
-    throw new Error(`--profile is instant or aws, not ${name}`);
+function profileOf(name: string): LatencyProfile {
+  if (!isLatencyProfile(name)) {
+    throw new Error(`--profile is one of ${LATENCY_PROFILES.join(', ')}, not ${name}`);
   }
   return name;
 }
@@ -60,10 +68,27 @@ async function serveIMDS(server: EC2Server, where: string): Promise<string> {
   return `http://${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`;
 }
 
+/** The VPC of a file, or a large one, with where its addresses are. */
+async function vpcOf(values: {
+  vpc?: string | undefined;
+  pairs?: string | undefined;
+  nodes: string;
+}): Promise<{ vpc: LabVPC; initial: string[] }> {
+  if (values.pairs !== undefined) {
+    return largeVPC({ pairs: Number(values.pairs), nodes: Number(values.nodes), eips: true });
+  }
+  if (values.vpc === undefined) {
+    throw new Error('--vpc FILE is missing: the VPC as JSON (LabVPC in hack/lab/types.ts), or --pairs N');
+  }
+  return { vpc: JSON.parse(await readFile(values.vpc, 'utf8')), initial: [] };
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       vpc: { type: 'string' },
+      pairs: { type: 'string' },
+      nodes: { type: 'string', default: '200' },
       profile: { type: 'string', default: 'instant' },
       listen: { type: 'string', default: '127.0.0.1:4566' },
       imds: { type: 'string' },
@@ -71,18 +96,15 @@ async function main(): Promise<void> {
       initial: { type: 'string', multiple: true, default: [] },
     },
   });
-  if (values.vpc === undefined) {
-    throw new Error('--vpc FILE is missing: the VPC as JSON (LabVPC in hack/lab/types.ts)');
-  }
   const logger = pino({ level: process.env.LOG_LEVEL ?? 'info' });
-  const vpc: LabVPC = JSON.parse(await readFile(values.vpc, 'utf8'));
+  const { vpc, initial } = await vpcOf(values);
   const fabric = await fabricOf(values.fabric, vpc);
   const server = new EC2Server({
     vpc,
     latency: latencies[profileOf(values.profile)],
     fabric,
     logger,
-    initial: values.initial,
+    initial: [...initial, ...values.initial],
   });
   const wanted = endpoint(values.listen, 'listen');
   const bound = await server.listen(wanted.host, wanted.port);

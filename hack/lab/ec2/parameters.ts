@@ -28,6 +28,20 @@ export function list(parameters: Parameters, name: string): string[] {
     .map(([, value]) => value);
 }
 
+/** The members of a list of structures, `Name.1.Field`, by number: the fields of each. */
+export function members(parameters: Parameters, name: string): Parameters[] {
+  const found = new Map<number, Parameters>();
+  for (const [key, value] of Object.entries(parameters)) {
+    const match = /^([^.]+)\.(\d+)\.(.+)$/.exec(key);
+    if (match?.[1] !== name) {
+      continue;
+    }
+    const number = Number(match[2]);
+    found.set(number, { ...found.get(number), [match[3] ?? '']: value });
+  }
+  return [...found].sort(([a], [b]) => a - b).map(([, fields]) => fields);
+}
+
 /** @throws EC2Error `InvalidParameterValue` unless the value is true, false or absent. */
 export function flag(parameters: Parameters, name: string, absent: boolean): boolean {
   const value = parameters[name];

@@ -11,7 +11,7 @@ const waitMs = 5000;
 
 const server = new EC2Server({
   vpc: standardVPC,
-  latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0 },
+  latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
   fabric: { route: async () => undefined, nat: async () => undefined },
   logger: pino({ level: 'silent' }),
   initial: ['10.10.10.10=eni-0aaaaaaaaaaaaaaa1=eipalloc-0ccccccccccccccc3'],

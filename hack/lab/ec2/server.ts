@@ -61,6 +61,8 @@ export class EC2Server {
   readonly #options: EC2ServerOptions;
   readonly #server: Server;
   #api: EC2API;
+  /** How many connections were ever opened to the API, those of the control included. */
+  connectionsOpened = 0;
 
   constructor(options: EC2ServerOptions) {
     this.#options = options;
@@ -74,6 +76,9 @@ export class EC2Server {
         response.destroy();
       });
     });
+    this.#server.on('connection', () => {
+      this.connectionsOpened++;
+    });
     this.#server.keepAliveTimeout = 60_000;
   }
 
@@ -82,7 +87,7 @@ export class EC2Server {
   }
 
   #begin({ vpc = {}, latency = {}, initial = this.#options.initial ?? [] }: ResetOptions): EC2API {
-    const state = initial.reduce(place, initialState({ ...this.#options.vpc, ...vpc }));
+    const state = place(initialState({ ...this.#options.vpc, ...vpc }), initial);
     return new EC2API(state, { ...this.#options.latency, ...latency }, this.mapper);
   }
 
@@ -123,6 +128,15 @@ export class EC2Server {
     }
     if (request.url?.startsWith('/_lab/')) {
       await control(this, request, response, body);
+      return;
+    }
+    if (request.url?.startsWith('/latest/')) {
+      const {
+        status,
+        type,
+        body: text,
+      } = this.#api.sessions.answer(request.method ?? 'GET', request.url, nowMs());
+      response.writeHead(status, { 'content-type': type }).end(text);
       return;
     }
     const { call, version } = parseCall(request, body);

@@ -54,6 +54,10 @@ export type State = {
   readonly networkInterfaces: readonly NetworkInterface[];
   readonly elasticIPs: readonly ElasticIP[];
   readonly securityGroupRules: readonly SecurityGroupRule[];
+  /** Number of the next rule that somebody adds. */
+  readonly nextRule: number;
+  /** By resource id. */
+  readonly tags: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Number of the next association, so that ids never repeat. */
   readonly nextAssociation: number;
   /** Associations that are gone: to disassociate them again is no error. Bounded. */
@@ -112,6 +116,8 @@ export function initialState(vpc: LabVPC): State {
     networkInterfaces: [...ofInstances, ofClient],
     elasticIPs: vpc.elasticIPs.map((address) => ({ ...address, association: null })),
     securityGroupRules: groupRules(vpc),
+    nextRule: 0,
+    tags: {},
     nextAssociation: 1,
     pastAssociations: [],
   };
@@ -133,13 +139,31 @@ export function mappingOf(state: State): Mapping {
   return { routes, nat };
 }
 
+/** An index over a list that never changes, made when first asked for. */
+function indexed<T extends object, V>(keysOf: (item: V) => readonly string[]) {
+  const indices = new WeakMap<T, Map<string, V>>();
+  return (list: T & readonly V[], key: string): V | undefined => {
+    let index = indices.get(list);
+    if (index === undefined) {
+      index = new Map(list.flatMap((item) => keysOf(item).map((each) => [each, item] as const)));
+      indices.set(list, index);
+    }
+    return index.get(key);
+  };
+}
+
+const byAddress = indexed<readonly NetworkInterface[], NetworkInterface>((eni) => eni.addresses);
+const byAssociation = indexed<readonly ElasticIP[], ElasticIP>((eip) =>
+  eip.association === null ? [] : [eip.association.privateIPAddress],
+);
+
 /** The ENI that holds a private address. */
 export const holderOf = (state: State, address: string): NetworkInterface | undefined =>
-  state.networkInterfaces.find((eni) => eni.addresses.includes(address));
+  byAddress(state.networkInterfaces, address);
 
 /** The EIP associated with a private address. */
 export const elasticIPOf = (state: State, address: string): ElasticIP | undefined =>
-  state.elasticIPs.find((eip) => eip.association?.privateIPAddress === address);
+  byAssociation(state.elasticIPs, address);
 
 /** Sets or ends associations and remembers the ended ones. */
 export function withElasticIPs(state: State, elasticIPs: readonly ElasticIP[]): State {
@@ -150,18 +174,40 @@ export function withElasticIPs(state: State, elasticIPs: readonly ElasticIP[]): 
   return { ...state, elasticIPs, pastAssociations };
 }
 
+/** The state without an ENI; EIPs on its addresses lose their association. */
+function withoutInterface(state: State, instanceID: string): State {
+  const gone = state.networkInterfaces.filter((eni) => eni.instanceID === instanceID);
+  const addresses = new Set(gone.flatMap((eni) => eni.addresses));
+  const networkInterfaces = state.networkInterfaces.filter((eni) => !gone.includes(eni));
+  const elasticIPs = state.elasticIPs.map((eip) =>
+    eip.association && addresses.has(eip.association.privateIPAddress) ? { ...eip, association: null } : eip,
+  );
+  return withElasticIPs({ ...state, networkInterfaces }, elasticIPs);
+}
+
 /**
- * Starts or stops an instance by its name in the lab.
- * @throws Error when there is none of that name.
+ * Starts, stops or terminates an instance by its name in the lab. A terminated one takes its ENI with it
+ * (DeleteOnTermination) and never comes back; EC2 goes on showing it, without the ENI.
+ * @throws Error when there is none of that name, or it is terminated.
  */
 export function setInstanceState(state: State, name: string, to: InstanceState): State {
-  if (!state.instances.some((instance) => instance.name === name)) {
+  const found = state.instances.find((instance) => instance.name === name);
+  if (found === undefined) {
     throw new Error(`the lab has no instance named ${name}`);
+  }
+  if (found.state === 'terminated') {
+    throw new Error(`${name} is terminated, for good`);
   }
   const instances = state.instances.map((instance) =>
     instance.name === name ? { ...instance, state: to } : instance,
   );
-  return { ...state, instances };
+  const next = { ...state, instances };
+  return to === 'terminated' ? withoutInterface(next, found.instanceID) : next;
+}
+
+/** The VPC with its internet gateway attached, as at the start, or detached. */
+export function setGateway(state: State, internetGatewayID: string | null): State {
+  return { ...state, vpc: { ...state.vpc, internetGatewayID } };
 }
 
 /** The state as a read sees it that misses one address: not on its ENI, and no EIP of it listed. */

@@ -1,0 +1,219 @@
+/**
+ * The call budget of the account: no call is sent that EC2 would refuse for its rate, and what there is goes to failovers
+ * first. The estimate of a bucket is bucket.ts, the order of the waiting line.ts; this file gives them time and callers.
+ *
+ * A pair does not wait inside a call: it asks, and if it is not its turn, it is told when it is. Then it plans afresh, as
+ * the world may have changed, and asks again; the token is held for it meanwhile.
+ */
+import {
+  type Bucket,
+  filled,
+  fullBucket,
+  hasToken,
+  ownSize,
+  refused,
+  served,
+  without,
+  withReturned,
+} from './bucket.ts';
+import { emptyLine, enter, floorOf, type Line, leave, msUntilTurn, turnIn, waitingIn } from './line.ts';
+import type { CallPurpose, EC2Action, EC2Result } from './types.ts';
+
+/** What the budget needs of time. */
+export type BudgetClock = {
+  /** Monotonic milliseconds. */
+  now(): number;
+  setTimer(delayMs: number, fire: () => void): () => void;
+};
+
+export type BudgetOptions = {
+  clock: BudgetClock;
+  /** A token is held for this key; it should ask again within `HELD_MS`. Must not throw. */
+  onTurn: (key: string) => void;
+};
+
+/** One bucket, for metrics. */
+export type BudgetLevel = {
+  region: string;
+  action: EC2Action;
+  /** Left for us now, held ones not among them. */
+  tokens: number;
+  /** The present estimate. */
+  refillPerSecond: number;
+  /** Requests in line. */
+  waiting: number;
+};
+
+export type Budget = {
+  /**
+   * Takes a token for one call of `key`, which the caller then makes at once. False: `key` waits in line, once, and
+   * `onTurn` tells when to ask again. A key waits for one action at a time; asking for another one gives up the first.
+   */
+  admit(key: string, region: string, action: EC2Action, purpose: CallPurpose): boolean;
+  /** The key wants no call any more: its place or its token goes to the next. */
+  withdraw(key: string): void;
+  /** EC2 answered a call; a refusal for its rate corrects the estimate. */
+  answered(region: string, action: EC2Action, result: EC2Result): void;
+  /** Resolves with a token taken; rejects with the signal's reason when it aborts first. */
+  take(region: string, action: EC2Action, purpose: CallPurpose, signal: AbortSignal): Promise<void>;
+  /** Every bucket that was ever used. */
+  levels(): BudgetLevel[];
+};
+
+/** A token that its key does not take goes to the next after this long. */
+export const HELD_MS = 1_000;
+
+type Account = {
+  region: string;
+  action: EC2Action;
+  bucket: Bucket;
+  line: Line;
+  cancel?: (() => void) | undefined;
+};
+type Held = { account: Account; cancel: () => void };
+
+export const createBudget = ({ clock, onTurn }: BudgetOptions): Budget => {
+  const accounts = new Map<string, Account>();
+  /** Where each key waits; one place per key. */
+  const places = new Map<string, Account>();
+  const held = new Map<string, Held>();
+  /** Waiting callers of `take`, by a key of their own. */
+  const takers = new Map<string, () => void>();
+  let takersSoFar = 0;
+
+  const accountOf = (region: string, action: EC2Action): Account => {
+    const name = `${region} ${action}`;
+    let account = accounts.get(name);
+    if (!account) {
+      account = { region, action, bucket: fullBucket(ownSize(action), clock.now()), line: emptyLine() };
+      accounts.set(name, account);
+    }
+    account.bucket = filled(account.bucket, clock.now());
+    return account;
+  };
+
+  const giveUpPlace = (key: string): void => {
+    const account = places.get(key);
+    if (!account) return;
+    places.delete(key);
+    leave(account.line, key);
+  };
+
+  const giveBack = (key: string): void => {
+    const token = held.get(key);
+    if (!token) return;
+    held.delete(key);
+    token.cancel();
+    token.account.bucket = withReturned(filled(token.account.bucket, clock.now()));
+    serve(token.account);
+  };
+
+  const hold = (key: string, account: Account): void => {
+    const take = takers.get(key);
+    if (take) {
+      takers.delete(key);
+      take();
+      return;
+    }
+    held.set(key, { account, cancel: clock.setTimer(HELD_MS, () => giveBack(key)) });
+    onTurn(key);
+  };
+
+  /** Hands out what there is, in order, and wakes up when there may be more. */
+  const serve = (account: Account): void => {
+    const { line, action } = account;
+    for (;;) {
+      account.bucket = filled(account.bucket, clock.now());
+      const next = turnIn(line, action, account.bucket, clock.now());
+      if (!next) break;
+      giveUpPlace(next.key);
+      account.bucket = without(account.bucket);
+      hold(next.key, account);
+    }
+    account.cancel?.();
+    const delayMs = msUntilTurn(line, action, account.bucket, clock.now());
+    account.cancel = delayMs === undefined ? undefined : clock.setTimer(delayMs, () => serve(account));
+  };
+
+  /** @returns false: the line is full */
+  const wait = (key: string, account: Account, purpose: CallPurpose): boolean => {
+    if (places.get(key) !== account) giveUpPlace(key);
+    if (!enter(account.line, key, purpose, clock.now())) return false;
+    places.set(key, account);
+    serve(account);
+    return true;
+  };
+
+  /** Nobody is passed by: whoever waits with the same or a more urgent purpose comes first. */
+  const isFree = (account: Account, purpose: CallPurpose): boolean => {
+    const { bucket, line, action } = account;
+    const next = turnIn(line, action, bucket, clock.now());
+    if (next || !hasToken(bucket, floorOf(action, purpose, bucket))) return false;
+    return (line.get(purpose)?.size ?? 0) === 0;
+  };
+
+  return {
+    admit(key, region, action, purpose) {
+      const account = accountOf(region, action);
+      const token = held.get(key);
+      if (token?.account === account) {
+        held.delete(key);
+        token.cancel();
+        return true;
+      }
+      giveBack(key);
+      if (isFree(account, purpose)) {
+        giveUpPlace(key);
+        account.bucket = without(account.bucket);
+        return true;
+      }
+      wait(key, account, purpose);
+      // It may have been served at once: then it holds a token, and was told.
+      return false;
+    },
+
+    withdraw(key) {
+      giveUpPlace(key);
+      giveBack(key);
+    },
+
+    answered(region, action, result) {
+      const account = accountOf(region, action);
+      if (!result.ok && result.class === 'Throttled') account.bucket = refused(account.bucket, clock.now());
+      else if (result.ok) account.bucket = served(account.bucket, clock.now());
+      serve(account);
+    },
+
+    take(region, action, purpose, signal) {
+      const account = accountOf(region, action);
+      if (signal.aborted) return Promise.reject(signal.reason);
+      if (isFree(account, purpose)) {
+        account.bucket = without(account.bucket);
+        return Promise.resolve();
+      }
+      const key = `take ${++takersSoFar}`;
+      return new Promise((resolve, reject) => {
+        const abort = (): void => {
+          takers.delete(key);
+          giveUpPlace(key);
+          reject(signal.reason);
+        };
+        takers.set(key, () => {
+          signal.removeEventListener('abort', abort);
+          resolve();
+        });
+        signal.addEventListener('abort', abort, { once: true });
+        if (wait(key, account, purpose)) return;
+        takers.delete(key);
+        signal.removeEventListener('abort', abort);
+        reject(new Error(`too many requests wait for their turn to call ${action} in ${region}`));
+      });
+    },
+
+    levels: () =>
+      [...accounts.values()].map(({ region, action, bucket, line }) => {
+        const { tokens, refillPerSecond } = filled(bucket, clock.now());
+        return { region, action, tokens, refillPerSecond, waiting: waitingIn(line) };
+      }),
+  };
+};

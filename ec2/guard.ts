@@ -1,0 +1,37 @@
+/**
+ * The last door before a mutating request leaves this process (S4). Fetching credentials, signing and waiting for a turn
+ * may take long, and leadership may end meanwhile; so the question is asked after all of them, by the SDK's innermost
+ * middleware.
+ */
+import type { EC2Client } from '@aws-sdk/client-ec2';
+
+/** Mutating commands by the SDK's name; a DryRun of one changes nothing and passes. */
+const MUTATING: readonly string[] = [
+  'AssignPrivateIpAddressesCommand',
+  'AssociateAddressCommand',
+  'UnassignPrivateIpAddressesCommand',
+  'DisassociateAddressCommand',
+];
+
+/** Thrown in place of a request that must not be sent. */
+class NotLeadingError extends Error {
+  readonly code = 'NotLeading';
+  constructor() {
+    super('This process no longer leads; the call was not sent.');
+    this.name = 'NotLeading';
+  }
+}
+
+/** Has `client` send mutating requests only while `mayWrite` says so. */
+export const guard = (client: EC2Client, mayWrite: () => boolean): void => {
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const isDryRun = 'DryRun' in args.input && args.input.DryRun === true;
+      const isMutating = MUTATING.includes(context.commandName ?? '') && !isDryRun;
+      if (isMutating && !mayWrite()) throw new NotLeadingError();
+      return next(args);
+    },
+    // `deserialize` comes after signing (`finalizeRequest`); low priority is nearest to the socket.
+    { step: 'deserialize', priority: 'low', name: 'hapairGuard' },
+  );
+};

@@ -1,0 +1,105 @@
+/**
+ * Where recipe and product are compared: one world, one EC2 with the times observed at AWS, two pairs of instances, each
+ * with a VIP and an EIP of its own. The pairs share nothing but the machine, so neither has to be cleared away for the
+ * other's turn.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { tapAdverts } from '../../demo/stage.ts';
+import type { SeenAdvert } from '../../lab/adverts.ts';
+import { installProduct, type Product } from '../../lab/product.ts';
+import type { LabInstance, LabVPC } from '../../lab/types.ts';
+import { standardVPC } from '../../lab/vpc.ts';
+import { startWorld, type World } from '../../lab/world.ts';
+
+/** What a pair shares and whose it is; the first node is the preferred one. */
+export type Pair = {
+  nodes: readonly [LabInstance, LabInstance];
+  vip: string;
+  publicIP: string;
+  allocationID: string;
+};
+
+/** The recipe's two instances, beside those of the demo. */
+const recipeInstances: [LabInstance, LabInstance] = [
+  {
+    name: 'recipe1',
+    instanceID: 'i-0aaaaaaaaaaaaaa21',
+    instanceType: 't3.micro',
+    networkInterfaceID: 'eni-0aaaaaaaaaaaaaa21',
+    macAddress: '0a:10:10:10:10:15',
+    address: '10.10.10.21',
+    fabricDevice: 'eni21',
+    securityGroupIDs: ['sg-0aaaaaaaaaaaaaaa1'],
+  },
+  {
+    name: 'recipe2',
+    instanceID: 'i-0bbbbbbbbbbbbbb22',
+    instanceType: 't3.micro',
+    networkInterfaceID: 'eni-0bbbbbbbbbbbbbb22',
+    macAddress: '0a:10:10:10:10:16',
+    address: '10.10.10.22',
+    fabricDevice: 'eni22',
+    securityGroupIDs: ['sg-0aaaaaaaaaaaaaaa1'],
+  },
+];
+
+const recipeEIP = { allocationID: 'eipalloc-0cccccccccccccc23', publicIP: '203.0.113.20' };
+
+const vpc: LabVPC = {
+  ...standardVPC,
+  instances: [...standardVPC.instances, ...recipeInstances],
+  elasticIPs: [...standardVPC.elasticIPs, recipeEIP],
+};
+
+/** @throws Error when the VPC has none of that name. */
+const instance = (name: string): LabInstance => {
+  const found = vpc.instances.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`The VPC has no instance ${name}.`);
+  return found;
+};
+
+/** The pair of hack/demo/hapair.yaml. */
+export const hapairPair: Pair = {
+  nodes: [instance('node1'), instance('node2')],
+  vip: '10.10.10.10',
+  publicIP: '203.0.113.10',
+  allocationID: 'eipalloc-0ccccccccccccccc3',
+};
+
+export const recipePair: Pair = {
+  nodes: recipeInstances,
+  vip: '10.10.10.20',
+  ...recipeEIP,
+};
+
+/** Both nodes, the one at `place` first. */
+export const nodesFrom = ({ nodes }: Pair, place: 0 | 1): LabInstance[] =>
+  place === 0 ? [...nodes] : nodes.toReversed();
+
+/** The world with the product on the first pair. */
+export type Ground = {
+  world: World;
+  product: Product;
+  /** All that the fabric has carried so far, of both pairs. */
+  adverts: readonly SeenAdvert[];
+};
+
+/**
+ * Builds it: about fifteen seconds.
+ * @param dir emptied first; holds state and logs
+ * @throws Error that says what could not be started; nothing is left running then.
+ */
+export async function openGround(dir: string, onLog: (line: string) => void): Promise<Ground> {
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const vips = [hapairPair.vip, recipePair.vip];
+  const world = await startWorld({ dir, profile: 'aws', vpc, vips, kube: true, onLog });
+  try {
+    const nodes = hapairPair.nodes.map(({ name }) => name);
+    const product = await installProduct(world, { nodes, onLog });
+    return { world, product, adverts: await tapAdverts(world) };
+  } catch (error) {
+    await world.down();
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+/** What was seen of one pair from outside: on the wire, in EC2's log, where packets go. Waiting for it, too. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMutating } from '../../demo/measure.ts';
+import { nowMs } from '../../lab/rpc.ts';
+import type { CallRecord, LabInstance } from '../../lab/types.ts';
+import type { Contender } from './contender.ts';
+import type { Ground, Pair } from './ground.ts';
+import { type Delivery, mastersIn } from './measure.ts';
+
+/** How long anything may take that must happen. */
+export const PATIENCE_MS = 60_000;
+const LOOK_MS = 50;
+
+/** Long enough for two adverts of a Master that sends one a second. */
+export const TWO_ADVERTS_MS = 2_500;
+
+/** Looks until there is something to return. @throws Error that names `what` when there is nothing in time. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = PATIENCE_MS,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s.`);
+    await sleep(LOOK_MS);
+  }
+}
+
+/** The newest call in EC2's log. */
+export const lastCallID = async ({ world }: Ground): Promise<number> =>
+  (await world.ec2.calls()).at(-1)?.id ?? 0;
+
+/** Calls that changed something, or tried to, and that this contender itself made. */
+export const callsOf = async (
+  { world }: Ground,
+  { accessKeyID }: Pick<Contender, 'accessKeyID'>,
+  sinceID: number,
+): Promise<CallRecord[]> =>
+  (await world.ec2.calls(sinceID)).filter((call) => isMutating(call) && call.accessKeyID === accessKeyID);
+
+/** Waits until EC2 has answered every call that this contender has made. */
+export const untilAnswered = async (
+  ground: Ground,
+  contender: Pick<Contender, 'accessKeyID'>,
+  sinceID: number,
+): Promise<CallRecord[]> =>
+  eventually('EC2 should have answered every call', async () => {
+    const calls = await callsOf(ground, contender, sinceID);
+    return calls.every(({ answeredAtMs }) => answeredAtMs !== undefined) ? calls : undefined;
+  });
+
+/** As it will be when the fabric has followed every call so far. */
+export async function deliveryOf({ world }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> {
+  const { routes, nat } = await world.ec2.settledMapping();
+  const nameOf = (address: string | undefined): string | null => {
+    const eni = address === undefined ? undefined : routes[address];
+    return nodes.find(({ networkInterfaceID }) => networkInterfaceID === eni)?.name ?? eni ?? null;
+  };
+  return { vip: nameOf(vip), publicIP: nameOf(nat[publicIP]) };
+}
+
+/**
+ * Waits until the node alone has advertised for a while, has the VIP on its interface, and EC2 delivers both addresses to
+ * it: what every run starts from.
+ * @throws Error with what was seen instead.
+ */
+export async function untilServing(ground: Ground, pair: Pair, node: LabInstance): Promise<void> {
+  const { world, adverts } = ground;
+  let seen = '';
+  const look = async (): Promise<true | undefined> => {
+    const { vip, publicIP } = await deliveryOf(ground, pair);
+    const masters = mastersIn(adverts, pair, nowMs() - TWO_ADVERTS_MS, nowMs());
+    const shown = await world.node(node.name).exec(['ip', '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
+    const hasVIP = shown.stdout.includes(` ${pair.vip}/`);
+    seen = JSON.stringify({ vip, publicIP, masters, hasVIP });
+    const isServing = vip === node.name && publicIP === node.name && hasVIP;
+    return isServing && masters.length === 1 && masters[0] === node.name ? true : undefined;
+  };
+  await eventually(`${node.name} should serve alone`, look).catch((error: Error) => {
+    throw new Error(`${error.message} Seen: ${seen}`);
+  });
+}

@@ -1,0 +1,184 @@
+/** The recipe as a contender: keepalived and its scripts on the second pair, as a person would run them. */
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { accessKeys } from '../../lab/ec2/credentials.ts';
+import { type WorldProcess, within } from '../../lab/handles.ts';
+import { nowMs } from '../../lab/rpc.ts';
+import type { LabInstance } from '../../lab/types.ts';
+import { awsArguments, awsEnvironment, findTools } from '../../lab/world.ts';
+import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
+import { run } from '../../setup/run.ts';
+import type { Contender, Place } from './contender.ts';
+import { type Ground, nodesFrom, recipePair as pair } from './ground.ts';
+import { firstAdvert } from './measure.ts';
+import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
+import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
+
+/** The programs of the recipe and what they say they are. */
+export type RecipeTools = { keepalived: string; aws: string; path: string; versions: string };
+
+/**
+ * Finds or installs them; before a world is started, which has no way out.
+ * @param awsCommand default: the one that the lab's other parts use
+ * @throws Error as findDebianPrograms, or when a program does not say its version.
+ */
+export async function findRecipeTools(awsCommand?: string): Promise<RecipeTools> {
+  const { env, tools } = await findTools();
+  const { keepalived, curl } = await findDebianPrograms(RECIPE_PROGRAMS);
+  const aws = awsCommand ?? tools.aws;
+  const versions = await Promise.all([
+    run(keepalived, ['--version']).then(({ stdout, stderr }) => /Keepalived v\S+/.exec(stderr + stdout)?.[0]),
+    run(aws, ['--version']).then(({ stdout, stderr }) => /aws-cli\/\S+ \S+/.exec(stdout + stderr)?.[0]),
+  ]);
+  const path = [env.PATH, dirname(curl)].join(delimiter);
+  return { keepalived, aws, path, versions: versions.join(', ') };
+}
+
+const [first, second] = pair.nodes;
+
+/** Its process on each node; none: it does not run. */
+type Running = Map<string, WorldProcess>;
+
+/** Writes the files; nothing runs yet. */
+export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
+  const { world } = ground;
+  const running: Running = new Map();
+  const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(world.vpc, 'person');
+  const env = { ...credentials, PATH: tools.path };
+  const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
+  const scripts = writeFiles(ground, command);
+
+  const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
+    const { dir } = world.node(name);
+    const pidFiles = [join(dir, 'keepalived.pid'), join(dir, 'vrrp.pid')] as const;
+    // As at a boot, where /run is empty: a crash leaves them, and after it the PIDs in them are somebody's again.
+    for (const file of pidFiles) rmSync(file, { force: true });
+    const started = await world.spawn({
+      name: `${name}-keepalived`,
+      where: name,
+      argv: [
+        ...[process.execPath, join(import.meta.dirname, 'keepalived.ts')],
+        ...[tools.keepalived, '--dont-fork', '--log-console', '--vrrp'],
+        ...['--use-file', join(dir, 'keepalived.conf')],
+        ...['--pid', pidFiles[0], '--vrrp_pid', pidFiles[1]],
+      ],
+      env,
+    });
+    running.set(name, started);
+    void started.exited.then(() => {
+      if (running.get(name) === started) running.delete(name);
+    });
+  };
+
+  const startUnlessRunning = async (node: LabInstance): Promise<void> => {
+    if (!running.has(node.name)) await startKeepalived(node);
+  };
+
+  /** One call moves both; a person who knows EC2 puts it right so. */
+  const deliverTo = async ({ networkInterfaceID }: LabInstance): Promise<void> => {
+    const { routes, nat } = await world.ec2.settledMapping();
+    const target = ['--network-interface-id', networkInterfaceID];
+    if (routes[pair.vip] !== networkInterfaceID) {
+      const vip = ['--private-ip-addresses', pair.vip, '--allow-reassignment'];
+      await world.aws(['ec2', 'assign-private-ip-addresses', ...target, ...vip]);
+    }
+    if (nat[pair.publicIP] !== pair.vip) {
+      const eip = ['--allocation-id', pair.allocationID, '--private-ip-address', pair.vip];
+      await world.aws(['ec2', 'associate-address', ...target, ...eip]);
+    }
+  };
+
+  const recipe: Contender = {
+    name: 'recipe',
+    pair,
+    accessKeyID: accessKeys.person.id,
+    start: () => recipe.bring(0),
+    bring: async (place: Place) => {
+      await startInstances(ground);
+      if (place === 1) {
+        if (running.has(first.name)) {
+          await startUnlessRunning(second);
+          await untilServing(ground, pair, first);
+          const sinceID = await lastCallID(ground);
+          await recipe.stop();
+          await untilCalled(ground, recipe, sinceID);
+        }
+        return untilServing(ground, pair, second);
+      }
+      // The second node alone would take over and have its script run.
+      if (!running.has(first.name)) {
+        const fromMs = nowMs();
+        await startKeepalived(first);
+        const look = () => firstAdvert(ground.adverts, first, fromMs);
+        await eventually(`${first.name} should become Master`, look);
+      }
+      await startUnlessRunning(second);
+      await deliverTo(first);
+      await untilServing(ground, pair, first);
+    },
+    stop: async () => {
+      const keepalived = running.get(first.name);
+      if (keepalived === undefined) throw new Error(`keepalived does not run on ${first.name}.`);
+      running.delete(first.name);
+      await keepalived.kill('SIGTERM');
+      await within(keepalived.exited, PATIENCE_MS, `keepalived of ${first.name} did not end`);
+    },
+    failback: async () => {
+      await startKeepalived(first);
+      await world.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
+    },
+    boot: async (sooner) => {
+      await startInstances(ground);
+      await Promise.all(nodesFrom(pair, sooner).map(startKeepalived));
+    },
+    idle: (sinceID) => untilIdle(ground, recipe, sinceID),
+  };
+  return recipe;
+}
+
+/** Boots those of the pair that are off. */
+async function startInstances({ world }: Ground): Promise<void> {
+  await Promise.all(
+    pair.nodes.map(async ({ name }) => {
+      const node = world.node(name);
+      if (!(await node.state()).running) await node.start();
+    }),
+  );
+}
+
+/** Returns where the scripts are. */
+function writeFiles({ world }: Ground, command: string): { failback: string } {
+  const [failover, failback] = [
+    join(world.node(second.name).dir, 'failover.sh'),
+    join(world.node(first.name).dir, 'failback.sh'),
+  ];
+  const log = (name: string): string => join(world.dir, `${name}.log`);
+  const script = (file: string, text: string): void => {
+    writeFileSync(file, text);
+    chmodSync(file, 0o700);
+  };
+  script(failover, moveScript(pair, { from: first, to: second }, command, log('failover')));
+  script(failback, moveScript(pair, { from: second, to: first }, command, log('failback')));
+  const conf = (own: LabInstance, text: string): void =>
+    // keepalived warns about a configuration that anybody may execute.
+    writeFileSync(join(world.node(own.name).dir, 'keepalived.conf'), text, { mode: 0o600 });
+  conf(first, keepalivedConf(pair, first, second, { state: 'MASTER', priority: 101 }));
+  const backup = { state: 'BACKUP', priority: 100, notifyMaster: failover } as const;
+  conf(second, keepalivedConf(pair, second, first, backup));
+  return { failback };
+}
+
+/** Waits for a script's calls, to begin and to end. */
+const untilCalled = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {
+  const look = async () => (await callsOf(ground, recipe, sinceID)).length >= CALLS_PER_SCRIPT || undefined;
+  await eventually('The script should have made its calls', look);
+  await untilIdle(ground, recipe, sinceID);
+};
+
+/** A script that has begun has ended when the last of its calls is answered. */
+const untilIdle = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {
+  await eventually('The scripts should come to their end', async () => {
+    const calls = await untilAnswered(ground, recipe, sinceID);
+    return calls.length % CALLS_PER_SCRIPT === 0 || undefined;
+  });
+};

@@ -1,0 +1,57 @@
+/**
+ * Places beside the VPC: network namespaces of their own on the management network, for processes that talk to the API server
+ * and to EC2 alone and are to be cut off one by one.
+ */
+import { management } from './vpc.ts';
+import type { World } from './world.ts';
+
+export type ManagedPlace = {
+  /** Where `World.spawn` and `exec` put a process. */
+  name: string;
+  /** Drops what goes to and comes from the API server, silently; EC2 stays within reach. */
+  cutAPI(): Promise<void>;
+  /** Takes the link away. */
+  cutAll(): Promise<void>;
+  heal(): Promise<void>;
+};
+
+/** The instances' management addresses come before. */
+const FIRST_HOST = 31;
+
+const run = async (world: World, argv: string[], input?: string): Promise<void> => {
+  const { code, stderr } = await world.exec({ where: 'world', argv, ...(input !== undefined && { input }) });
+  if (code !== 0) throw new Error(`${argv.join(' ')} failed: ${stderr}`);
+};
+
+/**
+ * Makes a place.
+ * @param name at most ten characters, no instance's
+ * @param index from 0, its own
+ */
+export const makePlace = async (world: World, name: string, index: number): Promise<ManagedPlace> => {
+  const address = `192.168.254.${FIRST_HOST + index}`;
+  const device = `mgmt-${name}`;
+  await run(world, ['ip', 'netns', 'add', name]);
+  const links = [
+    `link add ${device} type veth peer name mgmt0 netns ${name}`,
+    `link set ${device} master mgmt up`,
+  ];
+  const inside = [
+    'link set lo up',
+    'link set mgmt0 up',
+    `addr add ${address}/${management.prefix} dev mgmt0`,
+  ];
+  await run(world, ['ip', '-batch', '-'], `${links.join('\n')}\n`);
+  await run(world, ['ip', '-n', name, '-batch', '-'], `${inside.join('\n')}\n`);
+  const element = `element ip management cut { ${address} }`;
+  return {
+    name,
+    cutAPI: () => run(world, ['nft', 'add', ...element.split(' ')]),
+    cutAll: () => run(world, ['ip', 'link', 'set', device, 'down']),
+    heal: async () => {
+      // Adds first, so that deleting what is not there is no error.
+      await run(world, ['nft', '-f', '-'], `add ${element}\ndelete ${element}\n`);
+      await run(world, ['ip', 'link', 'set', device, 'up']);
+    },
+  };
+};

@@ -1,0 +1,215 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createElectorMachine, ELECTOR_TIMES, type ElectorTimes } from './elector-machine.ts';
+import type { Lease } from './lease.ts';
+
+/** Without jitter. */
+const createMachine = (random = 0) =>
+  createElectorMachine({ ...ELECTOR_TIMES, identity: 'me', random: () => random });
+
+const at = (nowMs: number) => ({ nowMs, wallMs: Date.UTC(2026, 10, 22, 10) + nowMs });
+
+const held = (holderIdentity: string, renewal: number, leaseDurationSeconds = 15): Lease => ({
+  metadata: { name: 'l', namespace: 'n', resourceVersion: String(renewal), labels: { kept: 'yes' } },
+  spec: {
+    ...{ holderIdentity, leaseDurationSeconds, leaseTransitions: 3 },
+    ...{ acquireTime: '2026-11-22T09:00:00.000000Z', renewTime: `2026-11-22T09:59:0${renewal}.000000Z` },
+  },
+});
+
+const read = (lease: Lease | undefined) => ({ type: 'read', lease }) as const;
+const written = (lease: Lease, startedMs: number) => ({ type: 'written', lease, startedMs }) as const;
+
+/** A machine that leads by a write sent at 0 ms. */
+const leading = () => {
+  const machine = createMachine();
+  machine.step({ type: 'waited' }, at(0));
+  machine.step(read(undefined), at(0));
+  machine.step(written(held('me', 1), 0), at(100));
+  return machine;
+};
+
+test('a missing Lease is created and led from the moment its request was sent', () => {
+  const machine = createMachine();
+  assert.equal(machine.step({ type: 'waited' }, at(0)), { do: 'read', timeoutMs: 5_000 });
+  assert.equal(machine.step(read(undefined), at(10)), {
+    do: 'create',
+    timeoutMs: 5_000,
+    spec: {
+      holderIdentity: 'me',
+      leaseDurationSeconds: 15,
+      acquireTime: '2026-11-22T10:00:00.010000Z',
+      renewTime: '2026-11-22T10:00:00.010000Z',
+      leaseTransitions: 0,
+    },
+  });
+  assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
+  assert.equal(machine.step(written(held('me', 1), 10), at(900)), { do: 'wait', delayMs: 2_000 });
+  assert.is(machine.deadlineMs, 10_010);
+});
+
+test('a Lease that somebody renews is left alone; a standby looks again after the retry period and up to 2.2 times it', () => {
+  for (const [random, delayMs] of [
+    [0, 2_000],
+    [1, 4_400],
+  ] as const) {
+    const machine = createMachine(random);
+    machine.step({ type: 'waited' }, at(0));
+    assert.equal(machine.step(read(held('other', 1)), at(0)), { do: 'wait', delayMs });
+    assert.is(machine.holder, 'other');
+  }
+});
+
+test('what the Lease says of its age counts for nothing: it is taken 15 s after it was last seen to change', () => {
+  const machine = createMachine();
+  machine.step(read(held('other', 1)), at(0));
+  machine.step(read(held('other', 2)), at(14_000));
+  assert.equal(machine.step(read(held('other', 2)), at(28_500)), { do: 'wait', delayMs: 500 });
+  const taken = machine.step(read(held('other', 2)), at(29_000));
+  assert.equal(taken, {
+    do: 'replace',
+    timeoutMs: 5_000,
+    lease: {
+      ...held('other', 2),
+      spec: {
+        holderIdentity: 'me',
+        leaseDurationSeconds: 15,
+        acquireTime: '2026-11-22T10:00:29.000000Z',
+        renewTime: '2026-11-22T10:00:29.000000Z',
+        leaseTransitions: 4,
+      },
+    },
+  });
+});
+
+test("the holder's own lease duration is waited for, not the standby's", () => {
+  const machine = createMachine();
+  machine.step(read(held('other', 1, 60)), at(0));
+  assert.is(machine.step(read(held('other', 1, 60)), at(59_000)).do, 'wait');
+  assert.is(machine.step(read(held('other', 1, 60)), at(60_000)).do, 'replace');
+});
+
+test('a label on the Lease is no sign of life of its holder', () => {
+  const machine = createMachine();
+  machine.step(read(held('other', 1)), at(0));
+  const labelled = held('other', 1);
+  labelled.metadata = { ...labelled.metadata, resourceVersion: '99', labels: { touched: 'yes' } };
+  machine.step(read(labelled), at(14_000));
+  const action = machine.step(read(labelled), at(15_000));
+  assert.is(action.do === 'replace' && action.lease.metadata.resourceVersion, '99');
+});
+
+test('an emptied Lease is taken at once', () => {
+  const machine = createMachine();
+  machine.step(read(held('other', 1)), at(0));
+  assert.is(machine.step(read(held('', 2, 1)), at(10)).do, 'replace');
+});
+
+test("a Lease that was deleted leaves its holder's time to it", () => {
+  const machine = createMachine();
+  machine.step(read(held('other', 1)), at(0));
+  assert.is(machine.step(read(undefined), at(14_999)).do, 'wait');
+  assert.is(machine.step(read(undefined), at(15_000)).do, 'create');
+});
+
+test('a leader renews what it holds without reading, and keeps its acquireTime and transitions', () => {
+  const machine = leading();
+  const action = machine.step({ type: 'waited' }, at(2_100));
+  assert.equal(action.do === 'replace' && action.lease, {
+    ...held('me', 1),
+    spec: { ...held('me', 1).spec, renewTime: '2026-11-22T10:00:02.100000Z' },
+  });
+  machine.step(written(held('me', 2), 2_100), at(2_200));
+  assert.is(machine.deadlineMs, 12_100);
+});
+
+test('failed renewals are repeated until the deadline, and no request outlives it', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(7_000));
+  assert.equal(machine.step({ type: 'failed' }, at(9_000)), { do: 'wait', delayMs: 1_000 });
+  const last = machine.step({ type: 'waited' }, at(9_400));
+  assert.is(last.do === 'replace' && last.timeoutMs, 600);
+  assert.equal(machine.step({ type: 'failed' }, at(10_000)), { do: 'end' });
+  assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
+});
+
+test('a renewal whose answer comes after the deadline does not bring leadership back', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(9_900));
+  assert.equal(machine.step(written(held('me', 2), 9_900), at(10_001)), { do: 'end' });
+  assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
+});
+
+test('a standby that slept over its first answer renews before it leads', () => {
+  const machine = createMachine();
+  machine.step(read(undefined), at(0));
+  assert.is(machine.step(written(held('me', 1), 0), at(10_000)).do, 'replace');
+  assert.not(machine.hasLed);
+  machine.step(written(held('me', 2), 10_000), at(10_100));
+  assert.is(machine.deadlineMs, 20_000);
+});
+
+test('a leader that finds another holder, or none, has lost; one whose own lost answer refused it has not', () => {
+  for (const holder of ['other', '']) {
+    const machine = leading();
+    machine.step({ type: 'waited' }, at(2_000));
+    assert.is(machine.step({ type: 'refused' }, at(2_000)).do, 'read');
+    assert.is(machine.step(read(held(holder, 5)), at(2_100)).do, 'end');
+  }
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(2_000));
+  machine.step({ type: 'refused' }, at(2_000));
+  const again = machine.step(read(held('me', 5)), at(2_100));
+  assert.is(again.do === 'replace' && again.lease.metadata.resourceVersion, '5');
+});
+
+test('a leader whose Lease was deleted makes it again', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(2_000));
+  machine.step({ type: 'refused' }, at(2_000));
+  assert.is(machine.step(read(undefined), at(2_100)).do, 'create');
+});
+
+test('a race lost twice waits for its next turn', () => {
+  const machine = createMachine();
+  machine.step({ type: 'waited' }, at(0));
+  machine.step(read(held('', 1)), at(0));
+  assert.is(machine.step({ type: 'refused' }, at(0)).do, 'read');
+  machine.step(read(held('', 2)), at(0));
+  assert.equal(machine.step({ type: 'refused' }, at(0)), { do: 'wait', delayMs: 2_000 });
+});
+
+test('a Lease is emptied as client-go empties it, and only if it is ours', () => {
+  const machine = leading();
+  const now = '2026-11-22T10:00:00.000000Z';
+  assert.equal(machine.released(held('me', 1), at(0).wallMs), {
+    ...held('me', 1),
+    spec: {
+      holderIdentity: '',
+      leaseDurationSeconds: 1,
+      acquireTime: now,
+      renewTime: now,
+      leaseTransitions: 3,
+    },
+  });
+  assert.is(machine.released(held('other', 1), 0), undefined);
+  assert.is(machine.released(undefined, 0), undefined);
+});
+
+const REFUSED: [ElectorTimes, string][] = [
+  [{ leaseDurationMs: 10_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 }, 'must exceed renewDeadlineMs'],
+  [{ leaseDurationMs: 15_000, renewDeadlineMs: 2_400, retryPeriodMs: 2_000 }, 'must exceed 1.2 x'],
+  [{ leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 0 }, 'must be positive'],
+  [{ leaseDurationMs: 15_500, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 }, 'whole seconds'],
+];
+
+for (const [times, problem] of REFUSED) {
+  test(`refuses ${Object.values(times).join('/')} ms: ${problem}`, () => {
+    assert.throws(
+      () => createElectorMachine({ ...times, identity: 'me', random: () => 0 }),
+      (error: unknown) => error instanceof RangeError && error.message.includes(problem),
+    );
+  });
+}
+
+test.run();

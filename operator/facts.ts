@@ -1,0 +1,254 @@
+/**
+ * Keeps what the preflight rests on: read for all pairs together every five minutes, and soon for a pair of which something
+ * is not known. A reading that fails erases nothing. Never while addresses are being moved: these reads can wait.
+ */
+import type { EC2, FactsRequest } from '../ec2/client.ts';
+import type { EC2Facts, EC2View } from '../ec2/types.ts';
+import { type Clock, sleep } from '../kube/clock.ts';
+import type { Key } from '../kube/types.ts';
+import { createInterner, internAll, isSame } from './intern.ts';
+import type { EC2Scope } from './plan/types.ts';
+
+/** A pair as far as its facts depend on it. */
+export type FactsSubject = { key: Key; scope: EC2Scope; view: EC2View | undefined };
+
+export type FactsOptions = {
+  ec2: Pick<EC2, 'facts'>;
+  clock: Clock;
+  random: () => number;
+  signal: AbortSignal;
+  /** A call that moves addresses is under way or waits for its turn. */
+  isMoving: () => boolean;
+  /** All pairs. */
+  subjects: () => readonly FactsSubject[];
+  /** What is known of a Region has grown or changed. Must not throw. */
+  onRead: (region: string) => void;
+  /** Default 300,000 ms, with 10 % jitter. */
+  intervalMs?: number;
+};
+
+export type FactsKeeper = {
+  /** What is known of a pair; absent: nothing yet. The same object as before while nothing changed. */
+  of(subject: FactsSubject): EC2Facts | undefined;
+  /** A pair's view is new or changed: what it needs and nobody knows is read soon. */
+  observe(subject: FactsSubject): void;
+  forget(key: Key): void;
+  /** Reads until the signal aborts. */
+  run(): Promise<void>;
+};
+
+/** Pairs that appear within this time share a reading. */
+const SOON_MS = 2_000;
+/** Between two readings, also if what was asked for stays unknown. */
+const LEAST_GAP_MS = 10_000;
+/** How often it is looked whether addresses are still being moved. */
+const QUIET_MS = 1_000;
+/** DryRuns in one request; between two, failovers are looked for. */
+const DRY_RUNS = 20;
+/** DryRuns in one periodic reading: at most one each second of it, of the five that EC2 allows. */
+const DRY_RUNS_A_ROUND = 300;
+
+type Known = Omit<EC2Facts, 'failure'> & { failure: EC2Facts['failure'] | undefined };
+type Needs = {
+  instanceIDs: string[];
+  subnetIDs: string[];
+  securityGroupIDs: string[];
+  associations: FactsRequest['associations'][number][];
+};
+
+/** What must be known of a pair, as far as its view tells. An EIP is tried where it is not: there a failover takes it. */
+const needsOf = ({ scope, view }: FactsSubject): Needs => {
+  const interfaces = scope.networkInterfaceIDs.flatMap((id) => view?.networkInterfaces[id] ?? []);
+  const associations = scope.allocationIDs.flatMap((allocationID) => {
+    const elasticIP = view?.elasticIPs[allocationID];
+    const target =
+      interfaces.find((each) => each.networkInterfaceID !== elasticIP?.networkInterfaceID) ?? interfaces[0];
+    const primary = target?.privateIPAddresses.find((address) => address.primary);
+    if (!elasticIP || !target || !primary) return [];
+    const { privateIPAddress } = primary;
+    return [{ allocationID, networkInterfaceID: target.networkInterfaceID, privateIPAddress }];
+  });
+  return {
+    instanceIDs: interfaces.flatMap(({ instanceID }) => instanceID ?? []),
+    subnetIDs: interfaces.map(({ subnetID }) => subnetID),
+    securityGroupIDs: interfaces.flatMap(({ securityGroupIDs }) => securityGroupIDs),
+    associations,
+  };
+};
+
+const pick = <T>(things: Readonly<Record<string, T>>, ids: readonly string[]): Record<string, T> => {
+  const picked: Record<string, T> = {};
+  for (const id of ids) {
+    const thing = things[id];
+    if (thing !== undefined) picked[id] = thing;
+  }
+  return picked;
+};
+
+const sliceOf = (known: Known, needs: Needs): EC2Facts => {
+  const instances = pick(known.instances, needs.instanceIDs);
+  const types = Object.values(instances).flatMap((instance) => instance?.instanceType ?? []);
+  const allocations = needs.associations.map(({ allocationID }) => allocationID);
+  return {
+    readAtMs: known.readAtMs,
+    instances,
+    subnets: pick(known.subnets, needs.subnetIDs),
+    securityGroupRules: pick(known.securityGroupRules, needs.securityGroupIDs),
+    addressesPerInterface: pick(known.addressesPerInterface, types),
+    mayAssociate: pick(known.mayAssociate, allocations),
+    ...(known.failure && { failure: known.failure }),
+  };
+};
+
+/** A dry run that told nothing takes no earlier answer away. */
+const answeredIn = ({ mayAssociate }: EC2Facts): EC2Facts['mayAssociate'] =>
+  Object.fromEntries(Object.entries(mayAssociate).filter(([, answer]) => answer !== 'Unknown'));
+
+const isEqual = (a: EC2Facts, b: EC2Facts): boolean =>
+  isSame(a.instances, b.instances) &&
+  isSame(a.subnets, b.subnets) &&
+  isSame(a.securityGroupRules, b.securityGroupRules) &&
+  isSame(a.addressesPerInterface, b.addressesPerInterface) &&
+  isSame(a.mayAssociate, b.mayAssociate) &&
+  a.failure?.class === b.failure?.class;
+
+const lacks = (known: Known | undefined, needs: Needs): boolean =>
+  needs.instanceIDs.some((id) => known?.instances[id] === undefined) ||
+  needs.subnetIDs.some((id) => known?.subnets[id] === undefined) ||
+  needs.securityGroupIDs.some((id) => known?.securityGroupRules[id] === undefined) ||
+  needs.associations.some(({ allocationID }) => known?.mayAssociate[allocationID] === undefined);
+
+export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
+  const { ec2, clock, random, signal, isMoving, subjects, onRead, intervalMs = 300_000 } = options;
+  /** By Region. */
+  const known = new Map<string, Known>();
+  const slices = new Map<Key, EC2Facts>();
+  /** Pairs of which something is to be read soon. */
+  const wanting = new Set<Key>();
+  /** When each allocation was last tried; those never tried come first. */
+  const triedAtMs = new Map<string, number>();
+  const instances = createInterner<EC2Facts['instances'][string]>();
+  const subnets = createInterner<EC2Facts['subnets'][string]>();
+  const groups = createInterner<EC2Facts['securityGroupRules'][string]>();
+  /** Ends the pause between two rounds. */
+  let wake: () => void = () => undefined;
+
+  const merge = (region: string, facts: EC2Facts): void => {
+    const before = known.get(region);
+    known.set(region, {
+      readAtMs: facts.readAtMs,
+      instances: { ...before?.instances, ...internAll(facts.instances, instances) },
+      subnets: { ...before?.subnets, ...internAll(facts.subnets, subnets) },
+      securityGroupRules: {
+        ...before?.securityGroupRules,
+        ...internAll(facts.securityGroupRules, groups),
+      },
+      addressesPerInterface: { ...before?.addressesPerInterface, ...facts.addressesPerInterface },
+      mayAssociate: { ...facts.mayAssociate, ...before?.mayAssociate, ...answeredIn(facts) },
+      failure: facts.failure,
+    });
+  };
+
+  const isQuiet = async (): Promise<boolean> => {
+    while (isMoving() && !signal.aborted) await sleep(clock, QUIET_MS, signal);
+    return !signal.aborted;
+  };
+
+  const ask = async (request: FactsRequest): Promise<boolean> => {
+    if (!(await isQuiet())) return false;
+    const facts = await ec2.facts(request, signal);
+    if (signal.aborted) return false;
+    for (const { allocationID } of request.associations) triedAtMs.set(allocationID, clock.now());
+    merge(request.region, facts);
+    onRead(request.region);
+    return facts.failure === undefined;
+  };
+
+  const roundOf = async (region: string, of: readonly FactsSubject[], dryRuns: number): Promise<void> => {
+    const needs = of.map(needsOf);
+    const distinct = (ids: readonly string[]): string[] => [...new Set(ids)];
+    const associations = needs
+      .flatMap((each) => each.associations)
+      .sort((a, b) => (triedAtMs.get(a.allocationID) ?? 0) - (triedAtMs.get(b.allocationID) ?? 0))
+      .slice(0, dryRuns);
+    const first: FactsRequest = {
+      region,
+      instanceIDs: distinct(needs.flatMap(({ instanceIDs }) => instanceIDs)),
+      subnetIDs: distinct(needs.flatMap(({ subnetIDs }) => subnetIDs)),
+      securityGroupIDs: distinct(needs.flatMap(({ securityGroupIDs }) => securityGroupIDs)),
+      associations: associations.slice(0, DRY_RUNS),
+    };
+    let goesOn = await ask(first);
+    for (let at = DRY_RUNS; goesOn && at < associations.length; at += DRY_RUNS) {
+      const none: readonly string[] = [];
+      const some = associations.slice(at, at + DRY_RUNS);
+      goesOn = await ask({
+        region,
+        instanceIDs: none,
+        subnetIDs: none,
+        securityGroupIDs: none,
+        associations: some,
+      });
+    }
+  };
+
+  const forgetTries = (all: readonly FactsSubject[]): void => {
+    const named = new Set(all.flatMap(({ scope }) => scope.allocationIDs));
+    for (const id of triedAtMs.keys()) if (!named.has(id)) triedAtMs.delete(id);
+  };
+
+  const round = async (of: readonly FactsSubject[], dryRuns: number): Promise<void> => {
+    const seen = of.filter(({ view }) => view !== undefined);
+    for (const [region, some] of Map.groupBy(seen, ({ scope }) => scope.region)) {
+      if (!signal.aborted) await roundOf(region, some, dryRuns);
+    }
+  };
+
+  /** Until `untilMs`, or two seconds after something is wanted. */
+  const pause = async (untilMs: number): Promise<void> => {
+    if (wanting.size === 0) {
+      const awake = new AbortController();
+      wake = () => awake.abort();
+      await sleep(clock, untilMs - clock.now(), AbortSignal.any([signal, awake.signal]));
+    }
+    if (wanting.size > 0) await sleep(clock, SOON_MS, signal);
+  };
+
+  return {
+    of(subject) {
+      const region = known.get(subject.scope.region);
+      if (!region) return undefined;
+      const slice = sliceOf(region, needsOf(subject));
+      const before = slices.get(subject.key);
+      if (before && isEqual(before, slice)) return before;
+      slices.set(subject.key, slice);
+      return slice;
+    },
+    observe(subject) {
+      if (!lacks(known.get(subject.scope.region), needsOf(subject))) return;
+      wanting.add(subject.key);
+      wake();
+    },
+    forget(key) {
+      wanting.delete(key);
+      slices.delete(key);
+    },
+    async run() {
+      let nextMs = clock.now() + intervalMs * (0.9 + random() / 5);
+      while (!signal.aborted) {
+        await pause(nextMs);
+        if (signal.aborted) return;
+        const isDue = clock.now() >= nextMs;
+        const all = subjects();
+        const chosen = isDue ? all : all.filter(({ key }) => wanting.has(key));
+        wanting.clear();
+        if (isDue) {
+          nextMs = clock.now() + intervalMs * (0.9 + random() / 5);
+          forgetTries(all);
+        }
+        await round(chosen, isDue ? DRY_RUNS_A_ROUND : DRY_RUNS);
+        await sleep(clock, LEAST_GAP_MS, signal);
+      }
+    },
+  };
+};

@@ -1,0 +1,74 @@
+/**
+ * failback.policy Automatic: the preferred node takes over by itself once it has been a healthy Backup with fresh signs of
+ * life for `delaySeconds`, and after each such failback only after twice the time, so that a node that fails again and again
+ * soon moves nothing any more.
+ */
+import type { HAPair } from '../../crds/types.ts';
+import { parseTimeMs } from '../../kube/time.ts';
+import { FIRST_HOLD_MS } from './damping.ts';
+import type { Report } from './elect.ts';
+import { isFresh, isHealthyBackup } from './signs.ts';
+import type { Life, PairMemory } from './types.ts';
+
+/** An automatic failback counts for so long. */
+const MEMORY_MS = 6 * 3_600_000;
+/** No delay is longer, but for a longer `delaySeconds`. */
+const LONGEST_DELAY_MS = 3_600_000;
+/** How often a waiting failback looks again. */
+const LOOK_MS = 5_000;
+
+export type AutomaticInput = {
+  nowMs: number;
+  wallMs: number;
+  pair: HAPair;
+  reports: readonly Report[];
+  elected: Report | undefined;
+  life: Readonly<Record<string, Life>>;
+  healthy: PairMemory['healthy'];
+};
+
+export type Automatic =
+  | { kind: 'None' }
+  | { kind: 'Wait'; reason: 'WaitingForTarget' | 'WaitingForDelay'; wakeAtMs: number }
+  | { kind: 'Order'; master: string; term: number; seconds: number };
+
+/** Since when the preferred node has been fit to take over; forgotten at the first sight of anything else. */
+export const healthySince = (input: AutomaticInput): PairMemory['healthy'] => {
+  const { pair, reports, life, nowMs, healthy } = input;
+  const node = pair.spec.preferredNode;
+  if (node === undefined || pair.spec.failback.policy !== 'Automatic') return undefined;
+  const isFit = isHealthyBackup(reports.find((report) => report.node === node)) && isFresh(life[node], nowMs);
+  if (!isFit) return undefined;
+  return healthy?.node === node ? healthy : { node, sinceMs: nowMs };
+};
+
+const switchTimes = ({ status }: HAPair, only?: string): number[] =>
+  (status?.history ?? []).flatMap(({ time, reason }) =>
+    only === undefined || reason === only ? [parseTimeMs(time)] : [],
+  );
+
+/** The time that the preferred node must have been healthy for, this time. */
+const delayMs = ({ pair, wallMs }: AutomaticInput): number => {
+  const wantedMs = pair.spec.failback.delaySeconds * 1_000;
+  const recent = switchTimes(pair, 'AutomaticFailback').filter((timeMs) => wallMs - timeMs < MEMORY_MS);
+  return Math.max(wantedMs, Math.min(LONGEST_DELAY_MS, wantedMs * 2 ** recent.length));
+};
+
+/** What the policy asks for now. */
+export const automatic = (input: AutomaticInput): Automatic => {
+  const { pair, elected, nowMs, wallMs, healthy } = input;
+  const { preferredNode, failback } = pair.spec;
+  if (failback.policy !== 'Automatic' || preferredNode === undefined) return { kind: 'None' };
+  if (elected === undefined || elected.node === preferredNode) return { kind: 'None' };
+  if (healthy === undefined) return { kind: 'Wait', reason: 'WaitingForTarget', wakeAtMs: nowMs + LOOK_MS };
+  // A switch that is not recorded yet is not in the history yet.
+  if (elected.node !== pair.status?.master) {
+    return { kind: 'Wait', reason: 'WaitingForDelay', wakeAtMs: nowMs + LOOK_MS };
+  }
+  const neededMs = delayMs(input);
+  // EC2 takes long to move an address back to where it came from within the last minute.
+  const quickMs = Math.max(...switchTimes(pair), Number.NEGATIVE_INFINITY) + FIRST_HOLD_MS - wallMs;
+  const leftMs = Math.max(healthy.sinceMs + neededMs - nowMs, quickMs);
+  if (leftMs > 0) return { kind: 'Wait', reason: 'WaitingForDelay', wakeAtMs: nowMs + leftMs };
+  return { kind: 'Order', master: elected.node, term: elected.term, seconds: Math.round(neededMs / 1_000) };
+};

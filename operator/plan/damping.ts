@@ -1,0 +1,88 @@
+/**
+ * Damping of flapping pairs: after a switch, a further move away from a live master is held back, for longer the more often
+ * the pair switches. It never holds back a move away from a dead or silent node: the incumbent must keep proving itself, by
+ * a Master report that echoes a probe within a second.
+ *
+ * The first hold is a minute, because EC2 takes 4.8 to 16 s to move an address back to where it came from a moment ago
+ * (AWS-FACTS, observed), against 1.2 to 1.8 s otherwise.
+ */
+import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';
+import { parseTimeMs } from '../../kube/time.ts';
+import type { Probe } from './types.ts';
+
+/** The first hold after a switch; doubled for each switch that comes before the last hold is over. */
+export const FIRST_HOLD_MS = 60_000;
+const LONGEST_HOLD_MS = 15 * 60_000;
+/** A Master that does not echo a probe within this time is not waited for. */
+export const PROBE_MS = 1_000;
+/** How long an echo counts. */
+const PROVEN_MS = 2_000;
+
+/** `level`: switches in the present chain; each came before the hold of the one before it was over. */
+export type Flapping = { level: number; holdUntilWallMs: number };
+
+const holdMs = (level: number): number => Math.min(LONGEST_HOLD_MS, FIRST_HOLD_MS * 2 ** (level - 1));
+
+/** The chain of switches before `beforeWallMs`, of which the fraction of a millisecond does not count; absent: there was none. */
+export const flappingOf = (
+  history: readonly HistoryEntry[] | undefined,
+  beforeWallMs: number,
+): Flapping | undefined => {
+  const times = (history ?? [])
+    .filter(({ from }) => from !== undefined)
+    .map(({ time }) => parseTimeMs(time))
+    .filter((timeMs) => timeMs < Math.floor(beforeWallMs))
+    .sort((a, b) => a - b);
+  return times.reduce<Flapping | undefined>((chain, timeMs) => {
+    const level = chain !== undefined && timeMs <= chain.holdUntilWallMs ? chain.level + 1 : 1;
+    return { level, holdUntilWallMs: timeMs + holdMs(level) };
+  }, undefined);
+};
+
+export type DampingInput = {
+  nowMs: number;
+  wallMs: number;
+  status: HAPairStatus | undefined;
+  /** When the present master was first read as elected; the switch to it is not held against it. */
+  electedAtWallMs: number;
+  /** The instance of the node to which EC2 delivers, while another node is the elected master. */
+  incumbent: VRRPInstance | undefined;
+  probe: Probe | undefined;
+};
+
+/** `held`: the move waits. `ask`: the number to write into the incumbent's `spec.probe`. */
+export type Damping = {
+  probe?: Probe;
+  held: boolean;
+  flapping?: Flapping;
+  wakeAtMs?: number;
+};
+
+const FREE: Damping = { held: false };
+
+/** Whether the move away from `incumbent` is held back now. */
+export const damping = (input: DampingInput): Damping => {
+  const { nowMs, wallMs, incumbent, status } = input;
+  const flapping = flappingOf(status?.history, input.electedAtWallMs);
+  if (!incumbent || !flapping || wallMs >= flapping.holdUntilWallMs) return FREE;
+  if (incumbent.status?.state !== 'Master') return FREE;
+  const node = incumbent.spec.nodeName;
+  const probe = echoed(
+    input.probe?.node === node ? input.probe : { node, value: incumbent.spec.probe + 1, askedAtMs: nowMs },
+    incumbent,
+    nowMs,
+  );
+  if (probe.isSilent) return { ...FREE, probe };
+  const { provenAtMs } = probe;
+  if (provenAtMs === undefined) return { probe, held: true, flapping, wakeAtMs: probe.askedAtMs + PROBE_MS };
+  if (nowMs < provenAtMs + PROVEN_MS)
+    return { probe, held: true, flapping, wakeAtMs: provenAtMs + PROVEN_MS };
+  const again: Probe = { node, value: probe.value + 1, askedAtMs: nowMs };
+  return { probe: again, held: true, flapping, wakeAtMs: nowMs + PROBE_MS };
+};
+
+const echoed = (probe: Probe, { status }: VRRPInstance, nowMs: number): Probe => {
+  if (probe.provenAtMs !== undefined || probe.isSilent) return probe;
+  if (status?.probe === probe.value) return { ...probe, provenAtMs: nowMs };
+  return nowMs >= probe.askedAtMs + PROBE_MS ? { ...probe, isSilent: true } : probe;
+};

@@ -1,0 +1,224 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { failureOf } from '../../ec2/errors.ts';
+import { ALLOCATION, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
+import { Rig } from '../testing/rig.ts';
+
+const MINUTE_MS = 60_000;
+
+const denied = failureOf({ code: 'UnauthorizedOperation', message: 'not you', httpStatus: 403 });
+
+/** A converged pair with `deletionPolicy: Unassign`, its deletion begun. */
+const going = (change: Parameters<typeof Rig.converged>[0] = {}): Rig => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign', ...change });
+  rig.delete();
+  return rig;
+};
+
+/** Both agents have stopped serving. */
+const stopped = (rig: Rig): void => {
+  rig.settleOnce();
+  rig.report('node1', 'Backup', 1);
+  rig.report('node2', 'Backup', 1);
+  rig.acknowledge('node1');
+  rig.acknowledge('node2');
+};
+
+/** Plans, calls and readings, with time passing, until the finalizer goes or `most` is over. */
+const run = (rig: Rig, most = 10_000): void => {
+  for (const endMs = rig.nowMs + most; rig.nowMs < endMs && !rig.deleted; ) {
+    rig.pass(100);
+    rig.settleOnce();
+  }
+};
+
+test('Unassign: the agents stop, the VIP is unassigned and the EIP goes with it, two readings agree, the finalizer goes', () => {
+  const rig = going();
+  rig.step();
+  assert.equal(
+    rig.instances.map(({ spec }) => `${spec.claim} ${spec.onDelete}`),
+    ['Never Remove', 'Never Remove'],
+  );
+  assert.is(rig.calls.length, 0, 'nobody may serve any more before an address goes');
+  stopped(rig);
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.equal(
+    rig.calls.map(({ call, purpose }) => `${call.action} ${purpose}`),
+    ['UnassignPrivateIpAddresses Release'],
+  );
+  assert.is(rig.cloud.where(VIP), undefined);
+  assert.is(rig.cloud.elasticIPs.get(ALLOCATION), undefined);
+  assert.ok(rig.reasons.includes('Deleted'));
+});
+
+test('Unassign: an EIP without a VIP is disassociated', () => {
+  const rig = going({ addresses: [{ name: 'main', eipAllocationID: ALLOCATION }] });
+  stopped(rig);
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.equal(
+    rig.calls.map(({ call }) => call.action),
+    ['DisassociateAddress'],
+  );
+});
+
+test('Unassign: a dead agent delays the deletion by 30 s and no more', () => {
+  const rig = going();
+  rig.step();
+  rig.report('node2', 'Backup', 1);
+  rig.acknowledge('node2');
+  run(rig, 29_000);
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('Ready'), 'False Deleting');
+  run(rig, 5_000);
+  assert.ok(rig.deleted);
+});
+
+test('Unassign: instances that the garbage collector took first hold nothing up (T16)', () => {
+  const rig = going();
+  rig.instances = [];
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.equal(rig.instances, [], 'and they are never made anew');
+});
+
+test('Unassign: what another HAPair names stays, and is said', () => {
+  const rig = going();
+  rig.claimedElsewhere = [VIP, ALLOCATION];
+  stopped(rig);
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+  assert.match(
+    rig.events.find(({ reason }) => reason === 'Deleted')?.message ?? '',
+    /but for 10\.10\.10\.10/,
+  );
+});
+
+test('Unassign: only what is recorded goes, and a missing ENI counts as done', () => {
+  const rig = going();
+  rig.cloud.secondaries.get(NODE1.networkInterfaceID)?.add('10.10.10.99');
+  rig.cloud.gone.add(NODE2.networkInterfaceID);
+  stopped(rig);
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.is(rig.cloud.where('10.10.10.99'), NODE1.networkInterfaceID);
+});
+
+test('Unassign under paused waits and says how to go on; Retain frees it', () => {
+  const rig = going({ paused: true });
+  run(rig);
+  assert.not(rig.deleted);
+  assert.is(rig.condition('AddressesConverged'), 'False PausedBySpec');
+  rig.edit({ deletionPolicy: 'Retain' });
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.is(rig.calls.length, 0);
+});
+
+test('Unassign without permission says why and keeps trying; Retain frees it', () => {
+  const rig = going();
+  stopped(rig);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    for (let round = 0; round < 400 && !rig.memory.call; round++) {
+      rig.pass(100);
+      const next = rig.step();
+      if (next.readSinceMs !== undefined) rig.read();
+    }
+    rig.answer(denied);
+  }
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False EC2Unauthorized');
+  assert.not(rig.deleted);
+  rig.edit({ deletionPolicy: 'Retain' });
+  run(rig);
+  assert.ok(rig.deleted);
+});
+
+test('Unassign: what could not be read is not gone', () => {
+  const rig = going();
+  stopped(rig);
+  for (let round = 0; round < 100; round++) {
+    rig.pass(100);
+    const next = rig.step();
+    if (next.readSinceMs === undefined) continue;
+    const view = rig.cloud.view(rig.nowMs);
+    rig.read({ ...view, networkInterfaces: {} });
+  }
+  assert.not(rig.deleted);
+  assert.is(rig.calls.length, 0);
+});
+
+test('Unassign: the operator may die at any point, and the deletion ends', () => {
+  const rig = going();
+  stopped(rig);
+  for (let round = 0; round < 300 && !rig.deleted; round++) {
+    rig.pass(500);
+    rig.settleOnce();
+    if (round % 7 === 6) rig.restart();
+  }
+  assert.ok(rig.deleted);
+  assert.is(rig.cloud.where(VIP), undefined);
+});
+
+test('a dropped address under Unassign is served until the new one has arrived, and then taken off', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20', eipAllocationID: ALLOCATION }] });
+  const order: string[] = [];
+  for (let round = 0; round < 100; round++) {
+    rig.pass(100);
+    rig.settleOnce();
+    order.push(`${rig.cloud.where(VIP)} ${rig.cloud.where('10.10.10.20')}`);
+  }
+  const eni = NODE1.networkInterfaceID;
+  assert.equal([...new Set(order)], [`${eni} undefined`, `${eni} ${eni}`, `undefined ${eni}`]);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ vip }) => vip),
+    ['10.10.10.20'],
+  );
+  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+  assert.is(rig.cloud.elasticIPs.get(ALLOCATION)?.privateIPAddress, '10.10.10.20');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.ok(rig.reasons.includes('AddressReleased'));
+});
+
+test('an EIP that is dropped while its VIP stays is disassociated alone', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'main', vip: VIP }] });
+  for (let round = 0; round < 100; round++) {
+    rig.pass(100);
+    rig.settleOnce();
+  }
+  assert.equal(
+    rig.calls.map(({ call }) => call.action),
+    ['DisassociateAddress'],
+  );
+  assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a failover in the middle of a release serves the new master first', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'other', vip: '10.10.10.20' }] });
+  for (let round = 0; round < 400 && rig.memory.call?.purpose !== 'Release'; round++) {
+    rig.pass(10);
+    const next = rig.step();
+    if (next.call?.purpose === 'Release') break;
+    if (next.call) rig.answer();
+    else if (next.readSinceMs !== undefined) rig.read();
+  }
+  assert.is(rig.memory.call?.purpose, 'Release');
+  rig.report('node2', 'Master', 2);
+  rig.answer();
+  for (let round = 0; round < 6 * (MINUTE_MS / 10_000); round++) {
+    rig.pass(1_000);
+    rig.settleOnce();
+  }
+  assert.is(rig.cloud.where('10.10.10.20'), NODE2.networkInterfaceID);
+  assert.is(rig.cloud.where(VIP), undefined);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test.run();

@@ -1,0 +1,162 @@
+/**
+ * The end of a pair ("Deletion" in the design). Retain leaves everything as it is. Unassign tells the agents to stop, waits for
+ * them no longer than 30 s, takes the recorded addresses off the recorded ENIs, and ends once two readings show none left (S8).
+ */
+import type { Reason } from '../../crds/conditions.ts';
+import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
+import { reasonOf } from '../../ec2/errors.ts';
+import { formatTime } from '../../kube/time.ts';
+import { stoppedInstances } from './instances.ts';
+import { isRecorded } from './invariants.ts';
+import { storedNodes } from './nodes.ts';
+import { isAcknowledged } from './parameters.ts';
+import { type Release, release } from './release.ts';
+import { canonical } from './support.ts';
+import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
+
+/** An agent that does not acknowledge is waited for no longer than this. */
+export const AGENTS_STOP_MS = 30_000;
+const LONGEST_SLEEP_MS = 60_000;
+
+const recordedScope = ({ pair, settings }: PlanInput): EC2Scope => {
+  const recorded = pair.status?.addresses ?? [];
+  return {
+    region: pair.spec.region ?? settings.region,
+    networkInterfaceIDs: [...new Set(recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs))],
+    allocationIDs: [...new Set(recorded.flatMap(({ eipAllocationID }) => eipAllocationID ?? []))],
+  };
+};
+
+/** How the pair looks while it goes: nothing but Ready and AddressesConverged is judged any more. */
+const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairStatus | undefined => {
+  const { pair, wallMs } = input;
+  const { generation } = pair.metadata;
+  const stored = pair.status?.conditions ?? [];
+  const told = (type: 'Ready' | 'AddressesConverged'): Condition => {
+    const before = stored.find((condition) => condition.type === type);
+    const word: Reason = type === 'Ready' ? 'Deleting' : reason;
+    return {
+      type,
+      status: 'False',
+      reason: word,
+      message,
+      lastTransitionTime: before?.status === 'False' ? before.lastTransitionTime : formatTime(wallMs),
+      ...(generation !== undefined && { observedGeneration: generation }),
+    };
+  };
+  const conditions = [told('Ready'), ...stored.filter(({ type }) => type !== 'Ready')].map((condition) =>
+    condition.type === 'AddressesConverged' ? told('AddressesConverged') : condition,
+  );
+  const next: HAPairStatus = { ...pair.status, conditions };
+  return canonical(next) === canonical(pair.status) ? undefined : next;
+};
+
+type Step = Omit<Plan, 'memory' | 'events' | 'scope' | 'remove' | 'instances'> &
+  Partial<Pick<Plan, 'instances'>> & { memory: PairMemory; end?: string };
+
+/** Retain needs no reading of EC2 and touches no interface. */
+const retain = ({ memory }: PlanInput): Step => ({
+  memory,
+  reason: 'Deleting',
+  ...(!memory.call && { end: 'The addresses stay where they are in EC2 and on the interfaces.' }),
+});
+
+/** Says why the pair is still there. */
+const waiting = (
+  input: PlanInput,
+  memory: PairMemory,
+  reason: Reason,
+  message: string,
+  more: Partial<Step> = {},
+): Step => {
+  const status = goingStatus(input, reason, message);
+  return { memory, ...(status && { status }), reason, requeueAfterMs: LONGEST_SLEEP_MS, ...more };
+};
+
+const inWords = (input: PlanInput, { call, memory }: Release): [Reason, string] => {
+  const retainHint = 'Or set spec.deletionPolicy to Retain, and the pair goes at once and leaves them.';
+  if (memory.failure) {
+    const { class: errorClass, code, message } = memory.failure;
+    const text = `Taking the addresses off their ENIs fails: ${code}: ${message}. It is tried again. ${retainHint}`;
+    return [reasonOf(errorClass), text];
+  }
+  if (input.ec2.failure && !call) {
+    const text = `EC2 cannot be read: ${input.ec2.failure.message}. It is tried again. ${retainHint}`;
+    return ['EC2ReadFailed', text];
+  }
+  return ['Releasing', 'The addresses are being taken off their ENIs, as spec.deletionPolicy Unassign says.'];
+};
+
+const unassign = (input: PlanInput): Step => {
+  const { pair, instances, nowMs, claimedElsewhere, ec2 } = input;
+  const { deletingSinceMs = nowMs } = input.memory;
+  const memory: PairMemory = { ...input.memory, deletingSinceMs };
+  const recorded = pair.status?.addresses ?? [];
+  if (pair.spec.paused) {
+    const message = 'spec.paused holds the deletion back: unset it, or set spec.deletionPolicy to Retain.';
+    return waiting(input, memory, 'PausedBySpec', message);
+  }
+  const untold = stoppedInstances(instances);
+  const unheard = instances.filter(
+    (instance) => !isAcknowledged(instance) || instance.status?.state === 'Master',
+  );
+  const waitedMs = nowMs - deletingSinceMs;
+  if (recorded.length > 0 && (untold.length > 0 || unheard.length > 0) && waitedMs < AGENTS_STOP_MS) {
+    const names = unheard.map(({ spec }) => spec.nodeName).join(' and ') || 'the agents';
+    const message = `Waiting for ${names} to stop serving, ${AGENTS_STOP_MS / 1000} s at most.`;
+    return waiting(input, memory, 'Deleting', message, {
+      instances: untold,
+      requeueAfterMs: AGENTS_STOP_MS - waitedMs,
+    });
+  }
+  const step = release({
+    nowMs,
+    view: ec2.view,
+    memory,
+    addresses: recorded,
+    keep: claimedElsewhere,
+    nodes: storedNodes(pair, instances),
+    term: pair.status?.term ?? 0,
+  });
+  if (step.done) {
+    const kept = recorded.flatMap(({ vip, eipAllocationID }) =>
+      [vip, eipAllocationID].filter((key) => key !== undefined && claimedElsewhere.includes(key)),
+    );
+    const except = kept.length === 0 ? '' : `, but for ${kept.join(', ')}, which another HAPair names`;
+    return {
+      memory: step.memory,
+      reason: 'Deleting',
+      end: `The addresses were taken off their ENIs${except}.`,
+    };
+  }
+  const [reason, message] = inWords(input, step);
+  const isReady = step.call !== undefined && isRecorded(input, step.call.call) && !input.memory.call;
+  return waiting(input, step.memory, reason, message, {
+    ...(isReady && step.call && { call: step.call }),
+    ...(step.readSinceMs !== undefined && step.readSinceMs <= nowMs && { readSinceMs: step.readSinceMs }),
+    requeueAfterMs: Math.max(1, Math.ceil((step.wakeAtMs ?? step.readSinceMs ?? nowMs + 1_000) - nowMs)),
+  });
+};
+
+/** The next step of a pair that is being deleted. Its VRRPInstances are never made anew; they go with it. */
+export const deletion = (input: PlanInput): Plan => {
+  const { pair } = input;
+  const { events, ...memory } = input.memory;
+  const given = { ...input, memory: { ...memory, events: [] } };
+  const {
+    end,
+    instances = [],
+    ...step
+  } = pair.spec.deletionPolicy === 'Unassign' ? unassign(given) : retain(given);
+  const isHeld = (pair.metadata.finalizers ?? []).includes(FINALIZER);
+  const gone: PlanEvent[] =
+    end !== undefined && isHeld ? [{ type: 'Normal', reason: 'Deleted', message: end }] : [];
+  return {
+    ...step,
+    instances: isHeld ? instances : [],
+    remove: [],
+    scope: recordedScope(input),
+    events: [...events, ...gone],
+    ...(end !== undefined && isHeld && { finalizer: 'remove' as const }),
+  };
+};

@@ -1,0 +1,17 @@
+/** What the last signs of life and the last report of a node allow to conclude. */
+import type { Report } from './elect.ts';
+import type { Life } from './types.ts';
+
+/** A sign of life younger than this is fresh: four renewals of an agent's Lease. */
+export const FRESH_MS = 40_000;
+
+/** True if the agent was seen alive within the last 40 s. A sign that was never seen is no sign. */
+export const isFresh = (life: Life | undefined, nowMs: number): boolean =>
+  life?.lastMs !== undefined && nowMs < life.lastMs + FRESH_MS;
+
+/** True if the node could take over this second, as far as its own report says. */
+export const isHealthyBackup = (report: Report | undefined): boolean =>
+  report?.state === 'Backup' &&
+  !(report.conditions ?? []).some(
+    ({ type, status }) => (type === 'Ready' || type === 'Healthy') && status === 'False',
+  );

@@ -1,0 +1,81 @@
+/** What the operator watches, and whom each change concerns. */
+import type { HAPair, VRRPInstance } from '../crds/types.ts';
+import type { WatchSource } from '../kube/client.ts';
+import type { Clock } from '../kube/clock.ts';
+import { LEASES, type Lease } from '../kube/lease.ts';
+import type { Log } from '../kube/log.ts';
+import type { Key, Store } from '../kube/types.ts';
+import { watch } from '../kube/watcher.ts';
+import type { LifeBook } from './life.ts';
+import { canonical } from './plan/support.ts';
+import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
+
+export type StoresOptions = {
+  kube: WatchSource;
+  /** Of the agents' Leases and the operators' own. */
+  namespace: string;
+  /** The Lease for which the replicas stand: `namespace/name`. */
+  leaderLease: Key;
+  /** Takes the agents' signs of life. */
+  life: Pick<LifeBook, 'observe' | 'forget'>;
+  clock: Pick<Clock, 'now' | 'setTimer'>;
+  /** Numbers in [0, 1); default Math.random. */
+  random?: () => number;
+  /** A HAPair was added, changed or deleted. */
+  onPair: (key: Key, pair: HAPair | undefined) => void;
+  /** A VRRPInstance of this pair was added, changed or deleted. */
+  onInstanceOf: (pairKey: Key) => void;
+  onLeaderLease: () => void;
+  signal: AbortSignal;
+  log: Log;
+};
+
+export type Stores = { pairs: Store<HAPair>; instances: Store<VRRPInstance>; leases: Store<Lease> };
+
+/** `namespace/pair` of an instance's key `namespace/pair.node`; a node's name has no dot. */
+const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.lastIndexOf('.'));
+
+/** Watches until the signal aborts. */
+export const watchAll = (options: StoresOptions): Stores => {
+  const { kube, namespace, leaderLease, life, clock, random, signal, log } = options;
+  const common = { signal, log, now: clock.now, setTimer: clock.setTimer, ...(random && { random }) };
+  const pairs = watch<HAPair>(
+    kube,
+    HAPAIRS,
+    {},
+    { ...common, onChange: (key) => options.onPair(key, pairs.get(key)) },
+  );
+  const instances = watch<VRRPInstance>(
+    kube,
+    VRRPINSTANCES,
+    {},
+    {
+      ...common,
+      onChange: (key) => {
+        const instance = instances.get(key);
+        if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
+        else life.forget(key);
+        options.onInstanceOf(pairKeyOf(key));
+      },
+    },
+  );
+  const leases = watch<Lease>(
+    kube,
+    LEASES,
+    { namespace },
+    {
+      ...common,
+      onChange: (key) => {
+        if (key === leaderLease) {
+          options.onLeaderLease();
+          return;
+        }
+        const lease = leases.get(key);
+        const name = key.slice(key.indexOf('/') + 1);
+        if (lease) life.observe(name, lease.spec?.renewTime, clock.now());
+        else life.forget(name);
+      },
+    },
+  );
+  return { pairs, instances, leases };
+};

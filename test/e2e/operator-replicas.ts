@@ -1,0 +1,180 @@
+/**
+ * Two operators in a test's hands, each in a place of its own: as a Deployment keeps them, one that ends by itself is started
+ * again, unless the test ended it.
+ */
+import * as assert from 'uvu/assert';
+import type { Stage } from '../../hack/demo/stage.ts';
+import { type WorldProcess, within } from '../../hack/lab/handles.ts';
+import type { Exit } from '../../hack/lab/launch.ts';
+import { type ManagedPlace, makePlace } from '../../hack/lab/places.ts';
+import type { CallRecord } from '../../hack/lab/types.ts';
+import type { Line } from './operator.ts';
+import { eventually, mutatingCalls, PATIENCE_MS, read } from './support.ts';
+
+export const REPLICAS = ['left', 'right'] as const;
+export type ReplicaName = (typeof REPLICAS)[number];
+
+export type Replica = {
+  name: ReplicaName;
+  place: ManagedPlace;
+  /** Starts it when it does not run. Returns when it says so. */
+  start(): Promise<void>;
+  /** Sends a signal to its process. */
+  signal(signal: NodeJS.Signals): Promise<void>;
+  /** Ends it by a signal and leaves it dead until `start`. */
+  end(signal: NodeJS.Signals): Promise<Exit>;
+  /** The end of the process that runs now; it is started again then, unless `keepDown` was called before. */
+  exited(): Promise<Exit>;
+  /** From now on it is not started again by itself. */
+  keepDown(): void;
+  /** What `path` answers on its port. */
+  get(path: string): Promise<{ status: number; body: string }>;
+};
+
+export type Replicas = {
+  of(name: ReplicaName): Replica;
+  /** The other one. */
+  beside(name: ReplicaName): Replica;
+  /** Flags of the processes that are started from now on. */
+  setFlags(flags: string[]): void;
+  /** The replica that the Lease names. Waits for one. */
+  leader(): Promise<ReplicaName>;
+  /** Waits until the Lease names this replica. */
+  leads(name: ReplicaName): Promise<void>;
+  /** A mark in the log of both. */
+  mark(): number;
+  /** Waits for a line that one of them says after a mark; returns who said it. */
+  says(since: number, what: string, wanted: (line: Line) => boolean): Promise<ReplicaName>;
+  /** Mutating calls after `sinceID` by one replica. */
+  callsOf(name: ReplicaName, sinceID: number): Promise<CallRecord[]>;
+};
+
+type Said = { by: ReplicaName; line: Line & { port?: number } };
+
+const ASK = `
+const response = await fetch(process.argv[1], { signal: AbortSignal.timeout(5000) });
+console.log(JSON.stringify({ status: response.status, body: await response.text() }));
+`;
+
+/** Which replica made a call. */
+export const callerOf = ({ userAgent }: CallRecord): ReplicaName | undefined =>
+  REPLICAS.find((name) => userAgent.includes(`app/${name}`));
+
+/** Makes the places; starts nothing yet. */
+export async function createReplicas(stage: Stage, flags: string[]): Promise<Replicas> {
+  const said: Said[] = [];
+  const looks = new Set<() => void>();
+  let presentFlags = flags;
+
+  const replicaOf = (name: ReplicaName, place: ManagedPlace): Replica => {
+    let running: WorldProcess | undefined;
+    let isWanted = false;
+    let port = 0;
+    const spawn = async (): Promise<void> => {
+      const started = await stage.product.startReplica(name, presentFlags, {
+        onLine: (text) => {
+          if (!text.startsWith('{')) return;
+          const line: Said['line'] = JSON.parse(text);
+          if (line.msg === 'operator started') port = line.port ?? 0;
+          said.push({ by: name, line });
+          for (const look of looks) look();
+        },
+      });
+      running = started;
+      void started.exited.then(async () => {
+        if (running === started) running = undefined;
+        if (isWanted && stage.world.ended() === undefined) await spawn();
+      });
+    };
+    const present = (): WorldProcess => {
+      if (running === undefined) throw new Error(`The replica ${name} does not run.`);
+      return running;
+    };
+    return {
+      name,
+      place,
+      start: async () => {
+        isWanted = true;
+        if (running !== undefined) return;
+        const since = said.length;
+        await spawn();
+        await says(since, `${name} should start`, ({ msg }) => msg === 'operator started', name);
+      },
+      signal: (signal) => present().kill(signal),
+      end: async (signal) => {
+        isWanted = false;
+        const { exited, kill } = present();
+        await kill(signal);
+        return within(exited, PATIENCE_MS, `${name} did not end after ${signal}`);
+      },
+      exited: () => within(present().exited, PATIENCE_MS, `${name} did not end`),
+      keepDown: () => {
+        isWanted = false;
+      },
+      get: async (path) => {
+        const url = `http://127.0.0.1:${port}${path}`;
+        const argv = [process.execPath, '--input-type=module', '--eval', ASK, url];
+        const { stdout, stderr } = await stage.world.exec({ where: name, argv });
+        if (stdout === '') throw new Error(`${name} does not answer for ${path}: ${stderr}`);
+        return JSON.parse(stdout);
+      },
+    };
+  };
+
+  const says = async (
+    since: number,
+    what: string,
+    wanted: (line: Line) => boolean,
+    by?: ReplicaName,
+  ): Promise<ReplicaName> => {
+    const found = Promise.withResolvers<ReplicaName>();
+    const look = (): void => {
+      const match = said
+        .slice(since)
+        .find((each) => (by === undefined || each.by === by) && wanted(each.line));
+      if (match !== undefined) found.resolve(match.by);
+    };
+    looks.add(look);
+    look();
+    return within(found.promise, PATIENCE_MS, what).finally(() => looks.delete(look));
+  };
+
+  const [left, right] = await Promise.all(
+    REPLICAS.map(async (name, index) => replicaOf(name, await makePlace(stage.world, name, index))),
+  );
+  if (left === undefined || right === undefined) throw new Error('Two replicas were to be made.');
+
+  const holder = async (): Promise<ReplicaName | undefined> => {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${stage.product.namespace}/leases/hapair-operator`;
+    const lease = await read<{ spec: { holderIdentity?: string } }>(stage, path);
+    return REPLICAS.find((name) => name === lease?.spec.holderIdentity);
+  };
+
+  return {
+    of: (name) => (name === 'left' ? left : right),
+    beside: (name) => (name === 'left' ? right : left),
+    setFlags: (changed) => {
+      presentFlags = changed;
+    },
+    leader: () => eventually('A replica should lead', holder),
+    leads: async (name) => {
+      await eventually(`${name} should lead`, async () => ((await holder()) === name ? true : undefined));
+    },
+    mark: () => said.length,
+    says,
+    callsOf: async (name, sinceID) =>
+      (await mutatingCalls(stage, sinceID)).filter((call) => callerOf(call) === name),
+  };
+}
+
+/** Sum of `hapair_leader` over both replicas, as the alert on it counts. */
+export async function leadersByMetrics(replicas: Replicas): Promise<number> {
+  const values = await Promise.all(
+    REPLICAS.map(async (name) => {
+      const { status, body } = await replicas.of(name).get('/metrics');
+      assert.is(status, 200);
+      return Number(/^hapair_leader (\d)$/m.exec(body)?.[1]);
+    }),
+  );
+  return values.reduce((sum, value) => sum + value, 0);
+}
