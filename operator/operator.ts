@@ -41,6 +41,8 @@ export type OperatorConfig = {
   region: string;
   /** `<node>` stands for the node's name. */
   agentUsernameTemplate: string;
+  /** ENIs and EIPs without this tag are not touched; absent: no tag is asked for. */
+  requireTag?: { key: string; value: string };
   /** Where the agents' Leases and the operators' own are. */
   namespace: string;
   version: string;
@@ -174,7 +176,9 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     clock,
     random: Math.random,
     onRead: requeue,
-    isMoving: () => moving > 0,
+    isMoving: () =>
+      moving > 0 ||
+      budget.levels().some(({ action, waiting }) => waiting > 0 && !action.startsWith('Describe')),
     signal,
     log,
   });
@@ -227,7 +231,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       ledSinceMs: () => ledSinceMs,
       onStatusWritten: metrics.statusWritten,
     },
-    { region, agentUsernameTemplate },
+    { region, agentUsernameTemplate, ...(config.requireTag && { requireTag: config.requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.
     new AbortController().signal,
   );
