@@ -41,6 +41,8 @@ export type OperatorConfig = {
   region: string;
   /** `<node>` stands for the node's name. */
   agentUsernameTemplate: string;
+  /** ENIs and EIPs without this tag are not touched; absent: no tag is asked for. */
+  requireTag?: { key: string; value: string };
   /** Where the agents' Leases and the operators' own are. */
   namespace: string;
   version: string;
@@ -154,6 +156,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   /** From the moment at which this process leads and its stores are fresh. */
   let isWorking = false;
+  let ledSinceMs = Number.POSITIVE_INFINITY;
   const requeue = (key: Key): void => {
     if (isWorking) queue.add(key);
   };
@@ -173,7 +176,9 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     clock,
     random: Math.random,
     onRead: requeue,
-    isMoving: () => moving > 0,
+    isMoving: () =>
+      moving > 0 ||
+      budget.levels().some(({ action, waiting }) => waiting > 0 && !action.startsWith('Describe')),
     signal,
     log,
   });
@@ -223,9 +228,10 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       log,
       problemsOf,
       requeue,
+      ledSinceMs: () => ledSinceMs,
       onStatusWritten: metrics.statusWritten,
     },
-    { region, agentUsernameTemplate },
+    { region, agentUsernameTemplate, ...(config.requireTag && { requireTag: config.requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.
     new AbortController().signal,
   );
@@ -245,8 +251,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   const tellElected = (): void => {
     log.info({ reason: 'LeaderElected', identity }, 'leading');
-    const [name = '', leaseNamespace = ''] = leaderLease.split('/').toReversed();
-    const lease = leases.get(leaderLease) ?? { metadata: { name, namespace: leaseNamespace } };
+    const lease = leases.get(leaderLease) ?? { metadata: { name: LEADER_LEASE, namespace } };
     events.record({
       regarding: referenceTo(lease, LEASES),
       type: 'Normal',
@@ -259,6 +264,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const work = async (): Promise<void> => {
     await Promise.race([elector.elected, finished]);
     if (finishing.signal.aborted) return;
+    ledSinceMs = clock.now();
     tellElected();
     // What another process wrote before it was over must be known before the first decision.
     await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);

@@ -62,9 +62,14 @@ const bothRun = async (): Promise<void> => {
   for (const name of REPLICAS) await replicas().of(name).start();
   await replicas().leader();
   for (const name of REPLICAS) {
-    await eventually(`${name} should be ready`, async () =>
-      (await replicas().of(name).get('/readyz')).status === 200 ? true : undefined,
-    );
+    await eventually(`${name} should be ready`, async () => {
+      // It may have ended meanwhile, and be on its way back.
+      const answer = await replicas()
+        .of(name)
+        .get('/readyz')
+        .catch(() => undefined);
+      return answer?.status === 200 ? true : undefined;
+    });
   }
 };
 
