@@ -14,7 +14,7 @@ export type ConnectionWatcher = {
   mayWrite?(): boolean;
   onWrite?(write: APIWrite, before: Stored | undefined, after: Stored | undefined): void;
   /** The process has received this state of an object. */
-  onRead?(process: Process, object: Stored | undefined, change?: Change): void;
+  onRead?(process: Process, object: Stored | undefined): void;
 };
 
 /** How the network between a process and the API server is; a test changes it while it is in use. */
@@ -248,7 +248,7 @@ const streamOf = ({
     path.tamper?.(copy);
     send({
       line: JSON.stringify({ type, object: copy }),
-      read: () => watcher.onRead?.(process, type === 'DELETED' ? undefined : object, change),
+      read: () => watcher.onRead?.(process, type === 'DELETED' ? undefined : object),
     });
   };
   const bookmark = (): void => {

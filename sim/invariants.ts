@@ -90,6 +90,8 @@ export class Invariants {
   #electionShape = '';
   #electionSinceMs = 0;
   #masterlessSinceMs = 0;
+  /** The interval of the last advert that each has heard. */
+  readonly #learned = new Map<Machine, number>();
   readonly #resigned: { receiver: Machine; deadlineMs: number }[] = [];
   /** Since when a VIP has been delivered to a closed door, by VIP and node. */
   readonly #doors = new Map<string, number>();
@@ -207,6 +209,8 @@ export class Invariants {
     const peer = pairKey === undefined ? undefined : sender?.elections.get(pairKey);
     const after = pairKey === undefined ? undefined : receiver.elections.get(pairKey);
     if (!before || !after || !peer || !receiver.runs) return;
+    const priority = bytes[22] ?? 0;
+    if (priority > 0) this.#learned.set(receiver, peer.config.advertisementIntervalMs);
     const comparable = ({
       version,
       virtualRouterID,
@@ -215,11 +219,12 @@ export class Invariants {
     }: typeof peer.config) =>
       canonical([version, virtualRouterID, advertisementIntervalMs, [...(password ?? [])]]);
     if (comparable(peer.config) !== comparable(after.config)) return;
-    const priority = bytes[22] ?? 0;
     if (priority === 0) {
       if (before.state !== 'Backup' || after.config.claim === 'Never' || !this.#truth.areLinksClean()) return;
       const { version, advertisementIntervalMs, priority: own } = after.config;
-      const skewMs = ((256 - own) * (version === 2 ? 1000 : advertisementIntervalMs)) / 256;
+      // v3 counts with the interval of the Master's last advert, which a change may have left behind.
+      const learnedMs = Math.max(advertisementIntervalMs, this.#learned.get(receiver) ?? 0);
+      const skewMs = ((256 - own) * (version === 2 ? 1000 : learnedMs)) / 256;
       const deadlineMs = this.#truth.timeline.nowMs + skewMs + STEP_MS;
       this.#resigned.push({ receiver, deadlineMs });
       return;

@@ -52,8 +52,6 @@ export class Operator {
   process: Process | undefined;
   /** The process dies instead of making the n-th write from now on, Kubernetes' and EC2's together; counted down. */
   dieBeforeWrite = Number.POSITIVE_INFINITY;
-  /** When it last did not run as it should. */
-  disturbedAtMs = 0;
   /** By its own clock. */
   isLeader: () => boolean = () => false;
   readonly #world: OperatorWorld;
@@ -85,7 +83,6 @@ export class Operator {
   kill(): void {
     this.process?.kill();
     this.dieBeforeWrite = Number.POSITIVE_INFINITY;
-    this.disturbedAtMs = this.#world.timeline.nowMs;
     this.#world.tell(this.name, 'operator killed', {});
   }
 
@@ -97,7 +94,6 @@ export class Operator {
   /** SIGCONT. */
   resume(): void {
     this.process?.resume();
-    this.disturbedAtMs = this.#world.timeline.nowMs;
   }
 
   start(): void {

@@ -1,5 +1,5 @@
 /** The whole system on one thread: two machines, the operator, the API server, EC2 and the network between them. */
-import { FINALIZER, type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '../crds/types.ts';
+import { type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '../crds/types.ts';
 import type { EC2Call } from '../ec2/types.ts';
 import type { WatchSource } from '../kube/client.ts';
 import { formatTime } from '../kube/time.ts';
@@ -214,7 +214,7 @@ export class World {
     return this.machines.find(({ node }) => node.networkInterfaceID === vipAt)?.name;
   }
 
-  /** EC2 has had the VIP and then the EIP, or both together, moved to these nodes since the story began, in order. */
+  /** The nodes that EC2 was asked to move something to, in order. */
   get moves(): string[] {
     const nodeOf = (id: string) =>
       this.machines.find(({ node }) => node.networkInterfaceID === id)?.name ?? id;
@@ -361,13 +361,9 @@ export class World {
     return this.#story.slice(-lines).map(textOf).join('\n');
   }
 
-  /** Messages of the story, with who said them. */
+  /** Every time that somebody said this. */
   said(who: string, message: string): { atMs: number; fields: object }[] {
     return this.#story.filter((line) => line.who.startsWith(who) && line.message === message);
-  }
-
-  get hasFinalizer(): boolean {
-    return this.pair.metadata.finalizers?.includes(FINALIZER) === true;
   }
 
   async #run(ms: number, isOver: () => boolean): Promise<void> {
