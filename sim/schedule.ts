@@ -116,6 +116,22 @@ const HAPPENINGS: readonly Happening[] = [
     },
   },
   {
+    name: 'an agent is asked to end',
+    weight: 2,
+    begin: (world, random) => {
+      const machine = anyMachine(world, random);
+      if (!machine.runs) return undefined;
+      const { main } = machine;
+      void machine.agent?.stop().then(() => {
+        if (machine.main === main) machine.kill();
+      });
+      return () => {
+        if (machine.main === main) machine.kill();
+        start(machine);
+      };
+    },
+  },
+  {
     name: 'a machine crashes',
     weight: 4,
     begin: (world, random) => {
@@ -264,6 +280,18 @@ const HAPPENINGS: readonly Happening[] = [
     begin: (world) => {
       world.edit({ paused: true });
       return () => world.edit({ paused: false });
+    },
+  },
+  {
+    name: 'failback becomes automatic',
+    weight: 1,
+    begin: (world) => {
+      const { failback } = world.pair.spec;
+      world.edit({
+        preferredNode: 'node1',
+        failback: { ...failback, policy: 'Automatic', delaySeconds: 20 },
+      });
+      return () => world.edit({ failback: { ...world.pair.spec.failback, policy: 'Manual' } });
     },
   },
   {
