@@ -73,6 +73,8 @@ export const LEADER_LEASE = 'hapair-operator';
 /** Pairs handled at the same time; none waits for EC2, each for a write to the API server now and then. */
 const WORKERS = 32;
 const DEFAULT_PORT = 8080;
+/** One for each worker, and some for Events and lists: a write that waited in line here could be sent when we lead no more. */
+const CONNECTIONS = WORKERS + 8;
 /** Bound on the end of steps and calls under way: longer than the deadline of an EC2 call. */
 const FINISH_MS = 15_000;
 /** Bound on writing the last Events. */
@@ -120,7 +122,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const metrics = createMetrics(version);
   const series = createPairSeries(clock.wall);
   const userAgent = `hapair-operator/${version}`;
-  const kube = await connect({ kubeconfigPath, userAgent });
+  const kube = await connect({ kubeconfigPath, userAgent, callConnections: CONNECTIONS });
   // Connections of its own: renewals must not stand in line behind the writes of a thousand pairs.
   const electorKube = await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election` });
   const leaderLease = `${namespace}/${LEADER_LEASE}`;
