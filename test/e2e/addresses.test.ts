@@ -134,6 +134,9 @@ row(
     const [fromMs, callID, master] = [nowMs(), await lastCallID(stage), await masterOf(stage)];
     const changed: PairAddress = { ...main, vip: SUCCESSOR };
     const client = await stage.world.probe({ name: 'lan-successor', from: 'lan', target: SUCCESSOR });
+    await eventually('The client should send', async () =>
+      (await client.samples()).length > 0 ? true : undefined,
+    );
     await edit(stage, { addresses: [changed, outer] });
     await served(stage, [changed, outer], master);
     const calls = await mutatingCalls(stage, callID);

@@ -184,7 +184,7 @@ row('restored into a new cluster, old wishes order nothing', async (stage) => {
   const callID = await lastCallID(stage);
   const failback = { requestedAt: whole(nowMs() - 3_600_000) };
   await apply(stage, { ...pair, spec: { ...pair.spec, failback } });
-  await settled(stage, from);
+  await conditionSays(stage, 'Ready', 'True Serving');
   await stage.world.node(to).startService('agent');
   await backup(stage, to);
   await conditionSays(stage, 'Redundant', 'True StandbyReady');
