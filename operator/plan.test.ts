@@ -39,6 +39,16 @@ test('the first visit sets every condition, the finalizer, and asks for a readin
   assert.is(rig.condition('Ready'), 'False WaitingForElection');
 });
 
+test('a pair whose EC2 could never be read says that, and does not blame the agents', () => {
+  const rig = new Rig();
+  rig.reading = { failure: { class: 'CredentialsInvalid', message: 'AuthFailure: no', atMs: rig.nowMs } };
+  const { instances } = rig.step();
+  assert.is(instances.length, 0);
+  assert.is(rig.condition('Ready'), 'False EC2ReadFailed');
+  const ready = rig.pair.status?.conditions?.find(({ type }) => type === 'Ready');
+  assert.match(ready?.message ?? '', 'AuthFailure: no');
+});
+
 for (const [title, holder, preferredNode, expected] of [
   ["EC2's holder of the first VIP", ENI2, 'node1', 'node2'],
   ['the preferred node when EC2 has it on neither', undefined, 'node2', 'node2'],

@@ -98,16 +98,24 @@ const keptKeys = ({ wish, input }: Situation): string[] =>
     ...input.claimedElsewhere,
   ].filter((key) => key !== undefined);
 
+/** The master has put up every VIP of the spec, as far as it says what it has put up. */
+const isPutUp = ({ wish, reports, memory }: Situation): boolean => {
+  const { vipsOnInterface } = reports.find(({ node }) => node === memory.authority?.node) ?? {};
+  return wish.addresses.every(({ vip }) => vip === undefined || (vipsOnInterface?.includes(vip) ?? true));
+};
+
 /**
- * What the spec no longer names is given up once everything it does name has arrived: forgotten, or first taken off its ENIs,
- * as the deletion policy says.
+ * What the spec no longer names is given up once everything it does name has arrived, in EC2 and on the master's interface:
+ * forgotten, or first taken off its ENIs, as the deletion policy says.
  */
 const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } => {
   const { input, acceptance, wish, convergence, memory } = situation;
   const { pair, nowMs, ec2 } = input;
   const all: AddressStatus[] = droppedAddresses(pair, wish);
   const arrived =
-    acceptance.accepted && itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key));
+    acceptance.accepted &&
+    itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key)) &&
+    isPutUp(situation);
   if (all.length === 0 || pair.spec.paused || (!arrived && memory.call?.purpose !== 'Release')) {
     return { dropped: { released: [], kept: all } };
   }

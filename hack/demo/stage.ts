@@ -6,8 +6,8 @@ import type { SeenAdvert } from '../lab/adverts.ts';
 import { type Probe, within } from '../lab/handles.ts';
 import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
-import { installProduct, type Product } from '../lab/product.ts';
-import type { LatencyProfile } from '../lab/types.ts';
+import { installProduct, type Product, type ProductOptions } from '../lab/product.ts';
+import type { LabVPC, LatencyProfile } from '../lab/types.ts';
 import { startWorld, type World } from '../lab/world.ts';
 import type { Evidence } from './measure.ts';
 import type { Costs } from './theory.ts';
@@ -63,6 +63,11 @@ export type StageOptions = {
   advertisementIntervalMs?: number;
   /** Changes the manifest before it is applied. */
   edit?: (manifest: string) => string;
+  /** Default: the standard VPC. */
+  vpc?: LabVPC;
+  /** Secondary addresses that every instance answers probes for; default the demo's VIP. */
+  vips?: string[];
+  product?: Omit<ProductOptions, 'onLog'>;
   onLog?: (line: string) => void;
 };
 
@@ -71,10 +76,17 @@ export type StageOptions = {
  * @throws Error that says what could not be started; nothing is left running then.
  */
 export async function openStage(options: StageOptions): Promise<Stage> {
-  const { dir, profile, onLog = () => undefined } = options;
+  const { dir, profile, vpc, vips, onLog = () => undefined } = options;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const world = await startWorld({ dir, profile, kube: true, onLog });
+  const world = await startWorld({
+    dir,
+    profile,
+    kube: true,
+    onLog,
+    ...(vpc && { vpc }),
+    ...(vips && { vips }),
+  });
   try {
     return await furnish(world, options);
   } catch (error) {
@@ -85,7 +97,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
 
 async function furnish(world: World, options: StageOptions): Promise<Stage> {
   const { profile, advertisementIntervalMs = 1000, onLog = () => undefined } = options;
-  const product = await installProduct(world, { onLog });
+  const product = await installProduct(world, { ...options.product, onLog });
   const namespace = 'prod';
   const name = 'web';
   const [adverts, pair, lan, internet] = await Promise.all([

@@ -259,7 +259,7 @@ export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string,
 });
 
 /** Where EC2 answers inside the world. */
-const EC2_ENDPOINT = `http://${management.fabric}:${management.ec2Port}`;
+export const EC2_ENDPOINT = `http://${management.fabric}:${management.ec2Port}`;
 
 /** For the `aws` command: Debian 12's version 2.9 does not read the endpoint from the environment, as 2.13 and later do. */
 export const awsArguments = (endpoint: string, args: readonly string[]): string[] => [

@@ -54,10 +54,18 @@ const storedFact = (input: ConditionsInput, type: HAPairConditionType): Fact | u
 const isUnobserved = ({ life, nowMs, firstSeenMs }: ConditionsInput, node: string): boolean =>
   life[node]?.lastMs === undefined && nowMs - firstSeenMs < FRESH_MS;
 
-const masterElected = ({ elected, reports, pair }: ConditionsInput): Fact => {
+const masterElected = ({ elected, reports, pair, ec2 }: ConditionsInput): Fact => {
   if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
-  if ((pair.status?.term ?? 0) === 0)
-    return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
+  const isFirst = (pair.status?.term ?? 0) === 0;
+  // Without this, a person would look for a fault of the agents, which have been told nothing yet.
+  if (isFirst && reports.length === 0 && ec2.view === undefined && ec2.failure) {
+    const { message } = ec2.failure;
+    return no(
+      'EC2ReadFailed',
+      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${message}. It is tried again.`,
+    );
+  }
+  if (isFirst) return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
   const late = mastersOf(reports)[0];
   const why = late
     ? `${late.node} reports Master in term ${late.term}, which is out of date`

@@ -184,6 +184,26 @@ test('a dropped address under Unassign is served until the new one has arrived, 
   assert.ok(rig.reasons.includes('AddressReleased'));
 });
 
+test('a dropped VIP stays until the master has its successor on the interface', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20' }] });
+  const passes = (): void => {
+    for (let round = 0; round < 100; round++) {
+      rig.pass(100);
+      rig.settleOnce();
+    }
+  };
+  passes();
+  assert.is(rig.cloud.where('10.10.10.20'), NODE1.networkInterfaceID);
+  assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20', VIP]);
+  rig.report('node1', 'Master', 1, { vipsOnInterface: ['10.10.10.20', VIP] });
+  passes();
+  assert.is(rig.cloud.where(VIP), undefined);
+  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+});
+
 test('an EIP that is dropped while its VIP stays is disassociated alone', () => {
   const rig = Rig.converged({ deletionPolicy: 'Unassign' });
   rig.edit({ addresses: [{ name: 'main', vip: VIP }] });

@@ -47,7 +47,11 @@ const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairS
   const conditions = [told('Ready'), ...stored.filter(({ type }) => type !== 'Ready')].map((condition) =>
     condition.type === 'AddressesConverged' ? told('AddressesConverged') : condition,
   );
-  const next: HAPairStatus = { ...pair.status, conditions };
+  const next: HAPairStatus = {
+    ...pair.status,
+    ...(generation !== undefined && { observedGeneration: generation }),
+    conditions,
+  };
   return canonical(next) === canonical(pair.status) ? undefined : next;
 };
 

@@ -2,14 +2,20 @@
  * A failover whose EC2 calls go wrong in every way the lab knows: the end state is right, EC2 is changed once, and the cause
  * can be read meanwhile. The rows build on each other: each leaves the pair on the other node.
  */
+import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import type { FaultSpec } from '../../hack/lab/types.ts';
 import {
   assertSwitched,
   backup,
+  conditionOf,
+  conditionSays,
   eventReasons,
   eventually,
+  lastCallID,
   masterOf,
+  messageOf,
+  mutatingCalls,
   now,
   otherNode,
   settled,
@@ -94,25 +100,86 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/**
+ * EC2 answers each code of a class in turn, the last one until a person could have read the cause (AWS-FACTS, "Errors by what
+ * to do"). InvalidParameterValue has many causes, and its text is no contract: it is a class of its own.
+ */
+type ErrorClass = { title: string; codes: readonly string[]; reason: string };
+
+const CLASSES: readonly ErrorClass[] = [
+  { title: 'throttle', codes: ['RequestLimitExceeded'], reason: 'EC2Throttled' },
+  {
+    title: "EC2's own side",
+    codes: ['InternalFailure', 'ServerInternal', 'Unavailable', 'ServiceUnavailable', 'InternalError'],
+    reason: 'EC2Unavailable',
+  },
+  {
+    title: 'credentials or clock',
+    codes: ['AuthFailure', 'RequestExpired', 'SignatureDoesNotMatch', 'ExpiredToken'],
+    reason: 'EC2CredentialsInvalid',
+  },
+  { title: 'permission', codes: ['UnauthorizedOperation'], reason: 'EC2Unauthorized' },
+  {
+    title: 'target missing',
+    codes: [
+      'InvalidNetworkInterfaceId.Malformed',
+      'InvalidInstanceID.NotFound',
+      'InvalidNetworkInterfaceID.NotFound',
+    ],
+    reason: 'EC2TargetMissing',
+  },
+  {
+    title: 'EIP missing',
+    codes: ['InvalidAddress.NotFound', 'InvalidAddressID.NotFound', 'InvalidAllocationID.NotFound'],
+    reason: 'EC2AllocationMissing',
+  },
+  {
+    title: 'held elsewhere',
+    codes: ['Resource.AlreadyAssociated', 'InvalidIPAddress.InUse'],
+    reason: 'EC2AddressInUse',
+  },
+  { title: 'quota', codes: ['PrivateIpAddressLimitExceeded'], reason: 'EC2QuotaExceeded' },
+  {
+    title: 'state',
+    codes: ['IncorrectInstanceState', 'Gateway.NotAttached', 'IncorrectState'],
+    reason: 'EC2StateConflict',
+  },
+  { title: 'a parameter', codes: ['InvalidParameterValue'], reason: 'EC2Rejected' },
+];
+
+/** More than EC2 is asked while a person reads. */
+const FOR_LONG = 1_000;
+
 /** How often an Event was told, a series counted once. */
 const told = async (stage: Stage, reason: string): Promise<number> =>
   (await eventReasons(stage)).filter((each) => each === reason).length;
 
+/** The master's agent is stopped under these faults; `meanwhile` sees the failover, and afterwards all is well. */
+const failOverUnder = async (
+  stage: Stage,
+  faults: readonly FaultSpec[],
+  most: { calls: number },
+  meanwhile: () => Promise<unknown> = async () => undefined,
+): Promise<void> => {
+  const from = await masterOf(stage);
+  const to = otherNode(from);
+  await backup(stage, to);
+  const before = await now(stage);
+  for (const fault of faults) await stage.world.ec2.fault(fault);
+  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await meanwhile();
+  await settled(stage, to);
+  await stage.world.ec2.clearFaults();
+  await stage.gone(from, 'agent');
+  await stage.world.node(from).startService('agent');
+  await backup(stage, from);
+  await assertSwitched(stage, before, to, most);
+};
+
 for (const { title, faults, calls, tells } of ROWS) {
   row(title, async (stage) => {
-    const from = await masterOf(stage);
-    const to = otherNode(from);
-    await backup(stage, to);
-    const before = await now(stage);
     const toldBefore = tells === undefined ? 0 : await told(stage, tells);
-    for (const fault of faults) await stage.world.ec2.fault(fault);
-    await stage.world.node(from).killService('agent', 'SIGTERM');
-    await settled(stage, to);
-    await stage.world.ec2.clearFaults();
-    await stage.gone(from, 'agent');
-    await stage.world.node(from).startService('agent');
-    await backup(stage, from);
-    await assertSwitched(stage, before, to, { calls });
+    await failOverUnder(stage, faults, { calls });
     if (tells !== undefined) {
       await eventually(`An Event should say ${tells}`, async () =>
         (await told(stage, tells)) > toldBefore ? true : undefined,
@@ -120,5 +187,55 @@ for (const { title, faults, calls, tells } of ROWS) {
     }
   });
 }
+
+for (const { title, codes, reason } of CLASSES) {
+  row(`error class, ${title}: ${codes.join(', ')}`, async (stage) => {
+    const [toldBefore, callID] = [await told(stage, reason), await lastCallID(stage)];
+    const last = codes.at(-1) ?? '';
+    const faults = codes.map((code): FaultSpec => {
+      const count = code === last ? FOR_LONG : 1;
+      return { action: assign, kind: 'error', code, count };
+    });
+    await failOverUnder(stage, faults, { calls: FOR_LONG }, async () => {
+      const says = `fails: ${last}:`;
+      const pair = await conditionSays(stage, 'AddressesConverged', `False ${reason}`, { says });
+      assert.is(conditionOf(pair, 'Ready'), 'False NotConverged');
+      assert.match(messageOf(pair, 'Ready'), says);
+      await stage.world.ec2.clearFaults();
+    });
+    const answers = (await stage.world.ec2.calls(callID)).flatMap(({ action, errorCode = [] }) =>
+      action === assign ? errorCode : [],
+    );
+    assert.equal([...new Set(answers)], codes, 'each code was answered');
+    await eventually(`An Event should say ${reason}`, async () =>
+      (await told(stage, reason)) > toldBefore ? true : undefined,
+    );
+  });
+}
+
+row('the whole API is away for a while', async (stage) => {
+  await failOverUnder(stage, [{ kind: 'outage' }], { calls: FOR_LONG }, async () => {
+    const pair = await conditionSays(stage, 'AddressesConverged', 'False EC2TimedOut');
+    assert.is(conditionOf(pair, 'Ready'), 'False NotConverged');
+    await stage.world.ec2.clearFaults();
+  });
+});
+
+row('a call that takes 30 s: not waited for, and what it does at last changes nothing', async (stage) => {
+  const callID = await lastCallID(stage);
+  const toldBefore = await told(stage, 'EC2TimedOut');
+  await failOverUnder(stage, [{ action: assign, kind: 'slow', delayMs: 30_000 }], { calls: 2 });
+  assert.ok((await told(stage, 'EC2TimedOut')) > toldBefore);
+  const slow = (await mutatingCalls(stage, callID)).find(({ fault }) => fault === 'slow');
+  await eventually(
+    'EC2 should come to the slow call',
+    async () => {
+      const call = (await stage.world.ec2.calls(callID)).find(({ id }) => id === slow?.id);
+      return call?.answeredAtMs !== undefined || call?.effectAtMs !== undefined ? call : undefined;
+    },
+    60_000,
+  );
+  await settled(stage, await masterOf(stage));
+});
 
 run();

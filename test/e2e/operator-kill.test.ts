@@ -15,6 +15,7 @@ import {
   edit,
   eventually,
   instanceOf,
+  interfaceOf,
   lastCallID,
   masterOf,
   mutatingCalls,
@@ -235,9 +236,6 @@ for (const { title, interrupt } of INTERRUPTIONS) {
     await given(stage, from, 0);
   });
 }
-
-const interfaceOf = async (stage: Stage, node: string): Promise<string> =>
-  (await stage.world.node(node).exec(['ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
 
 row('agent of the master: the other takes over, the restarted one does not take it back', async (stage) => {
   const from = await masterOf(stage);

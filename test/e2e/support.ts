@@ -7,9 +7,12 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../crds/types.ts';
 import { isMutating } from '../../hack/demo/measure.ts';
-import { openStage, PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
+import { openStage, PUBLIC_IP, type Stage, type StageOptions, VIP } from '../../hack/demo/stage.ts';
 import { callAPI } from '../../hack/kube/api.ts';
-import type { CallRecord } from '../../hack/lab/types.ts';
+import { between, lost } from '../../hack/lab/outage.ts';
+import { nowMs } from '../../hack/lab/rpc.ts';
+import type { CallRecord, LabVPC } from '../../hack/lab/types.ts';
+import { standardVPC } from '../../hack/lab/vpc.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -31,14 +34,48 @@ export async function quickPair(): Promise<HAPair> {
   return pair;
 }
 
+/** What differs from the standard stage. */
+export type Setting = Pick<StageOptions, 'vpc' | 'vips' | 'product'>;
+
+/** Another allocation each for {@link roomyVPC}, by its public address. */
+export const SPARE_EIPS = {
+  '203.0.113.20': 'eipalloc-0ddddddddddddddd4',
+  '203.0.113.30': 'eipalloc-0eeeeeeeeeeeeeee5',
+} as const;
+
+/**
+ * The standard VPC with room for five VIPs on each ENI, two EIPs more, and as many instances more as are asked for: node3
+ * and node4, in the same subnet.
+ * @param more 0 to 2
+ */
+export function roomyVPC(more: 0 | 1 | 2 = 0): LabVPC {
+  const [first] = standardVPC.instances;
+  if (first === undefined) throw new Error('The standard VPC has no instance.');
+  const others = ['3', '4'].slice(0, more).map((digit) => ({
+    ...first,
+    name: `node${digit}`,
+    instanceID: `i-0${digit.repeat(16)}`,
+    networkInterfaceID: `eni-0${digit.repeat(16)}`,
+    macAddress: `0a:10:10:10:10:1${digit}`,
+    address: `10.10.10.1${digit}`,
+    fabricDevice: `eni${digit}`,
+  }));
+  const spare = Object.entries(SPARE_EIPS).map(([publicIP, allocationID]) => ({ allocationID, publicIP }));
+  return {
+    ...standardVPC,
+    instances: [...standardVPC.instances, ...others].map((one) => ({ ...one, instanceType: 't3.medium' })),
+    elasticIPs: [...standardVPC.elasticIPs, ...spare],
+  };
+}
+
 /**
  * A stage in `.lab/test-<name>` whose pair `web` has settled, with a standby. With adverts so quick the first election is a
  * race that either node may win, whatever their priorities.
  */
-export async function openPair(name: string, pair: HAPair): Promise<Stage> {
+export async function openPair(name: string, pair: HAPair, setting: Setting = {}): Promise<Stage> {
   const dir = join(ROOT, '.lab', `test-${name}`);
   const advertisementIntervalMs = pair.spec.vrrp.advertisementIntervalMilliseconds;
-  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs });
+  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs, ...setting });
   try {
     await apply(stage, pair);
     const { master } = await stage.pair.until(
@@ -61,12 +98,12 @@ type Opened = { stage?: Stage; broken?: string };
  * to judge the next by, so that says which it was.
  * @param manifest of the pair; default {@link quickPair}
  */
-export function storyOf(name: string, manifest: () => Promise<HAPair> = quickPair) {
+export function storyOf(name: string, manifest: () => Promise<HAPair> = quickPair, setting: Setting = {}) {
   const test = suite<Opened>(name);
   test.before(async (context) => {
     context.broken = 'the stage was not opened';
     try {
-      context.stage = await openPair(name, await manifest());
+      context.stage = await openPair(name, await manifest(), setting);
       delete context.broken;
     } catch (error) {
       // The runner keeps an error of this hook to itself.
@@ -135,6 +172,39 @@ export const conditionOf = (pair: HAPair, type: string): string => {
   return condition === undefined ? '' : `${condition.status} ${condition.reason}`;
 };
 
+/** A condition's message; empty: it is not there. */
+export const messageOf = (pair: HAPair, type: string): string =>
+  pair.status?.conditions?.find((each) => each.type === type)?.message ?? '';
+
+/**
+ * Waits until a condition says `wanted`, such as `False EC2Throttled`, of the newest spec, and its message has `says`.
+ * @throws Error with what it said last.
+ */
+export async function conditionSays(
+  stage: Stage,
+  type: string,
+  wanted: string,
+  { name = stage.name, says = '', timeoutMs = PATIENCE_MS }: ConditionOptions = {},
+): Promise<HAPair> {
+  let seen = 'nothing';
+  const what = `${type} of ${name} should be ${wanted} ${says}`;
+  return eventually(
+    what,
+    async () => {
+      const pair = await pairOf(stage, name);
+      const message = messageOf(pair, type);
+      seen = `${conditionOf(pair, type)}: ${message}`;
+      const isSeen = pair.status?.observedGeneration === pair.metadata.generation;
+      return isSeen && conditionOf(pair, type) === wanted && message.includes(says) ? pair : undefined;
+    },
+    timeoutMs,
+  ).catch((error: Error) => {
+    throw new Error(`${error.message} Last seen: ${seen}`);
+  });
+}
+
+type ConditionOptions = { name?: string; says?: string; timeoutMs?: number };
+
 /** Reasons of the Events about a HAPair, in the order in which each was first seen. */
 export async function eventReasons(stage: Stage, name = stage.name): Promise<string[]> {
   type Event = { reason: string; eventTime: string; regarding: { kind: string; name: string } };
@@ -172,6 +242,40 @@ export const backup = (stage: Stage, node: string) =>
     const instance = await instanceOf(stage, node);
     return instance?.status?.state === 'Backup' ? instance : undefined;
   });
+
+/** SIGTERM to the master's agent, the other takes over, the agent starts again. Returns the new master. */
+export async function failOver(stage: Stage): Promise<string> {
+  const from = await masterOf(stage);
+  const to = otherNode(from);
+  await backup(stage, to);
+  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await settled(stage, to);
+  await stage.gone(from, 'agent');
+  await stage.world.node(from).startService('agent');
+  await backup(stage, from);
+  return to;
+}
+
+/** Both clients' probes since then were answered, every one. */
+export async function assertNothingLost(stage: Stage, fromMs: number): Promise<void> {
+  const { lan, internet } = await stage.evidence();
+  assert.is(lost(between(lan, fromMs, nowMs())), 0, 'LAN probes lost');
+  assert.is(lost(between(internet, fromMs, nowMs())), 0, 'internet probes lost');
+}
+
+/** An Event with this reason about a HAPair is there; Events are written behind the deeds. */
+export const eventTold = (stage: Stage, reason: string, name = stage.name): Promise<true> =>
+  eventually(`An Event should say ${reason}`, async () =>
+    (await eventReasons(stage, name)).includes(reason) ? true : undefined,
+  );
+
+/** `kubectl delete`, waiting for the end. */
+export const deletePair = (stage: Stage, name = stage.name): Promise<string> =>
+  stage.kubectl(['delete', 'hap', name, '-n', stage.namespace, '--wait', '--timeout=60s']);
+
+/** Addresses on an instance's interface, as `ip` prints them. */
+export const interfaceOf = async (stage: Stage, node: string): Promise<string> =>
+  (await stage.world.node(node).exec(['ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
 
 /** The elected master as stored. @throws Error when there was none yet. */
 export async function masterOf(stage: Stage): Promise<string> {
