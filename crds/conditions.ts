@@ -59,6 +59,7 @@ export const REASONS = {
   AddressElsewhere: 'EC2 delivers an address to another interface.',
   AddressUnassigned: 'EC2 delivers an address nowhere.',
   HeldDown: 'The pair flaps; the addresses stay with an incumbent that proves itself alive.',
+  WaitingForAgent: 'A VIP waits until the agent of the master has it on its interface.',
   WaitingForBudget: 'A call waits for its turn in the call budget of the account.',
   Releasing: 'Addresses that are no longer wanted are being taken off their ENIs.',
   EC2ReadFailed: 'EC2 could not be read; nothing is concluded from that.',

@@ -630,6 +630,24 @@ test('an address that is added is recorded, put up and moved; one that is remove
   assert.ok(rig.reasons.includes('AddressReleased'));
 });
 
+test('V5: a VIP that is added goes to EC2 only once the master has it on its interface', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20', eipAllocationID: ALLOCATION }] });
+  rig.settle();
+  rig.pass(3_600_000);
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.settle();
+  assert.equal(actions(rig), [], 'an agent that is cut off has no door for it, and what works goes on');
+  assert.is(rig.condition('AddressesConverged'), 'False WaitingForAgent');
+  assert.is(rig.condition('Ready'), 'False WaitingForAgent');
+  rig.report('node1', 'Master', 1, { vipsOnInterface: ['10.10.10.20', VIP] });
+  rig.settle();
+  assert.equal(actions(rig), [`assign 10.10.10.20 ${ENI1}`, `associate 10.10.10.20 ${ENI1}`]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
 test('an EIP that is added to a VIP is associated with it', () => {
   const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
   rig.edit({ addresses: [MAIN] });

@@ -483,9 +483,7 @@ export class Invariants {
         const key = `${pair.metadata.namespace}/${pair.metadata.name}`;
         const runs =
           machine?.isSound === true && machine.elections.has(key) && machine.has(spec.sourceAddress);
-        // An agent that is cut off from the API server does not know of a VIP that was added since.
-        const known = machine?.elections.get(key)?.config.vips ?? [];
-        for (const vip of known) {
+        for (const vip of spec.vips) {
           const door = `${vip} ${spec.nodeName}`;
           const isClosed =
             runs &&

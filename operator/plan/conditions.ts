@@ -153,7 +153,12 @@ const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
 };
 
 /** Causes of not being converged that are their own reason for not being ready. */
-const SAID_AS_IS: ReadonlySet<Reason> = new Set(['Moving', 'HeldDown', 'WaitingForBudget']);
+const SAID_AS_IS: ReadonlySet<Reason> = new Set([
+  'Moving',
+  'HeldDown',
+  'WaitingForBudget',
+  'WaitingForAgent',
+]);
 
 const preferredNodeActive = ({ pair, elected }: ConditionsInput): Fact => {
   const { preferredNode } = pair.spec;

@@ -36,6 +36,8 @@ export type ConvergeInput = {
   target: PairNode;
   authority: Authority;
   memory: PairMemory;
+  /** VIPs that the target's agent says are not on its interface: EC2 must not deliver to a closed door (V5). */
+  closed: readonly string[];
 };
 
 /** What to do about EC2, and what the condition AddressesConverged says meanwhile. */
@@ -127,11 +129,11 @@ const pick = <T>(list: readonly T[], turn: number): T | undefined => list[turn %
 
 /** The one call that does most: all VIPs that are elsewhere, else one EIP. Absent: nothing that a call could help. */
 const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
-  const { memory, view, target, authority } = input;
+  const { memory, view, target, authority, closed } = input;
   const drift = confirmedDrift(input);
   const wrong = compare(input).filter(
     ({ item: { key }, believed }) =>
-      believed === 'Wrong' && (drift.includes(key) || !memory.settled.includes(key)),
+      believed === 'Wrong' && !closed.includes(key) && (drift.includes(key) || !memory.settled.includes(key)),
   );
   const planned = (call: EC2Call, items: readonly string[]): PlannedCall => {
     const finding = findingText(memory, items);
@@ -197,6 +199,11 @@ const verdict = (input: ConvergeInput): Verdict => {
     const isNowhere = /on no ENI|associated with nothing/.test(drift);
     const message = `${drift}; it belongs to ${target.name} and is put back once a second reading agrees.`;
     return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
+  }
+  const shut = keys(of('Wrong').filter(({ item }) => input.closed.includes(item.key)));
+  if (shut !== '' && !memory.call) {
+    const message = `${shut} waits until the agent on ${target.name} has put it up: see the conditions of that VRRPInstance.`;
+    return { status: 'False', reason: 'WaitingForAgent', message };
   }
   if (memory.budgetSinceMs !== undefined && input.nowMs >= memory.budgetSinceMs + BUDGET_PATIENCE_MS) {
     const message = `Moving addresses to ${target.name} waits for its turn: the account's EC2 call budget is spent.`;

@@ -187,6 +187,8 @@ test('a dropped address under Unassign is served until the new one has arrived, 
 test('a dropped VIP stays until the master has its successor on the interface', () => {
   const rig = Rig.converged({ deletionPolicy: 'Unassign' });
   rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  // Somebody has assigned it already.
+  rig.cloud.put('10.10.10.20', NODE1.networkInterfaceID);
   rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20' }] });
   const passes = (): void => {
     for (let round = 0; round < 100; round++) {

@@ -8,7 +8,7 @@ import { elect, mastersOf, type Report, reportsOf } from './elect.ts';
 import { withAuthority } from './memory.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { isAcknowledged, type ParameterStage, parameterStage } from './parameters.ts';
-import { holderOf, itemsOf, rightness } from './places.ts';
+import { holderOf, type Item, itemsOf, rightness } from './places.ts';
 import { type Acceptance, canonical, judge, parametersOf } from './support.ts';
 import type { Authority, PairMemory, PlanInput, Wish } from './types.ts';
 
@@ -188,6 +188,20 @@ const withProgress = (
   return { accepted: true, reason, message: [...nodes, ...steps].join(' ') };
 };
 
+/** VIPs that the target says it lacks, such as one that was added while it was cut off; a pin does not wait for its node. */
+const closedDoors = (
+  items: readonly Item[],
+  target: PairNode,
+  reports: readonly Report[],
+  pin: string | undefined,
+): string[] => {
+  const { vipsOnInterface } = reports.find(({ node }) => node === target.name) ?? {};
+  if (pin !== undefined || vipsOnInterface === undefined) return [];
+  return items.flatMap((item) =>
+    item.kind === 'VIP' && !vipsOnInterface.includes(item.vip) ? [item.vip] : [],
+  );
+};
+
 /** Judges, elects, and compares EC2 with the elected master. */
 export const assess = (input: PlanInput): Situation => {
   const { pair, instances, nowMs, ec2 } = input;
@@ -220,7 +234,8 @@ export const assess = (input: PlanInput): Situation => {
     const idle = { ...memory, converged: false };
     return { ...common, memory: idle, convergence: undefined, hold: { held: false } };
   }
-  const compared = converge({ nowMs, view: ec2.view, items, target, authority, memory });
+  const closed = closedDoors(items, target, reports, pin);
+  const compared = converge({ nowMs, view: ec2.view, items, target, authority, memory, closed });
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
   return { ...common, ...damp(input, compared.memory, compared, holder, pin) };
