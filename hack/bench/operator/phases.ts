@@ -92,7 +92,8 @@ export const followCalls = ({ ec2 }: Stage, onMapped: (vip: string, eni: string)
     let newest = sinceID;
     for (const record of records) {
       newest = Math.max(newest, record.id);
-      if (!MUTATING.some((action) => action === record.action)) continue;
+      if (!MUTATING.some((action) => action === record.action) || record.parameters.DryRun === 'true')
+        continue;
       known.set(record.id, record);
       const isOver = record.mappedAtMs !== undefined || record.errorCode !== undefined;
       if (!isOver) open = Math.min(open, record.id);
@@ -172,7 +173,7 @@ export type Convergence = {
   /** From the first creation until every pair was Ready. */
   convergedSeconds: number;
   load: Load;
-  /** What the operator wrote, by verb and resource. */
+  /** What the operator wrote, by verb and resource, its own Lease apart. */
   writes: Record<string, number>;
   ec2Calls: Record<string, number>;
   /** Who used the processors meanwhile, in seconds. */
@@ -213,7 +214,9 @@ export const converge = async (scene: Scene): Promise<Convergence> => {
     load,
     writes: tally(
       writes.flatMap(({ user, verb, resource, status }) =>
-        user === OPERATOR_USER ? [`${verb} ${resource}${status < 300 ? '' : ` (${status})`}`] : [],
+        user === OPERATOR_USER && resource !== 'leases'
+          ? [`${verb} ${resource}${status < 300 ? '' : ` (${status})`}`]
+          : [],
       ),
     ),
     ec2Calls: tally((await stage.ec2.calls(sinceID)).map(nameOfCall)),
@@ -241,8 +244,9 @@ export type Rest = {
   changedPairs: number;
 };
 
-const QUIET_MS = 15_000;
-const QUIET_PATIENCE_MS = 5 * 60_000;
+/** Longer than between two readings of EC2: what a pair learns last, its first preflight, comes with one. */
+const QUIET_MS = 40_000;
+const QUIET_PATIENCE_MS = 15 * 60_000;
 
 /** Waits until nothing changes any more. */
 export const settle = (scene: Scene): Promise<void> =>
@@ -400,7 +404,7 @@ export type MassFailure = {
   lastCallSeconds: number;
   /** What EC2's token bucket allows at best. */
   boundSeconds: number;
-  /** (lastCall - reported, or - bound if that is longer) / bound, in percent; absent without a bound. */
+  /** By how much `lastCallSeconds` exceeds the bound; absent without a bound. */
   overBoundPercent: number | undefined;
   /** Calls of the kind that moves a VIP, by result. */
   calls: Record<string, number>;
