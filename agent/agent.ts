@@ -1,20 +1,21 @@
 /** The agent of one node: starts everything, connects it, and stops it in the right order. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
-import { connect } from '../kube/client.ts';
-import { systemClock as clock, sleep } from '../kube/clock.ts';
+import { connect, type WatchSource } from '../kube/client.ts';
+import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import type { Store } from '../kube/types.ts';
+import type { Key, KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { AgentConfig } from './config.ts';
-import { createIMDSClient, pollIMDS } from './imds.ts';
-import { watchInterfaces } from './interface.ts';
+import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
+import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
+import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
+import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
-import { loadRecords } from './state.ts';
-import { startVRRPWorker } from './worker-client.ts';
+import { loadRecords, openDisk } from './state.ts';
+import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
 
 const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */
@@ -28,26 +29,63 @@ export type Agent = {
   failed: Promise<Error>;
 };
 
-/** Starts the agent: the election from disk at once, the API server as soon as it answers. */
-export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
-  const { nodeName, leaseNamespace, stateDir } = config;
-  const ending = new AbortController();
-  const { signal } = ending;
-  const failed = Promise.withResolvers<Error>();
+/** What an agent is connected to: the machine it runs on, and the API server. */
+export type Surroundings = {
+  kube: KubeClient & WatchSource;
+  /** What the disk has kept. */
+  records: readonly PairRecord[];
+  openDisk(record: PairRecord): PairDisk;
+  startWorker(options: VRRPWorkerOptions): VRRPWorker;
+  watchInterfaces(options: InterfacesOptions): PairAddresses;
+  imds: IMDSClient;
+  /** Runs the health checks and tells of each finding; absent: nothing runs them. */
+  watchHealth?(onFinding: (pair: Key, problem: Problem | null) => void): void;
+  clock: Clock;
+  /** Numbers in [0, 1). */
+  random: () => number;
+};
 
+/** Starts the agent on this machine: the election from disk at once, the API server as soon as it answers. */
+export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
+  const { stateDir } = config;
   const records = loadRecords(stateDir, log);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
   });
-  const contact = trackContact(log, () => pairs.apiBack());
+  return runAgent(config, agentVersion, log, {
+    kube,
+    records,
+    openDisk: (record) => openDisk(stateDir, record),
+    startWorker: startVRRPWorker,
+    watchInterfaces,
+    imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
+    clock: systemClock,
+    random: Math.random,
+  });
+};
+
+/** Connects an agent to its surroundings. */
+export const runAgent = (
+  config: AgentConfig,
+  agentVersion: string,
+  log: Log,
+  surroundings: Surroundings,
+): Agent => {
+  const { nodeName, leaseNamespace } = config;
+  const { kube, records, clock, random, imds } = surroundings;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const failed = Promise.withResolvers<Error>();
+
+  const contact = trackContact(clock, log, () => pairs.apiBack());
   const client = withContact(kube, contact.called);
 
-  const worker = startVRRPWorker({
+  const worker = surroundings.startWorker({
     onMessage: (message) => pairs.worker(message),
     onExit: (error) => error !== null && failed.resolve(error),
   });
-  const interfaces = watchInterfaces({
+  const interfaces = surroundings.watchInterfaces({
     clock,
     log,
     signal,
@@ -56,19 +94,21 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
   const pairs = new Pairs({
     nodeName,
     leaseNamespace,
-    stateDir,
+    openDisk: surroundings.openDisk,
     agentVersion,
     client,
     addresses: interfaces,
     send: worker.send,
     lastContactMs: contact.lastMs,
     clock,
+    random,
     log,
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
 
-  const imds = createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT);
+  surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
+
   void pollIMDS({
     client: imds,
     clock,
@@ -79,13 +119,16 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
   });
 
   const stores = config.namespaces.map((namespace) => {
-    const peers = watchPeers(kube, namespace, pairs, signal, log);
+    const peers = watchPeers(surroundings, namespace, pairs, signal, log);
     const store: Store<VRRPInstance> = watch<VRRPInstance>(
       kube,
       VRRP_INSTANCES,
       { namespace, fieldSelector: `spec.nodeName=${nodeName}` },
       {
         signal,
+        now: clock.now,
+        setTimer: clock.setTimer,
+        random,
         log,
         onChange(key) {
           pairs.ownChanged(store, key);
@@ -111,44 +154,46 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
     fieldManager: FIELD_MANAGER,
     signal,
     isAlive,
+    clock,
+    random,
     onError: (error, retryInMs) =>
       log.warn(
         { err: error instanceof Error ? error.message : String(error), retryInMs },
         'Lease not renewed',
       ),
   });
-  void everySecond(signal, () => pairs.tick());
+  void everySecond(clock, signal, () => pairs.tick());
 
   const stop = async (): Promise<void> => {
     log.info({ reason: 'AgentStopping' }, 'agent stopping');
     const deadlineMs = clock.now() + config.stopTimeoutSeconds * 1000;
     await worker.stop();
     pairs.stopped();
-    await until(() => pairs.isDrained, deadlineMs);
+    await until(clock, () => pairs.isDrained, deadlineMs);
     pairs.abandonAddresses();
-    await until(() => pairs.isDrained && pairs.isReported, clock.now() + LAST_REPORT_MS);
+    await until(clock, () => pairs.isDrained && pairs.isReported, clock.now() + LAST_REPORT_MS);
     ending.abort();
     imds.close();
-    await Promise.race([pairs.close(), pause(LAST_REPORT_MS)]);
+    await Promise.race([pairs.close(), sleep(clock, LAST_REPORT_MS)]);
     await kube.close();
     log.info({ reason: 'AgentStopping' }, 'agent stopped');
   };
   return { stop, failed: failed.promise };
 };
 
-const everySecond = async (signal: AbortSignal, action: () => void): Promise<void> => {
+const everySecond = async (clock: Clock, signal: AbortSignal, action: () => void): Promise<void> => {
   while (!signal.aborted) {
     action();
     await sleep(clock, TICK_MS, signal);
   }
 };
 
-const until = async (condition: () => boolean, deadlineMs: number): Promise<void> => {
+const until = async (clock: Clock, condition: () => boolean, deadlineMs: number): Promise<void> => {
   while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
 };
 
 /** When the API server last answered, and the moment it does so again after a failure. */
-const trackContact = (log: Log, onBack: () => void) => {
+const trackContact = (clock: Clock, log: Log, onBack: () => void) => {
   let lastCallMs: number | null = null;
   let away = false;
   let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
@@ -175,7 +220,7 @@ const trackContact = (log: Log, onBack: () => void) => {
 
 /** Watches every instance of this node's pairs in a namespace, the peers' too; anew whenever the set of pairs changes. */
 const watchPeers = (
-  source: Parameters<typeof watch>[0],
+  { kube, clock, random }: Surroundings,
   namespace: string,
   pairs: Pairs,
   signal: AbortSignal,
@@ -196,11 +241,14 @@ const watchPeers = (
       if (wanted === '') return;
       running = new AbortController();
       const store: Store<VRRPInstance> = watch<VRRPInstance>(
-        source,
+        kube,
         VRRP_INSTANCES,
         { namespace, labelSelector: `${PAIR_LABEL} in (${wanted})` },
         {
           signal: AbortSignal.any([signal, running.signal]),
+          now: clock.now,
+          setTimer: clock.setTimer,
+          random,
           log,
           onChange: (key) => pairs.peerChanged(store, key),
         },

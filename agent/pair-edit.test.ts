@@ -61,11 +61,15 @@ test('an interface that is named where it was found before is no other place', a
 
 test('another interface: what was put on the old one is taken off there, and what EC2 delivers goes up on the new one', async () => {
   const calls: string[] = [];
+  let refuses = true;
   const bench = await createBackup(
     {},
     {
       add: async (name, address) => void calls.push(`add ${name} ${address}`),
-      remove: async (name, address) => void calls.push(`remove ${name} ${address}`),
+      async remove(name, address) {
+        if (refuses) throw new Error('ip address del: operation not permitted');
+        calls.push(`remove ${name} ${address}`);
+      },
     },
   );
   await bench.claim();
@@ -77,12 +81,14 @@ test('another interface: what was put on the old one is taken off there, and wha
   const own = { address: '10.10.10.11', prefixLength: 24 };
   bench.pair.interfaces({
     interfaces: [
-      { name: 'eth0', up: true, addresses: [] },
+      { name: 'eth0', up: true, addresses: [{ address: VIP, prefixLength: 32 }] },
       { name: 'eth1', up: true, addresses: [own] },
     ],
     reserved: [],
   });
   await bench.quiet();
+  refuses = false;
+  await bench.pass(5_000);
   assert.equal(calls, [`add eth0 ${VIP}`, `remove eth0 ${VIP}`, `add eth1 ${VIP}`]);
   assert.is(bench.told('set').at(-1)?.config.interface, 'eth1');
   await bench.enter('Backup', 'AgentStarted');
@@ -112,15 +118,26 @@ test('a probe is echoed at once, also while the spec that carries it cannot be l
 });
 
 test('a probe is echoed while the disk does not answer', async () => {
-  const bench = await createMaster();
+  const bench = await createBackup();
   const release = bench.holdDisk();
-  await bench.peer('Backup', 4);
+  await bench.peer('Master', 4);
   await bench.apply({ probe: 9, priority: 150 });
   assert.is(bench.report?.probe, 9);
   assert.is(bench.report?.observedGeneration, 1);
   release();
   await bench.quiet();
   assert.is(bench.report?.observedGeneration, 2);
+});
+
+test('a probe is echoed at once when the API answers again, not after the next retry', async () => {
+  const bench = await createMaster();
+  bench.world.apiUp = false;
+  // Something to report, in vain.
+  bench.world.delivered = ['10.10.10.11'];
+  await bench.seconds(20);
+  bench.world.apiUp = true;
+  await bench.apply({ probe: 4 });
+  assert.is(bench.report?.probe, 4);
 });
 
 test('T18: a probe does not make a claim that has not settled show', async () => {

@@ -18,6 +18,16 @@ test('T24: told to claim never, a Master keeps the VIP until EC2 has moved it, a
   assert.not(bench.world.addresses.includes(VIP));
 });
 
+test('T24: told to claim never, a Master whose disk is full gives way all the same', async () => {
+  const bench = await createMaster();
+  bench.world.diskUp = false;
+  await bench.apply({ claim: 'Never', priority: 100 });
+  assert.is(claimOf(bench), 'Never');
+  assert.is(bench.report?.observedGeneration, 1);
+  await bench.apply({ claim: 'Always' });
+  assert.is(claimOf(bench), 'Normal', 'a claim is made by what is loaded alone');
+});
+
 test('T24: told to claim never, not even a dead peer and failed checks make it the last resort', async () => {
   const bench = await createBackup({ claim: 'Never' });
   await bench.peer('Master', 2);

@@ -43,7 +43,8 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
   const { claim } = state;
   const cause = causeOf(state, claim);
   if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
-  if (isInMotion(state, ports.clock.now())) return false;
+  // After a restart from disk the times in the stored report are not known yet (S7); the read lane fetches it.
+  if (state.wish === null || isInMotion(state, ports.clock.now())) return false;
   // A report waits for no disk: the operator waits a second at most for the echo of a probe.
   if (state.dirty) void saveRecord(state, ports);
 
@@ -70,7 +71,7 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
 };
 
 /** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
-export const isProbed = (state: PairState): boolean => {
+const isProbed = (state: PairState): boolean => {
   const { probe = 0 } = state.reported ?? state.wish?.status ?? {};
   return (newestSpec(state)?.probe ?? 0) !== probe;
 };
@@ -86,6 +87,7 @@ const takeTerm = async (
   const { own, peer } =
     (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) seePeer(state, peer);
+  if (own !== null) state.wish ??= own;
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);

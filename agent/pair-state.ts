@@ -69,6 +69,8 @@ export type PairState = {
   startingUntilMs: number;
   /** The term that was asked to yield, and did. */
   yieldedTerm: number;
+  /** The term whose order to yield was read by GET: a watch that is resumed replays orders that were taken back since (T25). */
+  confirmedYield: number;
   peerHeard: boolean | null;
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
@@ -109,6 +111,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   claim: null,
   startingUntilMs: Number.NEGATIVE_INFINITY,
   yieldedTerm: 0,
+  confirmedYield: 0,
   peerHeard: null,
   socketTrouble: null,
   addressTrouble: null,
@@ -225,13 +228,17 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
     priority: advertisedPriority(spec.priority, state.contact, nowMs),
     ...parametersOf(state.record, send),
     accept: accept.map((set) => parametersOf(state.record, set)),
-    claim: spec.claim,
+    claim: claimOf(state, spec),
     sourceAddress: spec.sourceAddress,
     peerAddress: spec.peerAddress,
     interface: interfaceName,
     vips: spec.vips,
   };
 };
+
+/** `Never` counts before it is loaded: a node whose disk is full must be able to give way to the pinned one. */
+const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] =>
+  newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
 
 const parametersOf = (record: PairRecord, set: VRRPParameters): AcceptedParameters => {
   const ref = set.authentication?.secretRef;
@@ -298,6 +305,13 @@ export const vipsUp = (state: PairState): boolean => {
 
 /** The peer's signs of life must be watched: a newer Master's report hides this Master, or this may be the last resort. */
 export const mustWatchPeer = (state: PairState): boolean => isHidden(state) || isLastCandidate(state);
+
+/** The term of the running claim, if it is asked to yield and has not; null: nothing is asked of it. */
+export const orderedTerm = (state: PairState): number | null => {
+  const term = state.claim?.term ?? null;
+  const isOrdered = term !== null && state.yieldedTerm !== term && newestSpec(state)?.yieldTerm === term;
+  return isOrdered ? term : null;
+};
 
 /** A newer Master's report hides this Master. */
 export const isHidden = ({ claim, peer }: PairState): boolean =>

@@ -116,6 +116,8 @@ export type PairPorts = {
   /** Monotonic time of the API server's last answer to this process; null: none yet. */
   lastContactMs(): number | null;
   clock: Clock;
+  /** Numbers in [0, 1) that spread retries; default Math.random. */
+  random?: () => number;
   log: Log;
   agentVersion: string;
 };

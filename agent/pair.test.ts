@@ -206,6 +206,20 @@ test('T4: a node that yielded and became Master again takes a new term, which th
   assert.is(bench.told('resign').length, 1);
 });
 
+test('T25: an order that was taken back is not obeyed when a resumed watch replays it', async () => {
+  const bench = await createMaster();
+  bench.world.apiUp = false;
+  await bench.apply({ yieldTerm: 1 });
+  const ordered = structuredClone(bench.own());
+  await bench.apply({ yieldTerm: 0 });
+  bench.world.apiUp = true;
+  bench.pair.wish(ordered);
+  await bench.quiet();
+  bench.pair.wish(structuredClone(bench.own()));
+  await bench.seconds(2);
+  assert.equal(bench.told('resign'), []);
+});
+
 test('a yieldTerm of another term is nobody’s order', async () => {
   const bench = await createMaster();
   await bench.apply({ yieldTerm: 2 });

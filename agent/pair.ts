@@ -24,6 +24,7 @@ import {
   mustWatchPeer,
   newestSpec,
   onInterface,
+  orderedTerm,
   type PairState,
   strandedAddresses,
   vipPlan,
@@ -52,7 +53,7 @@ export class Pair {
   readonly #ports: PairPorts;
   readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
   #sentConfig: WorkerConfig | null = null;
-  /** The spec that configuration came from. */
+  /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
@@ -266,13 +267,19 @@ export class Pair {
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
-    if (mustWatchPeer(state) || this.#mustReadSpec()) this.#lanes.read.kick();
+    if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
   }
 
   /** The spec in force may be out of date, and no newer one is on its way. */
   #mustReadSpec(): boolean {
     const { contact, loaded, wish } = this.#state;
     return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
+  }
+
+  /** An order to yield is carried out only if it still stands. */
+  #mustConfirm(): boolean {
+    const term = orderedTerm(this.#state);
+    return term !== null && this.#state.confirmedYield !== term;
   }
 
   #steerWorker(): void {
@@ -283,10 +290,10 @@ export class Pair {
     if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
       if (this.#sentConfig === null) state.startingUntilMs = this.#ports.clock.now() + STARTING_MS;
       this.#sentConfig = config;
-      this.#sentSpec = state.loaded?.spec ?? null;
       this.#ports.send({ type: 'set', pair: this.key, config });
     }
     if (this.#sentConfig === null) return;
+    if (config !== null) this.#sentSpec = state.loaded?.spec ?? null;
     const fault = faultOf(state)?.reason ?? null;
     if (fault === this.#sentFault) return;
     this.#sentFault = fault;
@@ -319,14 +326,14 @@ export class Pair {
   }
 
   /**
-   * A Master in exactly the term that is asked to yield resigns, once. The order need not be on disk or loaded: a node with a
-   * full disk must be able to hand over, and after a restart the term is another one.
+   * A Master in exactly the term that is asked to yield resigns, once, when a GET has shown that the order still stands. It
+   * need not be on disk or loaded: a node with a full disk must be able to hand over, and after a restart the term is another.
    */
   #yield(): void {
     const state = this.#state;
     const term = state.claim?.term ?? null;
     if (term === null || state.yieldedTerm === term) return;
-    const ordered = newestSpec(state)?.yieldTerm === term;
+    const ordered = orderedTerm(state) === term && state.confirmedYield === term;
     if (!ordered && !mayResignToPeer(state)) return;
     const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
     state.yieldedTerm = term;
@@ -381,8 +388,9 @@ export class Pair {
     const state = this.#state;
     const { kube, clock } = this.#ports;
     if (state.gone) return false;
-    if (this.#mustReadSpec()) {
+    if (this.#mustReadSpec() || this.#mustConfirm()) {
       const { own, peer } = await kube.readInstances(state.record.peerNode);
+      state.confirmedYield = own?.spec.yieldTerm ?? 0;
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
     }
@@ -401,8 +409,10 @@ export class Pair {
   }
 
   #openLane(name: string, step: Step): Lane {
+    const { clock, random } = this.#ports;
     return openLane({
-      clock: this.#ports.clock,
+      clock,
+      ...(random && { random }),
       step: async () => {
         const more = await step();
         if (more) this.#converge();

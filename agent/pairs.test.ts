@@ -47,7 +47,7 @@ const createWorld = (directory: string) => {
   const pairs = new Pairs({
     nodeName: 'node1',
     leaseNamespace: 'hapair-system',
-    stateDir: directory,
+    openDisk: (record) => openDisk(directory, record),
     agentVersion: '0.1.0',
     client,
     addresses: { add: async () => {}, remove: async () => {} },

@@ -12,21 +12,25 @@ import {
   type IMDSReading,
   type InterfaceReading,
   type PairAddresses,
+  type PairDisk,
   type PairRecord,
 } from './pair-types.ts';
-import { openDisk } from './state.ts';
+import type { Problem } from './rules/condition.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
   nodeName: string;
   leaseNamespace: string;
-  stateDir: string;
+  /** The file of a pair. */
+  openDisk(record: PairRecord): PairDisk;
   agentVersion: string;
   client: AgentClient;
   addresses: PairAddresses;
   send(message: ToWorker): void;
   lastContactMs(): number | null;
   clock: Clock;
+  /** Numbers in [0, 1) that spread retries; default Math.random. */
+  random?: () => number;
   log: Log;
 };
 
@@ -105,6 +109,11 @@ export class Pairs {
     if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
   }
 
+  /** What the health checks of the pair `namespace/pairName` find wrong; null: nothing. */
+  health(key: Key, problem: Problem | null): void {
+    this.#pairs.get(key)?.health(problem);
+  }
+
   /** What the worker says. */
   worker(message: FromWorker): void {
     if (message.type === 'pong' || message.type === 'stopped') return;
@@ -172,16 +181,17 @@ export class Pairs {
   }
 
   #open(record: PairRecord): Pair {
-    const { client, clock, log, nodeName, leaseNamespace, stateDir } = this.#options;
+    const { client, clock, random, log, nodeName, leaseNamespace, openDisk } = this.#options;
     const { addresses, agentVersion, send, lastContactMs } = this.#options;
     const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
     const pair = new Pair(record, {
       send,
       kube: createPairKube(client, clock, place),
       addresses,
-      disk: openDisk(stateDir, record),
+      disk: openDisk(record),
       lastContactMs,
       clock,
+      ...(random && { random }),
       log,
       agentVersion,
     });

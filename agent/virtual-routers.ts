@@ -13,10 +13,16 @@ const TICK_MS = 1000;
 /** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
 const DATAGRAMS_PER_DRAIN = 1024;
 
+/** The part of a link that is used here. */
+export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'close'>;
+
+/** Opens a link on the address of an interface. */
+export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
+
 type Instance = {
   pair: string;
   machine: VirtualRouter;
-  link: Link;
+  link: RouterLink;
   /** The main thread's fault; a link's comes before it. */
   fault: Reason | null;
   /** The last socket trouble told; null: none. */
@@ -33,13 +39,19 @@ export class VirtualRouters {
   readonly #now: () => number;
   readonly #post: (message: FromWorker) => void;
   readonly #instances = new Map<string, Instance>();
-  readonly #links = new Map<string, Link>();
+  readonly #links = new Map<string, RouterLink>();
+  readonly #openLink: OpenLink;
   #tickAtMs = 0;
 
-  /** @param now milliseconds of the monotonic clock. */
-  constructor(now: () => number, post: (message: FromWorker) => void) {
+  /** @param now milliseconds of the monotonic clock. @param openLink default: the machine's links. */
+  constructor(
+    now: () => number,
+    post: (message: FromWorker) => void,
+    openLink: OpenLink = (sourceAddress, interfaceName) => new Link(sourceAddress, interfaceName),
+  ) {
     this.#now = now;
     this.#post = post;
+    this.#openLink = openLink;
   }
 
   handleMessage(message: InstanceMessage): void {
@@ -149,7 +161,7 @@ export class VirtualRouters {
     this.#instances.delete(instance.pair);
   }
 
-  #deliver(link: Link, datagram: Uint8Array): void {
+  #deliver(link: RouterLink, datagram: Uint8Array): void {
     const headerLength = ((datagram[0] ?? 0) & 15) * 4;
     const virtualRouterID = datagram[headerLength + 1];
     for (const instance of this.#instances.values()) {
@@ -223,13 +235,13 @@ export class VirtualRouters {
     for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
   }
 
-  #lose(link: Link, error: string): void {
+  #lose(link: RouterLink, error: string): void {
     if (link.socket === null) return;
     link.lose(error);
     this.#linkChanged(link);
   }
 
-  #linkChanged(link: Link): void {
+  #linkChanged(link: RouterLink): void {
     for (const instance of this.#instances.values()) if (instance.link === link) this.#applyFault(instance);
   }
 
@@ -243,9 +255,9 @@ export class VirtualRouters {
     if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now));
   }
 
-  #link(config: WorkerConfig): Link {
+  #link(config: WorkerConfig): RouterLink {
     const key = Link.key(config.sourceAddress, config.interface);
-    const link = this.#links.get(key) ?? new Link(config.sourceAddress, config.interface);
+    const link = this.#links.get(key) ?? this.#openLink(config.sourceAddress, config.interface);
     this.#links.set(key, link);
     return link;
   }
@@ -260,7 +272,7 @@ export class VirtualRouters {
   }
 }
 
-const newInstance = (pair: string, machine: VirtualRouter, link: Link): Instance => ({
+const newInstance = (pair: string, machine: VirtualRouter, link: RouterLink): Instance => ({
   pair,
   machine,
   link,

@@ -339,6 +339,30 @@ test('every request waits for its turn and its answer is told; a mutating call w
   ]);
 });
 
+test('each request is told with its result and its time', async () => {
+  const told: string[] = [];
+  await withEC2(
+    (_, response) => error(response, 400, 'UnauthorizedOperation'),
+    async (ec2) => {
+      await ec2.read(
+        { region: REGION, networkInterfaceIDs: ['eni-1'], allocationIDs: [] },
+        'Confirm',
+        signal,
+      );
+      await ec2.call(REGION, assign, signal);
+    },
+    {
+      onAnswer: (action, result, ms) => {
+        told.push(`${action} ${result.ok ? 'ok' : result.class} ${ms >= 0}`);
+      },
+    },
+  );
+  assert.equal(told, [
+    'DescribeNetworkInterfaces Unauthorized true',
+    'AssignPrivateIpAddresses Unauthorized true',
+  ]);
+});
+
 test('credentials that EC2 refuses are fetched anew', async () => {
   let fetches = 0;
   await withEC2(

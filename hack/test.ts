@@ -1,5 +1,5 @@
 /**
- * `node hack/test.ts [unit | FILE…]`: the test stages in order, each a process of its own with a deadline; without
+ * `node hack/test.ts [unit | sim | FILE…]`: the test stages in order, each a process of its own with a deadline; without
  * arguments all of them. The last line counts: `N passed, N failed`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -18,15 +18,21 @@ const TEST_FILE = String.raw`\.test\.ts$`;
 
 const unitStage: Stage = {
   name: 'unit',
-  uvuArgs: ['.', TEST_FILE, '--ignore', '^test/', '--ignore', String.raw`^\.(lab|out)`],
+  uvuArgs: ['.', TEST_FILE, '--ignore', '^(test|sim)/', '--ignore', String.raw`^\.(lab|out)`],
   deadlineMs: 2 * MINUTE_MS,
 };
+
+/** The whole system in virtual time: every trace by name, and random schedules. */
+const simStage: Stage = { name: 'sim', uvuArgs: ['sim', TEST_FILE], deadlineMs: 10 * MINUTE_MS };
 
 const fileStage = (file: string): Stage => ({
   name: file,
   uvuArgs: [dirname(file), `^${basename(file).replaceAll('.', String.raw`\.`)}$`],
   deadlineMs: (dirname(file) === 'test/e2e' ? 15 : 10) * MINUTE_MS,
 });
+
+/** By the word that asks for them; they need no control plane and no lab. */
+const QUICK_STAGES: Record<string, Stage> = { unit: unitStage, sim: simStage };
 
 const testFiles = (dir: string): string[] =>
   readdirSync(join(ROOT, dir), { withFileTypes: true })
@@ -37,6 +43,7 @@ const testFiles = (dir: string): string[] =>
 /** The order of the whole: what is quick and closest to the fault first. */
 const allStages = (): Stage[] => [
   unitStage,
+  simStage,
   ...testFiles('test').map(fileStage),
   ...testFiles('test/e2e').map(fileStage),
 ];
@@ -93,7 +100,7 @@ const runStage = (stage: Stage): Promise<Result> =>
   });
 
 const stagesFor = (args: readonly string[]): Stage[] =>
-  args.length === 0 ? allStages() : args.map((arg) => (arg === 'unit' ? unitStage : fileStage(arg)));
+  args.length === 0 ? allStages() : args.map((arg) => QUICK_STAGES[arg] ?? fileStage(arg));
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
@@ -111,7 +118,7 @@ const prepare = async (): Promise<void> => {
 let prepared: Promise<void> | undefined;
 const results: { stage: Stage; result: Result; seconds: number }[] = [];
 for (const stage of stagesFor(process.argv.slice(2))) {
-  if (stage !== unitStage) {
+  if (!(stage.name in QUICK_STAGES)) {
     prepared ??= prepare();
     // The stages that need what is missing fail one by one and say so; the others still run.
     await prepared.catch((error: Error) => console.error(`hapair: ${error.message}`));

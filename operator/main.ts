@@ -12,6 +12,7 @@ const USAGE = `usage: hapair-operator [flags]
   --namespace NAME                    where the agents' Leases are (default: the pod's own, else hapair-system)
   --agent-username-template TEMPLATE  who may write the report of <node>
                                       (default: system:serviceaccount:NAMESPACE:hapair-agent-<node>)
+  --require-tag KEY=VALUE             ENIs and EIPs without this tag are not touched (default: no tag is asked for)
   --identity NAME                     of this replica, unique among them (default: POD_NAME, else HOSTNAME_UUID)
   --lease-duration-seconds SECONDS    how long a standby waits for a silent leader; whole seconds (default: 15)
   --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 10)
@@ -47,6 +48,7 @@ const readFlags = () => {
         kubeconfig: text,
         namespace: text,
         'agent-username-template': text,
+        'require-tag': text,
         identity: text,
         'lease-duration-seconds': text,
         'renew-deadline-seconds': text,
@@ -78,6 +80,14 @@ const agentUsernameTemplate =
   flags['agent-username-template'] ?? `system:serviceaccount:${namespace}:hapair-agent-<node>`;
 if (!agentUsernameTemplate.includes('<node>')) refuse('--agent-username-template lacks <node>');
 
+const readTag = (text: string | undefined): { key: string; value: string } | undefined => {
+  if (text === undefined) return undefined;
+  const at = text.indexOf('=');
+  if (at < 1) return refuse(`--require-tag takes KEY=VALUE, not ${text}`);
+  return { key: text.slice(0, at), value: text.slice(at + 1) };
+};
+const requireTag = readTag(flags['require-tag']);
+
 const log = pino({
   level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
   base: {},
@@ -100,6 +110,7 @@ const operator = await startOperator(
     kubeconfigPath: flags.kubeconfig,
     region,
     agentUsernameTemplate,
+    ...(requireTag && { requireTag }),
     namespace,
     version,
     identity: flags.identity ?? (process.env.POD_NAME || undefined),

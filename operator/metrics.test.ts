@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HAPairStatus, HistoryEntry } from '../crds/types.ts';
 import { exposeGauges, type GaugeSources } from './gauges.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { createPairSeries } from './pair-series.ts';
 
 /** Series by name and labels. */
 const scrape = async ({ registry }: Metrics): Promise<Record<string, number>> => {
@@ -68,6 +71,31 @@ test('calls, writes and steps by result', async () => {
   assert.is(series['hapair_reconcile_total{result="Failed"}'], 0);
   assert.is(series['hapair_build_info{version="1.2.3"}'], 1);
   assert.ok((series.process_resident_memory_bytes ?? 0) > 0);
+});
+
+/** A source that says nothing in particular. */
+const someSources = (): GaugeSources => ({
+  queue: { depth: () => 0, processing: () => 0, retries: () => 0, oldestWaitingMs: () => 0 },
+  watches: {},
+  budget: () => [],
+  isLeader: () => false,
+  leaseTransitions: () => 0,
+  eventsDropped: () => 0,
+  now: () => 0,
+});
+
+test('docs/metrics.md explains every metric, with its type, and none that is not there', async () => {
+  const metrics = createMetrics('1.2.3');
+  exposeGauges(metrics.registry, someSources());
+  const text = `${await metrics.registry.metrics()}${createPairSeries(() => 0).text()}`;
+  const exposed = [...text.matchAll(/^# TYPE (hapair_\S+) (\S+)$/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
+  const page = await readFile(join(import.meta.dirname, '..', 'docs', 'metrics.md'), 'utf8');
+  const explained = [...page.matchAll(/^\| `(hapair_\w+)` \| (\w+) \|/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
+  assert.equal(explained.sort(), exposed.sort());
 });
 
 test('what is looked up: each scrape shows the present', async () => {

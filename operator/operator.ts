@@ -41,6 +41,8 @@ export type OperatorConfig = {
   region: string;
   /** `<node>` stands for the node's name. */
   agentUsernameTemplate: string;
+  /** ENIs and EIPs without this tag are not touched; absent: no tag is asked for. */
+  requireTag?: { key: string; value: string };
   /** Where the agents' Leases and the operators' own are. */
   namespace: string;
   version: string;
@@ -71,6 +73,8 @@ export const LEADER_LEASE = 'hapair-operator';
 /** Pairs handled at the same time; none waits for EC2, each for a write to the API server now and then. */
 const WORKERS = 32;
 const DEFAULT_PORT = 8080;
+/** One for each worker, and some for Events and lists: a write that waited in line here could be sent when we lead no more. */
+const CONNECTIONS = WORKERS + 8;
 /** Bound on the end of steps and calls under way: longer than the deadline of an EC2 call. */
 const FINISH_MS = 15_000;
 /** Bound on writing the last Events. */
@@ -118,7 +122,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const metrics = createMetrics(version);
   const series = createPairSeries(clock.wall);
   const userAgent = `hapair-operator/${version}`;
-  const kube = await connect({ kubeconfigPath, userAgent });
+  const kube = await connect({ kubeconfigPath, userAgent, callConnections: CONNECTIONS });
   // Connections of its own: renewals must not stand in line behind the writes of a thousand pairs.
   const electorKube = await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election` });
   const leaderLease = `${namespace}/${LEADER_LEASE}`;
@@ -154,6 +158,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   /** From the moment at which this process leads and its stores are fresh. */
   let isWorking = false;
+  let ledSinceMs = Number.POSITIVE_INFINITY;
   const requeue = (key: Key): void => {
     if (isWorking) queue.add(key);
   };
@@ -173,7 +178,9 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     clock,
     random: Math.random,
     onRead: requeue,
-    isMoving: () => moving > 0,
+    isMoving: () =>
+      moving > 0 ||
+      budget.levels().some(({ action, waiting }) => waiting > 0 && !action.startsWith('Describe')),
     signal,
     log,
   });
@@ -223,9 +230,10 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
       log,
       problemsOf,
       requeue,
+      ledSinceMs: () => ledSinceMs,
       onStatusWritten: metrics.statusWritten,
     },
-    { region, agentUsernameTemplate },
+    { region, agentUsernameTemplate, ...(config.requireTag && { requireTag: config.requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.
     new AbortController().signal,
   );
@@ -245,8 +253,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
 
   const tellElected = (): void => {
     log.info({ reason: 'LeaderElected', identity }, 'leading');
-    const [name = '', leaseNamespace = ''] = leaderLease.split('/').toReversed();
-    const lease = leases.get(leaderLease) ?? { metadata: { name, namespace: leaseNamespace } };
+    const lease = leases.get(leaderLease) ?? { metadata: { name: LEADER_LEASE, namespace } };
     events.record({
       regarding: referenceTo(lease, LEASES),
       type: 'Normal',
@@ -259,6 +266,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const work = async (): Promise<void> => {
     await Promise.race([elector.elected, finished]);
     if (finishing.signal.aborted) return;
+    ledSinceMs = clock.now();
     tellElected();
     // What another process wrote before it was over must be known before the first decision.
     await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);

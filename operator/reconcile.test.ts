@@ -294,4 +294,24 @@ test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the 
   world.kill();
 });
 
+test('a new leader calls on nothing that it read as a standby: another one may have called since', async () => {
+  const world = await World.converged();
+  // The old leader's last call, which no reading of this process has shown yet.
+  world.cloud.put(VIP, NODE2.networkInterfaceID);
+  world.ledSinceMs = world.clock.now() + 1;
+  world.report('node2', 'Master', 2);
+  await world.pass(3000);
+  assert.equal(
+    world.writes.filter((write) => write.startsWith('A')),
+    [],
+  );
+  assert.is(world.condition('Ready'), 'True Serving');
+  assert.not(messages(world).includes('call sent'));
+  assert.is(world.pair.status?.history?.[0]?.to, 'node2');
+  world.report('node1', 'Master', 3);
+  await world.pass(3000);
+  assert.is(world.writes.filter((write) => write.startsWith('A')).length, 1, 'from then on it calls at once');
+  world.kill();
+});
+
 test.run();

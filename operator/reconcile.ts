@@ -50,6 +50,11 @@ export type Ports = {
   problemsOf: (pair: HAPair) => readonly string[];
   /** Puts a pair back into the queue. */
   requeue: (key: Key) => void;
+  /**
+   * Calls rest on readings begun at this monotonic time or later: before it another process led, and its calls may be missing
+   * in what a standby read. Default: on any.
+   */
+  ledSinceMs?: () => number;
   /** Told of each status written, and of the one it replaced; default: nobody. */
   onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
@@ -246,9 +251,18 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
       }
       const { input, of } = gathered;
       const next = plan(input);
+      const { view, failure } = input.ec2;
+      const ledSinceMs = ports.ledSinceMs?.() ?? Number.NEGATIVE_INFINITY;
+      const isOutdated = next.call !== undefined && (view?.readAtMs ?? Number.NEGATIVE_INFINITY) < ledSinceMs;
+      if (isOutdated) {
+        views.cover(key, next.scope);
+        views.want(key, ledSinceMs);
+        // The reading puts the pair back; if it fails, the status says so.
+        if (!failure) return undefined;
+      }
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
-      const waits = next.call !== undefined && !begin(key, of, next.call, next.scope.region);
+      const waits = next.call !== undefined && !isOutdated && !begin(key, of, next.call, next.scope.region);
       if (!next.call) ports.budget.withdraw(key);
       views.cover(key, next.scope);
       if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);

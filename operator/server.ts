@@ -66,14 +66,15 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
       log.error({ err: error, url: request.url }, 'an HTTP request could not be answered');
       return { status: 500, body: 'The answer could not be made; the log says why.\n' } as Answer;
     });
+    const bytes = Buffer.from(body);
     response.writeHead(status, {
       'content-type': contentType,
-      'content-length': Buffer.byteLength(body),
+      'content-length': bytes.length,
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
       ...(status === 405 && { allow: 'GET, HEAD' }),
     });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    response.end(request.method === 'HEAD' ? undefined : bytes);
   };
 
   const server = createServer(

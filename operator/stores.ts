@@ -18,7 +18,9 @@ export type StoresOptions = {
   leaderLease: Key;
   /** Takes the agents' signs of life. */
   life: Pick<LifeBook, 'observe' | 'forget'>;
-  clock: Pick<Clock, 'now'>;
+  clock: Pick<Clock, 'now' | 'setTimer'>;
+  /** Numbers in [0, 1); default Math.random. */
+  random?: () => number;
   /** A HAPair was added, changed or deleted. */
   onPair: (key: Key, pair: HAPair | undefined) => void;
   /** A VRRPInstance of this pair was added, changed or deleted. */
@@ -35,20 +37,20 @@ const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.la
 
 /** Watches until the signal aborts. */
 export const watchAll = (options: StoresOptions): Stores => {
-  const { kube, namespace, leaderLease, life, clock, signal, log } = options;
+  const { kube, namespace, leaderLease, life, clock, random, signal, log } = options;
+  const common = { signal, log, now: clock.now, setTimer: clock.setTimer, ...(random && { random }) };
   const pairs = watch<HAPair>(
     kube,
     HAPAIRS,
     {},
-    { signal, log, onChange: (key) => options.onPair(key, pairs.get(key)) },
+    { ...common, onChange: (key) => options.onPair(key, pairs.get(key)) },
   );
   const instances = watch<VRRPInstance>(
     kube,
     VRRPINSTANCES,
     {},
     {
-      signal,
-      log,
+      ...common,
       onChange: (key) => {
         const instance = instances.get(key);
         if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
@@ -62,8 +64,7 @@ export const watchAll = (options: StoresOptions): Stores => {
     LEASES,
     { namespace },
     {
-      signal,
-      log,
+      ...common,
       onChange: (key) => {
         if (key === leaderLease) {
           options.onLeaderLease();

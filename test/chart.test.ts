@@ -169,12 +169,131 @@ const applyReport = (as: string, node: string, body = report(node)): Promise<Ans
 
 test('lints strictly and refuses a value it does not know', async () => {
   await helm('lint', '--strict', CHART);
-  for (const wrong of ['operator.replica=1', 'operator.replicas=2', 'agents.nodes={Node_1}']) {
+  for (const wrong of [
+    'operator.replica=1',
+    'operator.replicas=-1',
+    'operator.leaderElection.leaseDurationSeconds=1.5',
+    'operator.metrics.port=0',
+    'operator.metrics.serviceMonitor.every=1s',
+    'operator.networkPolicy.egressPorts={http}',
+    'agents.nodes={Node_1}',
+  ]) {
     const refused = await helm('template', 'hapair', CHART, '--set', wrong).then(
       () => undefined,
       (error: Error) => error.message,
     );
     assert.match(refused ?? `${wrong} was accepted`, /values don't meet the specifications/);
+  }
+});
+
+const render = async (...set: string[]): Promise<Manifest[]> =>
+  parseAllDocuments(
+    await helm('template', 'hapair', CHART, ...settings, ...set.flatMap((one) => ['--set', one])),
+  )
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+
+const named = (manifests: Manifest[], kind: string, name: string): unknown => {
+  const found = manifests.find((each) => each.kind === kind && each.metadata.name === name);
+  assert.ok(found, `there is no ${kind} ${name}`);
+  return found;
+};
+
+test('times of an election that do not fit together are refused before anything is installed', async () => {
+  const refused = await render('operator.leaderElection.renewDeadlineSeconds=15').catch(
+    (error: Error) => error,
+  );
+  assert.match(String(refused), 'leaseDurationSeconds must exceed renewDeadlineSeconds');
+});
+
+test('two replicas that are replaced one by one, probed and apart', async () => {
+  type Container = {
+    args: string[];
+    ports: { name: string; containerPort: number }[];
+    livenessProbe: { httpGet: { path: string; port: string } };
+    readinessProbe: { httpGet: { path: string; port: string } };
+    env: { name: string; valueFrom?: unknown }[];
+  };
+  type Deployment = {
+    spec: {
+      replicas: number;
+      strategy: { rollingUpdate: object };
+      template: { spec: { affinity: object; topologySpreadConstraints: object[]; containers: Container[] } };
+    };
+  };
+  const manifests = await render('operator.metrics.port=9000');
+  const { spec } = named(manifests, 'Deployment', 'hapair-operator') as Deployment;
+  assert.is(spec.replicas, 2);
+  assert.equal(spec.strategy.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 });
+  const pod = spec.template.spec;
+  assert.is(pod.topologySpreadConstraints.length, 1);
+  assert.ok('podAntiAffinity' in pod.affinity);
+  const [container] = pod.containers;
+  if (container === undefined) throw new Error('The pod has no container.');
+  assert.ok(container.args.includes('--lease-duration-seconds=15'));
+  assert.ok(container.args.includes('--port=9000'));
+  assert.equal(container.ports, [{ name: 'http', containerPort: 9000 }]);
+  assert.equal(container.livenessProbe.httpGet, { path: '/healthz', port: 'http' });
+  assert.equal(container.readinessProbe.httpGet, { path: '/readyz', port: 'http' });
+  assert.equal(container.env[0], {
+    name: 'POD_NAME',
+    valueFrom: { fieldRef: { fieldPath: 'metadata.name' } },
+  });
+  const budget = named(manifests, 'PodDisruptionBudget', 'hapair-operator') as { spec: object };
+  assert.ok('maxUnavailable' in budget.spec);
+});
+
+test('monitoring and the network policy are there when asked for, and not before', async () => {
+  const optional = ['ServiceMonitor', 'PrometheusRule', 'NetworkPolicy'];
+  const kinds = new Set((await render()).map(({ kind }) => kind));
+  assert.equal(
+    optional.filter((kind) => kinds.has(kind)),
+    [],
+  );
+  const manifests = await render(
+    'operator.metrics.serviceMonitor.enabled=true',
+    'operator.metrics.serviceMonitor.labels.release=prometheus',
+    'operator.metrics.prometheusRule.enabled=true',
+    'operator.networkPolicy.enabled=true',
+  );
+  type Monitor = {
+    metadata: { labels: Record<string, string> };
+    spec: { selector: { matchLabels: object }; endpoints: { port: string; honorLabels: boolean }[] };
+  };
+  const monitor = named(manifests, 'ServiceMonitor', 'hapair-operator') as Monitor;
+  assert.is(monitor.metadata.labels.release, 'prometheus');
+  assert.ok(monitor.spec.endpoints[0]?.honorLabels, 'a pair keeps its own namespace');
+  type Service = { metadata: { labels: object }; spec: { ports: { name: string }[] } };
+  const service = named(manifests, 'Service', 'hapair-operator-metrics') as Service;
+  assert.is(monitor.spec.endpoints[0]?.port, service.spec.ports[0]?.name);
+  for (const label of Object.entries(monitor.spec.selector.matchLabels))
+    assert.ok(
+      Object.entries(service.metadata.labels).some(([key, value]) => key === label[0] && value === label[1]),
+      `the Service has the label ${label}`,
+    );
+  named(manifests, 'NetworkPolicy', 'hapair-operator');
+});
+
+test('each alert has a summary, says what to do, and asks for metrics that docs/metrics.md explains', async () => {
+  type Rule = {
+    alert: string;
+    expr: string;
+    labels: { severity: string };
+    annotations: { summary: string; description: string };
+  };
+  type PrometheusRule = { spec: { groups: { rules: Rule[] }[] } };
+  const manifests = await render('operator.metrics.prometheusRule.enabled=true');
+  const { spec } = named(manifests, 'PrometheusRule', 'hapair') as PrometheusRule;
+  const rules = spec.groups.flatMap(({ rules: each }) => each);
+  const explained = await readFile(join(CHART, '..', '..', 'docs', 'metrics.md'), 'utf8');
+  assert.is(rules.length, 7);
+  for (const { alert, expr, labels, annotations } of rules) {
+    assert.match(labels.severity, /^(critical|warning)$/);
+    assert.ok(annotations.summary.length > 20 && annotations.description.length > 80, alert);
+    assert.match(explained, `| \`${alert}\` |`);
+    const names = expr.match(/hapair_[a-z0-9_]+/g) ?? [];
+    assert.ok(names.length > 0, expr);
+    for (const name of names) assert.match(explained, `| \`${name}\` |`);
   }
 });
 

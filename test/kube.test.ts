@@ -114,7 +114,10 @@ kube('a server-side apply that collides names the rival, and takes the field whe
     (conflict as KubeError).message,
     /apply ConfigMap default\/ssa as me: 409 .*"rival".*\.data\.who/s,
   );
-  assert.equal((conflict as KubeError).conflicts, [{ manager: 'rival', field: '.data.who' }]);
+  assert.equal((conflict as KubeError).conflicts, [
+    { manager: 'rival', field: '.data.who' },
+    { manager: 'rival', field: '.metadata.labels' },
+  ]);
   const forced = await client.apply(CONFIG_MAPS, mine, { fieldManager: 'me', force: true });
   assert.equal(forced.data, { who: 'me' });
 });

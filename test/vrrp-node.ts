@@ -4,12 +4,20 @@
  */
 import { createInterface } from 'node:readline';
 import type { ToWorker, WorkerConfig } from '../agent/messages.ts';
+import type { AcceptedParameters } from '../agent/vrrp/types.ts';
 import { startVRRPWorker } from '../agent/worker-client.ts';
 
-/** As `ToWorker`, with the password as text. */
+/** With the password as text. */
+type Readable<T> = Omit<T, 'password' | 'accept'> & { password?: string };
+
+/** As `ToWorker`, with passwords as text. */
 export type NodeMessage =
   | Exclude<ToWorker, { type: 'set' }>
-  | { type: 'set'; pair: string; config: Omit<WorkerConfig, 'password'> & { password?: string } };
+  | {
+      type: 'set';
+      pair: string;
+      config: Readable<WorkerConfig> & { accept?: Readable<AcceptedParameters>[] };
+    };
 
 const say = (message: object): void => {
   process.stdout.write(`${JSON.stringify(message)}\n`);
@@ -17,10 +25,15 @@ const say = (message: object): void => {
 
 const toWorker = (message: NodeMessage): ToWorker => {
   if (message.type !== 'set') return message;
-  const { password, ...config } = message.config;
-  const secret = password === undefined ? {} : { password: new TextEncoder().encode(password) };
-  return { ...message, config: { ...config, ...secret } };
+  const { accept, ...config } = message.config;
+  const sets = accept === undefined ? {} : { accept: accept.map(toBytes) };
+  return { ...message, config: { ...toBytes(config), ...sets } };
 };
+
+const toBytes = <T extends { password?: string }>({ password, ...rest }: T) => ({
+  ...rest,
+  ...(password === undefined ? {} : { password: new TextEncoder().encode(password) }),
+});
 
 if (import.meta.main) {
   const worker = startVRRPWorker({

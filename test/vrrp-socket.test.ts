@@ -245,6 +245,130 @@ inWorld('v2: a wrong password is rejected, the right one is taken over without l
   await b.until({ type: 'state', reason: 'MasterResigned' });
 });
 
+/** Resolves once the workers' loops have answered: whatever was sent to them before is in force. */
+const inForce = async (...all: TestNode[]): Promise<void> => {
+  await Promise.all(
+    all.map(async (node) => {
+      const since = node.events.length;
+      node.send({ type: 'ping', id: 1 });
+      await node.until({ type: 'pong' }, since);
+    }),
+  );
+};
+
+/** Lets the Master advertise `count` more times, as its own worker tells. */
+const adverts = async (master: TestNode, count: number): Promise<void> => {
+  const seen = new Set<number>();
+  while (seen.size <= count) {
+    await inForce(master);
+    const pong = master.events.findLast((event) => event.type === 'pong');
+    seen.add(pong?.lastAdvertAtMs[PAIR] ?? Number.NaN);
+    await delay(20);
+  }
+};
+
+type Parameters = NonNullable<SetConfig['accept']>[number];
+/** From one set to another in the three steps of DESIGN.md, one end after the other, with adverts between. */
+const changeInSteps = async (version: 2 | 3, from: Parameters, to: Parameters): Promise<void> => {
+  const [a, b] = await startPair({ version, ...from, accept: [from] });
+  const [sinceA, sinceB] = [a.events.length, b.events.length];
+  const steps: Partial<SetConfig>[] = [
+    { ...from, accept: [from, to] },
+    { ...to, accept: [from, to] },
+    { ...to, accept: [to] },
+  ];
+  for (const step of steps) {
+    b.set({ version, ...step });
+    await inForce(b);
+    await adverts(a, 1);
+    a.set({ version, ...step, priority: 200 });
+    await inForce(a);
+    await adverts(a, 1);
+  }
+  await adverts(a, 2);
+  const told = (node: TestNode, since: number) =>
+    node.events.slice(since).filter(({ type }) => type !== 'pong');
+  assert.equal(told(a, sinceA), []);
+  assert.equal(told(b, sinceB), [], 'no advert rejected, none missed for a master-down interval, no claim');
+  a.send({ type: 'resign', pair: PAIR, reason: 'YieldOrdered' });
+  await b.until({ type: 'state', reason: 'MasterResigned' });
+};
+
+inWorld('T6: a longer interval and another password in three steps, without a second Master', () =>
+  changeInSteps(
+    2,
+    { advertisementIntervalMs: 1000, checksum: 'Pseudoheader', password: 's3cret' },
+    { advertisementIntervalMs: 2000, checksum: 'Pseudoheader', password: 'fresh' },
+  ),
+);
+
+inWorld('T6: a shorter interval and another checksum in three steps, without a second Master', () =>
+  changeInSteps(
+    3,
+    { advertisementIntervalMs: 2000, checksum: 'Pseudoheader' },
+    { advertisementIntervalMs: 500, checksum: 'MessageOnly' },
+  ),
+);
+
+inWorld('T24: pinned elsewhere, a Master resigns, and the pinned node replaces it', async () => {
+  const [a, b] = await startPair();
+  b.set({ claim: 'Always', priority: 200 });
+  a.set({ claim: 'Never', priority: 100 });
+  await b.until({ type: 'settled' });
+  await a.until({ type: 'state', state: 'Backup', reason: 'PinnedBySpec' });
+  const since = a.events.length;
+  await b.kill();
+  await a.until({ type: 'peer', heard: false }, since);
+  assert.equal(a.states().slice(-1), ['Backup PinnedBySpec']);
+});
+
+inWorld('T22: the last resort claims out of Fault, and resigns into it', async () => {
+  const [a, b] = await startPair();
+  b.send({ type: 'fault', pair: PAIR, fault: 'ChecksFailed' });
+  await b.until({ type: 'state', state: 'Fault' });
+  b.send({ type: 'lastResort', pair: PAIR });
+  await inForce(b);
+  assert.is(b.states().at(-1), 'Fault ChecksFailed', 'a Master is heard');
+  const since = b.events.length;
+  await a.kill();
+  await b.until({ type: 'peer', heard: false }, since);
+  b.send({ type: 'lastResort', pair: PAIR });
+  await b.until({ type: 'settled' });
+  b.send({ type: 'resign', pair: PAIR, reason: 'ChecksFailed' });
+  await b.until({ type: 'state', state: 'Fault' }, b.events.length);
+  assert.equal(b.states(since), ['Master LastResort', 'Fault ChecksFailed']);
+});
+
+inWorld(
+  'replaced at the other end: another peer address leaves a Master Master, and is the one that counts',
+  async () => {
+    const [a, b] = await startPair();
+    await b.kill();
+    const since = a.events.length;
+    a.set({ priority: 200, peerAddress: ADDRESSES.c });
+    const c = start('c');
+    c.set({});
+    await c.until({ type: 'peer', heard: true, priority: 200 });
+    assert.equal(a.states(since), []);
+    assert.equal(c.states(), ['Backup AgentStarted']);
+  },
+);
+
+inWorld(
+  'moved to another address of its own, a Master resigns at the old one and is Backup at the new one',
+  async () => {
+    const [a, b] = await startPair();
+    ip('-n a addr add 10.77.0.21/24 dev eth0');
+    a.send({ type: 'remove', pair: PAIR });
+    a.set({ priority: 200, sourceAddress: '10.77.0.21' });
+    await b.until({ type: 'state', reason: 'MasterResigned' });
+    b.set({ peerAddress: '10.77.0.21' });
+    await a.until({ type: 'peer', heard: true });
+    assert.equal(a.states().slice(-2), ['Init Unconfigured', 'Backup AgentStarted']);
+    assert.equal(b.states().slice(-1), ['Master MasterResigned']);
+  },
+);
+
 if (process.env[INSIDE] === '1') {
   buildWorld();
   inWorld.run();
@@ -254,7 +378,7 @@ if (process.env[INSIDE] === '1') {
     const world = spawnSync('unshare', inner, {
       env: { ...process.env, [INSIDE]: '1' },
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: 240_000,
       killSignal: 'SIGKILL',
     });
     assert.is(world.status, 0, `${world.error?.message ?? ''}\n${world.stdout}\n${world.stderr}`);

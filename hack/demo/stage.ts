@@ -28,6 +28,7 @@ const GONE_MS = 30_000;
 const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> = {
   instant: { callMs: 0, mappingLagMs: 0 },
   aws: { callMs: 1500, mappingLagMs: 1000 },
+  'aws-quick-return': { callMs: 1500, mappingLagMs: 1000 },
 };
 
 export type Stage = {

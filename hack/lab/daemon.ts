@@ -7,10 +7,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type Command, execute } from './commands.ts';
 import { installProduct, type Product } from './product.ts';
 import { readState, removeState, writeState } from './state.ts';
+import type { LatencyProfile } from './types.ts';
 import { startWorld, type World } from './world.ts';
 
 /** What `up` asks for, and what it hears. */
-export type DaemonOptions = { profile: 'instant' | 'aws'; product: boolean };
+export type DaemonOptions = { profile: LatencyProfile; product: boolean };
 export type DaemonSays = { type: 'log'; line: string } | { type: 'up' } | { type: 'failed'; message: string };
 
 const COMMAND_BYTES = 1024 * 1024;

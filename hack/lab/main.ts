@@ -7,12 +7,13 @@ import { parseArgs } from 'node:util';
 import type { DaemonOptions, DaemonSays } from './daemon.ts';
 import { untilEmpty } from './launch.ts';
 import { claimState, type DaemonState, LAB_DIR, readState, removeState } from './state.ts';
+import { isLatencyProfile, LATENCY_PROFILES } from './types.ts';
 import { standardVPC } from './vpc.ts';
 import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './world.ts';
 
 const HELP = `A VPC with two instances, an EC2 API and a Kubernetes control plane, on this machine, without root.
 
-  hack/lab/lab up [--profile aws|instant] [--without-product]   start it and leave it running
+  hack/lab/lab up [--profile aws|aws-quick-return|instant] [--without-product]   start it and leave it running
   hack/lab/lab status                       what runs, what is cut, where EC2 delivers
   hack/lab/lab exec PLACE CMD…              run a command on node1 or node2, or in world, fabric, lan, internet
   hack/lab/lab crash|start|stop NODE        everything on it dies at once; boot; shut down in order
@@ -86,8 +87,8 @@ async function up(args: string[]): Promise<void> {
     },
   });
   const { profile } = values;
-  if (profile !== 'aws' && profile !== 'instant')
-    throw new Complaint(`--profile is aws or instant, not ${profile}.`);
+  if (!isLatencyProfile(profile))
+    throw new Complaint(`--profile is one of ${LATENCY_PROFILES.join(', ')}, not ${profile}.`);
   const dir = join(LAB_DIR, 'up');
   const token = randomBytes(24).toString('base64url');
   const claim = { pid: process.pid, port: 0, token, dir, userNamespace: '' };

@@ -41,8 +41,15 @@ export type LabVPC = {
   internetClient: LabClient & { gateway: string };
 };
 
-/** How long EC2 takes: `instant` for tests, `aws` as observed in public (AWS-FACTS). */
-export type LatencyProfile = 'instant' | 'aws';
+/**
+ * How long EC2 takes: `instant` for tests, `aws` as observed in public; `aws-quick-return` is also as slow as observed in four
+ * runs when an address moves back within a minute.
+ */
+export const LATENCY_PROFILES = ['instant', 'aws', 'aws-quick-return'] as const;
+export type LatencyProfile = (typeof LATENCY_PROFILES)[number];
+
+export const isLatencyProfile = (name: string): name is LatencyProfile =>
+  LATENCY_PROFILES.some((known) => known === name);
 
 /**
  * The data plane that the EC2 API moves. A packet goes where this says and nowhere else. All calls run one after another,

@@ -10,7 +10,13 @@ import { cacheDir } from './cache.ts';
 import { isExecutable, run, which } from './run.ts';
 
 /** Program, the package that has it, and an argument with which it only says that it works. */
-type DebianProgram<Name extends string = string> = { name: Name; debianPackage: string; check: string };
+type DebianProgram<Name extends string = string> = {
+  name: Name;
+  debianPackage: string;
+  check: string;
+  /** The distribution's own file counts, and not what else the PATH may find. */
+  path?: string;
+};
 
 /** Tried with Debian 12: nftables 1.0, awscli 2.9, iproute2 6.1, openssl 3.0. */
 export const DEBIAN_PROGRAMS = [
@@ -22,8 +28,12 @@ export const DEBIAN_PROGRAMS = [
 
 export type DebianProgramName = (typeof DEBIAN_PROGRAMS)[number]['name'];
 
-/** What the failover benchmark needs beyond these: the recipe's own programs. keepalived is 2.2.7 in Debian 12. */
+/**
+ * The recipe's own programs, for the failover benchmark: keepalived 2.2.7 in Debian 12, and the `aws` command of the
+ * distribution, for how long one takes to start differs from version to version.
+ */
 export const RECIPE_PROGRAMS = [
+  { name: 'aws', debianPackage: 'awscli', check: '--version', path: '/usr/bin/aws' },
   { name: 'keepalived', debianPackage: 'keepalived', check: '--version' },
   { name: 'curl', debianPackage: 'curl', check: '--version' },
 ] as const satisfies readonly DebianProgram[];
@@ -54,8 +64,10 @@ export const findDebianPrograms = async <Name extends string>(
 };
 
 /** A broken one, such as a version manager's stub for a program that is not there, counts as missing. */
-const working = async ({ name, check }: DebianProgram, dir?: string): Promise<string | undefined> => {
-  const path = dir === undefined ? which(name) : [join(dir, name)].find(isExecutable);
+const working = async (program: DebianProgram, dir?: string): Promise<string | undefined> => {
+  const { name, check } = program;
+  const installed = program.path === undefined ? which(name) : [program.path].find(isExecutable);
+  const path = dir === undefined ? installed : [join(dir, name)].find(isExecutable);
   if (path === undefined) return undefined;
   return run(path, [check]).then(
     () => path,

@@ -113,7 +113,7 @@ const learn = (input: ConvergeInput): PairMemory => {
 /** Items of which two readings agree that they are not where they were. */
 const confirmedDrift = (input: ConvergeInput): string[] =>
   Object.entries(input.memory.suspicions).flatMap(([key, { readAtMs }]) =>
-    isFresh(input) && (input.view?.readAtMs ?? 0) - readAtMs >= AGREEMENT_MS ? [key] : [],
+    isFresh(input) && (input.view?.readAtMs ?? 0) >= readAtMs + AGREEMENT_MS ? [key] : [],
   );
 
 /** The earliest time of a repair: identical ones in a row come ever later. */
@@ -198,7 +198,7 @@ const verdict = (input: ConvergeInput): Verdict => {
     const message = `${drift}; it belongs to ${target.name} and is put back once a second reading agrees.`;
     return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
   }
-  if (memory.budgetSinceMs !== undefined && input.nowMs - memory.budgetSinceMs >= BUDGET_PATIENCE_MS) {
+  if (memory.budgetSinceMs !== undefined && input.nowMs >= memory.budgetSinceMs + BUDGET_PATIENCE_MS) {
     const message = `Moving addresses to ${target.name} waits for its turn: the account's EC2 call budget is spent.`;
     return { status: 'False', reason: 'WaitingForBudget', message };
   }

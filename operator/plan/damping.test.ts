@@ -60,6 +60,15 @@ const echo = (rig: Rig): void => {
   rig.settle();
 };
 
+test('a pin on the incumbent of a flapping pair moves nothing: the held move is not made now', () => {
+  const rig = flapping();
+  rig.edit({ pinnedNode: 'node2' });
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.cloud.where(VIP), NODE2.networkInterfaceID);
+  assert.is(rig.pair.status?.holder, 'node2');
+});
+
 test('an incumbent that echoes the probe keeps the addresses, and the hold is shown', () => {
   const rig = flapping();
   assert.is(rig.instance('node2').spec.probe, 1, 'asked');

@@ -75,7 +75,7 @@ export const damping = (input: DampingInput): Damping => {
   if (probe.isSilent) return { ...FREE, probe };
   const { provenAtMs } = probe;
   if (provenAtMs === undefined) return { probe, held: true, flapping, wakeAtMs: probe.askedAtMs + PROBE_MS };
-  if (nowMs - provenAtMs < PROVEN_MS)
+  if (nowMs < provenAtMs + PROVEN_MS)
     return { probe, held: true, flapping, wakeAtMs: provenAtMs + PROVEN_MS };
   const again: Probe = { node, value: probe.value + 1, askedAtMs: nowMs };
   return { probe: again, held: true, flapping, wakeAtMs: nowMs + PROBE_MS };
@@ -84,5 +84,5 @@ export const damping = (input: DampingInput): Damping => {
 const echoed = (probe: Probe, { status }: VRRPInstance, nowMs: number): Probe => {
   if (probe.provenAtMs !== undefined || probe.isSilent) return probe;
   if (status?.probe === probe.value) return { ...probe, provenAtMs: nowMs };
-  return nowMs - probe.askedAtMs >= PROBE_MS ? { ...probe, isSilent: true } : probe;
+  return nowMs >= probe.askedAtMs + PROBE_MS ? { ...probe, isSilent: true } : probe;
 };

@@ -100,6 +100,6 @@ export const release = (input: ReleaseInput): Release => {
   const { failure: _healed, ...well } = begun;
   const firstAtMs = memory.released?.readAtMs ?? view.readAtMs;
   const proven: PairMemory = { ...well, released: { readAtMs: firstAtMs } };
-  if (view.readAtMs - firstAtMs >= AGREEMENT_MS) return { memory: proven, done: true };
+  if (view.readAtMs >= firstAtMs + AGREEMENT_MS) return { memory: proven, done: true };
   return { memory: proven, done: false, readSinceMs: firstAtMs + AGREEMENT_MS };
 };

@@ -7,7 +7,7 @@ export const FRESH_MS = 40_000;
 
 /** True if the agent was seen alive within the last 40 s. A sign that was never seen is no sign. */
 export const isFresh = (life: Life | undefined, nowMs: number): boolean =>
-  life?.lastMs !== undefined && nowMs - life.lastMs < FRESH_MS;
+  life?.lastMs !== undefined && nowMs < life.lastMs + FRESH_MS;
 
 /** True if the node could take over this second, as far as its own report says. */
 export const isHealthyBackup = (report: Report | undefined): boolean =>

@@ -70,7 +70,7 @@ const isPinReady = (
   pin: NonNullable<PairMemory['pin']>,
   nowMs: number,
 ): boolean =>
-  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs - pin.sinceMs >= PIN_PATIENCE_MS;
+  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs >= pin.sinceMs + PIN_PATIENCE_MS;
 
 const withPin = (
   { pin: known, ...memory }: PairMemory,
@@ -113,7 +113,7 @@ const election = (input: PlanInput, wish: Wish, reports: readonly Report[], pin:
 
 /** Where the addresses go: to the pinned node once it is ready, else to the elected master. */
 const headOf = (
-  { instances, nowMs }: PlanInput,
+  { pair, instances, nowMs }: PlanInput,
   { pin: pinned, authority }: PairMemory,
   elected: Report | undefined,
   pin: string | undefined,
@@ -121,7 +121,9 @@ const headOf = (
 ): { node: string; term: number } | undefined => {
   if (pin === undefined || pinned === undefined) return elected && { node: elected.node, term: elected.term };
   const instance = instances.find(({ spec }) => spec.nodeName === pin);
-  const isReady = authority?.node === pin || elected?.node === pin || isPinReady(instance, pinned, nowMs);
+  // Where EC2 delivers already there is nothing to wait for; a move that was held back must not be made now.
+  const isThere = authority?.node === pin || elected?.node === pin || pair.status?.holder === pin;
+  const isReady = isThere || isPinReady(instance, pinned, nowMs);
   if (isReady) return { node: pin, term: highestTerm };
   // Until then they stay where they were headed.
   return elected && authority?.node === elected.node ? { node: elected.node, term: elected.term } : undefined;

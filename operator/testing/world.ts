@@ -47,6 +47,8 @@ export class World {
   /** The process dies instead of the n-th write from now on; counted down. */
   killBeforeWrite = Number.POSITIVE_INFINITY;
   killed = false;
+  /** When this process began to lead. */
+  ledSinceMs = Number.NEGATIVE_INFINITY;
   /** The call budget has a token. */
   admits = true;
   /** Agents take over what they are told within 20 ms. */
@@ -149,6 +151,7 @@ export class World {
         log,
         problemsOf: () => [],
         requeue,
+        ledSinceMs: () => this.ledSinceMs,
       },
       SETTINGS,
       signal,

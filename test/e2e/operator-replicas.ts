@@ -17,7 +17,7 @@ export type ReplicaName = (typeof REPLICAS)[number];
 export type Replica = {
   name: ReplicaName;
   place: ManagedPlace;
-  /** Starts it when it does not run. Returns when it says so. */
+  /** Starts it when it does not run. Returns when it listens. */
   start(): Promise<void>;
   /** Sends a signal to its process. */
   signal(signal: NodeJS.Signals): Promise<void>;
@@ -68,9 +68,18 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
 
   const replicaOf = (name: ReplicaName, place: ManagedPlace): Replica => {
     let running: WorldProcess | undefined;
+    /** A start that is under way. */
+    let starting: Promise<void> | undefined;
     let isWanted = false;
     let port = 0;
-    const spawn = async (): Promise<void> => {
+    const spawn = (): Promise<void> => {
+      starting ??= begin().finally(() => {
+        starting = undefined;
+      });
+      return starting;
+    };
+    const begin = async (): Promise<void> => {
+      port = 0;
       const started = await stage.product.startReplica(name, presentFlags, {
         onLine: (text) => {
           if (!text.startsWith('{')) return;
@@ -82,7 +91,7 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
       });
       running = started;
       void started.exited.then(async () => {
-        if (running === started) running = undefined;
+        running = undefined;
         if (isWanted && stage.world.ended() === undefined) await spawn();
       });
     };
@@ -95,10 +104,8 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
       place,
       start: async () => {
         isWanted = true;
-        if (running !== undefined) return;
-        const since = said.length;
-        await spawn();
-        await says(since, `${name} should start`, ({ msg }) => msg === 'operator started', name);
+        if (running === undefined) await spawn();
+        await eventually(`${name} should listen`, async () => (port === 0 ? undefined : true));
       },
       signal: (signal) => present().kill(signal),
       end: async (signal) => {
@@ -121,17 +128,10 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
     };
   };
 
-  const says = async (
-    since: number,
-    what: string,
-    wanted: (line: Line) => boolean,
-    by?: ReplicaName,
-  ): Promise<ReplicaName> => {
+  const says = async (since: number, what: string, wanted: (line: Line) => boolean): Promise<ReplicaName> => {
     const found = Promise.withResolvers<ReplicaName>();
     const look = (): void => {
-      const match = said
-        .slice(since)
-        .find((each) => (by === undefined || each.by === by) && wanted(each.line));
+      const match = said.slice(since).find(({ line }) => wanted(line));
       if (match !== undefined) found.resolve(match.by);
     };
     looks.add(look);

@@ -28,7 +28,7 @@ type Options = {
   runs: number;
   only: readonly Scenario[];
   windowMs: number;
-  /** The recipe's `aws` command, when it is not the lab's. */
+  /** The recipe's `aws` command, when it is not the distribution's. */
   aws?: string;
   dir: string;
 };

@@ -19,13 +19,13 @@ export type RecipeTools = { keepalived: string; aws: string; path: string; versi
 
 /**
  * Finds or installs them; before a world is started, which has no way out.
- * @param awsCommand default: the one that the lab's other parts use
+ * @param awsCommand default: the distribution's, which the figures are told for
  * @throws Error as findDebianPrograms, or when a program does not say its version.
  */
 export async function findRecipeTools(awsCommand?: string): Promise<RecipeTools> {
-  const { env, tools } = await findTools();
-  const { keepalived, curl } = await findDebianPrograms(RECIPE_PROGRAMS);
-  const aws = awsCommand ?? tools.aws;
+  const { env } = await findTools();
+  const { keepalived, curl, aws: debianAWS } = await findDebianPrograms(RECIPE_PROGRAMS);
+  const aws = awsCommand ?? debianAWS;
   const versions = await Promise.all([
     run(keepalived, ['--version']).then(({ stdout, stderr }) => /Keepalived v\S+/.exec(stderr + stdout)?.[0]),
     run(aws, ['--version']).then(({ stdout, stderr }) => /aws-cli\/\S+ \S+/.exec(stdout + stderr)?.[0]),

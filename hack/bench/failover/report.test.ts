@@ -65,7 +65,7 @@ test('three times shorter is reached at three, by the medians, for each kind of 
 });
 
 test('one call too many in one run misses the goal of calls', () => {
-  const goal = '1 mutating EC2 call per switch against 3';
+  const goal = 'one mutating EC2 call per switch against three';
   const runs = [record('recipe', 7500), record('hapair', 2500)];
   assert.is(reached(runs)[goal], true);
   assert.is(reached([...runs, record('hapair', 2500, { count: 2 })])[goal], false);

@@ -32,15 +32,13 @@ export type Latency = {
   quickReturnMs: readonly number[];
 };
 
+const OBSERVED: Latency = { mutatingCallMs: 1500, readCallMs: 100, mappingMs: 1000, quickReturnMs: [] };
+
 /** What the profiles of the lab mean; `aws` as observed in public. */
 export const latencies: Record<LatencyProfile, Latency> = {
   instant: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
-  aws: {
-    mutatingCallMs: 1500,
-    readCallMs: 100,
-    mappingMs: 1000,
-    quickReturnMs: [4_800, 16_000, 7_600, 11_200],
-  },
+  aws: OBSERVED,
+  'aws-quick-return': { ...OBSERVED, quickReturnMs: [4_800, 16_000, 7_600, 11_200] },
 };
 
 /** A call of the query protocol, as it came in. */

@@ -13,7 +13,13 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import type { Fabric, LabVPC } from '../types.ts';
+import {
+  type Fabric,
+  isLatencyProfile,
+  LATENCY_PROFILES,
+  type LabVPC,
+  type LatencyProfile,
+} from '../types.ts';
 import { latencies } from './api.ts';
 import { createIMDSServer, IMDS } from './imds.ts';
 import { largeVPC } from './large-vpc.ts';
@@ -33,9 +39,9 @@ function endpoint(text: string, option: string): { host: string; port: number } 
   return { host: match[1] ?? '', port: Number(match[2]) };
 }
 
-function profileOf(name: string): 'instant' | 'aws' {
-  if (name !== 'instant' && name !== 'aws') {
-    throw new Error(`--profile is instant or aws, not ${name}`);
+function profileOf(name: string): LatencyProfile {
+  if (!isLatencyProfile(name)) {
+    throw new Error(`--profile is one of ${LATENCY_PROFILES.join(', ')}, not ${name}`);
   }
   return name;
 }

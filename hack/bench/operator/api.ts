@@ -1,0 +1,143 @@
+/** Raw calls to the API server for the load generator: many identities over few connections, every call counted. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, type Dispatcher } from 'undici';
+
+export type APIOptions = {
+  server: string;
+  ca: Buffer;
+  /** A client certificate; absent: each call brings a token. */
+  certificate?: { cert: Buffer; key: Buffer };
+  /** Calls under way at the same time; default 32. */
+  connections?: number;
+};
+
+/** One call. */
+export type Request = {
+  method: 'GET' | 'POST' | 'PATCH';
+  /** Path and query. */
+  path: string;
+  token?: string | undefined;
+  body?: unknown;
+  /** Default `application/json`. */
+  contentType?: string;
+};
+
+export type API = {
+  /** @throws Error with the API server's own words after three tries. */
+  call(request: Request): Promise<unknown>;
+  /** @returns nothing when there is no such object */
+  get(path: string, token?: string): Promise<unknown>;
+  text(path: string): Promise<string>;
+  /** Follows a collection from its present state on until `close`; connects again, from its present state, when it is cut. */
+  watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): void;
+  /** Requests so far by `VERB resource`, as {@link describe} names them. */
+  counts(): ReadonlyMap<string, number>;
+  close(): Promise<void>;
+};
+
+export type WatchEvent = { type: string; object: unknown };
+
+const TRIES = 3;
+const RETRY_MS = 500;
+const WATCH_SECONDS = 7_200;
+
+/** `PATCH vrrpinstances/status` of `/apis/hapair.io/v1alpha1/namespaces/prod/vrrpinstances/x/status?…`. */
+export const describe = (method: string, path: string): string => {
+  const [plain = ''] = path.split('?');
+  const match = /^\/apis?\/(?:[^/]+\/)?v1[^/]*(?:\/namespaces\/[^/]+)?\/([^/]+)(?:\/[^/]+(\/[^/]+)?)?$/.exec(
+    plain,
+  );
+  return `${method} ${match ? `${match[1]}${match[2] ?? ''}` : plain}`;
+};
+
+export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOptions): API => {
+  const connect = { ca, ...certificate };
+  const timeouts = { headersTimeout: 60_000, bodyTimeout: 0 };
+  const calls = new Agent({ connections, pipelining: 1, connect, ...timeouts });
+  const streams = new Agent({ connections: null, pipelining: 1, connect, ...timeouts });
+  const closing = new AbortController();
+  const counted = new Map<string, number>();
+
+  const send = (agent: Agent, request: Request): Promise<Dispatcher.ResponseData> => {
+    const { method, path, token, body, contentType = 'application/json' } = request;
+    const name = describe(method, path);
+    counted.set(name, (counted.get(name) ?? 0) + 1);
+    return agent.request({
+      origin: server,
+      method,
+      path,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'hapair-bench',
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': contentType }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: closing.signal,
+    });
+  };
+
+  const once = async (request: Request): Promise<unknown> => {
+    const response = await send(calls, request);
+    const text = await response.body.text();
+    if (response.statusCode < 300) return JSON.parse(text);
+    if (response.statusCode === 404 && request.method === 'GET') return undefined;
+    throw new Error(`${request.method} ${request.path}: HTTP ${response.statusCode} ${text.slice(0, 300)}`);
+  };
+
+  const follow = async (path: string, token: string | undefined, onEvent: (event: WatchEvent) => void) => {
+    const query = `${path.includes('?') ? '&' : '?'}watch=true&timeoutSeconds=${WATCH_SECONDS}`;
+    const response = await send(streams, { method: 'GET', path: path + query, token });
+    if (response.statusCode !== 200) {
+      await response.body.dump();
+      // A CRD's storage that has only just begun says so with 429.
+      if (response.statusCode === 429) return;
+      throw new Error(`watch ${path}: HTTP ${response.statusCode}`);
+    }
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of response.body) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line !== '') onEvent(JSON.parse(line));
+    }
+  };
+
+  const call = async (request: Request): Promise<unknown> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await once(request);
+      } catch (error) {
+        if (attempt >= TRIES || closing.signal.aborted) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
+  };
+
+  return {
+    call,
+    get: (path, token) => call({ method: 'GET', path, token }),
+    text: async (path) => (await send(calls, { method: 'GET', path })).body.text(),
+    watch(path, token, onEvent) {
+      const run = async (): Promise<void> => {
+        while (!closing.signal.aborted) {
+          try {
+            await follow(path, token, onEvent);
+          } catch (error) {
+            if (closing.signal.aborted) return;
+            console.error(
+              `hapair: ${error instanceof Error ? error.message : String(error)}; connecting again`,
+            );
+            await sleep(RETRY_MS);
+          }
+        }
+      };
+      void run();
+    },
+    counts: () => counted,
+    async close() {
+      closing.abort();
+      await Promise.all([calls.destroy(), streams.destroy()]);
+    },
+  };
+};

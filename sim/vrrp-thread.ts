@@ -1,0 +1,117 @@
+/** The agent's VRRP thread: the loop of agent/worker.ts, woken by messages, datagrams and its own deadline. */
+import type { FromWorker, ToWorker } from '../agent/messages.ts';
+import { VirtualRouters } from '../agent/virtual-routers.ts';
+import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker-client.ts';
+import type { CancelTimer } from '../kube/clock.ts';
+import type { Machine } from './machine.ts';
+import type { Process, Timeline } from './time.ts';
+
+/** From one thread to the other. */
+const POST_MS = 0.05;
+const LONGEST_WAIT_MS = 1_000;
+const PING_DEADLINE_MS = 5_000;
+
+export class VRRPThread {
+  readonly #timeline: Timeline;
+  readonly #main: Process;
+  readonly #thread: Process;
+  readonly #machine: Machine;
+  readonly #options: VRRPWorkerOptions;
+  readonly #routers: VirtualRouters;
+  readonly #inbox: ToWorker[] = [];
+  readonly #pings = new Map<number, (pong: Pong) => void>();
+  #stopped: (() => void) | undefined;
+  #lastPing = 0;
+  #cancel: CancelTimer | undefined;
+
+  constructor(
+    timeline: Timeline,
+    main: Process,
+    thread: Process,
+    machine: Machine,
+    options: VRRPWorkerOptions,
+  ) {
+    this.#timeline = timeline;
+    this.#main = main;
+    this.#thread = thread;
+    this.#machine = machine;
+    this.#options = options;
+    this.#routers = new VirtualRouters(
+      thread.clock.now,
+      (message) => this.#post(message),
+      (source, name) => machine.openLink(source, name),
+    );
+  }
+
+  /** What the main thread holds in its hand. */
+  get handle(): VRRPWorker {
+    return {
+      send: (message) => this.#send(message),
+      stop: () =>
+        new Promise((resolve) => {
+          this.#stopped = resolve;
+          this.#send({ type: 'stop' });
+        }),
+      ping: (deadlineMs = PING_DEADLINE_MS) =>
+        new Promise((resolve, reject) => {
+          const id = ++this.#lastPing;
+          const cancel = this.#main.clock.setTimer(deadlineMs, () => {
+            this.#pings.delete(id);
+            reject(new Error(`the VRRP worker did not answer within ${deadlineMs} ms; its loop hangs`));
+          });
+          this.#pings.set(id, (pong) => {
+            cancel();
+            resolve(pong);
+          });
+          this.#send({ type: 'ping', id });
+        }),
+    };
+  }
+
+  /** A datagram waits in a socket, or time has come. */
+  wake(): void {
+    this.#thread.deliver(() => this.#turn());
+  }
+
+  #send(message: ToWorker): void {
+    if (!this.#main.isRunning) return;
+    this.#timeline.after(POST_MS, () =>
+      this.#thread.deliver(() => {
+        this.#inbox.push(message);
+        this.#turn();
+      }),
+    );
+  }
+
+  #post(message: FromWorker): void {
+    this.#machine.hear(message);
+    this.#timeline.after(POST_MS, () => this.#main.deliver(() => this.#hear(message)));
+  }
+
+  #hear(message: FromWorker): void {
+    if (message.type === 'pong') this.#pings.get(message.id)?.(message);
+    else if (message.type === 'stopped') this.#stopped?.();
+    else this.#options.onMessage(message);
+  }
+
+  #turn(): void {
+    for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
+      this.#machine.order(message);
+      if (message.type === 'stop') {
+        this.#routers.stop();
+        this.#post({ type: 'stopped' });
+        this.#thread.kill();
+        return;
+      }
+      if (message.type === 'ping') {
+        const lastAdvertAtMs = this.#routers.lastAdvertAtMs();
+        this.#post({ type: 'pong', id: message.id, lastAdvertAtMs, realtime: false });
+      } else this.#routers.handleMessage(message);
+    }
+    this.#routers.drain();
+    this.#routers.handleTimeouts();
+    this.#cancel?.();
+    const waitMs = Math.min(LONGEST_WAIT_MS, this.#routers.nextTimeout() - this.#thread.clock.now());
+    this.#cancel = this.#thread.clock.setTimer(Math.max(0, waitMs), () => this.#turn());
+  }
+}
