@@ -16,6 +16,8 @@ export type LabInstance = {
   /** The fabric's end of the ENI's veth pair. */
   fabricDevice: string;
   securityGroupIDs: string[];
+  /** A subnet of another zone, as EC2 shows it; the fabric does not part them. Default: the VPC's own. */
+  elsewhere?: { subnetID: string; availabilityZone: string };
 };
 
 export type LabElasticIP = { allocationID: string; publicIP: string };

@@ -126,15 +126,15 @@ row('Unassign while paused: held back and said so; Retain frees it', async (stag
   assert.equal(await mutatingCalls(stage, callID), []);
 });
 
-row('T16: foreground deletion takes the instances first, and still everything is released', async (stage) => {
-  const master = await begin(stage, 'Unassign');
+// Whether an agent still hears what to do before its instance goes is a race; one that does not leaves its interface as it is.
+row('T16: foreground deletion takes the instances first, and still EC2 is released', async (stage) => {
+  await begin(stage, 'Unassign');
   await stage.kubectl([
     ...['delete', 'hap', stage.name, '-n', stage.namespace],
     ...['--cascade=foreground', '--wait', '--timeout=90s'],
   ]);
   await gone(stage);
   await assertReleased(stage);
-  await Promise.all([vipLeaves(stage, master), vipLeaves(stage, otherNode(master))]);
 });
 
 /** Another operator process, with the permissions of this access key. */

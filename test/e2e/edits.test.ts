@@ -139,10 +139,8 @@ row('paused: a crash is followed by the election alone; unpaused, EC2 follows at
     ({ master, holder, ready }) => master === to && holder === from && ready === 'False',
     PATIENCE_MS,
   );
-  assert.match(
-    messageOf(await pairOf(stage), 'Paused'),
-    /Would call AssignPrivateIpAddresses of 10\.10\.10\.10/,
-  );
+  const says = 'Would call AssignPrivateIpAddresses of 10.10.10.10';
+  await conditionSays(stage, 'Paused', 'True PausedBySpec', { says });
   assert.equal(await mutatingCalls(stage, before.callID), []);
   await edit(stage, { paused: false });
   await settled(stage, to);

@@ -19,6 +19,7 @@ import {
   mutatingCalls,
   now,
   otherNode,
+  PATIENCE_MS,
   pairOf,
   quickPair,
   settled,
@@ -29,18 +30,25 @@ const { row, run } = storyOf('failback');
 
 const whole = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
 
+/** Within a minute of a switch EC2 takes long to move an address back, so no policy asks for it. */
+const AUTOMATIC_MS = 90_000;
+
 /** The order has been handled: its reason is `reason`, and the newest spec was seen. */
-const handled = (stage: Stage, reason: string, node: string) =>
-  eventually(`${reason} should be told of ${node}`, async () => {
-    const { metadata, status } = await pairOf(stage);
-    const isOver =
-      status?.observedGeneration === metadata.generation &&
-      status?.failback?.reason === reason &&
-      (status?.failback?.yieldTerm ?? 0) === 0 &&
-      status?.master === node &&
-      status?.holder === node;
-    return isOver ? status : undefined;
-  });
+const handled = (stage: Stage, reason: string, node: string, timeoutMs = PATIENCE_MS) =>
+  eventually(
+    `${reason} should be told of ${node}`,
+    async () => {
+      const { metadata, status } = await pairOf(stage);
+      const isOver =
+        status?.observedGeneration === metadata.generation &&
+        status?.failback?.reason === reason &&
+        (status?.failback?.yieldTerm ?? 0) === 0 &&
+        status?.master === node &&
+        status?.holder === node;
+      return isOver ? status : undefined;
+    },
+    timeoutMs,
+  );
 
 /** The master is not the preferred node. */
 const preferOther = async (stage: Stage): Promise<{ from: string; to: string }> => {
@@ -143,13 +151,14 @@ row(
 );
 
 row(
-  'Automatic: the preferred node takes over by itself, once, and later only after longer',
+  'Automatic: the preferred node takes over by itself, a minute after the last switch at the earliest',
   async (stage) => {
     const { from, to } = await preferOther(stage);
     await backup(stage, to);
     const before = await now(stage);
     await edit(stage, { failback: { policy: 'Automatic', delaySeconds: 2 } });
-    await handled(stage, 'SwitchoverCompleted', to);
+    await reasonTold(stage, 'WaitingForDelay');
+    await handled(stage, 'SwitchoverCompleted', to, AUTOMATIC_MS);
     await backup(stage, from);
     await assertSwitched(stage, before, to, { calls: 1, reason: 'AutomaticFailback' });
     await Promise.all([eventTold(stage, 'AutomaticFailback'), eventTold(stage, 'SwitchoverCompleted')]);

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import type { HAPairSpec } from '../../crds/types.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { accessKeys } from '../../hack/lab/ec2/credentials.ts';
+import type { LabVPC } from '../../hack/lab/types.ts';
 import {
   apply,
   conditionOf,
@@ -24,8 +25,19 @@ import {
   storyOf,
 } from './support.ts';
 
+/** node3 is in another zone. */
+const ELSEWHERE = { subnetID: 'subnet-0eeeeeeeeeeeeeee6', availabilityZone: 'ap-northeast-1c' };
+
+const zones = (): LabVPC => {
+  const vpc = roomyVPC(1);
+  const instances = vpc.instances.map((instance) =>
+    instance.name === 'node3' ? { ...instance, elsewhere: ELSEWHERE } : instance,
+  );
+  return { ...vpc, instances };
+};
+
 const { row, run } = storyOf('preflight', quickPair, {
-  vpc: roomyVPC(1),
+  vpc: zones(),
   product: { nodes: ['node1', 'node2'] },
 });
 
@@ -189,6 +201,18 @@ const WRONG: readonly Wrong[] = [
       spec.addresses = [{ name: 'main', vip: '10.10.10.60' }];
       spec.nodes = spec.nodes.map((node) =>
         node.name === 'node2' ? { ...node, networkInterfaceID: 'eni-03333333333333333' } : node,
+      );
+    },
+  },
+  {
+    name: 'zones-differ',
+    line: 'FAIL subnet and zone: node1 is in subnet-0eeeeeeeeeeeeeee5 (ap-northeast-1a), node3 in subnet-0eeeeeeeeeeeeeee6 (ap-northeast-1c); a VIP cannot leave its subnet: put both instances into one subnet',
+    make: (spec) => {
+      spec.addresses = [{ name: 'main', vip: '10.10.10.63' }];
+      spec.nodes = spec.nodes.map((node) =>
+        node.name === 'node2'
+          ? { name: 'node3', address: '10.10.10.13', networkInterfaceID: 'eni-03333333333333333' }
+          : node,
       );
     },
   },

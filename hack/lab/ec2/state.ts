@@ -24,6 +24,8 @@ export type NetworkInterface = {
   /** Decides how many addresses fit; `null`: no limit. */
   readonly instanceType: string | null;
   readonly securityGroupIDs: readonly string[];
+  readonly subnetID: string;
+  readonly availabilityZone: string;
   readonly sourceDestCheck: boolean;
   /** Private IPv4 addresses; the first one is the primary. */
   readonly addresses: readonly string[];
@@ -97,6 +99,8 @@ export function initialState(vpc: LabVPC): State {
     instanceID: instance.instanceID,
     instanceType: instance.instanceType,
     securityGroupIDs: instance.securityGroupIDs,
+    subnetID: instance.elsewhere?.subnetID ?? vpc.subnetID,
+    availabilityZone: instance.elsewhere?.availabilityZone ?? vpc.availabilityZone,
     sourceDestCheck: true,
     addresses: [instance.address],
   }));
@@ -107,6 +111,8 @@ export function initialState(vpc: LabVPC): State {
     instanceID: null,
     instanceType: null,
     securityGroupIDs: [],
+    subnetID: vpc.subnetID,
+    availabilityZone: vpc.availabilityZone,
     sourceDestCheck: true,
     addresses: [vpc.lanClient.address],
   };
