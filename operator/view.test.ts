@@ -25,12 +25,14 @@ const bench = () => {
   /** Readings fail while this is set. */
   const trouble: { with?: ReadResult['failure'] } = {};
   const moving = { on: false };
+  /** How long a reading takes. */
+  const slow = { readMs: 5 };
   const dryRun: { answer: EC2Facts['mayAssociate'][string] } = { answer: 'Allowed' };
   const read = async (request: ReadRequest, purpose: CallPurpose): Promise<ReadResult> => {
     requests.push(request);
     purposes.push(purpose);
     const readAtMs = clock.now();
-    await new Promise<void>((resolve) => clock.setTimer(5, resolve));
+    await new Promise<void>((resolve) => clock.setTimer(slow.readMs, resolve));
     return trouble.with
       ? { view: { readAtMs, networkInterfaces: {}, elasticIPs: {} }, failure: trouble.with }
       : { view: cloud.view(readAtMs) };
@@ -72,7 +74,20 @@ const bench = () => {
     signal: stop.signal,
     log,
   });
-  return { clock, cloud, requests, purposes, factsRequests, told, stop, trouble, moving, dryRun, views };
+  return {
+    clock,
+    cloud,
+    requests,
+    purposes,
+    factsRequests,
+    told,
+    stop,
+    slow,
+    trouble,
+    moving,
+    dryRun,
+    views,
+  };
 };
 
 test('pairs that ask at the same moment share one reading, and each is told', async () => {
@@ -261,6 +276,19 @@ test('no facts are read while addresses are being moved', async () => {
   await all.clock.advance(2_000);
   assert.is(all.factsRequests.length, 1);
   all.stop.abort();
+});
+
+test('a thousand pairs that ask one after another while readings are slow share few of them', async () => {
+  const { clock, requests, told, views, slow } = bench();
+  slow.readMs = 1_000;
+  for (let at = 0; at < 1_000; at++) {
+    views.cover(`pair-${at}`, SCOPE);
+    views.want(`pair-${at}`, clock.now());
+    await clock.advance(11);
+  }
+  await clock.advance(5_000);
+  assert.is(new Set(told).size, 1_000, 'each is told');
+  assert.ok(requests.length <= 100, `${requests.length} requests`);
 });
 
 test.run();

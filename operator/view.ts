@@ -38,6 +38,8 @@ export type Views = {
 
 /** Pairs that ask within this time share a reading. */
 const COALESCE_MS = 10;
+/** Batches under way at the same time; a slow one, or a slow Region, holds up no other until so many are slow. */
+const MOST_UNDER_WAY = 8;
 /** Delay after a failed reading; doubles up to the bound. */
 const RETRY_MS = { first: 200, most: 10_000 };
 
@@ -92,6 +94,8 @@ export const createViews = (options: ViewOptions): Views => {
   const interfaces = createInterner<NetworkInterface | null>();
   const addresses = createInterner<ElasticIP | null>();
   /** Regions that cannot be read. */
+  let isArmed = false;
+  let underWay = 0;
   const failing = new Set<string>();
 
   const subjectOf = (key: Key, { scope, reading: { view } }: Entry): FactsSubject => ({ key, scope, view });
@@ -120,15 +124,27 @@ export const createViews = (options: ViewOptions): Views => {
 
   const join = (key: Key): void => {
     batch.add(key);
-    if (batch.size > 1) return;
+    if (!isArmed) arm();
+  };
+
+  /** The next batch leaves soon, or as soon as fewer are under way: meanwhile it collects whoever asks. */
+  const arm = (): void => {
+    if (underWay >= MOST_UNDER_WAY || batch.size === 0) return;
+    isArmed = true;
     clock.setTimer(COALESCE_MS, () => {
+      isArmed = false;
       const keys = [...batch];
       batch.clear();
       for (const key of keys) {
         const entry = entries.get(key);
         if (entry) entry.isQueued = false;
       }
-      void read(keys, 'Confirm');
+      underWay++;
+      void read(keys, 'Confirm').finally(() => {
+        underWay--;
+        if (!isArmed) arm();
+      });
+      arm();
     });
   };
 
