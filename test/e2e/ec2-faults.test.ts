@@ -10,7 +10,6 @@ import {
   backup,
   conditionOf,
   conditionSays,
-  eventReasons,
   eventually,
   lastCallID,
   masterOf,
@@ -20,6 +19,8 @@ import {
   otherNode,
   settled,
   storyOf,
+  timesTold,
+  toldAgain,
 } from './support.ts';
 
 const { row, run } = storyOf('ec2-faults');
@@ -150,10 +151,6 @@ const CLASSES: readonly ErrorClass[] = [
 /** More than EC2 is asked while a person reads. */
 const FOR_LONG = 1_000;
 
-/** How often an Event was told, a series counted once. */
-const told = async (stage: Stage, reason: string): Promise<number> =>
-  (await eventReasons(stage)).filter((each) => each === reason).length;
-
 /** The master's agent is stopped under these faults; `meanwhile` sees the failover, and afterwards all is well. */
 const failOverUnder = async (
   stage: Stage,
@@ -178,19 +175,17 @@ const failOverUnder = async (
 
 for (const { title, faults, calls, tells } of ROWS) {
   row(title, async (stage) => {
-    const toldBefore = tells === undefined ? 0 : await told(stage, tells);
+    const toldBefore = tells === undefined ? 0 : await timesTold(stage, tells);
     await failOverUnder(stage, faults, { calls });
     if (tells !== undefined) {
-      await eventually(`An Event should say ${tells}`, async () =>
-        (await told(stage, tells)) > toldBefore ? true : undefined,
-      );
+      await toldAgain(stage, tells, toldBefore);
     }
   });
 }
 
 for (const { title, codes, reason } of CLASSES) {
   row(`error class, ${title}: ${codes.join(', ')}`, async (stage) => {
-    const [toldBefore, callID] = [await told(stage, reason), await lastCallID(stage)];
+    const [toldBefore, callID] = [await timesTold(stage, reason), await lastCallID(stage)];
     const last = codes.at(-1) ?? '';
     const faults = codes.map((code): FaultSpec => {
       const count = code === last ? FOR_LONG : 1;
@@ -207,9 +202,7 @@ for (const { title, codes, reason } of CLASSES) {
       action === assign ? errorCode : [],
     );
     assert.equal([...new Set(answers)], codes, 'each code was answered');
-    await eventually(`An Event should say ${reason}`, async () =>
-      (await told(stage, reason)) > toldBefore ? true : undefined,
-    );
+    await toldAgain(stage, reason, toldBefore);
   });
 }
 
@@ -223,9 +216,9 @@ row('the whole API is away for a while', async (stage) => {
 
 row('a call that takes 30 s: not waited for, and what it does at last changes nothing', async (stage) => {
   const callID = await lastCallID(stage);
-  const toldBefore = await told(stage, 'EC2TimedOut');
+  const toldBefore = await timesTold(stage, 'EC2TimedOut');
   await failOverUnder(stage, [{ action: assign, kind: 'slow', delayMs: 30_000 }], { calls: 2 });
-  assert.ok((await told(stage, 'EC2TimedOut')) > toldBefore);
+  await toldAgain(stage, 'EC2TimedOut', toldBefore);
   const slow = (await mutatingCalls(stage, callID)).find(({ fault }) => fault === 'slow');
   await eventually(
     'EC2 should come to the slow call',

@@ -205,18 +205,39 @@ export async function conditionSays(
 
 type ConditionOptions = { name?: string; says?: string; timeoutMs?: number };
 
-/** Reasons of the Events about a HAPair, in the order in which each was first seen. */
-export async function eventReasons(stage: Stage, name = stage.name): Promise<string[]> {
-  type Event = { reason: string; eventTime: string; regarding: { kind: string; name: string } };
+type Event = {
+  reason: string;
+  eventTime: string;
+  regarding: { kind: string; name: string };
+  series?: { count: number };
+};
+
+/** Events about a HAPair, in the order in which each was first seen. */
+async function eventsOf(stage: Stage, name: string): Promise<Event[]> {
   const events = await read<{ items: Event[] }>(
     stage,
     `/apis/events.k8s.io/v1/namespaces/${stage.namespace}/events`,
   );
   return (events?.items ?? [])
     .filter(({ regarding }) => regarding.kind === 'HAPair' && regarding.name === name)
-    .sort((a, b) => (a.eventTime < b.eventTime ? -1 : 1))
-    .map(({ reason }) => reason);
+    .sort((a, b) => (a.eventTime < b.eventTime ? -1 : 1));
 }
+
+/** Their reasons. */
+export const eventReasons = async (stage: Stage, name = stage.name): Promise<string[]> =>
+  (await eventsOf(stage, name)).map(({ reason }) => reason);
+
+/** How often a reason was told of the stage's pair, repetitions included. */
+export async function timesTold(stage: Stage, wanted: string): Promise<number> {
+  const events = (await eventsOf(stage, stage.name)).filter(({ reason }) => reason === wanted);
+  return events.reduce((sum, { series }) => sum + (series?.count ?? 1), 0);
+}
+
+/** A reason is told once more than `before`; Events are written behind the deeds. */
+export const toldAgain = (stage: Stage, reason: string, before: number): Promise<true> =>
+  eventually(`An Event should say ${reason}`, async () =>
+    (await timesTold(stage, reason)) > before ? true : undefined,
+  );
 
 export const apply = (stage: Stage, pair: object): Promise<string> =>
   stage.kubectl(['apply', '-f', '-'], JSON.stringify(pair));

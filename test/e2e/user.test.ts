@@ -182,25 +182,4 @@ row('kubectl describe tells the story of a failover', async (stage) => {
   await backup(stage, from);
 });
 
-row('a younger HAPair that names the VIP of another stands back and says why', async (stage) => {
-  const [before, callID] = [await pairOf(stage), await lastCallID(stage)];
-  const pair = await quickPair();
-  pair.metadata.name = 'rival';
-  pair.spec.addresses = [{ name: 'main', vip: '10.10.10.10' }];
-  pair.spec.vrrp.virtualRouterID = 20;
-  await apply(stage, pair);
-  const told = await eventually('The younger should be refused', async () => {
-    const rival = await pairOf(stage, 'rival');
-    return conditionOf(rival, 'Accepted') === 'False AddressConflict' ? rival : undefined;
-  });
-  assert.is(conditionOf(told, 'Ready'), 'False NotAccepted');
-  const message = told.status?.conditions?.find(({ type }) => type === 'Accepted')?.message ?? '';
-  assert.match(message, /HAPair web is older and names VIP 10\.10\.10\.10 too/);
-  assert.is(await instanceOf(stage, 'node1', 'rival'), undefined);
-  await stage.kubectl(['delete', 'hap', 'rival', '-n', stage.namespace, '--wait', '--timeout=30s']);
-  assert.equal(await mutatingCalls(stage, callID), []);
-  assert.is(conditionOf(await pairOf(stage), 'Accepted'), 'True Accepted');
-  assert.is((await pairOf(stage)).status?.term, before.status?.term);
-});
-
 run();
