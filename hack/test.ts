@@ -19,7 +19,7 @@ const TEST_FILE = String.raw`\.test\.ts$`;
 const unitStage: Stage = {
   name: 'unit',
   uvuArgs: ['.', TEST_FILE, '--ignore', '^(test|sim)/', '--ignore', String.raw`^\.(lab|out)`],
-  deadlineMs: 2 * MINUTE_MS,
+  deadlineMs: 5 * MINUTE_MS,
 };
 
 /** The whole system in virtual time: every trace by name, and random schedules. */
