@@ -7,6 +7,7 @@ import {
   apply,
   backup,
   conditionOf,
+  conditionSays,
   eventReasons,
   eventually,
   getHap,
@@ -68,6 +69,8 @@ row('the agents report to their people, too', async (stage) => {
   const master = await masterOf(stage);
   assert.match(text, new RegExp(`web\\.${master} .*Master`));
   assert.match(text, new RegExp(`web\\.${otherNode(master)} .*Backup`));
+  // What is asked of EC2 ahead of need comes a few seconds after everything else.
+  await conditionSays(stage, 'PreflightPassed', 'True PreflightPassed', { timeoutMs: 60_000 });
   atRest = {
     versions: await versionsOf(stage),
     callID: await lastCallID(stage),
