@@ -676,4 +676,18 @@ test('S5: an answer is awaited although the master changed meanwhile, then the n
   assert.is(rig.condition('Ready'), 'True Serving');
 });
 
+test('NotPermitted outlives a restart of the operator: nothing is written, nothing told anew', () => {
+  const rig = new Rig();
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  rig.settle();
+  rig.statusWrites = 0;
+  rig.events.length = 0;
+  rig.restart();
+  rig.pass(5_000);
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'False NotPermitted');
+  assert.is(rig.statusWrites, 0);
+  assert.equal(rig.reasons, []);
+});
+
 test.run();

@@ -6,8 +6,9 @@
 import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
+import { reasonOf } from '../ec2/errors.ts';
 import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
-import { healthySince } from './plan/automatic.ts';
+import { healthyAfterFailure, healthySince } from './plan/automatic.ts';
 import { BUDGET_PATIENCE_MS } from './plan/converge.ts';
 import { deletion } from './plan/deletion.ts';
 import { desiredInstances } from './plan/instances.ts';
@@ -19,7 +20,7 @@ import { type Release, release } from './plan/release.ts';
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, PIN_PATIENCE_MS, type Situation, withQuestion } from './plan/situation.ts';
 import { type Dropped, nextStatus } from './plan/status.ts';
-import { canonical, isBarred } from './plan/support.ts';
+import { type Acceptance, canonical, isBarred } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
 import type { PairMemory, Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
@@ -135,6 +136,15 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
   return { dropped, freeing };
 };
 
+/** What cannot be released is said where the spec is judged: the addresses that it names are not concerned. */
+const withReleaseFault = ({ acceptance, memory }: Situation, { kept }: Dropped): Acceptance => {
+  const { releaseFailure: failure } = memory;
+  if (!acceptance.accepted || !failure || kept.length === 0) return acceptance;
+  const what = kept.map(({ name, vip, eipAllocationID }) => `${name} (${vip ?? eipAllocationID})`).join(', ');
+  const message = `Taking the dropped ${what} off its ENIs fails: ${failure.code}: ${failure.message}. It is tried again. Or set spec.deletionPolicy to Retain, and it is left where it is.`;
+  return { accepted: true, reason: reasonOf(failure.class), message };
+};
+
 const releaseEvents = ({ pair }: PlanInput, { released }: Dropped): PlanEvent[] =>
   released.map(({ name, vip, eipAllocationID }) => {
     const what =
@@ -159,7 +169,7 @@ const leftInstances = ({ input, acceptance, wish }: Situation): string[] =>
 /** What a finished or needless release leaves in memory is nothing. */
 const remembered = (
   memory: PairMemory,
-  freeing: Release | undefined,
+  { dropped, freeing }: { dropped: Dropped; freeing?: Release | undefined },
   healthy: PairMemory['healthy'],
   calls: boolean,
 ): PairMemory => {
@@ -178,20 +188,23 @@ const remembered = (
       ...(released && { released }),
     };
   }
-  const { releaseSinceMs: _since, released: _proof, ...idle } = kept;
-  return idle;
+  const { releaseSinceMs: _since, released: _proof, releaseFailure, ...idle } = kept;
+  // Between a failed call and the reading after it nothing is being released, and its next attempt still has its time.
+  return { ...idle, ...(releaseFailure && dropped.kept.length > 0 && { releaseFailure }) };
 };
 
 const present = (input: PlanInput): Plan => {
   const assessed = assess(input);
-  const situation = { ...assessed, memory: withQuestion(assessed) };
+  const judged = { ...assessed, memory: withQuestion(assessed) };
+  const { dropped, freeing } = giveUp(judged);
+  const situation = { ...judged, acceptance: withReleaseFault(judged, dropped) };
   const { acceptance, wish, reports, elected, convergence, pin } = situation;
   const { pair } = input;
   const asked = { ...input, reports, elected, healthy: input.memory.healthy };
   const healthy = healthySince(asked);
   const nodes = wish.nodes.map(({ name }) => name);
   const order = orders({ ...asked, nodes, accepted: acceptance.accepted, healthy });
-  const { dropped, freeing } = giveUp(situation);
+  const fit = order.failed ? healthyAfterFailure(healthy, input.nowMs) : healthy;
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const { next, holder } = nextStatus(situation, order, dropped, withheld);
@@ -200,7 +213,7 @@ const present = (input: PlanInput): Plan => {
     wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
-    memory: remembered(situation.memory, freeing, healthy, call !== undefined),
+    memory: remembered(situation.memory, { dropped, freeing }, fit, call !== undefined),
     instances: instancesOf(situation, order, holder),
     remove: leftInstances(situation),
     ...(call && { call }),

@@ -123,4 +123,23 @@ test('Automatic: an order by hand does not wait', () => {
   assert.is(rig.pair.status?.failback?.reason, 'SwitchoverRequested');
 });
 
+test('a yield after which the old master is master again is not asked for at once again, but ever later', () => {
+  const rig = recovered();
+  const ordersIn = (ms: number): number => {
+    let orders = 0;
+    for (const endMs = rig.nowMs + ms; rig.nowMs < endMs; ) {
+      live(rig, 5_000);
+      const term = rig.pair.status?.term ?? 0;
+      if (rig.instance('node2').spec.yieldTerm !== term) continue;
+      orders++;
+      rig.report('node2', 'Master', term + 1);
+      rig.settle();
+      assert.is(rig.pair.status?.failback?.reason === 'AutomaticFailback', false);
+    }
+    return orders;
+  };
+  assert.is(ordersIn(2 * MINUTE_MS), 1);
+  assert.is(ordersIn(15 * MINUTE_MS), 3);
+});
+
 test.run();

@@ -48,11 +48,21 @@ const switchTimes = ({ status }: HAPair, only?: string): number[] =>
   );
 
 /** The time that the preferred node must have been healthy for, this time. */
-const delayMs = ({ pair, wallMs }: AutomaticInput): number => {
+const delayMs = ({ pair, wallMs, healthy }: AutomaticInput): number => {
   const wantedMs = pair.spec.failback.delaySeconds * 1_000;
   const recent = switchTimes(pair, 'AutomaticFailback').filter((timeMs) => wallMs - timeMs < MEMORY_MS);
-  return Math.max(wantedMs, Math.min(LONGEST_DELAY_MS, wantedMs * 2 ** recent.length));
+  return Math.max(
+    wantedMs,
+    Math.min(LONGEST_DELAY_MS, wantedMs * 2 ** (recent.length + (healthy?.failed ?? 0))),
+  );
 };
+
+/**
+ * After an order that did not bring the preferred node to power: it did not switch, so the history does not tell of it, and
+ * at once again it would take the master away for a moment again and again.
+ */
+export const healthyAfterFailure = (healthy: PairMemory['healthy'], nowMs: number): PairMemory['healthy'] =>
+  healthy && { ...healthy, sinceMs: nowMs, failed: Math.min(10, (healthy.failed ?? 0) + 1) };
 
 /** What the policy asks for now. */
 export const automatic = (input: AutomaticInput): Automatic => {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { failureOf } from '../../ec2/errors.ts';
-import { ALLOCATION, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
+import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
 const MINUTE_MS = 60_000;
@@ -242,5 +242,34 @@ test('a failover in the middle of a release serves the new master first', () => 
   assert.is(rig.cloud.where(VIP), undefined);
   assert.is(rig.condition('Ready'), 'True Serving');
 });
+
+for (const [code, httpStatus] of [
+  ['UnauthorizedOperation', 403],
+  ['RequestLimitExceeded', 503],
+  ['InvalidParameterValue', 400],
+] as const) {
+  test(`a dropped address that cannot be taken off its ENI (${code}) is tried ever slower, and the status says so`, () => {
+    const second = { name: 'second', vip: '10.10.10.20' };
+    const rig = Rig.converged({ deletionPolicy: 'Unassign', addresses: [MAIN, second] });
+    rig.edit({ addresses: [MAIN] });
+    const failure = failureOf({ code, message: 'no', httpStatus });
+    for (const endMs = rig.nowMs + MINUTE_MS; rig.nowMs < endMs; rig.pass(10)) {
+      for (const node of ['node1', 'node2']) rig.alive(node);
+      const next = rig.step();
+      if (next.call) rig.answer(failure, false);
+      else if (next.readSinceMs !== undefined) rig.read();
+    }
+    assert.ok(rig.calls.length >= 3 && rig.calls.length <= 15, `${rig.calls.length} calls in a minute`);
+    const accepted = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted');
+    assert.match(accepted?.message ?? '', /second \(10\.10\.10\.20\).*Retain/);
+    assert.is(rig.condition('Ready'), 'True Serving');
+    assert.ok(rig.reasons.filter((reason) => reason.startsWith('EC2')).length <= 2, rig.reasons.join());
+
+    rig.pass(MINUTE_MS);
+    run(rig);
+    assert.is(rig.cloud.where('10.10.10.20'), undefined);
+    assert.is(rig.condition('Accepted'), 'True Accepted');
+  });
+}
 
 test.run();

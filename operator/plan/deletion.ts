@@ -79,8 +79,8 @@ const waiting = (
 
 const inWords = (input: PlanInput, { call, memory }: Release): [Reason, string] => {
   const retainHint = 'Or set spec.deletionPolicy to Retain, and the pair goes at once and leaves them.';
-  if (memory.failure) {
-    const { class: errorClass, code, message } = memory.failure;
+  if (memory.releaseFailure) {
+    const { class: errorClass, code, message } = memory.releaseFailure;
     const text = `Taking the addresses off their ENIs fails: ${code}: ${message}. It is tried again. ${retainHint}`;
     return [reasonOf(errorClass), text];
   }

@@ -1,7 +1,7 @@
 /** How what the operator remembers of a pair changes when it calls EC2 and when EC2 answers. */
 import { asksForRead, isTransient, reasonOf } from '../../ec2/errors.ts';
 import type { EC2ErrorClass, EC2Result } from '../../ec2/types.ts';
-import type { Answer, Authority, PairMemory, PlanEvent, PlannedCall } from './types.ts';
+import type { Answer, Authority, CallFailure, PairMemory, PlanEvent, PlannedCall } from './types.ts';
 
 /** Delay after the first failure that time may heal, and its bound. */
 const TRANSIENT_MS = { first: 200, most: 10_000 };
@@ -100,17 +100,20 @@ const eventOf = (call: PlannedCall, result: EC2Result): PlanEvent => {
  * of the next attempt. A streak of equal failures makes one Event.
  */
 export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answer): PairMemory => {
-  const { call, failure, ...rest } = memory;
+  const { call, failure, releaseFailure, ...rest } = memory;
   if (!call) throw new Error('S5 single step: an answer arrived to a call that was never begun');
   const isRelease = call.purpose === 'Release';
   const current = isRelease || memory.authority?.node === call.node;
   const answeredAtMs = asksForRead(result) ? atMs : memory.answeredAtMs;
+  /** The streak that this answer neither ends nor prolongs. */
+  const other = isRelease ? failure && { failure } : releaseFailure && { releaseFailure };
   if (result.ok && isRelease)
-    return { ...rest, answeredAtMs, events: [...memory.events, eventOf(call, result)] };
+    return { ...rest, ...other, answeredAtMs, events: [...memory.events, eventOf(call, result)] };
   if (result.ok) {
     const authority = memory.authority;
     return {
       ...rest,
+      ...other,
       ...(authority && current
         ? { authority: { ...authority, answeredAtMs: authority.answeredAtMs ?? atMs } }
         : {}),
@@ -120,25 +123,28 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
       events: [...memory.events, eventOf(call, result)],
     };
   }
-  const events = failure?.class === result.class ? memory.events : [...memory.events, eventOf(call, result)];
-  if (!current) return { ...rest, answeredAtMs, events };
-  const count = (failure?.count ?? 0) + 1;
+  const before = isRelease ? releaseFailure : failure;
+  const events = before?.class === result.class ? memory.events : [...memory.events, eventOf(call, result)];
+  if (!current) return { ...rest, ...other, answeredAtMs, events };
+  const count = (before?.count ?? 0) + 1;
   const several = call.call.action === 'AssignPrivateIpAddresses' && call.call.privateIPAddresses.length > 1;
   const splits = several && MAY_BE_ONE_OF_THEM.includes(result.class);
   const { class: errorClass, code, message } = result;
+  const failed: CallFailure = {
+    count,
+    class: errorClass,
+    code,
+    message,
+    atMs,
+    readFirst: asksForRead(result),
+    retryAtMs: splits ? atMs : atMs + backoffMs(isTransient(errorClass), count, random),
+  };
   return {
     ...rest,
+    ...other,
     answeredAtMs,
     oneByOne: memory.oneByOne || splits,
-    failure: {
-      count,
-      class: errorClass,
-      code,
-      message,
-      atMs,
-      readFirst: asksForRead(result),
-      retryAtMs: splits ? atMs : atMs + backoffMs(isTransient(errorClass), count, random),
-    },
+    ...(isRelease ? { releaseFailure: failed } : { failure: failed }),
     events,
   };
 };

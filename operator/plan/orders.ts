@@ -27,7 +27,13 @@ export type OrdersInput = {
 };
 
 /** The wanted `status.failback`. */
-export type Orders = { failback?: FailbackStatus; events: readonly PlanEvent[]; wakeAtMs?: number };
+export type Orders = {
+  failback?: FailbackStatus;
+  events: readonly PlanEvent[];
+  wakeAtMs?: number;
+  /** An order ends now, and its target is not master. */
+  failed?: boolean;
+};
 
 /** Both wishes, as far as they have come due, are handled; a time never goes back. */
 const handled = (pair: HAPair, last: FailbackStatus | undefined, dueMs: number): FailbackStatus => {
@@ -80,6 +86,7 @@ const ended = (failback: FailbackStatus, { elected, reports }: OrdersInput): Ord
   return {
     failback: { ...rest, reason },
     events: [{ type: reached ? 'Normal' : 'Warning', reason, message }],
+    failed: !reached,
   };
 };
 
@@ -169,6 +176,7 @@ const recorded = (input: OrdersInput, failback: FailbackStatus): Orders => {
   const { observedPreferredNode, lastHandledRequestedAt } = failback;
   return {
     ...expired(input, failback),
+    failed: true,
     // What came after it is a wish of its own.
     failback: {
       ...(observedPreferredNode !== undefined && { observedPreferredNode }),

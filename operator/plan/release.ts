@@ -86,7 +86,7 @@ export const release = (input: ReleaseInput): Release => {
   }
   const [next] = leftOf(view, input);
   if (next) {
-    const retryAtMs = memory.failure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
+    const retryAtMs = memory.releaseFailure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
     if (retryAtMs > nowMs) return { memory: begun, done: false, wakeAtMs: retryAtMs };
     const { networkInterfaceID } = next.call;
     const node = input.nodes.find((each) => each.networkInterfaceID === networkInterfaceID);
@@ -97,7 +97,7 @@ export const release = (input: ReleaseInput): Release => {
       call: { ...next, node: name, term: input.term, purpose: 'Release' },
     };
   }
-  const { failure: _healed, ...well } = begun;
+  const { releaseFailure: _healed, ...well } = begun;
   const firstAtMs = memory.released?.readAtMs ?? view.readAtMs;
   const proven: PairMemory = { ...well, released: { readAtMs: firstAtMs } };
   if (view.readAtMs >= firstAtMs + AGREEMENT_MS) return { memory: proven, done: true };

@@ -78,5 +78,16 @@ export const judge = (input: PlanInput): Acceptance => {
     const message = `The operator may touch only what AWS has tagged ${key}=${value}: tag ${bare.join(', ')}. Nothing is written for this pair.`;
     return { accepted: false, reason: 'NotPermitted', message };
   }
+  // A restart alone does not permit what was refused: until EC2 was read, the last verdict on this very spec stands.
+  const { conditions, observedGeneration } = input.pair.status ?? {};
+  const before = conditions?.find(({ type }) => type === 'Accepted');
+  const isUnread = input.settings.requireTag !== undefined && input.ec2.view === undefined;
+  if (
+    isUnread &&
+    before?.reason === 'NotPermitted' &&
+    observedGeneration === input.pair.metadata.generation
+  ) {
+    return { accepted: false, reason: 'NotPermitted', message: before.message };
+  }
   return { accepted: true, reason: 'Accepted', message: 'The spec is in force.' };
 };

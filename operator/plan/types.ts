@@ -98,6 +98,18 @@ export type Probe = {
 /** Where an item that was right has been seen, and since which reading. */
 export type Suspicion = { where: string; readAtMs: number };
 
+/** Unbroken failures of calls, as of the last one. */
+export type CallFailure = {
+  count: number;
+  class: EC2ErrorClass;
+  code: string;
+  message: string;
+  retryAtMs: number;
+  /** True: EC2 must be read before the next call to the same master. */
+  readFirst: boolean;
+  atMs: number;
+};
+
 /**
  * What one process remembers of one pair. Losing it loses time, never safety: everything that safety needs is stored in
  * Kubernetes and EC2.
@@ -117,17 +129,8 @@ export type PairMemory = {
   settled: readonly string[];
   /** A call with several VIPs was rejected as a whole. */
   oneByOne: boolean;
-  /** Unbroken failures of calls under the present authority. */
-  failure?: {
-    count: number;
-    class: EC2ErrorClass;
-    code: string;
-    message: string;
-    retryAtMs: number;
-    /** True: EC2 must be read before the next call to the same master. */
-    readFirst: boolean;
-    atMs: number;
-  };
+  /** Unbroken failures of calls under the present authority, those that release apart. */
+  failure?: CallFailure;
   /** Drift seen once, by item key; the second reading must agree and be at least 2 s younger. */
   suspicions: Readonly<Record<string, Suspicion>>;
   /** Identical repairs in a row. */
@@ -137,12 +140,17 @@ export type PairMemory = {
   /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
   pin?: { node: string; sinceMs: number };
   probe?: Probe;
-  /** The preferred node has been a healthy Backup with fresh signs of life since then. */
-  healthy?: { node: string; sinceMs: number };
+  /**
+   * The preferred node has been a healthy Backup with fresh signs of life since then, or since the last order that did not
+   * bring it to power; `failed`: such orders so far.
+   */
+  healthy?: { node: string; sinceMs: number; failed?: number };
   /** A wanted call waits for its turn in the call budget since then. */
   budgetSinceMs?: number;
   /** Addresses are being released since then; a reading begun earlier says nothing about it. */
   releaseSinceMs?: number;
+  /** Unbroken failures of calls that release; that all else is well heals them not. */
+  releaseFailure?: CallFailure;
   /** The first reading that showed nothing left to release. */
   released?: { readAtMs: number };
   /** The deletion was first seen by this process then. */
