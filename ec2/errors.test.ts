@@ -74,4 +74,15 @@ test("an error with an HTTP answer goes by EC2's code, one without by the system
   assert.equal(rawErrorOf(cut), { code: 'ECONNRESET', message: 'socket hang up' });
 });
 
+test('two denials read alike: what EC2 enciphers anew each time is left out', () => {
+  const denied = (blob: string) =>
+    failureOf({
+      code: 'UnauthorizedOperation',
+      message: `You are not authorized to perform this operation. Encoded authorization failure message: ${blob}`,
+      httpStatus: 403,
+    }).message;
+  assert.is(denied('aBc-1_2'), denied('xYz-3_4'));
+  assert.is(denied('aBc-1_2'), 'You are not authorized to perform this operation.');
+});
+
 test.run();

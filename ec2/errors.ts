@@ -90,6 +90,10 @@ export const classify = (error: RawError): EC2ErrorClass => {
   return error.httpStatus === 401 || error.httpStatus === 403 ? 'Unauthorized' : 'Rejected';
 };
 
+/** EC2 enciphers its reasons for a denial anew in each answer: text that no person can read and no status must follow. */
+const withoutBlob = (message: string): string =>
+  message.replace(/\s*Encoded authorization failure message: \S+/, '');
+
 /** A failed call as the loop sees it. Timeouts, cut connections and faults of EC2's own side may have worked. */
 export const failureOf = (error: RawError): EC2Result & { ok: false } => {
   const errorClass = classify(error);
@@ -97,7 +101,7 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
     ok: false,
     class: errorClass,
     code: error.code,
-    message: error.message,
+    message: withoutBlob(error.message),
     mayHaveHappened: errorClass === 'TimedOut' || errorClass === 'Unavailable',
   };
 };

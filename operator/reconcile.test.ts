@@ -271,6 +271,18 @@ test("a field that somebody else owns is shown, not fought for, until it is the 
   world.kill();
 });
 
+test('a field conflict is over once the stored field is what the operator wants, though nothing had to be written', async () => {
+  const world = await World.converged();
+  world.rivals = 'kubectl-edit';
+  world.edit({ addresses: [MAIN, { name: 'more', vip: OTHER_VIP }] });
+  await world.pass(5_000);
+  assert.is(world.condition('AgentsReady'), 'False FieldConflict');
+  world.edit({ addresses: [MAIN] });
+  await world.pass(60_000);
+  assert.is(world.condition('AgentsReady').includes('FieldConflict'), false);
+  world.kill();
+});
+
 test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the failover is made when it is back', async () => {
   const world = await World.converged();
   const result = failureOf({ code: 'ECONNREFUSED', message: 'connect ECONNREFUSED' });

@@ -260,6 +260,11 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
         // The reading puts the pair back; if it fails, the status says so.
         if (!failure) return undefined;
       }
+      // The field says again what the operator would write: nothing is in conflict any more.
+      if (next.instances.length === 0 && of.conflict !== undefined) {
+        delete of.conflict;
+        ports.requeue(key);
+      }
       of.memory = next.memory;
       tell(key, input.memory, next, input.wallMs);
       const waits = next.call !== undefined && !isOutdated && !begin(key, of, next.call, next.scope.region);
