@@ -16,7 +16,7 @@ import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { describeCall } from './plan/memory.ts';
 import { type Orders, orders } from './plan/orders.ts';
 import { holderOf, itemsOf, rightness } from './plan/places.ts';
-import { type Release, release } from './plan/release.ts';
+import { type Release, release, untaggedMessage } from './plan/release.ts';
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, PIN_PATIENCE_MS, type Situation, withQuestion } from './plan/situation.ts';
 import { type Dropped, nextStatus } from './plan/status.ts';
@@ -131,22 +131,36 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
     keep: keptKeys(situation),
     nodes,
     term,
+    requireTag: input.settings.requireTag,
   });
   const dropped = freeing.done ? { released: all, kept: [] } : { released: [], kept: all };
   return { dropped, freeing };
 };
 
 /** What cannot be released is said where the spec is judged: the addresses that it names are not concerned. */
-const withReleaseFault = ({ acceptance, memory }: Situation, { kept }: Dropped): Acceptance => {
+const withReleaseFault = (
+  { acceptance, memory, input }: Situation,
+  { kept }: Dropped,
+  untagged: string | undefined,
+): Acceptance => {
   const { releaseFailure: failure } = memory;
+  const { requireTag } = input.settings;
+  if (acceptance.accepted && untagged !== undefined && requireTag)
+    return { accepted: true, reason: 'NotPermitted', message: untaggedMessage(untagged, requireTag) };
   if (!acceptance.accepted || !failure || kept.length === 0) return acceptance;
   const what = kept.map(({ name, vip, eipAllocationID }) => `${name} (${vip ?? eipAllocationID})`).join(', ');
   const message = `Taking the dropped ${what} off its ENIs fails: ${failure.code}: ${failure.message}. It is tried again. Or set spec.deletionPolicy to Retain, and it is left where it is.`;
   return { accepted: true, reason: reasonOf(failure.class), message };
 };
 
-const releaseEvents = ({ pair }: PlanInput, { released }: Dropped): PlanEvent[] =>
-  released.map(({ name, vip, eipAllocationID }) => {
+/** Of an address of which something really goes: one that was renamed, or whose EIP went to another VIP, is not given up. */
+const releaseEvents = (situation: Situation, { released }: Dropped): PlanEvent[] => {
+  const { pair } = situation.input;
+  const stays = keptKeys(situation);
+  const given = released.filter(({ vip, eipAllocationID }) =>
+    [vip, eipAllocationID].some((key) => key !== undefined && !stays.includes(key)),
+  );
+  return given.map(({ name, vip, eipAllocationID }) => {
     const what =
       pair.spec.deletionPolicy === 'Unassign'
         ? 'what nobody else names of it was taken off its ENIs'
@@ -157,6 +171,7 @@ const releaseEvents = ({ pair }: PlanInput, { released }: Dropped): PlanEvent[] 
       message: `Address ${name} (${vip ?? eipAllocationID}) is no longer in spec; ${what}.`,
     };
   });
+};
 
 /** Instances of nodes that are in force no longer. */
 const leftInstances = ({ input, acceptance, wish }: Situation): string[] =>
@@ -197,7 +212,7 @@ const present = (input: PlanInput): Plan => {
   const assessed = assess(input);
   const judged = { ...assessed, memory: withQuestion(assessed) };
   const { dropped, freeing } = giveUp(judged);
-  const situation = { ...judged, acceptance: withReleaseFault(judged, dropped) };
+  const situation = { ...judged, acceptance: withReleaseFault(judged, dropped, freeing?.untagged) };
   const { acceptance, wish, reports, elected, convergence, pin } = situation;
   const { pair } = input;
   const asked = { ...input, reports, elected, healthy: input.memory.healthy };
@@ -224,7 +239,7 @@ const present = (input: PlanInput): Plan => {
       ...situation.memory.events,
       ...transitionEvents(situation, next),
       ...order.events,
-      ...releaseEvents(input, dropped),
+      ...releaseEvents(situation, dropped),
     ],
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing),

@@ -61,8 +61,11 @@ type Finding = { item: Item; believed: Rightness; seen: Rightness };
 const knownSinceMs = ({ authority, memory }: ConvergeInput): number =>
   Math.max(authority.readAtMs, memory.answeredAtMs + CLOCK_STEP_MS);
 
+/** A call that may change where the wanted addresses are is unanswered; a release is not. */
+const isMoving = ({ call }: PairMemory): boolean => call !== undefined && call.purpose !== 'Release';
+
 const isFresh = (input: ConvergeInput): boolean =>
-  input.view !== undefined && input.view.readAtMs >= knownSinceMs(input) && !input.memory.call;
+  input.view !== undefined && input.view.readAtMs >= knownSinceMs(input) && !isMoving(input.memory);
 
 const compare = ({ view, items, target, memory }: ConvergeInput): Finding[] => {
   const belief =
@@ -201,7 +204,7 @@ const verdict = (input: ConvergeInput): Verdict => {
     return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
   }
   const shut = keys(of('Wrong').filter(({ item }) => input.closed.includes(item.key)));
-  if (shut !== '' && !memory.call) {
+  if (shut !== '' && !isMoving(memory)) {
     const message = `${shut} waits until the agent on ${target.name} has put it up: see the conditions of that VRRPInstance.`;
     return { status: 'False', reason: 'WaitingForAgent', message };
   }
@@ -209,7 +212,7 @@ const verdict = (input: ConvergeInput): Verdict => {
     const message = `Moving addresses to ${target.name} waits for its turn: the account's EC2 call budget is spent.`;
     return { status: 'False', reason: 'WaitingForBudget', message };
   }
-  if (memory.call || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
+  if (isMoving(memory) || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
     return { status: 'False', reason: 'Moving', message: `Addresses are being moved to ${target.name}.` };
   }
   const message = `EC2 has not been read since ${target.name} was elected.`;

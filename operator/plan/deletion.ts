@@ -10,7 +10,7 @@ import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
-import { type Release, release } from './release.ts';
+import { type Release, release, untaggedMessage } from './release.ts';
 import { canonical } from './support.ts';
 import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
 
@@ -77,7 +77,9 @@ const waiting = (
   return { memory, ...(status && { status }), reason, requeueAfterMs: LONGEST_SLEEP_MS, ...more };
 };
 
-const inWords = (input: PlanInput, { call, memory }: Release): [Reason, string] => {
+const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason, string] => {
+  const { requireTag } = input.settings;
+  if (untagged !== undefined && requireTag) return ['NotPermitted', untaggedMessage(untagged, requireTag)];
   const retainHint = 'Or set spec.deletionPolicy to Retain, and the pair goes at once and leaves them.';
   if (memory.releaseFailure) {
     const { class: errorClass, code, message } = memory.releaseFailure;
@@ -121,6 +123,7 @@ const unassign = (input: PlanInput): Step => {
     keep: claimedElsewhere,
     nodes: storedNodes(pair, instances),
     term: pair.status?.term ?? 0,
+    requireTag: input.settings.requireTag,
   });
   if (step.done) {
     const kept = recorded.flatMap(({ vip, eipAllocationID }) =>

@@ -53,7 +53,8 @@ export const describeCall = ({ call, node }: PlannedCall): string => {
 export const callStarted = (memory: PairMemory, call: PlannedCall, nowMs: number): PairMemory => {
   if (memory.call) throw new Error(`S5 single step: ${describeCall(memory.call)} is not answered yet`);
   const { budgetSinceMs: _waited, ...rest } = memory;
-  const begun = { ...rest, call: { ...call, startedAtMs: nowMs }, converged: false };
+  const converged = memory.converged && call.purpose === 'Release';
+  const begun = { ...rest, call: { ...call, startedAtMs: nowMs }, converged };
   if (call.finding === undefined) return begun;
   const suspicions = Object.fromEntries(
     Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
@@ -104,11 +105,15 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
   if (!call) throw new Error('S5 single step: an answer arrived to a call that was never begun');
   const isRelease = call.purpose === 'Release';
   const current = isRelease || memory.authority?.node === call.node;
-  const answeredAtMs = asksForRead(result) ? atMs : memory.answeredAtMs;
+  const answered = asksForRead(result)
+    ? isRelease
+      ? { releaseAnsweredAtMs: atMs }
+      : { answeredAtMs: atMs }
+    : {};
   /** The streak that this answer neither ends nor prolongs. */
   const other = isRelease ? failure && { failure } : releaseFailure && { releaseFailure };
   if (result.ok && isRelease)
-    return { ...rest, ...other, answeredAtMs, events: [...memory.events, eventOf(call, result)] };
+    return { ...rest, ...other, ...answered, events: [...memory.events, eventOf(call, result)] };
   if (result.ok) {
     const authority = memory.authority;
     return {
@@ -117,7 +122,7 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
       ...(authority && current
         ? { authority: { ...authority, answeredAtMs: authority.answeredAtMs ?? atMs } }
         : {}),
-      answeredAtMs,
+      ...answered,
       landed: [...memory.landed, { call: call.call, atMs }],
       settled: current ? [...new Set([...memory.settled, ...call.items])] : memory.settled,
       events: [...memory.events, eventOf(call, result)],
@@ -125,7 +130,7 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
   }
   const before = isRelease ? releaseFailure : failure;
   const events = before?.class === result.class ? memory.events : [...memory.events, eventOf(call, result)];
-  if (!current) return { ...rest, ...other, answeredAtMs, events };
+  if (!current) return { ...rest, ...other, ...answered, events };
   const count = (before?.count ?? 0) + 1;
   const several = call.call.action === 'AssignPrivateIpAddresses' && call.call.privateIPAddresses.length > 1;
   const splits = several && MAY_BE_ONE_OF_THEM.includes(result.class);
@@ -142,7 +147,7 @@ export const callAnswered = (memory: PairMemory, { result, atMs, random }: Answe
   return {
     ...rest,
     ...other,
-    answeredAtMs,
+    ...answered,
     oneByOne: memory.oneByOne || splits,
     ...(isRelease ? { releaseFailure: failed } : { failure: failed }),
     events,

@@ -6,8 +6,11 @@ import type { HAPair, PairNode, VRRPInstance } from '../../crds/types.ts';
 import { elect, mastersOf, reportsOf } from './elect.ts';
 import { isRunning } from './support.ts';
 
-/** A node that stays for the time being, and what the spec wants in its place. */
-export type NodeChange = { inForce: PairNode; wanted: PairNode };
+/**
+ * A node that stays for the time being, and what the spec wants in its place; `takenBy`: the node that still has the wanted
+ * ENI or address.
+ */
+export type NodeChange = { inForce: PairNode; wanted: PairNode; takenBy?: string };
 
 export type NodesInForce = { nodes: readonly PairNode[]; waiting: readonly NodeChange[] };
 
@@ -29,6 +32,9 @@ const isSameNode = (a: PairNode, b: PairNode): boolean =>
   a.address === b.address &&
   a.networkInterfaceID === b.networkInterfaceID &&
   a.interface === b.interface;
+
+const sharesWith = (a: PairNode, b: PairNode): boolean =>
+  a.networkInterfaceID === b.networkInterfaceID || a.address === b.address;
 
 /** Each wanted node with the stored one in whose place it comes: its namesake, else the one that nobody else succeeds. */
 const inSlots = (
@@ -56,10 +62,17 @@ export const nodesInForce = (pair: HAPair, instances: readonly VRRPInstance[]): 
   const members = instances.filter(({ spec }) => isMember(pair, spec.nodeName));
   const stored = storedNodes(pair, members);
   const inUse = isInUse(pair, members, stored);
+  const slots = inSlots(nodes, stored);
+  const kept = slots.flatMap(([wanted, before]) =>
+    before !== undefined && !isSameNode(before, wanted) && inUse(before) ? [before] : [],
+  );
   const waiting: NodeChange[] = [];
-  const inForce = inSlots(nodes, stored).map(([wanted, before]) => {
-    if (before === undefined || isSameNode(before, wanted) || !inUse(before)) return wanted;
-    waiting.push({ inForce: before, wanted });
+  const inForce = slots.map(([wanted, before]) => {
+    if (before === undefined || isSameNode(before, wanted)) return wanted;
+    // Two nodes cannot have one ENI or one address, not even for the time being.
+    const taker = kept.find((node) => node !== before && sharesWith(node, wanted));
+    if (!kept.includes(before) && taker === undefined) return wanted;
+    waiting.push({ inForce: before, wanted, ...(taker && { takenBy: taker.name }) });
     return before;
   });
   return { nodes: inForce, waiting };

@@ -3,9 +3,9 @@
  * from recorded ENIs, never what another HAPair names. Done means: two readings agree that nothing is left.
  */
 import type { AddressStatus, PairNode } from '../../crds/types.ts';
-import type { EC2View } from '../../ec2/types.ts';
+import type { EC2Call, EC2View } from '../../ec2/types.ts';
 import { AGREEMENT_MS, CLOCK_STEP_MS } from './converge.ts';
-import type { PairMemory, PlannedCall } from './types.ts';
+import type { PairMemory, PlannedCall, Settings } from './types.ts';
 
 export type ReleaseInput = {
   nowMs: number;
@@ -19,6 +19,8 @@ export type ReleaseInput = {
   nodes: readonly PairNode[];
   /** The highest term acted upon, for the log. */
   term: number;
+  /** What AWS has not tagged for hapair stays untouched. */
+  requireTag: Settings['requireTag'];
 };
 
 export type Release = {
@@ -28,6 +30,8 @@ export type Release = {
   wakeAtMs?: number;
   /** Two readings agree that nothing is left. */
   done: boolean;
+  /** What stands in the way, and no call is made: an id that lacks the tag. */
+  untagged?: string;
 };
 
 type Left = Pick<PlannedCall, 'call' | 'items'>;
@@ -65,6 +69,20 @@ const leftOf = (view: EC2View, { addresses, keep }: ReleaseInput): Left[] => {
   return [...vips, ...eips];
 };
 
+/** What the call would touch without leave. */
+const untaggedIn = (view: EC2View, call: EC2Call, requireTag: Settings['requireTag']): string | undefined => {
+  if (!requireTag) return undefined;
+  const isBare = (tags: Record<string, string> | undefined): boolean =>
+    tags?.[requireTag.key] !== requireTag.value;
+  if (isBare(view.networkInterfaces[call.networkInterfaceID]?.tags)) return call.networkInterfaceID;
+  const allocationID = 'allocationID' in call ? call.allocationID : undefined;
+  return allocationID !== undefined && isBare(view.elasticIPs[allocationID]?.tags) ? allocationID : undefined;
+};
+
+/** Why an untagged id keeps everything where it is, for its reader. */
+export const untaggedMessage = (id: string, { key, value }: { key: string; value: string }): string =>
+  `${id} keeps the addresses: the operator may touch only what AWS has tagged ${key}=${value}. Tag it, or set spec.deletionPolicy to Retain.`;
+
 /** An id that was not read says nothing. */
 const isComplete = (view: EC2View, { addresses }: ReleaseInput): boolean =>
   addresses.every(
@@ -78,13 +96,16 @@ export const release = (input: ReleaseInput): Release => {
   const { memory, view, nowMs } = input;
   if (input.addresses.length === 0) return { memory, done: true };
   const { released: _unproven, ...rest } = memory;
-  const sinceMs = Math.max(memory.answeredAtMs + CLOCK_STEP_MS, memory.releaseSinceMs ?? nowMs);
+  const lastAnswerMs = Math.max(memory.answeredAtMs, memory.releaseAnsweredAtMs ?? Number.NEGATIVE_INFINITY);
+  const sinceMs = Math.max(lastAnswerMs + CLOCK_STEP_MS, memory.releaseSinceMs ?? nowMs);
   const begun: PairMemory = { ...rest, releaseSinceMs: memory.releaseSinceMs ?? nowMs };
   if (memory.call) return { memory: begun, done: false };
   if (!view || view.readAtMs < sinceMs || !isComplete(view, input)) {
     return { memory: begun, done: false, readSinceMs: sinceMs };
   }
   const [next] = leftOf(view, input);
+  const untagged = next && untaggedIn(view, next.call, input.requireTag);
+  if (untagged !== undefined) return { memory: begun, done: false, untagged };
   if (next) {
     const retryAtMs = memory.releaseFailure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
     if (retryAtMs > nowMs) return { memory: begun, done: false, wakeAtMs: retryAtMs };

@@ -170,12 +170,20 @@ const withProgress = (
   acceptance: Acceptance,
   waiting: readonly NodeChange[],
   parameters: ParameterStage | undefined,
+  pinnedNode: string | undefined,
 ): Acceptance => {
   if (!acceptance.accepted) return acceptance;
-  const nodes = waiting.map(
-    ({ inForce, wanted }) =>
-      `${wanted.name} (${wanted.networkInterfaceID}, ${wanted.address}) takes the place of ${inForce.name} (${inForce.networkInterfaceID}, ${inForce.address}) once the other node holds the addresses: order a switch to it.`,
-  );
+  const wayOut =
+    pinnedNode === undefined ? 'order a switch to it' : 'pin that one, or remove spec.pinnedNode';
+  const nodes = waiting.map(({ inForce, wanted, takenBy }) => {
+    const places = [wanted, inForce].map(
+      (node) => `${node.name} (${node.networkInterfaceID}, ${node.address})`,
+    );
+    const change = places.join(' takes the place of ');
+    return takenBy === undefined
+      ? `${change} once the other node holds the addresses: ${wayOut}.`
+      : `${change} once ${takenBy} does not have that ENI or address any more: change ${takenBy} first, to others.`;
+  });
   const step = parameters?.step ?? 0;
   const steps =
     step === 0
@@ -211,7 +219,7 @@ export const assess = (input: PlanInput): Situation => {
   const members = instances.filter(({ spec }) => wish.nodes.some(({ name }) => name === spec.nodeName));
   const names = wish.nodes.map(({ name }) => name);
   const parameters = judged.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
-  const acceptance = withProgress(judged, waiting, parameters);
+  const acceptance = withProgress(judged, waiting, parameters, pair.spec.pinnedNode);
   const reports = reportsOf(wish.nodes, instances);
   const pin = pinOf(input, judged, wish);
   const { elected, memory } = election(input, wish, reports, pin);

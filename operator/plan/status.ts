@@ -45,6 +45,15 @@ const withheldMove = (withheld: string): Fact => ({
   message: `spec.paused holds back what is needed. ${withheld}`,
 });
 
+/** What is told of a pair of which nothing may be moved, or just now not. */
+const toldConvergence = (situation: Situation, withheld: string | undefined): Fact => {
+  const { acceptance } = situation;
+  const shown = shownConvergence(situation);
+  if (isBarred(acceptance) && shown.status !== 'True')
+    return { status: 'Unknown', reason: acceptance.reason, message: acceptance.message };
+  return withheld === undefined ? shown : withheldMove(withheld);
+};
+
 const nodeStatuses = ({ input, wish, reports }: Situation): NodeStatus[] =>
   wish.nodes.map(({ name, networkInterfaceID }) => {
     const report = reports.find(({ node }) => node === name);
@@ -111,7 +120,7 @@ export const nextStatus = (
     nodes: wish.nodes,
     addresses: wish.addresses,
     authority: memory.authority,
-    convergence: withheld === undefined ? shownConvergence(situation) : withheldMove(withheld),
+    convergence: toldConvergence(situation, withheld),
     isConfirmed: memory.converged,
     withheld,
     ec2,

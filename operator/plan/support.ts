@@ -41,8 +41,8 @@ const unbuiltFields = ({ pair: { spec } }: PlanInput): string[] =>
 export type Acceptance = { accepted: boolean; reason: Reason; message: string };
 
 /** True while nothing at all may be written to EC2 for this pair. */
-export const isBarred = ({ reason }: Acceptance): boolean =>
-  reason === 'AddressConflict' || reason === 'NotPermitted';
+export const isBarred = ({ accepted, reason }: Acceptance): boolean =>
+  !accepted && (reason === 'AddressConflict' || reason === 'NotPermitted');
 
 /** What AWS has not tagged for hapair, as far as it was read. */
 const untagged = ({ pair, settings: { requireTag }, ec2: { view } }: PlanInput): string[] => {

@@ -151,6 +151,8 @@ export type PairMemory = {
   releaseSinceMs?: number;
   /** Unbroken failures of calls that release; that all else is well heals them not. */
   releaseFailure?: CallFailure;
+  /** When the last release was answered: what is wanted is not concerned by it. */
+  releaseAnsweredAtMs?: number;
   /** The first reading that showed nothing left to release. */
   released?: { readAtMs: number };
   /** The deletion was first seen by this process then. */
