@@ -607,6 +607,7 @@ test('AddressConflict: the loser writes nothing and says so', () => {
   assert.is(rig.instanceWrites, 0);
   assert.is(rig.condition('Accepted'), 'False AddressConflict');
   assert.is(rig.condition('Ready'), 'False NotAccepted');
+  assert.is(rig.condition('AddressesConverged'), 'Unknown AddressConflict', 'nothing is on its way');
 });
 
 test('an address that is added is recorded, put up and moved; one that is removed is given up afterwards', () => {

@@ -36,6 +36,18 @@ for (const [title, minutes, expected] of FLAPPING) {
   });
 }
 
+for (const reason of ['SwitchoverRequested', 'PinnedBySpec']) {
+  test(`a switch that somebody wanted ends the chain: ${reason}`, () => {
+    const [newest, ...older] = switchesAt(0, 0.5, 0.8);
+    assert.ok(newest);
+    assert.is(flappingOf([{ ...newest, reason }, ...older], EPOCH_MS + MINUTE_MS), undefined);
+    const [next] = switchesAt(0.9);
+    assert.ok(next);
+    const again = flappingOf([next, { ...newest, reason }, ...older], EPOCH_MS + MINUTE_MS);
+    assert.is(again?.level, 1);
+  });
+}
+
 test('the first election is no switch', () => {
   const [first] = switchesAt(0);
   const { from: _nobody, ...entry } = first ?? { to: '', term: 0, reason: '', time: '' };

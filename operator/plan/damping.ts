@@ -6,6 +6,7 @@
  * The first hold is a minute, because EC2 takes 4.8 to 16 s to move an address back to where it came from a moment ago
  * (AWS-FACTS, observed), against 1.2 to 1.8 s otherwise.
  */
+import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';
 import { parseTimeMs } from '../../kube/time.ts';
 import type { Probe } from './types.ts';
@@ -23,17 +24,24 @@ export type Flapping = { level: number; holdUntilWallMs: number };
 
 const holdMs = (level: number): number => Math.min(LONGEST_HOLD_MS, FIRST_HOLD_MS * 2 ** (level - 1));
 
-/** The chain of switches before `beforeWallMs`, of which the fraction of a millisecond does not count; absent: there was none. */
+/** Switches that somebody wanted: a pair that a person has just set to rights is not flapping. */
+const WANTED: readonly string[] = ['SwitchoverRequested', 'PinnedBySpec'] satisfies Reason[];
+
+/**
+ * The chain of switches before `beforeWallMs`, of which the fraction of a millisecond does not count; absent: there was none,
+ * or a person has ended it.
+ */
 export const flappingOf = (
   history: readonly HistoryEntry[] | undefined,
   beforeWallMs: number,
 ): Flapping | undefined => {
-  const times = (history ?? [])
+  const switches = (history ?? [])
     .filter(({ from }) => from !== undefined)
-    .map(({ time }) => parseTimeMs(time))
-    .filter((timeMs) => timeMs < Math.floor(beforeWallMs))
-    .sort((a, b) => a - b);
-  return times.reduce<Flapping | undefined>((chain, timeMs) => {
+    .map(({ time, reason }) => ({ timeMs: parseTimeMs(time), isWanted: WANTED.includes(reason) }))
+    .filter(({ timeMs }) => timeMs < Math.floor(beforeWallMs))
+    .sort((a, b) => a.timeMs - b.timeMs);
+  return switches.reduce<Flapping | undefined>((chain, { timeMs, isWanted }) => {
+    if (isWanted) return undefined;
     const level = chain !== undefined && timeMs <= chain.holdUntilWallMs ? chain.level + 1 : 1;
     return { level, holdUntilWallMs: timeMs + holdMs(level) };
   }, undefined);

@@ -272,4 +272,51 @@ for (const [code, httpStatus] of [
   });
 }
 
+test('Unassign: what AWS has not tagged is not touched, and the deletion says which tag is missing', () => {
+  const rig = going();
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  rig.cloud.tags[NODE2.networkInterfaceID] = { hapair: 'yes' };
+  stopped(rig);
+  run(rig);
+  assert.not(rig.deleted);
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False NotPermitted');
+  rig.cloud.tags[NODE1.networkInterfaceID] = { hapair: 'yes' };
+  rig.read();
+  run(rig);
+  assert.ok(rig.deleted);
+  assert.is(rig.cloud.where(VIP), undefined);
+});
+
+test('a release, also one that fails, leaves Ready as it is: what is wanted is not concerned', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'other', vip: '10.10.10.20' }] });
+  for (let round = 0; round < 600 && rig.calls.every(({ purpose }) => purpose !== 'Release'); round++) {
+    rig.pass(10);
+    const next = rig.step();
+    if (next.call?.purpose === 'Release') break;
+    if (next.call) rig.answer();
+    else if (next.readSinceMs !== undefined) rig.read();
+  }
+  assert.is(rig.condition('Ready'), 'True Serving');
+  rig.step();
+  assert.is(rig.condition('Ready'), 'True Serving', 'while it is under way');
+  rig.pass(10);
+  rig.answer(failureOf({ code: 'InternalError', message: 'try later', httpStatus: 500 }));
+  rig.step();
+  assert.is(rig.condition('Ready'), 'True Serving', 'when it has failed');
+});
+
+test('a renamed address is not told to be given up', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'renamed', vip: VIP, eipAllocationID: ALLOCATION }] });
+  run(rig);
+  assert.not(rig.reasons.includes('AddressReleased'));
+  assert.is(rig.calls.length, 0);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ name }) => name),
+    ['renamed'],
+  );
+});
+
 test.run();

@@ -118,4 +118,28 @@ test('a restart of the operator in the middle of a replacement changes nothing',
   assert.is(rig.calls.length, 0);
 });
 
+test('two nodes never share an ENI: a standby that is to take the ENI of the holder waits for it', () => {
+  const rig = Rig.converged();
+  const swapped = [
+    { ...NODE2, name: 'node1' },
+    { ...NODE1, name: 'node2' },
+  ];
+  rig.edit({ nodes: swapped });
+  rig.settle();
+  assert.is(rig.instance('node1').spec.networkInterfaceID, NODE1.networkInterfaceID);
+  assert.is(rig.instance('node2').spec.networkInterfaceID, NODE2.networkInterfaceID);
+  const accepted = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted');
+  assert.is(accepted?.reason, 'NodeChangeWaits');
+  assert.match(accepted?.message ?? '', /change node1 first, to others/);
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a pinned node that is to be replaced: what is advised does not go in a circle', () => {
+  const rig = Rig.converged({ pinnedNode: 'node1' });
+  rig.edit({ nodes: [{ ...NODE3, name: 'node1' }, NODE2] });
+  rig.settle();
+  const accepted = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted');
+  assert.match(accepted?.message ?? '', /pin that one, or remove spec\.pinnedNode/);
+});
+
 test.run();
