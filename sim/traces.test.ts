@@ -270,8 +270,10 @@ for (const outage of [false, true]) {
 test('T8: flapping pair under hold-down; the incumbent really crashes', async () => {
   const world = await World.converged();
   const { node1, node2 } = world;
-  world.request('node2');
-  await world.until('the switch to node2', () => world.isServedBy('node2'));
+  node1.crash();
+  await world.until('node2 takes over', () => world.isServedBy('node2'));
+  node1.boot();
+  await world.until('node1 is its Backup', () => world.pair.status?.standby === 'node1');
   world.cut(node2, node1);
   await world.until('node1 claims too', () => node1.isMaster && node2.isMaster);
   await world.until(
