@@ -191,6 +191,8 @@ export class VirtualRouter {
    * to send at stays the one to expect for as long as it is accepted; in v3, until the Master says another.
    * A Master's next advert comes no later than its new interval from `now`. A longer interval is said as often as an advert may
    * be lost before the pace slows down.
+   * An advert that comes under parameters accepted no more is rejected, so to its receiver it is lost. That the peer sends
+   * others by now is known from its acknowledgement, which takes longer than an advert that left before it.
    * @throws RangeError when the configuration cannot be put into an advert; the old one stays in force.
    */
   configure(now: number, config: VirtualRouterConfig): Output[] {

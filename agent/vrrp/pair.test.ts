@@ -9,10 +9,15 @@ import type { Checksum, VRRPVersion } from '../../crds/types.ts';
 import { ipv4Datagram } from './datagrams.ts';
 import { VirtualRouter } from './machine.ts';
 import { expectedInterval, masterDownInterval, skewTime } from './timers.ts';
-import type { AcceptedParameters, Output, VirtualRouterConfig } from './types.ts';
+import type { AcceptedParameters, Output, RejectCause, VirtualRouterConfig } from './types.ts';
 
 /** One way, as between two instances of a region. */
 const LATENCY_MS = 0.5;
+/**
+ * The least time from one agent's acknowledgement to the next step at another: what the operator answers goes from an agent to
+ * the API server and from there to an agent, over the same network as an advert. In truth three writes to disks come on top.
+ */
+const ACKNOWLEDGEMENT_MS = 2 * LATENCY_MS;
 
 type Side = {
   config: VirtualRouterConfig;
@@ -31,6 +36,8 @@ class Pair {
   watch: () => void = () => {};
   /** Every advert that was sent, lost or not. */
   readonly adverts: { from: number; at: number; advertisementIntervalMs: number; priority: number }[] = [];
+  /** Why adverts that arrived did not count. */
+  readonly rejected: RejectCause[] = [];
 
   constructor(configs: [VirtualRouterConfig, VirtualRouterConfig]) {
     const side = (config: VirtualRouterConfig): Side => ({
@@ -109,6 +116,7 @@ class Pair {
     const { config } = this.#side(index);
     const route = { source: config.sourceAddress, destination: config.peerAddress };
     for (const output of outputs) {
+      if (output.type === 'rejected') this.rejected.push(output.cause);
       if (output.type !== 'send') continue;
       const { advertisementIntervalMs } = this.#side(index).router.config;
       const priority = output.message[2] ?? 0;
@@ -390,6 +398,7 @@ test('V2, T6, T26: parameters that change in three acknowledged steps never make
             }
             pair.configure(side, change);
           }
+          pair.runUntil(pair.now + ACKNOWLEDGEMENT_MS);
         }
         if (!withdrawn) old = to;
       }
@@ -407,6 +416,57 @@ test('V2, T6, T26: parameters that change in three acknowledged steps never make
     }),
     { numRuns: 1500 },
   );
+});
+
+/**
+ * A password changes, and the Master loads "send new" at the very moment at which an advert with the old one has left.
+ * @param lostBefore how many adverts in a row were lost before that one
+ * @param acknowledgementMs how long after that moment both ends accept the new password only
+ * @returns every set of Masters there was until long after, and what was rejected
+ */
+const changeBehindAnAdvert = (lostBefore: number, acknowledgementMs: number) => {
+  const set = (password: string): AcceptedParameters => ({
+    advertisementIntervalMs: 1000,
+    checksum: 'Pseudoheader',
+    password: new TextEncoder().encode(password),
+  });
+  const [from, to] = [set('old'), set('new')];
+  const both = { accept: [from, to] };
+  const [one, other] = configs(2, 1000, 'Pseudoheader', [100, 200]);
+  const pair = new Pair([
+    { ...one, ...from, ...both },
+    { ...other, ...from, ...both },
+  ]);
+  pair.start(0);
+  pair.runUntil(v1Bound(pair));
+  pair.start(1);
+  pair.runUntil(pair.now + 2 * v1Bound(pair));
+  const seen = new Set<string>();
+  pair.watch = () => seen.add(pair.masters().join());
+  const { adverts } = pair;
+  const first = adverts.length;
+  pair.lost = () => adverts.length - first <= lostBefore;
+
+  pair.configure(1, { ...to, ...both });
+  while (adverts.length <= first + lostBefore) pair.runUntil(pair.sides[0].router.nextTimeout() ?? pair.now);
+  assert.is(adverts.at(-1)?.at, pair.now);
+  pair.configure(0, { ...to, ...both });
+  pair.runUntil(pair.now + acknowledgementMs);
+  for (const side of [0, 1]) pair.configure(side, { accept: [to] });
+  pair.runUntil(pair.now + 10_000);
+  return { masters: [...seen], rejected: pair.rejected };
+};
+
+test('V2, T6: an advert on its way while a step is acknowledged is heard before the next step comes, also as the first after two lost ones', () => {
+  const { masters, rejected } = changeBehindAnAdvert(2, ACKNOWLEDGEMENT_MS);
+  assert.equal(rejected, []);
+  assert.equal(masters, ['0']);
+});
+
+test('V2: an advert that the last step has overtaken is rejected and counts as one lost advert, no more', () => {
+  const { masters, rejected } = changeBehindAnAdvert(1, 0);
+  assert.equal(rejected, ['PasswordMismatch']);
+  assert.equal(masters, ['0']);
 });
 
 test('V1: a Master that dies in the middle of a change is replaced, and the change can go on', () => {
