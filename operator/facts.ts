@@ -192,9 +192,23 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
     }
   };
 
-  const forgetTries = (all: readonly FactsSubject[]): void => {
+  /** Keeps what one of the pairs still needs: instances come and go for years. */
+  const forgetTheRest = (all: readonly FactsSubject[]): void => {
     const named = new Set(all.flatMap(({ scope }) => scope.allocationIDs));
     for (const id of triedAtMs.keys()) if (!named.has(id)) triedAtMs.delete(id);
+    for (const [region, { failure, ...facts }] of known) {
+      const needs = all.filter(({ scope }) => scope.region === region).map(needsOf);
+      const united: Needs = {
+        instanceIDs: needs.flatMap(({ instanceIDs }) => instanceIDs),
+        subnetIDs: needs.flatMap(({ subnetIDs }) => subnetIDs),
+        securityGroupIDs: needs.flatMap(({ securityGroupIDs }) => securityGroupIDs),
+        associations: needs.flatMap(({ associations }) => associations),
+      };
+      const kept = sliceOf({ ...facts, failure: undefined }, united);
+      const { addressesPerInterface } = facts;
+      if (needs.length === 0) known.delete(region);
+      else known.set(region, { ...kept, addressesPerInterface, failure });
+    }
   };
 
   const round = async (of: readonly FactsSubject[], dryRuns: number): Promise<void> => {
@@ -244,7 +258,7 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
         wanting.clear();
         if (isDue) {
           nextMs = clock.now() + intervalMs * (0.9 + random() / 5);
-          forgetTries(all);
+          forgetTheRest(all);
         }
         await round(chosen, isDue ? DRY_RUNS_A_ROUND : DRY_RUNS);
         await sleep(clock, LEAST_GAP_MS, signal);

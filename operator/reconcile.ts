@@ -70,6 +70,8 @@ type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
   problems?: { generation: unknown; lines: readonly string[] };
+  /** Keys of its instances, whatever node they were of. */
+  instanceKeys?: readonly Key[];
   /** Whose fields stood in the way of the last write of an instance. */
   conflict?: string;
 };
@@ -90,8 +92,8 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     const of = remember(key, pair, nowMs);
     const { name, namespace, generation } = pair.metadata;
     const nodes = [...new Set([...pair.spec.nodes, ...(pair.status?.nodes ?? [])].map((node) => node.name))];
-    const instances = nodes.flatMap((node) => {
-      const instanceKey = `${namespace}/${instanceName(name, node)}`;
+    of.instanceKeys = nodes.map((node) => `${namespace}/${instanceName(name, node)}`);
+    const instances = of.instanceKeys.flatMap((instanceKey) => {
       const instance = writtenInstances.freshest(instanceKey, ports.instances.get(instanceKey), nowMs);
       return instance ? [instance] : [];
     });
@@ -239,6 +241,7 @@ export const createReconciler = (ports: Ports, settings: Settings, signal: Abort
     views.forget(key);
     ports.budget.withdraw(key);
     writtenPairs.forget(key);
+    for (const instanceKey of remembered.get(key)?.instanceKeys ?? []) writtenInstances.forget(instanceKey);
     if (!remembered.get(key)?.memory.call) remembered.delete(key);
   };
 
