@@ -243,6 +243,24 @@ test('two replicas that are replaced one by one, probed and apart', async () => 
   assert.ok('maxUnavailable' in budget.spec);
 });
 
+test('leadership, signs of life and failovers do not wait at the API server in line with what there is much of', async () => {
+  type Flow = { spec: { priorityLevelConfiguration: { name: string }; rules: { subjects: object[] }[] } };
+  const api = '/apis/flowcontrol.apiserver.k8s.io/v1';
+  const subjects = ['hapair-operator', 'hapair-agent-node1', 'hapair-agent-node2'].map((name) => ({
+    kind: 'ServiceAccount',
+    serviceAccount: { name, namespace: SYSTEM },
+  }));
+  for (const [name, level] of [
+    ['hapair-leases', 'leader-election'],
+    ['hapair', 'workload-high'],
+  ]) {
+    const flow = accept(await callAPI(who.admin, 'GET', `${api}/flowschemas/${name}`)).body as Flow;
+    assert.is(flow.spec.priorityLevelConfiguration.name, level);
+    assert.equal(flow.spec.rules[0]?.subjects, subjects);
+    accept(await callAPI(who.admin, 'GET', `${api}/prioritylevelconfigurations/${level}`));
+  }
+});
+
 test('monitoring and the network policy are there when asked for, and not before', async () => {
   const optional = ['ServiceMonitor', 'PrometheusRule', 'NetworkPolicy'];
   const kinds = new Set((await render()).map(({ kind }) => kind));
