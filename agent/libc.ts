@@ -24,6 +24,8 @@ const calls = {
   prctl: libc.func(
     'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
   ),
+  // For calls that an older libc has no name for.
+  syscall: libc.func('long syscall(long number, unsigned long a, unsigned long b, unsigned long c)'),
   waitpid: libc.func('int waitpid(int pid, void *status, int options)'),
 };
 export type SystemCall = keyof typeof calls;

@@ -577,6 +577,27 @@ test('Redundant: a standby whose check fails, or has no verdict yet, says so', (
   assert.is(message, 'node2 is Fault, not a healthy Backup. The check app fails.');
 });
 
+test('Invalid: an edit that is not accepted leaves the running pair on its last accepted spec', () => {
+  const rig = Rig.converged({ healthChecks: [CHECK] });
+  rig.problems = ['spec.healthChecks: wrong'];
+  const addresses = [{ name: 'other', vip: '10.10.10.77' }];
+  rig.edit({ addresses, healthChecks: [], preferredNode: 'node2' });
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'False Invalid');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'no order');
+  rig.restart();
+  rig.settle();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`], 'failovers go on');
+  assert.equal(rig.instance('node1').spec.vips, [VIP]);
+  assert.equal(rig.instance('node1').spec.healthChecks, [CHECK]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+  rig.delete();
+  assert.is(rig.step().finalizer, 'remove', 'deletion ends');
+});
+
 test('before the first election nodes and parameters simply change', () => {
   const vrrp = { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 };
   const starting = new Rig();

@@ -1,6 +1,6 @@
 /** One health check of one pair: runs the probe period after period, one run at a time, and keeps the verdict. */
 import type { HealthCheck } from '../../crds/types.ts';
-import type { CancelTimer, Clock } from '../../kube/clock.ts';
+import { type CancelTimer, type Clock, sleep } from '../../kube/clock.ts';
 import { type CheckFinding, judge, noVerdict, type Outcome, type Verdict } from '../rules/verdict.ts';
 import type { Gate } from './gate.ts';
 import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';
@@ -30,8 +30,8 @@ export class Check {
   #spec: HealthCheck;
   #verdict: Verdict;
   #lastDurationMs: number | null = null;
-  /** The probe, which may not have ended even though its time is over: nothing ends a process that hangs in the kernel. */
-  #isProbing = false;
+  /** The last probe, which may not have ended even though its time is over: nothing ends a process that hangs in the kernel. */
+  #probing: Promise<unknown> | null = null;
   #startedAtMs: number;
   #timer: { atMs: number; cancel: CancelTimer } | undefined;
 
@@ -91,15 +91,30 @@ export class Check {
 
   async #run(): Promise<void> {
     const { signal } = this.#ending;
-    const leave = await this.#options.gate.enter(signal);
+    const { clock, gate } = this.#options;
+    if (await this.#isStuck()) {
+      if (signal.aborted) return;
+      this.#take(stuck);
+      return this.#wake(clock.now());
+    }
+    const leave = await gate.enter(signal);
     if (leave === null) return;
-    const { clock } = this.#options;
     this.#startedAtMs = clock.now();
-    const outcome = this.#isProbing ? stuck : await this.#probeInTime();
+    const outcome = await this.#probeInTime();
     leave();
     if (signal.aborted) return;
     if (outcome !== null) this.#take(outcome);
     this.#wake(this.#startedAtMs + this.#periodMs);
+  }
+
+  /** The probe before has not ended, not even within another period. */
+  async #isStuck(): Promise<boolean> {
+    if (this.#probing === null) return false;
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, this.#ending.signal]);
+    await Promise.race([this.#probing, sleep(this.#options.clock, this.#periodMs, signal)]);
+    waiting.abort();
+    return this.#probing !== null;
   }
 
   /** @returns null when this process slept through the deadline: then the run says nothing. */
@@ -112,12 +127,12 @@ export class Check {
     const cancel = clock.setTimer(timeoutSeconds * 1_000, () =>
       late.resolve(clock.now() - deadlineMs > OVERSLEPT_MS ? null : timedOut(timeoutSeconds)),
     );
-    this.#isProbing = true;
     const probing = probe(this.#spec, place, AbortSignal.any([ending.signal, this.#ending.signal]))
       .catch((error: unknown): Outcome => brokenProbe(error))
       .finally(() => {
-        this.#isProbing = false;
+        this.#probing = null;
       });
+    this.#probing = probing;
     const outcome = await Promise.race([probing, late.promise]);
     cancel();
     ending.abort();

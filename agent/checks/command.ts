@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import type { Leftovers } from './leftovers.ts';
-import { lowerPriority, withoutAmbientCapabilities } from './privileges.ts';
+import { keepDescriptors, lowerPriority, withoutAmbientCapabilities } from './privileges.ts';
 import type { CheckPlace } from './types.ts';
 
 /** A command as the node's own configuration has it. */
@@ -33,9 +33,9 @@ const LAST_WORDS_MS = 200;
 /** Makes one run. */
 export type RunCommand = (run: CommandRun) => Promise<Outcome>;
 
-export const createCommandRunner =
-  (clock: Clock, leftovers: Leftovers): RunCommand =>
-  async ({ check, allowed, place, signal }) => {
+export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunCommand => {
+  keepDescriptors();
+  return async ({ check, allowed, place, signal }) => {
     const [program = '', ...args] = allowed.command;
     const output = { text: '' };
     try {
@@ -76,6 +76,7 @@ export const createCommandRunner =
       return { result: 'failure', cause: why, message: `${program} cannot be run: ${why}` };
     }
   };
+};
 
 type End = { code: number | null; signal: NodeJS.Signals | null };
 

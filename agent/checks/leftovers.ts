@@ -81,19 +81,23 @@ const isBuried = (pid: number): boolean => {
   return answer.ok && answer.value === pid;
 };
 
-const ownEntry = (): Entry | undefined => read(process.pid);
+/** Undefined as well where /proc shows another PID namespace than ours: its numbers are not those that we may signal. */
+const ownEntry = (): Entry | undefined => {
+  const entry = read('self');
+  return entry?.pid === process.pid ? entry : undefined;
+};
 
 const entries = (): Entry[] =>
-  readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (read(Number(name)) ?? []) : []));
+  readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (read(name) ?? []) : []));
 
-const read = (pid: number): Entry | undefined => {
+const read = (name: string): Entry | undefined => {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    text = readFileSync(`/proc/${name}/stat`, 'utf8');
   } catch {
     return undefined; // it has ended, or there is no /proc
   }
   // The name of the program stands in parentheses and may hold anything.
   const [state = '', parent, , session] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { pid, state, parent: Number(parent), session: Number(session) };
+  return { pid: Number.parseInt(text, 10), state, parent: Number(parent), session: Number(session) };
 };
