@@ -5,12 +5,20 @@ import type { Log } from '../kube/log.ts';
 import type { ToWorker } from './messages.ts';
 import type { LifeReading } from './rules/life.ts';
 
+/** An IPv4 address on an interface. */
+export type NodeAddress = {
+  address: string;
+  prefixLength: number;
+  /** The kernel's word for how far it is valid: `global`, `link`, `host`; absent: not known. */
+  scope?: string;
+};
+
 /** One network interface of the machine. */
 export type NodeInterface = {
   name: string;
   /** Administratively up, with a carrier. */
   up: boolean;
-  addresses: { address: string; prefixLength: number }[];
+  addresses: NodeAddress[];
 };
 
 /** One reading of the machine's interfaces. */

@@ -25,8 +25,10 @@ import {
   newestSpec,
   onInterface,
   orderedTerm,
+  ownAddresses,
   type PairState,
   strandedAddresses,
+  vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
@@ -118,6 +120,7 @@ export class Pair {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
+    const before = vipInterfaceOf(state);
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
@@ -127,7 +130,8 @@ export class Pair {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
-    this.#converge();
+    // What could not be done to the interface as it was is tried at once on what it is now.
+    this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
 
   /** What the worker says about this pair. */
@@ -198,7 +202,7 @@ export class Pair {
   /** None of the addresses this agent added is left on the interface. */
   get isDrained(): boolean {
     const present = onInterface(this.#state);
-    return !this.#state.record.added.some((address) => present.includes(address));
+    return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
   /** Forgotten, or about to be. */
