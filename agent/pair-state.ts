@@ -160,7 +160,7 @@ export const interfaceNameOf = (state: PairState, spec: VRRPInstanceSpec): strin
 const networkInterfaceOf = (imds: IMDSReading | null, spec: VRRPInstanceSpec) =>
   imds?.networkInterfaces.find(({ networkInterfaceID }) => networkInterfaceID === spec.networkInterfaceID);
 
-/** Every address that EC2 delivers to the pair's ENI; null: unknown. */
+/** Every address that EC2 delivers to the pair's ENI; null: unknown, or the ENI is not here. */
 export const deliveredTo = (imds: IMDSReading | null, spec: VRRPInstanceSpec): string[] | null =>
   networkInterfaceOf(imds, spec)?.addresses ?? null;
 
@@ -176,7 +176,7 @@ export const networkOf = (state: PairState, spec: VRRPInstanceSpec): Network | u
     ({ address }) => address === spec.sourceAddress,
   );
   if (own === undefined) return undefined;
-  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR.split('/')[1] ?? Number.NaN);
+  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR?.split('/')[1] ?? Number.NaN);
   const prefixLength = Number.isInteger(cidrLength) ? cidrLength : own.prefixLength;
   return { address: own.address, prefixLength, reserved: state.interfaces?.reserved ?? [] };
 };

@@ -33,10 +33,10 @@ export type IMDSReading = {
   instanceID: string;
   networkInterfaces: {
     networkInterfaceID: string;
-    /** Such as `10.10.10.0/24`. */
-    subnetCIDR: string;
-    /** Every private IPv4 address that EC2 delivers to this ENI. */
-    addresses: string[];
+    /** Such as `10.10.10.0/24`; null: IMDS does not say. */
+    subnetCIDR: string | null;
+    /** Every private IPv4 address that EC2 delivers to this ENI; null: IMDS does not say, which is not to say none. */
+    addresses: string[] | null;
   }[];
 };
 

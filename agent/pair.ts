@@ -107,9 +107,10 @@ export class Pair {
     state.imds = reading;
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
-      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      const isHere = isVerified(state, spec);
+      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
       this.#arrive(state.lastDelivered);
-      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
       }
