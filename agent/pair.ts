@@ -37,7 +37,7 @@ import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pai
 import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
-import { sameStatus } from './rules/report.ts';
+import { observeTurns, sameStatus } from './rules/report.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' }>;
@@ -268,6 +268,8 @@ export class Pair {
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    const { findings } = factsOf(state, this.#ports.agentVersion);
+    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
