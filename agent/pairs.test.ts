@@ -157,7 +157,7 @@ test('an event that lies is not believed: the instance is still there', async ({
   await pairs.close();
 });
 
-test('an instance that is being deleted is forgotten, and not begun anew', async ({ directory }) => {
+test('T16: an instance that is being deleted is forgotten, and not begun anew', async ({ directory }) => {
   const { pairs, put, sent } = createWorld(directory);
   put(instance());
   await until('the worker runs it', () => types(sent).includes('set'));

@@ -88,4 +88,48 @@ for (const [what, ms, away, back] of AWAY) {
   });
 }
 
+test('an agent that has lost its disk and has no API has no spec, and stays Init', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.cutAPI(node2);
+  node2.crash();
+  node2.loseDisk();
+  node2.boot();
+  node1.crash();
+  await world.pass(120_000);
+  assert.is(node2.state, 'Init');
+  assert.is(world.ec2.holderOf(VIP), ENI1, 'ignorance moves nothing');
+  world.healAPI(node2);
+  node1.boot();
+  const node = () => (world.isServedBy('node1') ? 'node1' : 'node2');
+  await world.until('one serves', () => world.isServedBy(node()), 120_000);
+  await endsWell(world, node());
+});
+
+test('the agent crashes as Master with its disk lost, and EC2 moves on: what it left leaves with its next start', async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  node1.kill();
+  node1.loseDisk();
+  await world.until('node2 serves', () => world.isServedBy('node2'));
+  assert.ok(node1.has(VIP));
+  node1.start();
+  await world.until('off its interface', () => !node1.has(VIP), 10_000);
+  await endsWell(world, 'node2');
+});
+
+test('the agent restarts as Master with its disk lost while the API server is away: the door stays open (V5)', async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  world.cutAPI(node1);
+  node1.kill();
+  node1.loseDisk();
+  node1.start();
+  await world.pass(60_000);
+  assert.ok(node1.has(VIP));
+  world.healAPI(node1);
+  await endsWell(world, 'node2');
+  assert.not(node1.has(VIP));
+});
+
 test.run();
