@@ -1,0 +1,16 @@
+/** The interop table: every story with either end first and in both versions, and what a third host can do to a pair. */
+import { forgedRows } from './forged.ts';
+import { partsOf, rowOf } from './parts.ts';
+import type { Row } from './scene.ts';
+import { otherAddresses, STORIES } from './stories.ts';
+
+const KINDS = ['hapair', 'keepalived'] as const;
+
+/** The whole table. */
+export const rows = (): Row[] => [
+  ...Object.entries(STORIES).flatMap(([name, { story, versions }]) =>
+    versions.flatMap((version) => KINDS.map((kind) => rowOf(name, partsOf(kind, version), story))),
+  ),
+  rowOf('lists of addresses that differ', partsOf('keepalived', 3), otherAddresses),
+  ...forgedRows(),
+];
