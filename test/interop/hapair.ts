@@ -14,6 +14,8 @@ export const hapairEnd = (ground: Ground, place: Place): End => new Hapair(groun
 const PAIR = 'interop/web';
 const PROGRAM = join(import.meta.dirname, '..', 'vrrp-node.ts');
 
+const LOG_LINES = 40;
+
 const CAUSES: Record<Rejection, RejectCause> = {
   source: 'SourceNotPeer',
   ttl: 'TTLTooLow',
@@ -80,7 +82,10 @@ class Hapair implements End {
   }
 
   log(): string {
-    return `hapair (${this.place}) said:\n${this.#events.map((event) => JSON.stringify(event)).join('\n')}`;
+    return `hapair (${this.place}) said:\n${this.#events
+      .slice(-LOG_LINES)
+      .map((event) => JSON.stringify(event))
+      .join('\n')}`;
   }
 
   #hear(event: FromWorker): void {

@@ -43,3 +43,9 @@ const STATES: Record<string, Word> = { BACKUP: 'Backup', MASTER: 'Master', FAULT
 /** The state that a line of its log says it enters. */
 export const wordOf = (line: string): Word | undefined =>
   STATES[/\(VI_1\) Entering (\w+) STATE/.exec(line)?.[1] ?? ''];
+
+/** Resignations that it has received, by the statistics it writes; undefined: it has not written them yet. */
+export const resignationsIn = (statistics: string): number | undefined => {
+  const found = /Priority Zero:\s+Received: (\d+)/.exec(statistics)?.[1];
+  return found === undefined ? undefined : Number(found);
+};

@@ -6,21 +6,22 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type End, type EndConfig, eventually, type Rejection, type Word } from './end.ts';
 import { type Ground, otherPlace, type Place } from './ground.ts';
-import { keepalivedConf, wordOf } from './keepalived-text.ts';
+import { keepalivedConf, resignationsIn, wordOf } from './keepalived-text.ts';
 
 /** @param program keepalived's path */
 export const keepalivedEnd = (ground: Ground, place: Place, program: string): End =>
   new Keepalived(ground, place, program);
 
-/** Counted in its statistics as `Heading: N`; what it only logs, by the line. */
-const COUNTED: Partial<Record<Rejection, string>> = {
-  interval: 'Advertisement Interval',
-  password: 'Failure',
-};
-const LOGGED: Partial<Record<Rejection, RegExp>> = {
+/** The lines in which it says why it rejects a packet. */
+const REJECTIONS: Partial<Record<Rejection, RegExp>> = {
   checksum: /Invalid VRRPv\d checksum/,
+  interval: /advertisement interval mismatch/,
+  password: /received an invalid passwd/,
   version: /wrong version/,
 };
+/** A SIGUSR2 each, and nothing about the pair. */
+const NOISE = 'Printing VRRP stats';
+const LOG_LINES = 40;
 
 class Keepalived implements End {
   readonly kind = 'keepalived';
@@ -83,18 +84,26 @@ class Keepalived implements End {
   }
 
   async rejected(cause: Rejection): Promise<number> {
-    const [heading, line] = [COUNTED[cause], LOGGED[cause]];
-    if (heading !== undefined) return this.#counter(new RegExp(`${heading}: (\\d+)`));
-    if (line !== undefined) return this.#lines.filter((said) => line.test(said)).length;
-    throw new Error(`keepalived does not tell how often it rejected a packet for its ${cause}.`);
+    const line = REJECTIONS[cause];
+    if (line === undefined)
+      throw new Error(`keepalived does not tell that it rejected a packet for its ${cause}.`);
+    return this.#lines.filter((said) => line.test(said)).length;
   }
 
-  resignationsHeard(): Promise<number> {
-    return this.#counter(/Priority Zero:\s+Received: (\d+)/);
+  /** SIGUSR2 makes it write its statistics to a new file. */
+  async resignationsHeard(): Promise<number> {
+    const file = join(this.#ground.dirOf(this.place), 'keepalived.stats');
+    rmSync(file, { force: true });
+    process.kill(this.#childPID(), 'SIGUSR2');
+    return eventually(
+      'keepalived should write its statistics',
+      () => resignationsIn(read(file)),
+      () => `${read(file)}\n${this.log()}`,
+    );
   }
 
   log(): string {
-    return `keepalived (${this.place}) said:\n${this.#lines.join('\n')}`;
+    return `keepalived (${this.place}) said:\n${this.#lines.slice(-LOG_LINES).join('\n')}`;
   }
 
   #configuration(config: EndConfig): string {
@@ -103,24 +112,10 @@ class Keepalived implements End {
   }
 
   #hear(line: string): void {
+    if (line.includes(NOISE)) return;
     this.#lines.push(line);
     const word = wordOf(line);
     if (word !== undefined) this.words.push(word);
-  }
-
-  /** SIGUSR2 makes it write its statistics to a new file. */
-  async #counter(pattern: RegExp): Promise<number> {
-    const file = join(this.#ground.dirOf(this.place), 'keepalived.stats');
-    rmSync(file, { force: true });
-    process.kill(this.#childPID(), 'SIGUSR2');
-    return eventually(
-      'keepalived should write its statistics',
-      () => {
-        const found = pattern.exec(read(file))?.[1];
-        return found === undefined ? undefined : Number(found);
-      },
-      () => `${read(file)}\n${this.log()}`,
-    );
   }
 
   #process(): { child: ChildProcess; exited: Promise<unknown> } {

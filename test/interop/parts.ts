@@ -69,9 +69,12 @@ export const partsOf = (firstKind: End['kind'], version: VRRPVersion): Parts => 
 export const rowOf = (name: string, parts: Parts, story: Story): Row => {
   const cast: Cast =
     parts.hapair === 'a' ? { a: 'hapair', b: 'keepalived' } : { a: 'keepalived', b: 'hapair' };
-  return {
-    name: `v${parts.base.version}, ${cast[parts.first]} first: ${name}`,
-    cast,
-    ...story(parts),
-  };
+  return { name: `v${parts.base.version}, ${cast[parts.first]} first: ${name}`, cast, ...story(parts) };
 };
+
+/** The same story told by two keepalived nodes: that the expectation is theirs and not only ours. */
+export const controlOf = (name: string, version: VRRPVersion, story: Story): Row => ({
+  name: `v${version}, two keepalived: ${name}`,
+  cast: { a: 'keepalived', b: 'keepalived' },
+  ...story(partsOf('keepalived', version)),
+});
