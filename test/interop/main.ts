@@ -7,7 +7,7 @@ import { rows } from './rows.ts';
 import { play } from './scene.ts';
 
 /** They mostly wait. */
-const GROUNDS = 6;
+const GROUNDS = 8;
 
 const [keepalived = '', pattern = ''] = process.argv.slice(2);
 const waiting = rows().filter(({ name }) => name.includes(pattern));
