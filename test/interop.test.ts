@@ -16,6 +16,7 @@ const WORLD = '--map-root-user --user --net --mount --pid --fork --kill-child --
 const ALL_MS = 5 * 60_000;
 
 const table = rows();
+assert.is(new Set(table.map(({ name }) => name)).size, table.length, 'every row has a name of its own');
 const outcomes = new Map(table.map(({ name }) => [name, Promise.withResolvers<Outcome>()]));
 for (const { promise } of outcomes.values()) promise.catch(() => undefined); // each is awaited by its row
 

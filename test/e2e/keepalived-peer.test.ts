@@ -147,10 +147,9 @@ row(
   async (stage, peer) => {
     const before = await agentReports(stage, 'Backup');
     const heard = resignationsHeard(stage);
-    const [parent, child] = ['keepalived.pid', 'vrrp.pid'].map((name) => `$(cat ${file(stage, name)})`);
-    // The child first, while its parent cannot notice: told of its parent's end, it would resign.
-    const kill = `kill -STOP ${parent}; kill -KILL ${child}; kill -KILL ${parent}`;
-    await stage.world.node(PEER).exec(['sh', '-c', kill]);
+    // The child first: told of its parent's end, it would resign. Both in one breath: the parent would start another.
+    const processes = ['vrrp.pid', 'keepalived.pid'].map((name) => `$(cat ${file(stage, name)})`);
+    await stage.world.node(PEER).exec(['sh', '-c', `kill -KILL ${processes.join(' ')}`]);
     await peerEnds(peer);
     assert.ok((await agentReports(stage, 'Master')).term > before.term);
     assert.is(resignationsHeard(stage), heard, 'it was a crash');

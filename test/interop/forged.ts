@@ -211,9 +211,9 @@ const VERSIONS: readonly VRRPVersion[] = [3, 2];
 export const forgedRows = (): Row[] => [
   ...VERSIONS.flatMap((version) => [
     rowOf('a Master is not silenced by rejected packets', partsOf('hapair', version), floodedMaster),
-    rowOf('keepalived is', partsOf('keepalived', version), silencedMaster),
+    rowOf("keepalived's fault: silenced by rejected packets", partsOf('keepalived', version), silencedMaster),
     rowOf('a Master is not demoted by a third host', partsOf('hapair', version), challenged),
-    rowOf('keepalived is', partsOf('keepalived', version), demoted),
+    rowOf("keepalived's fault: demoted by a third host", partsOf('keepalived', version), demoted),
     rowOf(
       'a Backup does not believe the resignation of a third host',
       partsOf('keepalived', version),
@@ -221,6 +221,6 @@ export const forgedRows = (): Row[] => [
     ),
   ]),
   rowOf('a Backup is not poisoned by an old checksum', partsOf('keepalived', 3), poisonedBackup),
-  rowOf('keepalived is', partsOf('hapair', 3), convertedBackup),
-  rowOf("the recipe's nopreempt preempts", partsOf('hapair', 2), recipe),
+  rowOf("keepalived's fault: poisoned by an old checksum", partsOf('hapair', 3), convertedBackup),
+  rowOf("keepalived's fault: the recipe's nopreempt preempts", partsOf('hapair', 2), recipe),
 ];

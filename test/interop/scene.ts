@@ -63,7 +63,9 @@ export async function play(row: Row, ground: Ground, keepalived: string): Promis
   const forgers: ChildProcess[] = [];
   const scene: Scene = { ground, ends, forge: (packet) => forge(ground, packet, forgers) };
   const seen: string[] = [];
-  const expected = row.steps.map((step) => textOf(row.cast, step, asList(step.expect)));
+  const expected = row.steps.map((step) =>
+    [textOf(row.cast, step, asList(step.expect)), ...(step.facts ?? []).map(({ says }) => says)].join(', '),
+  );
   try {
     for (const [index, step] of row.steps.entries()) {
       const adverts = index === row.steps.length - 1 ? LAST_ADVERTS : ADVERTS;
@@ -112,12 +114,12 @@ async function perform(scene: Scene, cast: Cast, step: Step, adverts: number): P
   await step.act(scene);
   const wanted = asList(step.expect);
   const stands = await settle(scene, step, picture, adverts);
-  const untrue = stands ? await untrueFacts(scene, step.facts ?? []) : [];
+  const facts = stands ? await judge(scene, step.facts ?? []) : [];
   const last = picture();
   const isWanted = wanted.some((one) => same(one, last));
   const text = textOf(cast, step, isWanted ? wanted : [last]);
   if (!stands && isWanted) return `${text}, but no adverts of every Master`;
-  return [text, ...untrue.map((says) => `NOT: ${says}`)].join(', ');
+  return [text, ...facts].join(', ');
 }
 
 const same = (one: Picture, other: Picture): boolean => one.a === other.a && one.b === other.b;
@@ -155,15 +157,14 @@ const mastersOf = ({ ends }: Scene): Place[] =>
 const sentBy = ({ ground, ends }: Scene, place: Place): number =>
   ground.adverts(place).filter(({ priority }) => priority === ends[place].priority).length;
 
-async function untrueFacts(scene: Scene, facts: readonly Fact[]): Promise<string[]> {
-  const found = await Promise.all(
+/** Each fact as it is expected to be said, or that it did not come true. */
+const judge = (scene: Scene, facts: readonly Fact[]): Promise<string[]> =>
+  Promise.all(
     facts.map(async ({ says, holds }) => {
       const isTrue = await eventually(says, async () => (await holds(scene)) || undefined).catch(() => false);
-      return isTrue ? [] : [says];
+      return isTrue ? says : `NOT: ${says}`;
     }),
   );
-  return found.flat();
-}
 
 const textOf = (cast: Cast, { deed }: Step, pictures: readonly Picture[]): string => {
   const name = (place: Place): string => (cast.a === cast.b ? `${cast[place]} ${place}` : cast[place]);
