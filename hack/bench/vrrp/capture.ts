@@ -22,7 +22,7 @@ export const startCapture = async (sites: readonly Site[], logFile: string): Pro
   let dropped = 0;
   const ready = Promise.withResolvers<void>();
   const read = (line: string): void => {
-    if (line === 'ready') return ready.resolve();
+    if (line === 'ready') ready.resolve();
     const [at = '', source = '', virtualRouterID, priority] = line.split(' ');
     if (at === 'dropped') dropped += Number(source);
     const from = places.get(source);

@@ -31,7 +31,11 @@ export const runElections = async (
   const pairs = await Promise.all(
     stage.sites.slice(0, pairsEach * stage.contenders.length).flatMap((site, index) => {
       const contender = stage.contenders[index % stage.contenders.length];
-      const terms = { timing, priorities: [SUCCESSOR_PRIORITY, SUCCESSOR_PRIORITY], keepsVIP: false } as const;
+      const terms = {
+        timing,
+        priorities: [SUCCESSOR_PRIORITY, SUCCESSOR_PRIORITY],
+        keepsVIP: false,
+      } as const;
       return contender === undefined ? [] : [startPair(stage, contender, site, terms)];
     }),
   );

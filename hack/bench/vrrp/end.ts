@@ -4,8 +4,9 @@
  *
  *     node end.ts ORDER        ORDER: EndOrder as JSON
  */
-import { openLane } from '../../../agent/lane.ts';
+
 import { watchInterfaces } from '../../../agent/interface.ts';
+import { openLane } from '../../../agent/lane.ts';
 import type { FromWorker } from '../../../agent/messages.ts';
 import type { NodeInterface } from '../../../agent/pair-types.ts';
 import { planVIPs } from '../../../agent/rules/vip.ts';

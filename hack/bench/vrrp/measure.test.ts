@@ -72,7 +72,8 @@ test('an advert is late by what its gap exceeds the interval; resignations are n
 });
 
 test('the monitor tells of an address that went and came', () => {
-  const line = '5: eth0    inet 10.78.1.100/32 scope host eth0\\       valid_lft forever preferred_lft forever';
+  const line =
+    '5: eth0    inet 10.78.1.100/32 scope host eth0\\       valid_lft forever preferred_lft forever';
   assert.equal(readAddressChange(`[2026-11-24T01:02:03.500250] Deleted ${line}`), {
     atMs: 3_723_500.25,
     isDeleted: true,

@@ -93,7 +93,9 @@ export const latenesses = (
   { advertisementIntervalMs }: Pick<Timing, 'advertisementIntervalMs'>,
 ): number[] => {
   const times = adverts.filter((advert) => advert.from === from && advert.priority > 0);
-  return times.slice(1).map(({ atMs }, index) => atMs - (times[index]?.atMs ?? atMs) - advertisementIntervalMs);
+  return times
+    .slice(1)
+    .map(({ atMs }, index) => atMs - (times[index]?.atMs ?? atMs) - advertisementIntervalMs);
 };
 
 /** One pair watched while nothing was done to it. */
@@ -127,8 +129,9 @@ export type AddressChange = {
 
 /** Reads a line of the monitor; undefined: it tells of nothing that concerns an IPv4 address. */
 export const readAddressChange = (line: string): AddressChange | undefined => {
-  const found =
-    /^\[\d+-\d+-\d+T(\d+):(\d+):(\d+\.\d+)\] ?(Deleted )?.*\binet (\d+\.\d+\.\d+\.\d+)[/ ]/.exec(line);
+  const found = /^\[\d+-\d+-\d+T(\d+):(\d+):(\d+\.\d+)\] ?(Deleted )?.*\binet (\d+\.\d+\.\d+\.\d+)[/ ]/.exec(
+    line,
+  );
   if (found === null) return undefined;
   const [, hours, minutes, seconds, deleted, address = ''] = found;
   const atMs = (Number(hours) * 60 + Number(minutes)) * 60_000 + Number(seconds) * 1000;

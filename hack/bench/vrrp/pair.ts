@@ -50,7 +50,9 @@ export const startPair = async (
   stage.capture.forget(site);
   await startEnd(stage, pair, 0);
   const who = `${contender.name} at ${terms.timing.name}`;
-  await eventually(`The first end of ${who} should become Master`, () => masterOf(stage.capture.adverts(site)));
+  await eventually(`The first end of ${who} should become Master`, () =>
+    masterOf(stage.capture.adverts(site)),
+  );
   await startEnd(stage, pair, 1);
   return pair;
 };

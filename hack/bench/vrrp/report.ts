@@ -52,9 +52,7 @@ export const takeoverTable = (takeovers: readonly Takeover[]): string[][] => {
       if (took.length === 0) return [];
       const theory = takeoverMs(timingOf(timing), SUCCESSOR_PRIORITY, departure);
       const beyond = took.map((value) => value - theory);
-      return [
-        [timing, departure, program, String(took.length), spread(took), ms(theory), spread(beyond)],
-      ];
+      return [[timing, departure, program, String(took.length), spread(took), ms(theory), spread(beyond)]];
     }),
   );
   return [['timing', 'Master', 'by', 'n', 'takeover ms', 'theory ms', 'beyond it ms'], ...rows];
@@ -70,10 +68,7 @@ export const watchTable = (watches: readonly Watch[]): string[][] => {
         const watch = own.find((one) => one.load === load);
         if (watch === undefined) return ['-', '-'];
         const { late } = watch;
-        return [
-          String(watch.falseTakeovers),
-          late === null ? '-' : `${ms(late.p99Ms)} / ${ms(late.maxMs)}`,
-        ];
+        return [String(watch.falseTakeovers), late === null ? '-' : `${ms(late.p99Ms)} / ${ms(late.maxMs)}`];
       });
       const cpu = own.find(({ load }) => load === 'idle')?.cpu;
       const cost = cpu ? [cpu.master, cpu.backup].map((value) => value.toFixed(2)) : ['-', '-'];
@@ -82,7 +77,13 @@ export const watchTable = (watches: readonly Watch[]): string[][] => {
   );
   const head = ['timing', 'by', 'idle: false takeovers', 'adverts late ms, p99 / max'];
   return [
-    [...head, 'full load: false takeovers', 'adverts late ms, p99 / max', 'idle: CPU % Master', 'CPU % Backup'],
+    [
+      ...head,
+      'full load: false takeovers',
+      'adverts late ms, p99 / max',
+      'idle: CPU % Master',
+      'CPU % Backup',
+    ],
     ...rows,
   ];
 };

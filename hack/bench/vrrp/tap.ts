@@ -47,10 +47,7 @@ const open = (): number => {
   };
   must('leave out what goes out', set(SOL_PACKET, PACKET_IGNORE_OUTGOING, int32(1)));
   const room = int32(RECEIVE_BUFFER_BYTES);
-  must(
-    'size its buffer',
-    set(SOL_SOCKET, SO_RCVBUFFORCE, room) || set(SOL_SOCKET, SO_RCVBUF, room),
-  );
+  must('size its buffer', set(SOL_SOCKET, SO_RCVBUFFORCE, room) || set(SOL_SOCKET, SO_RCVBUF, room));
   const timeval = new Uint8Array(BigInt64Array.of(0n, BigInt(FLUSH_MS * 1000)).buffer);
   must('bound its wait', set(SOL_SOCKET, SO_RCVTIMEO, timeval));
   calls.ioctl(fd, SIOCGSTAMPNS, new Uint8Array(16));

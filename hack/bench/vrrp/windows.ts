@@ -33,7 +33,8 @@ export const runWindows = async (stage: Stage, seconds: number): Promise<Windows
   try {
     await settle(TIMINGS[0]);
     const realtime = { keepalived: false, hapair: false };
-    for (const { contender, ends } of pairs) realtime[contender.name] = ends.every((end) => isRealtime(end?.pid ?? 0));
+    for (const { contender, ends } of pairs)
+      realtime[contender.name] = ends.every((end) => isRealtime(end?.pid ?? 0));
     stage.progress(`${pairs.length} pairs are watched for ${seconds} s, idle`);
     const idle = await watch(stage, pairs, 'idle', seconds);
     const loops = startLoops();
@@ -63,7 +64,8 @@ const watch = async (
 ): Promise<Watch[]> => {
   const costOf = ({ ends }: BenchPair): number[] => ends.map((end) => cpuSecondsOf(end?.pid ?? 0));
   const dead = pairs.find(({ ends }) => ends.some((end) => end === undefined || end.hasEnded()));
-  if (dead !== undefined) throw new Error(`An end of ${dead.contender.name} at ${dead.timing.name} has ended.`);
+  if (dead !== undefined)
+    throw new Error(`An end of ${dead.contender.name} at ${dead.timing.name} has ended.`);
   stage.capture.forget();
   const before = pairs.map(costOf);
   await sleep(seconds * 1000);
@@ -75,7 +77,8 @@ const watch = async (
     const percent = (end: 0 | 1): number =>
       (((after[index]?.[end] ?? 0) - (before[index]?.[end] ?? 0)) * 100) / seconds;
     const lowest = Math.min(...priorities);
-    if (masterOf(adverts) === undefined) throw new Error(`Nobody was Master of ${contender.name} at ${timing.name}.`);
+    if (masterOf(adverts) === undefined)
+      throw new Error(`Nobody was Master of ${contender.name} at ${timing.name}.`);
     return {
       program: contender.name,
       timing: timing.name,
