@@ -14,15 +14,13 @@ export type Capture = {
 };
 
 /** Starts the tap, and resolves once it sees. */
-export const startCapture = async (sites: readonly Site[], logFile: string): Promise<Capture> => {
+export const startCapture = async (sites: readonly Site[]): Promise<Capture> => {
   const kept = new Map<number, PairAdvert[]>(sites.map(({ virtualRouterID }) => [virtualRouterID, []]));
   const places = new Map(
     sites.flatMap(({ ends }) => ends.map(({ address }, place) => [address, place === 0 ? 0 : 1] as const)),
   );
   let dropped = 0;
-  const ready = Promise.withResolvers<void>();
   const read = (line: string): void => {
-    if (line === 'ready') ready.resolve();
     const [at = '', source = '', virtualRouterID, priority] = line.split(' ');
     if (at === 'dropped') dropped += Number(source);
     const from = places.get(source);
@@ -31,12 +29,7 @@ export const startCapture = async (sites: readonly Site[], logFile: string): Pro
   };
   const argv = [process.execPath, join(import.meta.dirname, 'tap.ts')];
   const tap = startProgram({ name: 'tap', argv, onLine: read });
-  await Promise.race([
-    ready.promise,
-    tap.ended.then(() => {
-      throw new Error(`The tap ended; see ${logFile}.`);
-    }),
-  ]);
+  await tap.says(/^ready$/);
   return {
     adverts: ({ virtualRouterID }) => kept.get(virtualRouterID) ?? [],
     forget: (site) => {

@@ -193,7 +193,7 @@ const bench = async (options: Options, keepalived: string): Promise<boolean> => 
   const sites = Array.from({ length: count }, (_, index) => siteOf(index + 1));
   await buildGround(sites);
   const contenders = [await createKeepalived(keepalived, dir), createHapair(dir)];
-  const capture = await startCapture(sites, join(dir, 'tap.log'));
+  const capture = await startCapture(sites);
   const stage: Stage = { contenders, sites, capture, realtime, progress };
   const results = await measure(stage, options);
   report(options, stage, results);

@@ -7,6 +7,8 @@ import { within } from '../../lab/handles.ts';
 import { signalProcess } from '../../lab/processes.ts';
 
 const START_MS = 20_000;
+/** For whoever asks late, and for error messages. */
+const LINES_KEPT = 50;
 
 export type ProgramSpec = {
   /** For error messages and the log's name. */
@@ -45,7 +47,8 @@ export const startProgram = ({ name, namespace, argv, logFile, onLine }: Program
     createInterface({ input: stream }).on('line', (line) => {
       log?.write(`${line}\n`);
       onLine?.(line);
-      if (onLine === undefined && heard.length < 200) heard.push(line);
+      heard.push(line);
+      if (heard.length > LINES_KEPT) heard.shift();
       for (const wait of awaited) if (wait.words.test(line)) wait.resolve(line);
     });
   }
