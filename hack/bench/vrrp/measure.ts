@@ -117,6 +117,8 @@ export type Removal = {
   program: ProgramName;
   /** null: it was not back at the end of the window. */
   backAfterMs: number | null;
+  /** Whether the Master resigned meanwhile. */
+  hasResigned: boolean;
 };
 
 /** One change of an address as `ip -ts -o monitor address` tells it. */

@@ -96,15 +96,24 @@ test('a row of the windows shows both of them beside each other', () => {
   assert.is(head?.length, row?.length);
 });
 
-test('a VIP that never comes back is told as such, and one of ours is one too many', () => {
-  const removed = (program: ProgramName, ...times: (number | null)[]): Removal[] =>
-    times.map((backAfterMs) => ({ program, backAfterMs }));
+const removed = (program: ProgramName, ...times: (number | null)[]): Removal[] =>
+  times.map((backAfterMs) => ({ program, backAfterMs, hasResigned: program === 'keepalived' }));
+
+test('a VIP that never comes back is told as such', () => {
   const removals = [...removed('keepalived', null, null), ...removed('hapair', 20, 30)];
   const [, theirs, ours] = removalTable(removals, 10_000);
-  assert.equal(theirs, ['keepalived', '2', '0 of 2', 'never within 10 s']);
-  assert.equal(ours, ['hapair', '2', '2 of 2', '20.00 / 25.00 / 29.90 / 30.00']);
+  assert.equal(theirs, ['keepalived', '2', '0 of 2', 'never within 10 s', '2 of 2']);
+  assert.equal(ours, ['hapair', '2', '2 of 2', '20.00 / 25.00 / 29.90 / 30.00', '0 of 2']);
   assert.equal(reached({ removals }), [true]);
+});
+
+test('removed VIPs miss their goal by one that stays away, one that is late, or a Master that resigned', () => {
+  const theirs = removed('keepalived', 20, 30);
+  assert.equal(reached({ removals: [...theirs, ...removed('hapair', 20, 30)] }), [true]);
   assert.equal(reached({ removals: removed('hapair', 20, null) }), [false]);
+  assert.equal(reached({ removals: [...theirs, ...removed('hapair', 20, 31)] }), [false]);
+  const resigned: Removal = { program: 'hapair', backAfterMs: 20, hasResigned: true };
+  assert.equal(reached({ removals: [...theirs, resigned] }), [false]);
 });
 
 test('the notes say who had real-time scheduling', () => {

@@ -95,9 +95,11 @@ export const removalTable = (removals: readonly Removal[], windowMs: number): st
     if (own.length === 0) return [];
     const back = backTimes(own);
     const told = back.length === 0 ? `never within ${windowMs / 1000} s` : spread(back);
-    return [[program, String(own.length), `${back.length} of ${own.length}`, told]];
+    const resigned = own.filter(({ hasResigned }) => hasResigned).length;
+    const times = (count: number): string => `${count} of ${own.length}`;
+    return [[program, String(own.length), times(back.length), told, times(resigned)]];
   });
-  return [['by', 'n', 'back', 'after ms'], ...rows];
+  return [['removed VIP, by', 'n', 'back', 'after ms', 'Master resigned'], ...rows];
 };
 
 const backTimes = (removals: readonly Removal[]): number[] =>
@@ -156,14 +158,19 @@ const watchVerdict = (watches: readonly Watch[], load: Watch['load']): Verdict[]
 };
 
 const removalVerdict = (removals: readonly Removal[]): Verdict[] => {
-  const own = removals.filter(({ program }) => program === 'hapair');
+  const of = (program: ProgramName): Removal[] => removals.filter((removal) => removal.program === program);
+  const [own, theirs] = [of('hapair'), spreadOf(backTimes(of('keepalived')))];
   if (own.length === 0) return [];
   const back = backTimes(own);
+  const ours = spreadOf(back);
+  const isQuick =
+    theirs === undefined || (ours !== undefined && ours.median <= theirs.median && ours.p99 <= theirs.p99);
+  const isMasterStill = own.every(({ hasResigned }) => !hasResigned);
   return [
     {
-      goal: 'a VIP that something removed comes back',
-      measured: `${back.length} of ${own.length}, after ms ${spread(back)}`,
-      isReached: back.length === own.length,
+      goal: 'a removed VIP comes back, no later than keepalived’s, and its Master stays Master',
+      measured: `${back.length} of ${own.length} after ms ${spread(back)}`,
+      isReached: back.length === own.length && isQuick && isMasterStill,
     },
   ];
 };

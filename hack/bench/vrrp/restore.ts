@@ -7,6 +7,8 @@ import { type AddressChange, type Removal, readAddressChange } from './measure.t
 import { type BenchPair, endPair, type Stage, startPair } from './pair.ts';
 import { type Program, startProgram } from './program.ts';
 
+/** By then the tap has told what it saw. */
+const TAP_MS = 250;
 const DAY_MS = 24 * 60 * 60_000;
 /** Between a restoration and the next removal, so that it comes at any phase of what a program does each second. */
 const PAUSE_MS = { least: 300, random: 1000 } as const;
@@ -35,10 +37,12 @@ export const runRestorations = async (
         const own: Removal[] = [];
         for (let count = 0; count < removals; count += 1) {
           await sleep(PAUSE_MS.least + Math.random() * PAUSE_MS.random);
-          own.push({
-            program: each.pair.contender.name,
-            backAfterMs: await removeOnce(each, windowMs),
-          });
+          const { contender, site } = each.pair;
+          stage.capture.forget(site);
+          const backAfterMs = await removeOnce(each, windowMs);
+          await sleep(TAP_MS);
+          const hasResigned = stage.capture.adverts(site).some(({ priority }) => priority === 0);
+          own.push({ program: contender.name, backAfterMs, hasResigned });
         }
         return own;
       }),
