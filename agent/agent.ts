@@ -97,7 +97,6 @@ export const runAgent = (
   const checks = new Checks({
     probe: surroundings.probe,
     clock,
-    random,
     log,
     onFindings: (pair, findings) => pairs.health(pair, findings),
   });

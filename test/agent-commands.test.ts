@@ -125,7 +125,7 @@ commands(
   'it has no descriptor of ours, its standard input is empty, and it runs in a session of its own',
   async () => {
     // The shell reads its own list of descriptors by one more, which is 3 if it has no other.
-  assert.is(await saidBy('cat; cd /proc/$$/fd; echo *'), '0 1 2 3');
+    assert.is(await saidBy('cat; cd /proc/$$/fd; echo *'), '0 1 2 3');
     assert.is(await saidBy('set -- $(cat /proc/$$/stat); [ "$6" = "$$" ] && echo alone'), 'alone');
   },
 );

@@ -12,8 +12,8 @@ export type CheckOptions = {
   /** Passed by each run. */
   gate: Gate;
   clock: Clock;
-  /** Numbers in [0, 1) that spread the first runs. */
-  random: () => number;
+  /** When the first run comes, in [0, 1) of a second. */
+  phase: number;
   /** Called when the verdict or its message has changed; `isNew`: the verdict has. */
   onFinding: (isNew: boolean) => void;
 };
@@ -42,7 +42,7 @@ export class Check {
     this.#runs = runs ?? { success: 0, failure: 0, timeout: 0 };
     this.#verdict = noVerdict(options.clock.wall());
     this.#startedAtMs = options.clock.now();
-    this.#wake(this.#startedAtMs + options.random() * FIRST_RUN_MS);
+    this.#wake(this.#startedAtMs + options.phase * FIRST_RUN_MS);
   }
 
   /** True when `spec` asks for the same thing at the same place: the verdict on it stands. */

@@ -44,7 +44,7 @@ const createBench = () => {
       return promise;
     },
     clock: { ...clock, now: () => clock.now() + slept.ms },
-    random: () => 0,
+    phase: () => 0,
     log: { info: log, warn: log, error: log },
     onFindings: (_pair, [first]) => found.push(first?.healthy ?? null),
   });
@@ -102,7 +102,8 @@ test('what cannot be ended is never begun twice: each period without an end is a
   assert.equal(found, [false]);
   assert.equal(
     checks.snapshot()[0]?.runs,
-    { success: 0, failure: 0, timeout: 4 }, 'its own, at 20, 30 and 40 s',
+    { success: 0, failure: 0, timeout: 4 },
+    'its own, at 20, 30 and 40 s',
   );
   runs[0]?.end(ok);
   await clock.advance(10_000);
@@ -155,7 +156,7 @@ test('a probe that throws has failed', async () => {
       throw new Error('no more sockets');
     },
     clock,
-    random: () => 0,
+    phase: () => 0,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     onFindings: () => {},
   });
@@ -253,6 +254,29 @@ test('at most eight commands run at one time, and one that hangs holds its place
   );
   await clock.advance(5_000);
   assert.ok(runs.some(({ name }) => name === 'c19'));
+});
+
+test('both nodes of a pair begin at the same time after an edit, and different pairs do not', async () => {
+  const firstRunOf = async (pair: string): Promise<number> => {
+    const clock = createVirtualClock();
+    const started = Promise.withResolvers<number>();
+    const checks = new Checks({
+      probe: async () => {
+        started.resolve(clock.now());
+        return ok;
+      },
+      clock,
+      log: { info: () => {}, warn: () => {}, error: () => {} },
+      onFindings: () => {},
+    });
+    checks.follow({ ...PLACE, pair }, [check()]);
+    await clock.advance(1_000);
+    return started.promise;
+  };
+  const pairs = ['prod/web', 'prod/db', 'prod/mail', 'test/web'];
+  const first = await Promise.all(pairs.map(firstRunOf));
+  assert.equal(first, await Promise.all(pairs.map(firstRunOf)));
+  assert.is(new Set(first).size, pairs.length);
 });
 
 test('closed, nothing runs and nothing can be followed', async () => {

@@ -11,8 +11,8 @@ import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';
 export type ChecksOptions = {
   probe: Probe;
   clock: Clock;
-  /** Numbers in [0, 1) that spread the first runs. */
-  random: () => number;
+  /** When the first runs of a pair come, in [0, 1) of a second; default {@link phaseOf}. */
+  phase?: (pair: Key) => number;
   log: Log;
   /** All findings of a pair, whenever one of them has changed. */
   onFindings: (pair: Key, findings: readonly CheckFinding[]) => void;
@@ -68,7 +68,7 @@ export class Checks {
       before.retime(spec);
       return before;
     }
-    const { probe, clock, random } = this.#options;
+    const { probe, clock, phase = phaseOf } = this.#options;
     const gate = spec.command === undefined ? this.#gates.connection : this.#gates.command;
     const onFinding = (isNew: boolean): void => {
       if (isNew) this.#tell(place.pair, check.finding);
@@ -76,7 +76,7 @@ export class Checks {
     };
     const check: Check = new Check(
       spec,
-      { place, probe, gate, clock, random, onFinding },
+      { place, probe, gate, clock, phase: phase(place.pair), onFinding },
       before?.snapshot.runs,
     );
     return check;
@@ -91,3 +91,13 @@ export class Checks {
 
 const findingsOf = (checks: ReadonlyMap<string, Check>): readonly CheckFinding[] =>
   [...checks.values()].map(({ finding }) => finding);
+
+/**
+ * Pairs begin at different times, so that a node with many of them is not busy all at once; both nodes of a pair at the same
+ * time, so that a wrong path in Git fails on both together and does not first make them change places.
+ */
+const phaseOf = (pair: Key): number => {
+  let hash = 0;
+  for (const character of pair) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 1_000;
+  return hash / 1_000;
+};

@@ -56,15 +56,18 @@ export const createLeftovers = (clock: Clock): Leftovers => {
   };
 };
 
-/** @returns how many were there that are not known to be gone */
+/** @returns how many were found: even of those that are gone now, the children are ours from this moment on */
 const endOrphans = (running: ReadonlySet<number>): number => {
   const own = ownEntry();
   if (own === undefined) return 0;
   const orphans = entries().filter(
     ({ pid, parent, session }) => parent === own.pid && session !== own.session && !running.has(pid),
   );
-  for (const { pid, state } of orphans) if (state !== 'Z') kill(pid);
-  return orphans.filter(({ pid }) => !isBuried(pid)).length;
+  for (const { pid, state } of orphans) {
+    if (state !== 'Z') kill(pid);
+    bury(pid);
+  }
+  return orphans.length;
 };
 
 const kill = (pid: number): void => {
@@ -75,10 +78,9 @@ const kill = (pid: number): void => {
   }
 };
 
-/** Node waits for its own children alone; an adopted one would stay a zombie. */
-const isBuried = (pid: number): boolean => {
-  const answer = call('waitpid', pid, null, WNOHANG);
-  return answer.ok && answer.value === pid;
+/** Node waits for its own children alone; an adopted one would stay a zombie. Who has not died yet is buried next time. */
+const bury = (pid: number): void => {
+  call('waitpid', pid, null, WNOHANG);
 };
 
 /** Undefined as well where /proc shows another PID namespace than ours: its numbers are not those that we may signal. */

@@ -20,6 +20,7 @@ import {
   masterOf,
   messageOf,
   mutatingCalls,
+  networkInterfaceOf,
   now,
   otherNode,
   settled,
@@ -57,8 +58,7 @@ const commands = (disk: string): Record<string, { command: string[] }> =>
 const { row, run } = storyOf('health', demoPair, { product: { commands } });
 
 /** What the application of a node answers with 200 when it is well, and with 404 when it is not. */
-const healthFile = (stage: Stage, node: string): string =>
-  join(stage.world.node(node).dir, 'www', 'healthz');
+const healthFile = (stage: Stage, node: string): string => join(stage.world.node(node).dir, 'www', 'healthz');
 
 const setHealth = (stage: Stage, node: string, healthy: boolean): void => {
   if (healthy) writeFileSync(healthFile(stage, node), 'well\n');
@@ -122,7 +122,8 @@ const electionOf = async (stage: Stage) =>
 
 /** Both nodes are well again: somebody is elected, and the other stands by. */
 const wellAgain = async (stage: Stage): Promise<void> => {
-  await conditionSays(stage, 'Ready', 'True Serving');
+  // A switch after another one is held down for a minute.
+  await conditionSays(stage, 'Ready', 'True Serving', { timeoutMs: 120_000 });
   await backup(stage, otherNode(await masterOf(stage)));
   await conditionSays(stage, 'Redundant', 'True StandbyReady');
 };
@@ -169,20 +170,24 @@ row('the check passes again: its node is a Backup, and nothing moves', async (st
   assert.equal(await mutatingCalls(stage, callID), []);
 });
 
-/** With these checks both nodes fail; the addresses stay and serve, and everybody is told why. */
+/**
+ * With these checks both nodes fail; from then on nothing moves, the addresses are served, and everybody is told why. The two
+ * begin together, but nobody promises that the slower one does not claim first.
+ */
 const failsOpen = async (stage: Stage, checks: object[], says: (node: string) => string): Promise<void> => {
-  const holder = await masterOf(stage);
-  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
   await edit(stage, { healthChecks: checks });
   for (const node of NODES) await stateIs(stage, node, 'Fault');
   const pair = await conditionSays(stage, 'Ready', 'False NoMaster', { says: says('node2') });
   assert.match(messageOf(pair, 'Ready'), says('node1'));
   assert.match(messageOf(pair, 'Ready'), 'the addresses stay where they are');
+  const { routes } = await stage.world.ec2.settledMapping();
+  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+  const holder = NODES.find((node) => networkInterfaceOf(stage, node) === routes[VIP]);
+  await stage.observe(3_000);
   const columns = (await getHap(stage))[stage.name];
   assert.is(columns?.READY, 'False');
   assert.is(columns?.HOLDER, holder);
-  assert.match(await interfaceOf(stage, holder), VIP);
-  assert.is(pair.status?.holder, holder);
+  assert.match(await interfaceOf(stage, holder ?? ''), VIP);
   await assertNothingLost(stage, fromMs);
   assert.equal(await mutatingCalls(stage, callID), []);
 };
