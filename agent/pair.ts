@@ -34,13 +34,13 @@ import {
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
 import { observeTurns, sameStatus } from './rules/report.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What the worker says about one pair. */
-export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' }>;
+export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;
@@ -58,6 +58,7 @@ export class Pair {
   /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
+  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
 
   /** With a spec in `record` the election begins from disk, before the API server has answered. */
@@ -95,9 +96,9 @@ export class Pair {
     this.#converge();
   }
 
-  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
-  health(problem: Problem | null): void {
-    this.#state.health = problem;
+  /** What is known of the pair's health checks, each of them. */
+  health(findings: readonly CheckFinding[]): void {
+    this.#state.checks = findings;
     this.#converge();
   }
 
@@ -228,6 +229,7 @@ export class Pair {
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
       state.gone = true;
+      this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
@@ -265,6 +267,7 @@ export class Pair {
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#followChecks();
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
@@ -287,6 +290,17 @@ export class Pair {
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
     return term !== null && this.#state.confirmedYield !== term;
+  }
+
+  /** The checks of the spec in force run, and no others. */
+  #followChecks(): void {
+    const state = this.#state;
+    const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
+    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
+    if (isDeepStrictEqual(wanted, this.#followed)) return;
+    this.#followed = wanted;
+    state.checks = this.#ports.followChecks(healthChecks, sourceAddress);
   }
 
   #steerWorker(): void {

@@ -55,6 +55,7 @@ const createWorld = (directory: string) => {
       add: async () => {},
       remove: async (_, address) => void world.removed.push(address),
     },
+    checks: { follow: () => [] },
     send: (message) => sent.push(message),
     lastContactMs: () => systemClock.now(),
     clock: {
