@@ -36,12 +36,10 @@ const decode = (content: string): PairRecord => {
 /**
  * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
  * obstacle: no safety depends on it.
- * @throws Error when the directory cannot be used at all
+ * @throws Error when the directory cannot be used at all; it says what to do
  */
-export const loadRecords = (directory: string, log: Log): PairRecord[] => {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  return files.flatMap((name) => {
+export const loadRecords = (directory: string, log: Log): PairRecord[] =>
+  filesIn(directory).flatMap((name) => {
     const path = join(directory, name);
     try {
       const record = decode(readFileSync(path, 'utf8'));
@@ -52,6 +50,15 @@ export const loadRecords = (directory: string, log: Log): PairRecord[] => {
       return [];
     }
   });
+
+const filesIn = (directory: string): string[] => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  } catch (error) {
+    const wayOut = 'make it a directory of the user that runs the agent, or name another as stateDir';
+    throw new Error(`stateDir ${directory} cannot be used: ${messageOf(error)}; ${wayOut}`, { cause: error });
+  }
 };
 
 const setAside = (path: string, cause: unknown, log: Log): void => {
