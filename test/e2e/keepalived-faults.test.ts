@@ -33,6 +33,8 @@ const { row, run } = storyOf('keepalived-faults', demoPair);
 
 const FORGER = join(import.meta.dirname, '..', '..', 'hack', 'bench', 'failover', 'forger.ts');
 const FLAPS = 4;
+/** On a busy machine the true Master's next advert may come before the false resignation is believed. */
+const MOST_TURNS = 3 * FLAPS;
 
 const addressOf = (stage: Stage, node: string): string => stage.world.node(node).instance.address;
 
@@ -110,7 +112,7 @@ row(
   'nobody is preempted: the preferred node returns as Backup and stays it (VRRP-FACTS 2.4, row 1)',
   async (stage) => {
     const preferred = (await pairOf(stage)).spec.preferredNode ?? '';
-    for (let turn = 0; (await failOver(stage)) === preferred && turn < 2; turn++);
+    if ((await failOver(stage)) === preferred) await failOver(stage);
     const stays = otherNode(preferred);
     const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
     await stage.world.node(preferred).killService('agent');
@@ -132,17 +134,18 @@ row(
     const stays = await incumbent(stage);
     const flapping = otherNode(stays);
     const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-    for (let flap = 0; flap < FLAPS; flap++) {
+    let flaps = 0;
+    for (let turn = 0; flaps < FLAPS && turn < MOST_TURNS; turn++) {
       const claims = advertsOf(stage, flapping).length;
       const argv = [process.execPath, FORGER, addressOf(stage, stays), addressOf(stage, flapping)];
       const forger = await stage.world.spawn({ name: 'forger', where: stays, argv });
       const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
       assert.is(code, 0, `see ${forger.logFile}`);
-      await eventually(`${flapping} should believe the false resignation`, async () =>
-        advertsOf(stage, flapping).length > claims ? true : undefined,
-      );
       await masterGoesOn(stage, stays);
+      if (advertsOf(stage, flapping).length > claims) flaps++;
     }
+    assert.is(flaps, FLAPS, `${flapping} should believe the false resignations`);
+    await backup(stage, flapping);
     assert.equal(await mutatingCalls(stage, callID), []);
     await settled(stage, stays);
     await assertServes(stage, stays);
