@@ -116,7 +116,7 @@ export class Pairs {
 
   /** What the worker says. */
   worker(message: FromWorker): void {
-    if (message.type === 'pong' || message.type === 'stopped') return;
+    if (message.type === 'pong' || message.type === 'stopped' || message.type === 'claimByHand') return;
     if (message.type === 'state') this.#changedAtMs = this.#options.clock.now();
     this.#pairs.get(message.pair)?.worker(message);
   }

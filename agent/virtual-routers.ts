@@ -4,14 +4,23 @@
  */
 import type { Reason } from '../crds/conditions.ts';
 import { Link } from './link.ts';
-import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
+import type { FromWorker, PairStats, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
 import { VirtualRouter } from './vrrp/machine.ts';
-import type { Output, RejectCause } from './vrrp/types.ts';
+import { isResignation } from './vrrp/packet.ts';
+import type { ClaimRefusal, Output, RejectCause } from './vrrp/types.ts';
+import { Lateness, newPairStats } from './worker-stats.ts';
 
 /** How often links are looked at and counted rejections are told. */
 const TICK_MS = 1000;
 /** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
 const DATAGRAMS_PER_DRAIN = 1024;
+
+const REFUSALS: Record<ClaimRefusal, string> = {
+  NotStarted: 'the pair has not started on this node yet; try again in a moment',
+  InFault: 'this node is in Fault: a check fails, or its own address or link is missing; mend that first',
+  ClaimNever: 'the pair is pinned to the other node; remove spec.pinnedNode first',
+  MasterHeard: 'a live Master is heard; stop the agent on its node first, if it must not serve',
+};
 
 /** The part of a link that is used here. */
 export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'close'>;
@@ -30,6 +39,7 @@ type Instance = {
   lastAdvertAtMs: number | null;
   /** Rejections not told yet; at most one entry for each cause. */
   rejected: Map<RejectCause, { source: string; count: number; tellAtMs: number }>;
+  stats: PairStats;
 };
 
 type InstanceMessage = Exclude<ToWorker, { type: 'stop' | 'ping' }>;
@@ -41,6 +51,7 @@ export class VirtualRouters {
   readonly #instances = new Map<string, Instance>();
   readonly #links = new Map<string, RouterLink>();
   readonly #openLink: OpenLink;
+  readonly #lateness = new Lateness();
   #tickAtMs = 0;
 
   /** @param now milliseconds of the monotonic clock. @param openLink default: the machine's links. */
@@ -56,7 +67,8 @@ export class VirtualRouters {
 
   handleMessage(message: InstanceMessage): void {
     const instance = this.#instances.get(message.pair);
-    if (message.type === 'set') this.#set(message.pair, message.config, instance);
+    if (message.type === 'set') this.#set(message, instance);
+    else if (message.type === 'claimByHand') this.#claimByHand(message, instance);
     else if (instance !== undefined) this.#change(instance, message);
     this.#closeUnusedLinks();
   }
@@ -103,8 +115,15 @@ export class VirtualRouters {
       // No claim while the own address or link is missing: look now, not at the next tick.
       if (instance.machine.state.name === 'Backup' && instance.link.check()) this.#linkChanged(instance.link);
       const now = this.#now();
+      this.#lateness.observe(now - timeout);
       this.#perform(instance, now, instance.machine.handleTimeout(now));
     }
+  }
+
+  /** What was counted so far. */
+  stats(): WorkerStats {
+    const pairs = [...this.#instances.values()].map(({ pair, stats }) => [pair, stats] as const);
+    return { pairs: Object.fromEntries(pairs), lateness: this.#lateness.snapshot() };
   }
 
   /** Of each pair that has advertised. */
@@ -115,7 +134,7 @@ export class VirtualRouters {
     return Object.fromEntries(entries);
   }
 
-  #set(pair: string, config: WorkerConfig, running: Instance | undefined): void {
+  #set({ pair, config, resume }: Extract<ToWorker, { type: 'set' }>, running: Instance | undefined): void {
     const now = this.#now();
     try {
       if (running === undefined) {
@@ -132,10 +151,25 @@ export class VirtualRouters {
       return;
     }
     const instance = this.#instances.get(pair);
-    if (instance !== undefined) this.#applyFault(instance);
+    if (instance !== undefined) this.#applyFault(instance, resume?.lastAdvertAtMs);
   }
 
-  #change(instance: Instance, message: Exclude<InstanceMessage, { type: 'set' }>): void {
+  #claimByHand({ pair, id }: Extract<ToWorker, { type: 'claimByHand' }>, found: Instance | undefined): void {
+    // A live Master's advert may be waiting unheard.
+    this.drain();
+    const now = this.#now();
+    const outputs = found?.machine.claimByHand(now) ?? [{ type: 'refused', refusal: 'NotStarted' }];
+    if (found !== undefined) this.#perform(found, now, outputs);
+    const refusal = outputs.find((output) => output.type === 'refused')?.refusal;
+    this.#post({
+      type: 'claimByHand',
+      pair,
+      id,
+      refused: refusal === undefined ? null : `cannot claim ${pair} by hand: ${REFUSALS[refusal]}`,
+    });
+  }
+
+  #change(instance: Instance, message: Exclude<InstanceMessage, { type: 'set' | 'claimByHand' }>): void {
     const now = this.#now();
     switch (message.type) {
       case 'remove':
@@ -167,7 +201,9 @@ export class VirtualRouters {
     for (const instance of this.#instances.values()) {
       if (instance.link !== link || instance.machine.config.virtualRouterID !== virtualRouterID) continue;
       const now = this.#now();
-      this.#perform(instance, now, instance.machine.handleDatagram(now, datagram));
+      const outputs = instance.machine.handleDatagram(now, datagram);
+      if (!outputs.some(({ type }) => type === 'rejected')) instance.stats.advertsReceived++;
+      this.#perform(instance, now, outputs);
     }
   }
 
@@ -187,6 +223,8 @@ export class VirtualRouters {
     if (socket === null) return null;
     const result = socket.send(instance.machine.config.peerAddress, message);
     if (result.ok) {
+      if (isResignation(message)) instance.stats.resignationsSent++;
+      else instance.stats.advertsSent++;
       instance.lastAdvertAtMs = now;
       this.#tellError(instance, null);
       return null;
@@ -199,6 +237,10 @@ export class VirtualRouters {
     const { pair } = instance;
     switch (output.type) {
       case 'send':
+      case 'refused':
+        break;
+      case 'overslept':
+        instance.stats.overslept++;
         break;
       case 'rejected':
         this.#countRejected(instance, atMs, output.cause, output.source);
@@ -209,6 +251,7 @@ export class VirtualRouters {
   }
 
   #countRejected(instance: Instance, now: number, cause: RejectCause, source: string): void {
+    instance.stats.rejected[cause] = (instance.stats.rejected[cause] ?? 0) + 1;
     const entry = instance.rejected.get(cause) ?? { source, count: 0, tellAtMs: now };
     instance.rejected.set(cause, { ...entry, source, count: entry.count + 1 });
     this.#tellRejected(instance, now);
@@ -246,13 +289,13 @@ export class VirtualRouters {
   }
 
   /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
-  #applyFault(instance: Instance): void {
+  #applyFault(instance: Instance, lastAdvertAtMs: number | null = null): void {
     const { machine, link } = instance;
     const now = this.#now();
     const fault = link.fault?.reason ?? instance.fault;
     this.#tellError(instance, link.fault?.error ?? null);
     this.#perform(instance, now, machine.setFault(now, fault));
-    if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now));
+    if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now, lastAdvertAtMs));
   }
 
   #link(config: WorkerConfig): RouterLink {
@@ -280,4 +323,5 @@ const newInstance = (pair: string, machine: VirtualRouter, link: RouterLink): In
   toldError: null,
   lastAdvertAtMs: null,
   rejected: new Map(),
+  stats: newPairStats(),
 });

@@ -39,7 +39,8 @@ const run = (): void => {
         return;
       }
       if (message.type === 'ping') {
-        post({ type: 'pong', id: message.id, lastAdvertAtMs: routers.lastAdvertAtMs(), realtime });
+        const [lastAdvertAtMs, stats] = [routers.lastAdvertAtMs(), routers.stats()];
+        post({ type: 'pong', id: message.id, lastAdvertAtMs, realtime, stats });
       } else routers.handleMessage(message);
     }
     const wait = Math.min(LONGEST_WAIT_MS, routers.nextTimeout() - nowMs());

@@ -104,8 +104,8 @@ export class VRRPThread {
         return;
       }
       if (message.type === 'ping') {
-        const lastAdvertAtMs = this.#routers.lastAdvertAtMs();
-        this.#post({ type: 'pong', id: message.id, lastAdvertAtMs, realtime: false });
+        const [lastAdvertAtMs, stats] = [this.#routers.lastAdvertAtMs(), this.#routers.stats()];
+        this.#post({ type: 'pong', id: message.id, lastAdvertAtMs, realtime: false, stats });
       } else this.#routers.handleMessage(message);
     }
     this.#routers.drain();

@@ -20,11 +20,14 @@ type CaseConfig = Partial<Omit<VirtualRouterConfig, 'password' | 'accept'>> & {
 type Receive = CaseConfig & { source?: string; destination?: string; ttl?: number; flip?: number };
 type Step = { at: number; outputs: string[]; state: string; deadline: number | 'never' } & Partial<{
   start: true;
+  /** A start that goes on for a Master whose last advert left then. */
+  resume: number;
   timeout: true;
   receive: Receive;
   resign: Reason;
   stop: Reason;
   lastResort: true;
+  claimByHand: true;
   fault: Reason | null;
   configure: CaseConfig;
 }>;
@@ -106,6 +109,10 @@ const describe = (output: Output, config: VirtualRouterConfig, withInterval = fa
       return output.heard ? `heard ${output.priority}` : 'silent';
     case 'rejected':
       return `rejected ${output.cause}`;
+    case 'overslept':
+      return 'overslept';
+    case 'refused':
+      return `refused ${output.refusal}`;
   }
 };
 
@@ -126,6 +133,8 @@ const apply = (router: VirtualRouter, step: Step): Output[] => {
   if (step.receive) return router.handleDatagram(step.at, peerDatagram(router.config, step.receive));
   if (step.resign) return router.resign(step.at, step.resign);
   if (step.stop) return router.stop(step.at, step.stop);
+  if (step.resume !== undefined) return router.start(step.at, step.resume);
+  if (step.claimByHand) return router.claimByHand(step.at);
   if (step.lastResort) return router.claimUnhealthy(step.at);
   if (step.fault !== undefined) return router.setFault(step.at, step.fault);
   if (step.configure) return router.configure(step.at, withChanges(router.config, step.configure));
@@ -205,6 +214,7 @@ const anyInput = fc.oneof(
   fc.constant({ resign: 'YieldOrdered' as const }),
   fc.constantFrom({ fault: 'ChecksFailed' as const }, { fault: null }),
   fc.constant({ lastResort: true as const }),
+  fc.constant({ claimByHand: true as const }),
   fc.record({
     configure: fc.record(
       {
