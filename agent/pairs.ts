@@ -5,6 +5,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
+import type { PairLook } from './look.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import {
@@ -58,6 +59,11 @@ export class Pairs {
   /** `namespace/pairName` of every pair. */
   keys(): Key[] {
     return [...this.#pairs.keys()];
+  }
+
+  /** What can be seen of each, for metrics and health. */
+  look(): PairLook[] {
+    return [...this.#pairs.values()].map((pair) => pair.look());
   }
 
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
