@@ -64,6 +64,8 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
+    // With something to serve, a lost credential is the same case as an API server that is away.
+    patient: records.some(({ spec }) => spec !== null),
   });
   const agent = runAgent(config, agentVersion, log, {
     kube,
@@ -114,7 +116,7 @@ export const runAgent = (
     pongAtMs: clock.now(),
   };
   // Each change is said: the API server's comings and goings are no repetitions.
-  const contact = trackContact({ clock, log: unlimitedLog, onBack: () => pairs.apiBack() });
+  const contact = trackContact(clock, unlimitedLog, () => pairs.apiBack());
   const client = withContact(kube, contact.called);
 
   const worker = surroundings.startWorker({

@@ -1,92 +1,105 @@
 /** The link to the API server as the agent's calls show it: whether it answers, since when it does not, and why. */
+import type { VRRPInstance } from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
-import { KubeError } from '../kube/errors.ts';
+import { isKubeError, KubeError, type KubeErrorKind } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
 import type { Store } from '../kube/types.ts';
 import type { APILook, CallResult } from './look.ts';
 
-export type ContactOptions = {
-  clock: Pick<Clock, 'now'>;
-  /** Hears of each change: away, back, and a credential that is refused. */
-  log: Log;
-  /** The API server answers again after a failure. */
-  onBack: () => void;
+/** Why the API server does not serve this agent. */
+export type ContactError = {
+  /** `Unauthorized` and `Forbidden`: the credential or its permissions are at fault; all others: the way, or the server. */
+  kind: KubeErrorKind;
+  /** What was attempted and what was said; never holds a credential. */
+  message: string;
+  /** Monotonic time since when no call was served. */
+  sinceMs: number;
 };
 
-export type ContactTracker = {
-  /** A call has ended. `answered`: by a working API server that knows this node. */
-  called(answered: boolean, error?: unknown): void;
-  /** These stores hear the API server too. */
-  watch(stores: readonly Pick<Store<never>, 'lastContactMs'>[]): void;
-  /** Monotonic time of the last sign of life; null: none yet. */
-  lastMs(): number | null;
-  look(): APILook;
-};
+const REFUSED_MESSAGE = 'API server does not accept our credential; going on from disk';
+const AWAY_MESSAGE = 'API server away; going on from disk';
 
-/** Nothing has been heard of the API server yet. */
-export const trackContact = ({ clock, log, onBack }: ContactOptions): ContactTracker => {
+/**
+ * When the API server last answered, and the moment it does so again after a failure.
+ * @param log hears of each change: away, a credential that is not accepted, back
+ * @param lastMs monotonic time of the last answer to the process that this one replaces; default null: none
+ */
+export const trackContact = (
+  clock: Pick<Clock, 'now'>,
+  log: Log,
+  onBack: () => void,
+  lastMs: number | null = null,
+) => {
   const calls: Partial<Record<CallResult, number>> = {};
-  let lastCallMs: number | null = null;
-  let isConnected: boolean | null = null;
-  let awaySinceMs: number | null = null;
-  let failure: APILook['failure'] = null;
-  let stores: readonly Pick<Store<never>, 'lastContactMs'>[] = [];
+  let lastCallMs = lastMs;
+  let lastAnswered: boolean | null = null;
+  let lastError: ContactError | null = null;
+  let away: { sinceMs: number; isRefused: boolean } | null = null;
+  let stores: readonly Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
 
-  const isRefused = (): boolean => failure?.kind === 'Unauthorized';
-  const lost = (error: unknown): void => {
-    const wasRefused = isRefused();
-    failure = failureOf(error);
-    const isNew = awaySinceMs === null;
-    awaySinceMs ??= clock.now();
-    const fields = { cause: failure.kind, err: failure.message };
-    if (isRefused() && !wasRefused)
-      log.warn(fields, "API server refuses this node's credential; renew it. Going on from disk");
-    else if (isNew) log.warn(fields, 'API server away; going on from disk');
+  /** One line for a loss, whatever its kind, and one more when it turns out that the credential is to blame. */
+  const lost = ({ kind, message, sinceMs }: ContactError): void => {
+    const isRefused = kind === 'Unauthorized';
+    if (away === null || (isRefused && !away.isRefused))
+      log.warn({ cause: kind, err: message }, isRefused ? REFUSED_MESSAGE : AWAY_MESSAGE);
+    away = { sinceMs: away?.sinceMs ?? sinceMs, isRefused: isRefused || (away?.isRefused ?? false) };
   };
   const found = (): void => {
-    if (awaySinceMs === null) return;
-    const awaySeconds = Math.round((clock.now() - awaySinceMs) / 1_000);
-    log.info({ awaySeconds, cause: failure?.kind }, 'API server back');
-    awaySinceMs = null;
-    failure = null;
+    if (away === null) return;
+    log.info({ awaySeconds: Math.round((clock.now() - away.sinceMs) / 1_000) }, 'API server back');
+    away = null;
     onBack();
   };
-  const lastMs = (): number | null => {
-    const newest = Math.max(
+  const newest = (): number | null => {
+    const contacts = [
       lastCallMs ?? Number.NEGATIVE_INFINITY,
       ...stores.map((store) => store.lastContactMs()),
-    );
-    return Number.isFinite(newest) ? newest : null;
+    ];
+    const latestMs = Math.max(...contacts);
+    return Number.isFinite(latestMs) ? latestMs : null;
   };
 
   return {
-    called(answered, error) {
-      const result = resultOf(error);
+    /** A call has ended. `answered`: by a working API server that knows this node. */
+    called(answered: boolean, error?: unknown): void {
+      const result = error === undefined ? 'Success' : kindOf(error);
       calls[result] = (calls[result] ?? 0) + 1;
-      isConnected = answered;
+      const isForbidden = isKubeError(error, 'Forbidden');
+      lastError =
+        answered && !isForbidden
+          ? null
+          : { kind: kindOf(error), message: messageOf(error), sinceMs: lastError?.sinceMs ?? clock.now() };
+      // Whoever may not do one thing may do another: neither a sign that the API server is away, nor one that it serves us.
+      if (isForbidden) return;
+      lastAnswered = answered;
       if (answered) lastCallMs = clock.now();
-      if (answered) found();
-      else lost(error);
+      if (lastError === null) found();
+      else lost(lastError);
     },
-    watch(watched) {
+    /** Why the newest call was not served; null: it was, or there was none yet. */
+    lastError: (): ContactError | null => lastError,
+    /** What became of the last call; null: none was made yet. */
+    answers: (): boolean | null => lastAnswered,
+    /** These stores hear the API server too. */
+    watch(watched: readonly Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
       stores = watched;
     },
-    lastMs,
-    look() {
-      const last = lastMs();
-      const silenceMs = last === null ? null : Math.max(0, clock.now() - last);
-      return { isConnected, silenceMs, calls: { ...calls }, failure };
+    /** Monotonic time of the last sign of life; null: none yet. */
+    lastMs: newest,
+    /** For metrics and health. */
+    look(): APILook {
+      const latestMs = newest();
+      return {
+        isConnected: lastAnswered,
+        silenceMs: latestMs === null ? null : Math.max(0, clock.now() - latestMs),
+        calls: { ...calls },
+        failure: lastError && { kind: lastError.kind, message: lastError.message },
+      };
     },
   };
 };
 
 /** What is no KubeError broke on its way to the API server. */
-const resultOf = (error: unknown): CallResult => {
-  if (error === undefined) return 'Success';
-  return error instanceof KubeError ? error.kind : 'Unreachable';
-};
+const kindOf = (error: unknown): KubeErrorKind => (error instanceof KubeError ? error.kind : 'Unreachable');
 
-const failureOf = (error: unknown): NonNullable<APILook['failure']> => ({
-  kind: error instanceof KubeError ? error.kind : 'Unreachable',
-  message: error instanceof Error ? error.message : String(error),
-});
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

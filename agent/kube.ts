@@ -43,7 +43,7 @@ const NO_CONTACT: readonly KubeErrorKind[] = [
 /** The calls that the agent makes. */
 export type AgentClient = Pick<KubeClient, 'get' | 'list' | 'apply'>;
 
-/** Wraps a client so that each call tells whether the API server answered, and what it failed with. */
+/** Wraps a client so that each call tells whether the API server answered, and what error it ended in, if any. */
 export const withContact = (
   client: AgentClient,
   onCall: (answered: boolean, error?: unknown) => void,

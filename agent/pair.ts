@@ -27,9 +27,11 @@ import {
   newestSpec,
   onInterface,
   orderedTerm,
+  ownAddresses,
   type PairState,
   peerFaultOf,
   strandedAddresses,
+  vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
@@ -111,9 +113,10 @@ export class Pair {
     state.imds = reading;
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
-      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      const isHere = isVerified(state, spec);
+      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
       this.#arrive(state.lastDelivered);
-      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
       }
@@ -124,6 +127,7 @@ export class Pair {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
+    const before = vipInterfaceOf(state);
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
@@ -133,7 +137,8 @@ export class Pair {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
-    this.#converge();
+    // What could not be done to the interface as it was is tried at once on what it is now.
+    this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
 
   /** What the worker says about this pair. */
@@ -233,7 +238,7 @@ export class Pair {
   /** None of the addresses this agent added is left on the interface. */
   get isDrained(): boolean {
     const present = onInterface(this.#state);
-    return !this.#state.record.added.some((address) => present.includes(address));
+    return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
   /** Forgotten, or about to be. */

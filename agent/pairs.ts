@@ -5,6 +5,7 @@ import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
+import { LeftBehind } from './left-behind.ts';
 import type { PairLook } from './look.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
@@ -45,7 +46,7 @@ export class Pairs {
   readonly #options: PairsOptions;
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
-  readonly #leftBehind = new Map<Key, PairRecord>();
+  readonly #leftBehind: LeftBehind;
   readonly #forgetting = new Set<Pair>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
@@ -54,6 +55,7 @@ export class Pairs {
 
   constructor(options: PairsOptions) {
     this.#options = options;
+    this.#leftBehind = new LeftBehind(options);
   }
 
   /** `namespace/pairName` of every pair. */
@@ -69,7 +71,7 @@ export class Pairs {
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
   restore(record: PairRecord): void {
     if (record.spec !== null) this.#open(record);
-    else this.#leftBehind.set(`${record.namespace}/${record.pairName}`, record);
+    else this.#leftBehind.keep(record);
   }
 
   /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
@@ -82,8 +84,7 @@ export class Pairs {
     }
     const { namespace } = instance.metadata;
     const pairKey = `${namespace}/${instance.spec.pairName}`;
-    const left = this.#leftBehind.get(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
-    this.#leftBehind.delete(pairKey);
+    const left = this.#leftBehind.take(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
     (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
   }
 
@@ -135,6 +136,7 @@ export class Pairs {
   /** A reading of IMDS; null: unknown. */
   imds(reading: IMDSReading | null): void {
     this.#imds = reading;
+    this.#leftBehind.imds(reading);
     for (const pair of this.#pairs.values()) pair.imds(reading);
   }
 
@@ -230,7 +232,7 @@ export class Pairs {
     this.#forgetting.add(pair);
     const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
-    if (left !== null) this.#leftBehind.set(pair.key, left);
+    if (left !== null) this.#leftBehind.keep(left);
     // It may have been made anew meanwhile.
     if (store.get(key) !== undefined) this.ownChanged(store, key);
   }
