@@ -5,8 +5,11 @@ import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
+import { Checks } from './checks/checks.ts';
+import { createProbe } from './checks/probe.ts';
+import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import { trackContact } from './contact.ts';
 import { healthChecks, readinessChecks } from './health.ts';
@@ -17,7 +20,6 @@ import type { AgentLook, WatchLook } from './look.ts';
 import { createMetrics } from './metrics.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
-import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
 import { openWeb } from './web.ts';
@@ -50,8 +52,8 @@ export type Surroundings = {
   startWorker(options: VRRPWorkerOptions): VRRPWorker;
   watchInterfaces(options: InterfacesOptions): PairAddresses;
   imds: IMDSClient;
-  /** Runs the health checks and tells of each finding; absent: nothing runs them. */
-  watchHealth?(onFinding: (pair: Key, problem: Problem | null) => void): void;
+  /** Makes one run of a health check. */
+  probe: Probe;
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
@@ -59,7 +61,7 @@ export type Surroundings = {
 
 /** Starts the agent on this machine: the election from disk at once, the API server as soon as it answers. */
 export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
-  const { stateDir } = config;
+  const { stateDir, nodeName, commands, file } = config;
   const records = loadRecords(stateDir, log);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
@@ -74,6 +76,7 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
     startWorker: startVRRPWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
+    probe: createProbe({ nodeName, commands, configFile: file, clock: systemClock }),
     clock: systemClock,
     random: Math.random,
   });
@@ -129,6 +132,12 @@ export const runAgent = (
     signal,
     onReading: (reading) => pairs.interfaces(reading),
   });
+  const checks = new Checks({
+    probe: surroundings.probe,
+    clock,
+    log,
+    onFindings: (pair, findings) => pairs.health(pair, findings),
+  });
   const pairs = new Pairs({
     nodeName,
     leaseNamespace,
@@ -136,6 +145,7 @@ export const runAgent = (
     agentVersion,
     client,
     addresses: interfaces,
+    checks,
     send: worker.send,
     lastContactMs: contact.lastMs,
     clock,
@@ -144,8 +154,6 @@ export const runAgent = (
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
-
-  surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
 
   void pollIMDS({
     client: imds,
@@ -222,7 +230,7 @@ export const runAgent = (
     return {
       nodeName,
       pairs: pairs.look(),
-      checks: [],
+      checks: checks.snapshot(),
       api: contact.look(),
       watches: watches.flatMap(({ namespace, store, peers }) => [
         lookAt(store, namespace, 'own', nowMs),
@@ -238,6 +246,7 @@ export const runAgent = (
   const stop = async (): Promise<void> => {
     log.info({ reason: 'AgentStopping' }, 'agent stopping');
     const deadlineMs = clock.now() + config.stopTimeoutSeconds * 1000;
+    checks.close();
     await worker.stop();
     pairs.stopped();
     await until(clock, () => pairs.isDrained, deadlineMs);

@@ -6,6 +6,7 @@ import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstanceStatus, VRRPState } from '../crds/types.ts';
 import type { KubeErrorKind } from '../kube/errors.ts';
 import type { Key } from '../kube/types.ts';
+import type { CheckSnapshot } from './checks/types.ts';
 
 /** How often a pair went from one state to another, and why. */
 export type Transition = { from: VRRPState; to: VRRPState; reason: Reason; count: number };
@@ -62,23 +63,11 @@ export type WatchLook = {
   isRetrying: boolean;
 };
 
-/** One health check of one pair. */
-export type CheckLook = {
-  /** `namespace/pairName`. */
-  pair: Key;
-  name: string;
-  /** Null: no verdict yet. */
-  healthy: boolean | null;
-  /** Runs so far by result. */
-  runs: Readonly<Record<'success' | 'failure' | 'timeout', number>>;
-  lastDurationMs: number | null;
-};
-
 /** Everything but what the worker counts, which it is asked for. */
 export type AgentLook = {
   nodeName: string;
   pairs: readonly PairLook[];
-  checks: readonly CheckLook[];
+  checks: readonly CheckSnapshot[];
   api: APILook;
   watches: readonly WatchLook[];
   /** Since the API server took a renewal of this node's Lease. */

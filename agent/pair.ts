@@ -37,11 +37,11 @@ import {
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { noteReject } from './rules/peer.ts';
 import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 import { Transitions } from './transitions.ts';
 
 /** What the worker says about one pair. */
@@ -63,6 +63,7 @@ export class Pair {
   /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
+  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
   readonly #transitions = new Transitions();
 
@@ -101,9 +102,9 @@ export class Pair {
     this.#converge();
   }
 
-  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
-  health(problem: Problem | null): void {
-    this.#state.health = problem;
+  /** What is known of the pair's health checks, each of them. */
+  health(findings: readonly CheckFinding[]): void {
+    this.#state.checks = findings;
     this.#converge();
   }
 
@@ -263,6 +264,7 @@ export class Pair {
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
       state.gone = true;
+      this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
@@ -301,6 +303,7 @@ export class Pair {
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     this.#judgePeer();
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#followChecks();
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
@@ -332,6 +335,17 @@ export class Pair {
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
     return term !== null && this.#state.confirmedYield !== term;
+  }
+
+  /** The checks of the spec in force run, and no others. */
+  #followChecks(): void {
+    const state = this.#state;
+    const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
+    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
+    if (isDeepStrictEqual(wanted, this.#followed)) return;
+    this.#followed = wanted;
+    state.checks = this.#ports.followChecks(healthChecks, sourceAddress);
   }
 
   #steerWorker(): void {

@@ -5,8 +5,9 @@
 import { INSTANCE_CONDITIONS } from '../crds/conditions.ts';
 import type { VRRPState } from '../crds/types.ts';
 import type { Key } from '../kube/types.ts';
+import type { CheckSnapshot } from './checks/types.ts';
 import type { Family, Labels, Sample } from './exposition.ts';
-import type { AgentLook, CheckLook, PairLook, Transition } from './look.ts';
+import type { AgentLook, PairLook, Transition } from './look.ts';
 import type { PairStats, WorkerStats } from './messages.ts';
 import { REJECT_CAUSES } from './vrrp/types.ts';
 
@@ -144,8 +145,8 @@ const countFamilies = (
   ];
 };
 
-const checkFamilies = (checks: readonly CheckLook[]): Family[] => {
-  const ofEach = (samplesOf: (check: CheckLook, labels: Labels) => Sample[]): Sample[] =>
+const checkFamilies = (checks: readonly CheckSnapshot[]): Family[] => {
+  const ofEach = (samplesOf: (check: CheckSnapshot, labels: Labels) => Sample[]): Sample[] =>
     checks.flatMap((check) => samplesOf(check, { ...labelsOf(check.pair), check: check.name }));
   return [
     {

@@ -94,6 +94,7 @@ const freshSpec = (
   onDelete: 'Keep',
   vips: [...input.vips],
   vrrp,
+  ...(input.pair.spec.healthChecks && { healthChecks: input.pair.spec.healthChecks }),
 });
 
 const objectOf = (pair: HAPair, spec: VRRPInstanceSpec): VRRPInstance => ({

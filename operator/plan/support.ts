@@ -33,10 +33,6 @@ export const canonical = (value: unknown): string =>
 export const isRunning = (pair: HAPair, instances: readonly VRRPInstance[]): boolean =>
   instances.length > 0 && (pair.status?.term ?? 0) > 0;
 
-/** Fields set to something that this version does not build yet, as paths. */
-const unbuiltFields = ({ pair: { spec } }: PlanInput): string[] =>
-  (spec.healthChecks ?? []).length > 0 ? ['spec.healthChecks'] : [];
-
 /** Whether the stored spec is in force, and why not. */
 export type Acceptance = { accepted: boolean; reason: Reason; message: string };
 
@@ -62,11 +58,6 @@ export const judge = (input: PlanInput): Acceptance => {
   const goesOn = isRunning(input.pair, input.instances) ? ' The last accepted spec goes on.' : '';
   if (input.problems.length > 0) {
     return { accepted: false, reason: 'Invalid', message: `${input.problems.join('; ')}.${goesOn}` };
-  }
-  const unbuilt = unbuiltFields(input);
-  if (unbuilt.length > 0) {
-    const message = `Not supported yet: ${unbuilt.join(', ')}.${goesOn}`;
-    return { accepted: false, reason: 'NotSupportedYet', message };
   }
   if (input.rival !== undefined) {
     const message = `${input.rival} Nothing is written for this pair.`;

@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { ask, type Series, scrape } from './scrape.ts';
+import { AGENT_PORT, ask, type Series, scrape } from './scrape.ts';
 import {
   backup,
   deletePair,
+  edit,
   eventually,
   instanceOf,
   masterOf,
@@ -143,6 +144,28 @@ row('counters move: adverts on both ends, and timers that were served', async (s
   const waiting = await until(stage, standby, 'ten heard', (series) => received(series) >= heard);
   assert.ok(timers(await look(stage, master)) > timers(before.master));
   assert.is(sent(waiting), sent(before.standby), 'a Backup is silent');
+});
+
+row('a health check: verdict, runs and duration, for as long as it is wanted', async (stage) => {
+  const node = await masterOf(stage);
+  // The agent itself is asked: it is there on every instance.
+  const httpGet = { host: '127.0.0.1', port: AGENT_PORT, path: '/healthz' };
+  await edit(stage, { healthChecks: [{ name: 'agent', httpGet, periodSeconds: 1, timeoutSeconds: 5 }] });
+  const labels = ',check="agent"';
+  const checked = await until(
+    stage,
+    node,
+    'find it healthy',
+    (series) => numberOf(series, 'hapair_agent_check_healthy', labels) === 1,
+  );
+  const runs = (series: Series): number =>
+    numberOf(series, 'hapair_agent_check_runs_total', `${labels},result="success"`) ?? 0;
+  assert.ok((numberOf(checked, 'hapair_agent_check_last_duration_seconds', labels) ?? 0) > 0);
+  await until(stage, node, 'run it again', (series) => runs(series) > runs(checked));
+  await until(stage, node, 'say so', (series) => conditionsOf(series).includes('Healthy True ChecksPassed'));
+  await edit(stage, { healthChecks: null });
+  const isGone = (series: Series): boolean => ![...series.keys()].some((key) => key.includes(labels));
+  await until(stage, node, 'forget it', isGone);
 });
 
 row(

@@ -75,7 +75,7 @@ function assertCumulative(series: Series, name: string): void {
 }
 
 /** Where the agents of the lab listen. */
-const PORT = 8112;
+export const AGENT_PORT = 8112;
 const ASK = `fetch(process.argv[1], { signal: AbortSignal.timeout(5_000) })
   .then(async (answer) => console.log(JSON.stringify({ status: answer.status, body: await answer.text() })));`;
 
@@ -85,7 +85,7 @@ export async function ask(
   node: string,
   path: string,
 ): Promise<{ status: number; body: string } | undefined> {
-  const argv = [process.execPath, '--eval', ASK, `http://127.0.0.1:${PORT}${path}`];
+  const argv = [process.execPath, '--eval', ASK, `http://127.0.0.1:${AGENT_PORT}${path}`];
   const { code, stdout } = await stage.world.node(node).exec(argv);
   return code === 0 ? JSON.parse(stdout) : undefined;
 }
