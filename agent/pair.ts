@@ -6,6 +6,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
+import { KubeError } from '../kube/errors.ts';
+import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { PairLook } from './look.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
@@ -486,13 +488,18 @@ export class Pair {
         return more;
       },
       onError: (error, retryMs) => {
-        this.#ports.log.warn(
-          { pair: this.key, lane: name, err: messageOf(error), retryMs: Math.round(retryMs) },
-          'step failed',
-        );
+        this.#tellFailure(name, error, Math.round(retryMs));
         if (name !== 'report') this.#lanes.report.kick();
       },
     });
+  }
+
+  /** An API server that is away is away for every pair: the line that says so has no pair in it, so that it repeats. */
+  #tellFailure(lane: string, error: unknown, retryMs: number): void {
+    const { log } = this.#ports;
+    if (error instanceof KubeError && !isAnswer(error))
+      log.warn({ lane, cause: error.kind, retryMs }, 'step failed: no answer of the API server');
+    else log.warn({ pair: this.key, lane, err: messageOf(error), retryMs }, 'step failed');
   }
 
   #unixMs(monotonicMs: number): number {
