@@ -1,6 +1,7 @@
 /** The machine's addresses, read and changed by `ip` (iproute2). */
 import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-types.ts';
@@ -8,8 +9,10 @@ import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-type
 /** An `ip` that takes longer hangs. */
 const DEADLINE_MS = 2_000;
 const OUTPUT_BYTES = 4 * 1024 * 1024;
-/** Read again so often even if nothing is announced. */
-const REREAD_MS = 1_000;
+/** Glanced at so often even if nothing is announced. */
+const GLANCE_MS = 1_000;
+/** Read again so often whatever a glance says. */
+const REREAD_MS = 10_000;
 const RESERVED_MS = 10_000;
 
 /** Watches and changes the machine's addresses. */
@@ -21,7 +24,7 @@ export type Interfaces = PairAddresses & {
 export type InterfacesOptions = {
   clock: Clock;
   log: Log;
-  /** Told of every reading: after each change the kernel announces, and each second. */
+  /** Told of every reading: after each change the kernel announces or a glance each second shows, and every ten seconds. */
   onReading: (reading: InterfaceReading) => void;
   /** Ends the watch. */
   signal: AbortSignal;
@@ -54,15 +57,25 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
   };
 
   const bell = doorbell(signal, log, clock);
+  /** Waits until there may be news. @param seen the glance before the last reading; null: that one failed */
+  const news = async (seen: string | null): Promise<void> => {
+    const rereadAtMs = clock.now() + REREAD_MS;
+    do {
+      const rung = await Promise.race([bell.rung(), sleep(clock, GLANCE_MS, signal)]);
+      if (rung === true || signal.aborted) return;
+    } while (seen !== null && glance() === seen && clock.now() < rereadAtMs);
+  };
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       bell.reset();
+      let seen = glance();
       try {
         onReading(await read());
       } catch (error) {
+        seen = null;
         log.warn({ err: messageOf(error) }, 'interfaces could not be read');
       }
-      await Promise.race([bell.rung(), sleep(clock, REREAD_MS, signal)]);
+      await news(seen);
     }
   };
   void run();
@@ -72,6 +85,18 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
     add: (name, address) => change(adding(name, address)),
     remove: (name, address) => change(removing(name, address)),
   };
+};
+
+/**
+ * What Node itself sees of the interfaces; null: nothing. It leaves out those that are down, so it only says when to read: an
+ * `ip` each second would cost more processor time than all the rest of an agent.
+ */
+const glance = (): string | null => {
+  try {
+    return JSON.stringify(networkInterfaces());
+  } catch {
+    return null; // so the next reading is not left out, and says what is wrong
+  }
 };
 
 /** Gateways and name servers hardly ever change: read again only so often. */
@@ -220,7 +245,7 @@ const runIP = (args: readonly string[], input = ''): Promise<IPResult> =>
 
 /** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */
 const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
-  let bell = Promise.withResolvers<void>();
+  let bell = Promise.withResolvers<true>();
 
   const listen = (): void => {
     if (signal.aborted) return;
@@ -229,17 +254,17 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
     });
     const stop = () => monitor.kill('SIGKILL');
     signal.addEventListener('abort', stop, { once: true });
-    monitor.stdout.on('data', () => bell.resolve());
+    monitor.stdout.on('data', () => bell.resolve(true));
     monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
     monitor.on('close', () => {
       signal.removeEventListener('abort', stop);
-      clock.setTimer(REREAD_MS, listen);
+      clock.setTimer(GLANCE_MS, listen);
     });
   };
   listen();
   return {
     reset() {
-      bell = Promise.withResolvers<void>();
+      bell = Promise.withResolvers<true>();
     },
     rung: () => bell.promise,
   };

@@ -20,7 +20,7 @@ import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
 import { peerFault, type Rejects } from './rules/peer.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
-import type { Claim, Facts } from './rules/report.ts';
+import type { Claim, Facts, Turns } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
 import { type CheckFinding, problemOf } from './rules/verdict.ts';
 import {
@@ -92,6 +92,8 @@ export type PairState = {
   /** Trouble with an address on the interface. */
   addressTrouble: Problem | null;
   silence: Silence;
+  /** When each condition got the status it has. */
+  turns: Turns;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
@@ -133,6 +135,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
+  turns: new Map(),
   reported: undefined,
   stopping: false,
   abandoned: false,

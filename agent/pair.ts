@@ -42,7 +42,7 @@ import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pai
 import { isDead, observeLife } from './rules/life.ts';
 import { noteReject } from './rules/peer.ts';
 import { isCutOff } from './rules/priority.ts';
-import { sameStatus } from './rules/report.ts';
+import { observeTurns, sameStatus } from './rules/report.ts';
 import type { CheckFinding } from './rules/verdict.ts';
 import { Transitions } from './transitions.ts';
 
@@ -309,6 +309,8 @@ export class Pair {
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    const { findings } = factsOf(state, this.#ports.agentVersion);
+    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);

@@ -222,6 +222,28 @@ inside('changes of address and of link are seen', () =>
   }),
 );
 
+inside('a change that nobody announces is seen all the same', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'hapair-ip-'));
+  const { PATH = '' } = process.env;
+  const real = execFileSync('sh', ['-c', 'command -v ip'], { encoding: 'utf8' }).trim();
+  const script = `#!/bin/sh\ncase "$*" in *monitor*) exec sleep 60 ;; esac\nexec ${real} "$@"\n`;
+  writeFileSync(join(directory, 'ip'), script, { mode: 0o755 });
+  process.env.PATH = `${directory}:${PATH}`;
+  try {
+    await watching(async ({ until }) => {
+      await until('the first reading', has(OWN));
+      ip(`address add ${VIP}/32 dev eth0`);
+      await until('the address', has(VIP));
+      ip('link set fabric down');
+      await until('the link without a carrier', (reading) => eth0(reading)?.up === false);
+    });
+  } finally {
+    process.env.PATH = PATH;
+    rmSync(directory, { recursive: true });
+    ip('link set fabric up');
+  }
+});
+
 inside('an error names what was attempted and what the kernel said', () =>
   watching(async ({ interfaces }) => {
     try {
