@@ -26,7 +26,8 @@ const WRONGS: Partial<Record<RejectCause, string>> = {
   MessageTooShort: 'VRRP messages that are too short',
   VersionMismatch: 'another VRRP version (spec.vrrp.version)',
   TypeUnknown: 'VRRP messages that are no adverts',
-  VirtualRouterIDMismatch: 'another virtual router ID (spec.vrrp.virtualRouterID)',
+  VirtualRouterIDMismatch:
+    'another virtual router ID (spec.vrrp.virtualRouterID); nothing is wrong if that is of another virtual router of the two nodes, which this agent does not serve',
   AddressCountInvalid: 'adverts with a wrong number of addresses',
   LengthMismatch: 'adverts whose length does not fit what they hold',
   ChecksumInvalid:
