@@ -70,7 +70,10 @@ export class TestNode {
     this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** Sets a pair of this node; the peer is the other one of its couple, a's for c. */
+  /**
+   * Sets a pair of this node; the peer is the other one of its couple, a's for c.
+   * @param lastAdvertAtMs the worker goes on for one that was Master and sent its last advert then. Default: for nobody.
+   */
   set(changes: Partial<SetConfig>, pair = PAIR, lastAdvertAtMs?: number): void {
     const config: SetConfig = {
       version: 3,
