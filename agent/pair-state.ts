@@ -18,6 +18,7 @@ import type {
 } from './pair-types.ts';
 import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
+import { peerFault, type Rejects } from './rules/peer.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
 import type { Claim, Facts, Turns } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
@@ -82,6 +83,10 @@ export type PairState = {
   /** The term whose order to yield was read by GET: a watch that is resumed replays orders that were taken back since (T25). */
   confirmedYield: number;
   peerHeard: boolean | null;
+  /** Packets of the peer that were rejected. */
+  rejects: Rejects;
+  /** What they told of the peer when last looked at; null: nothing. */
+  peerFault: Problem | null;
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
   /** Trouble with an address on the interface. */
@@ -125,6 +130,8 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   yieldedTerm: 0,
   confirmedYield: 0,
   peerHeard: null,
+  rejects: null,
+  peerFault: null,
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
@@ -214,7 +221,10 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (carrier === undefined)
     return spec.interface !== undefined &&
       !state.interfaces.interfaces.some(({ name }) => name === spec.interface)
-      ? { reason: 'InterfaceMissing', message: `There is no interface ${spec.interface} on this node` }
+      ? {
+          reason: 'InterfaceMissing',
+          message: `There is no interface ${spec.interface} on this node; correct spec.nodes[].interface of the HAPair, or leave it out to take the one that carries ${spec.sourceAddress}`,
+        }
       : {
           reason: 'SourceAddressMissing',
           message: `No interface carries ${spec.sourceAddress}; put the ENI's primary address back, or correct spec.nodes[].address of the HAPair`,
@@ -377,6 +387,16 @@ export const mayResignToPeer = ({ claim, peer, checks, loaded }: PairState): boo
   peer.isHealthy &&
   peer.term >= claim.term;
 
+/** The longest interval between two adverts that is accepted. */
+export const longestIntervalMs = ({ vrrp: { send, accept } }: VRRPInstanceSpec): number =>
+  Math.max(
+    ...[send, ...accept].map(({ advertisementIntervalMilliseconds }) => advertisementIntervalMilliseconds),
+  );
+
+/** What the peer sends wrongly now; null: nothing that has been going on. */
+export const peerFaultOf = ({ loaded, rejects }: PairState, nowMs: number): Problem | null =>
+  loaded === null ? null : peerFault(rejects, loaded.spec.peerAddress, nowMs, longestIntervalMs(loaded.spec));
+
 /** The operator's newest wish, loaded or not; what needs no disk is done by it. */
 export const newestSpec = ({ wish, loaded }: PairState): VRRPInstanceSpec | undefined =>
   (wish ?? loaded)?.spec;
@@ -420,6 +440,7 @@ export const factsOf = (
       trouble:
         state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
+      peerFault: state.peerFault,
       secretNeeded: spec !== undefined && secretRefs(spec).length > 0,
       checks: state.checks,
     }),

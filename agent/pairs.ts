@@ -7,6 +7,7 @@ import type { Key, Store } from '../kube/types.ts';
 import type { Checks } from './checks/checks.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
 import { LeftBehind } from './left-behind.ts';
+import type { PairLook } from './look.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import {
@@ -62,6 +63,11 @@ export class Pairs {
   /** `namespace/pairName` of every pair. */
   keys(): Key[] {
     return [...this.#pairs.keys()];
+  }
+
+  /** What can be seen of each, for metrics and health. */
+  look(): PairLook[] {
+    return [...this.#pairs.values()].map((pair) => pair.look());
   }
 
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
