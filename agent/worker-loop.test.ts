@@ -71,14 +71,15 @@ test('the first turn waits for nothing, later ones until the next timer, one wit
   assert.is(loop.waitMs, 0, 'never a negative wait');
 });
 
-test('before a claim it looks at the link, then does not sleep, and claims no sooner than it may', () => {
+test('half a millisecond before a claim it looks at the link and says so, and it claims no sooner than it may', () => {
   const { state, link, loop, turnAt } = world();
   state.waiting = [set()];
   turnAt(0);
   const looks = link.looks;
+  assert.is(loop.isAboutToClaim, false);
   turnAt(MASTER_DOWN_MS - 0.5);
   assert.is(link.looks, looks + 1);
-  assert.is(loop.waitMs, 0);
+  assert.is(loop.isAboutToClaim, true);
   turnAt(MASTER_DOWN_MS - 0.01);
   assert.equal(link.sent, []);
   turnAt(MASTER_DOWN_MS);
@@ -90,6 +91,7 @@ test('a Master sleeps until its next advert, however near it is', () => {
   const { state, loop, becomeMaster } = world();
   state.now = becomeMaster() - 0.25;
   assert.is(loop.waitMs, 0.25);
+  assert.is(loop.isAboutToClaim, false);
 });
 
 test('no advert leaves under parameters that a message posted before it has replaced', () => {
