@@ -22,6 +22,13 @@ const calls = {
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+  setpriority: libc.func('int setpriority(int which, uint32_t who, int priority)'),
+  prctl: libc.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  ),
+  // For calls that an older libc has no name for.
+  syscall: libc.func('long syscall(long number, unsigned long a, unsigned long b, unsigned long c)'),
+  waitpid: libc.func('int waitpid(int pid, void *status, int options)'),
 };
 export type SystemCall = keyof typeof calls;
 

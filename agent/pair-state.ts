@@ -8,15 +8,26 @@ import type {
   VRRPState,
 } from '../crds/types.ts';
 import type { WorkerConfig } from './messages.ts';
-import type { IMDSReading, InterfaceReading, NodeInterface, PairRecord, StoredSecret } from './pair-types.ts';
+import type {
+  IMDSReading,
+  InterfaceReading,
+  NodeAddress,
+  NodeInterface,
+  PairRecord,
+  StoredSecret,
+} from './pair-types.ts';
 import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
+import { peerFault, type Rejects } from './rules/peer.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
-import type { Claim, Facts } from './rules/report.ts';
+import type { Claim, Facts, Turns } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
+import { type CheckFinding, problemOf } from './rules/verdict.ts';
 import {
   awaitedVIPs,
   type FormerClaim,
+  isForeignForm,
+  isOurForm,
   type Network,
   planVIPs,
   refuseVIP,
@@ -47,8 +58,8 @@ export type PairState = {
   /** The spec in force. */
   loaded: { spec: VRRPInstanceSpec; uid: string; generation: number } | null;
   loadProblem: Problem | null;
-  /** What the health checks find wrong; null: nothing, or there are none. */
-  health: Problem | null;
+  /** What is known of the health checks, each of those that run. */
+  checks: readonly CheckFinding[];
   interfaces: InterfaceReading | null;
   /** Null: unknown. */
   imds: IMDSReading | null;
@@ -57,8 +68,8 @@ export type PairState = {
   arrived: string[];
   /** The last report of Master that was taken back; null: none since the start. */
   formerClaim: FormerClaim | null;
-  /** The peer's report as last seen. */
-  peer: Report | undefined;
+  /** The peer's report as last seen; `isHealthy`: its checks pass, or it has none. */
+  peer: (Report & { isHealthy: boolean }) | undefined;
   contact: Contact;
   /** The worker's state. */
   election: VRRPState;
@@ -72,11 +83,17 @@ export type PairState = {
   /** The term whose order to yield was read by GET: a watch that is resumed replays orders that were taken back since (T25). */
   confirmedYield: number;
   peerHeard: boolean | null;
+  /** Packets of the peer that were rejected. */
+  rejects: Rejects;
+  /** What they told of the peer when last looked at; null: nothing. */
+  peerFault: Problem | null;
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
   /** Trouble with an address on the interface. */
   addressTrouble: Problem | null;
   silence: Silence;
+  /** When each condition got the status it has. */
+  turns: Turns;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
@@ -98,7 +115,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
       ? null
       : { spec: record.spec, uid: record.uid, generation: record.generation },
   loadProblem: null,
-  health: null,
+  checks: [],
   interfaces: null,
   imds: null,
   lastDelivered: [],
@@ -113,9 +130,12 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   yieldedTerm: 0,
   confirmedYield: 0,
   peerHeard: null,
+  rejects: null,
+  peerFault: null,
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
+  turns: new Map(),
   reported: undefined,
   stopping: false,
   abandoned: false,
@@ -139,8 +159,9 @@ export const strandedAddresses = (state: PairState): { name: string; addresses: 
   const spec = state.loaded?.spec;
   const left = name !== null && spec !== undefined && interfaceNameOf(state, spec) !== name;
   const found = left ? state.interfaces?.interfaces.find((entry) => entry.name === name) : undefined;
-  const present = found?.addresses.map(({ address }) => address) ?? [];
-  return { name: name ?? '', addresses: added.filter((address) => present.includes(address)) };
+  const present = found?.addresses.filter((entry) => !isForeignForm(entry)) ?? [];
+  const isThere = (address: string) => present.some((entry) => entry.address === address);
+  return { name: name ?? '', addresses: added.filter(isThere) };
 };
 
 /** The name of the pair's interface: as the spec says, as seen now, or as seen last. */
@@ -150,7 +171,7 @@ export const interfaceNameOf = (state: PairState, spec: VRRPInstanceSpec): strin
 const networkInterfaceOf = (imds: IMDSReading | null, spec: VRRPInstanceSpec) =>
   imds?.networkInterfaces.find(({ networkInterfaceID }) => networkInterfaceID === spec.networkInterfaceID);
 
-/** Every address that EC2 delivers to the pair's ENI; null: unknown. */
+/** Every address that EC2 delivers to the pair's ENI; null: unknown, or the ENI is not here. */
 export const deliveredTo = (imds: IMDSReading | null, spec: VRRPInstanceSpec): string[] | null =>
   networkInterfaceOf(imds, spec)?.addresses ?? null;
 
@@ -166,7 +187,7 @@ export const networkOf = (state: PairState, spec: VRRPInstanceSpec): Network | u
     ({ address }) => address === spec.sourceAddress,
   );
   if (own === undefined) return undefined;
-  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR.split('/')[1] ?? Number.NaN);
+  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR?.split('/')[1] ?? Number.NaN);
   const prefixLength = Number.isInteger(cidrLength) ? cidrLength : own.prefixLength;
   return { address: own.address, prefixLength, reserved: state.interfaces?.reserved ?? [] };
 };
@@ -184,7 +205,7 @@ export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | nul
 
 /** Why this node must not be Master. Failed checks come last: they alone leave the last resort. */
 export const faultOf = (state: PairState): Problem | null =>
-  obstacleOf(state) ?? (state.loaded === null ? null : state.health);
+  obstacleOf(state) ?? (state.loaded === null ? null : problemOf(state.checks));
 
 /** What no pin and no last resort overcomes: the ENI, the interface or the address is missing. */
 const obstacleOf = (state: PairState): Problem | null => {
@@ -200,7 +221,10 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (carrier === undefined)
     return spec.interface !== undefined &&
       !state.interfaces.interfaces.some(({ name }) => name === spec.interface)
-      ? { reason: 'InterfaceMissing', message: `There is no interface ${spec.interface} on this node` }
+      ? {
+          reason: 'InterfaceMissing',
+          message: `There is no interface ${spec.interface} on this node; correct spec.nodes[].interface of the HAPair, or leave it out to take the one that carries ${spec.sourceAddress}`,
+        }
       : {
           reason: 'SourceAddressMissing',
           message: `No interface carries ${spec.sourceAddress}; put the ENI's primary address back, or correct spec.nodes[].address of the HAPair`,
@@ -262,18 +286,38 @@ export const storedSecret = ({ secrets }: PairRecord, ref: SecretRef): StoredSec
 
 const sameKey = (a: SecretRef, b: SecretRef): boolean => a.name === b.name && a.key === b.key;
 
-/** Every address on the pair's interface. */
-export const onInterface = (state: PairState): string[] => {
+/** The interface that VIPs go on, if it is there: the one that carries the source address, or did when last seen. */
+export const vipInterfaceOf = (state: PairState): NodeInterface | undefined => {
   const spec = state.loaded?.spec ?? state.record.spec;
   const name = spec ? interfaceNameOf(state, spec) : state.record.interface;
-  const found = state.interfaces?.interfaces.find((entry) => entry.name === name);
-  return found?.addresses.map(({ address }) => address) ?? [];
+  return state.interfaces?.interfaces.find((entry) => entry.name === name);
+};
+
+const entriesOn = (state: PairState): NodeAddress[] => vipInterfaceOf(state)?.addresses ?? [];
+
+/** Every address on the pair's interface. */
+export const onInterface = (state: PairState): string[] => entriesOn(state).map(({ address }) => address);
+
+/** Addresses that this agent put up, but for those that somebody else has put there in another form since. */
+export const ownAddresses = (state: PairState): string[] =>
+  state.record.added.filter((address) => {
+    const found = entriesOn(state).filter((entry) => entry.address === address);
+    return found.length === 0 || !found.every(isForeignForm);
+  });
+
+/** VIPs that only an agent can have put on the interface, although nothing says so any more: its file was lost. */
+export const orphanAddresses = (state: PairState): string[] => {
+  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.wish?.status?.vipsOnInterface ?? [])];
+  return entriesOn(state)
+    .filter((entry) => isOurForm(entry) && vips.includes(entry.address))
+    .map(({ address }) => address)
+    .filter((address) => !state.record.added.includes(address));
 };
 
 /** What the VIP rule asks of the interface now. */
 export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
   const present = onInterface(state);
-  const { added } = state.record;
+  const added = ownAddresses(state);
   if (state.abandoned) return { add: [], remove: added.filter((address) => present.includes(address)) };
   const spec = state.loaded?.spec;
   if (spec === undefined || state.gone || state.interfaces === null) return { add: [], remove: [] };
@@ -287,7 +331,12 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
     added,
     awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
   });
-  if (carrierOf(state.interfaces, spec) === undefined) return { ...plan, add: [] };
+  if (vipInterfaceOf(state) === undefined) return { ...plan, add: [] };
+  if (carrierOf(state.interfaces, spec) === undefined) {
+    // Without the own address nobody can say which VIP would hijack what, but EC2 vouches for what it delivers.
+    const delivered = deliveredTo(state.imds, spec) ?? state.lastDelivered;
+    return { ...plan, add: plan.add.filter((vip) => delivered.includes(vip)) };
+  }
   const network = networkOf(state, spec);
   // One that may not go up keeps no other from it.
   return { ...plan, add: plan.add.filter((vip) => whyNot(vip, network) === null) };
@@ -326,16 +375,27 @@ export const isLastCandidate = (state: PairState): boolean =>
   faultOf(state)?.reason === 'ChecksFailed';
 
 /**
- * A Master whose checks fail serves until its peer reports that it is Backup, and so healthy. Only a report written since
+ * A Master whose checks fail serves until its peer reports that it is a healthy Backup. Only a report written since
  * this claim counts: a Backup reports the highest term it has seen, and what a dead peer left behind carries a lower one.
  */
-export const mayResignToPeer = ({ claim, peer, health, loaded }: PairState): boolean =>
-  health !== null &&
+export const mayResignToPeer = ({ claim, peer, checks, loaded }: PairState): boolean =>
+  problemOf(checks) !== null &&
   loaded?.spec.claim !== 'Always' &&
   claim !== null &&
   claim.term !== null &&
   peer?.state === 'Backup' &&
+  peer.isHealthy &&
   peer.term >= claim.term;
+
+/** The longest interval between two adverts that is accepted. */
+export const longestIntervalMs = ({ vrrp: { send, accept } }: VRRPInstanceSpec): number =>
+  Math.max(
+    ...[send, ...accept].map(({ advertisementIntervalMilliseconds }) => advertisementIntervalMilliseconds),
+  );
+
+/** What the peer sends wrongly now; null: nothing that has been going on. */
+export const peerFaultOf = ({ loaded, rejects }: PairState, nowMs: number): Problem | null =>
+  loaded === null ? null : peerFault(rejects, loaded.spec.peerAddress, nowMs, longestIntervalMs(loaded.spec));
 
 /** The operator's newest wish, loaded or not; what needs no disk is done by it. */
 export const newestSpec = ({ wish, loaded }: PairState): VRRPInstanceSpec | undefined =>
@@ -369,6 +429,7 @@ export const factsOf = (
     vipsOnInterface: onInterface(state).filter((address) => ours.has(address)),
     vipsDelivered: delivered?.filter((address) => ours.has(address)) ?? null,
     secretResourceVersion: sendRef && storedSecret(state.record, sendRef)?.resourceVersion,
+    checks: state.checks,
     agentVersion,
     findings: findings({
       state: face.state,
@@ -379,9 +440,9 @@ export const factsOf = (
       trouble:
         state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
+      peerFault: state.peerFault,
       secretNeeded: spec !== undefined && secretRefs(spec).length > 0,
-      checksConfigured: (spec?.healthChecks ?? []).length > 0,
-      health: state.health,
+      checks: state.checks,
     }),
   };
 };

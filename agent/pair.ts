@@ -6,7 +6,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
+import { KubeError } from '../kube/errors.ts';
+import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
+import type { PairLook } from './look.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { interfaceStep } from './pair-interface.ts';
 import { isLoaded, loadStep, messageOf } from './pair-load.ts';
@@ -20,22 +23,28 @@ import {
   interfaceNameOf,
   isLastCandidate,
   isVerified,
+  longestIntervalMs,
   mayResignToPeer,
   mustWatchPeer,
   newestSpec,
   onInterface,
   orderedTerm,
+  ownAddresses,
   type PairState,
+  peerFaultOf,
   strandedAddresses,
+  vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
+import { noteReject } from './rules/peer.ts';
 import { isCutOff } from './rules/priority.ts';
-import { sameStatus } from './rules/report.ts';
+import { observeTurns, sameStatus } from './rules/report.ts';
+import type { CheckFinding } from './rules/verdict.ts';
+import { Transitions } from './transitions.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
@@ -56,7 +65,9 @@ export class Pair {
   /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
+  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
+  readonly #transitions = new Transitions();
 
   /** With a spec in `record` the election begins from disk, before the API server has answered. */
   constructor(record: PairRecord, ports: PairPorts) {
@@ -93,9 +104,9 @@ export class Pair {
     this.#converge();
   }
 
-  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
-  health(problem: Problem | null): void {
-    this.#state.health = problem;
+  /** What is known of the pair's health checks, each of them. */
+  health(findings: readonly CheckFinding[]): void {
+    this.#state.checks = findings;
     this.#converge();
   }
 
@@ -105,9 +116,10 @@ export class Pair {
     state.imds = reading;
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
-      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      const isHere = isVerified(state, spec);
+      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
       this.#arrive(state.lastDelivered);
-      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
       }
@@ -118,6 +130,7 @@ export class Pair {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
+    const before = vipInterfaceOf(state);
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
@@ -127,7 +140,8 @@ export class Pair {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
-    this.#converge();
+    // What could not be done to the interface as it was is tried at once on what it is now.
+    this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
 
   /** What the worker says about this pair. */
@@ -151,10 +165,22 @@ export class Pair {
         message.error === null ? null : { reason: 'InstanceFaulty', message: message.error };
       if (message.error !== null) log.warn({ pair: this.key, err: message.error }, 'VRRP socket failed');
     } else {
-      const { cause, source, count } = message;
-      log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+      this.#rejected(message);
+      return;
     }
     this.#converge(true);
+  }
+
+  /** Anybody can send packets that are rejected: nothing that waits may be hurried by them. */
+  #rejected({ cause, source, count }: Extract<PairMessage, { type: 'rejected' }>): void {
+    const state = this.#state;
+    const { log, clock } = this.#ports;
+    log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+    const spec = state.loaded?.spec;
+    if (spec === undefined) return;
+    const [packet, intervalMs] = [{ cause, source, count }, longestIntervalMs(spec)];
+    state.rejects = noteReject(state.rejects, packet, spec.peerAddress, clock.now(), intervalMs);
+    if (peerFaultOf(state, clock.now())?.message !== state.peerFault?.message) this.#converge();
   }
 
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
@@ -187,6 +213,23 @@ export class Pair {
     this.#lanes.interface.kick(true);
   }
 
+  /** What can be seen of it, for metrics and health. */
+  look(): PairLook {
+    const state = this.#state;
+    return {
+      key: this.key,
+      election: state.election,
+      transitions: this.#transitions.list(),
+      status: statusOf(state, this.#ports),
+      vips: state.loaded?.spec.vips.length ?? 0,
+      isLoaded: state.loaded !== null,
+      isFromDisk: state.loaded !== null && state.wish === null,
+      isVerified: state.loaded !== null && isVerified(state, state.loaded.spec),
+      isSettled: this.isSettled,
+      isReported: this.isReported,
+    };
+  }
+
   /** EC2 delivers to this node just the VIPs that are on its interface: slow polling of IMDS is enough. */
   get isSettled(): boolean {
     const { vipsOnInterface, vipsDelivered } = factsOf(this.#state, this.#ports.agentVersion);
@@ -198,7 +241,7 @@ export class Pair {
   /** None of the addresses this agent added is left on the interface. */
   get isDrained(): boolean {
     const present = onInterface(this.#state);
-    return !this.#state.record.added.some((address) => present.includes(address));
+    return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
   /** Forgotten, or about to be. */
@@ -223,6 +266,7 @@ export class Pair {
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
       state.gone = true;
+      this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
@@ -259,15 +303,30 @@ export class Pair {
     const { contact } = state;
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
+    this.#judgePeer();
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#followChecks();
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    const { findings } = factsOf(state, this.#ports.agentVersion);
+    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
     if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
+  }
+
+  /** Says once that the peer sends what must be rejected, and once that it is over. */
+  #judgePeer(): void {
+    const state = this.#state;
+    const before = state.peerFault;
+    state.peerFault = peerFaultOf(state, this.#ports.clock.now());
+    if (before?.message === state.peerFault?.message) return;
+    const { log } = this.#ports;
+    if (state.peerFault !== null) log.warn({ pair: this.key, ...state.peerFault }, 'peer misconfigured');
+    else log.info({ pair: this.key }, 'peer sends nothing wrong any more');
   }
 
   /** The spec in force may be out of date, and no newer one is on its way. */
@@ -280,6 +339,17 @@ export class Pair {
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
     return term !== null && this.#state.confirmedYield !== term;
+  }
+
+  /** The checks of the spec in force run, and no others. */
+  #followChecks(): void {
+    const state = this.#state;
+    const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
+    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
+    if (isDeepStrictEqual(wanted, this.#followed)) return;
+    this.#followed = wanted;
+    state.checks = this.#ports.followChecks(healthChecks, sourceAddress);
   }
 
   #steerWorker(): void {
@@ -355,6 +425,7 @@ export class Pair {
     // Settled: the report of it may be out already.
     if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
     if (election === 'Master') state.arrived = [...state.lastDelivered];
+    this.#transitions.count(state.election, election, reason);
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
     this.#ports.log.info(
@@ -419,13 +490,18 @@ export class Pair {
         return more;
       },
       onError: (error, retryMs) => {
-        this.#ports.log.warn(
-          { pair: this.key, lane: name, err: messageOf(error), retryMs: Math.round(retryMs) },
-          'step failed',
-        );
+        this.#tellFailure(name, error, Math.round(retryMs));
         if (name !== 'report') this.#lanes.report.kick();
       },
     });
+  }
+
+  /** An API server that is away is away for every pair: the line that says so has no pair in it, so that it repeats. */
+  #tellFailure(lane: string, error: unknown, retryMs: number): void {
+    const { log } = this.#ports;
+    if (error instanceof KubeError && !isAnswer(error))
+      log.warn({ lane, cause: error.kind, retryMs }, 'step failed: no answer of the API server');
+    else log.warn({ pair: this.key, lane, err: messageOf(error), retryMs }, 'step failed');
   }
 
   #unixMs(monotonicMs: number): number {

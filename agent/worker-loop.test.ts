@@ -79,7 +79,7 @@ test('half a millisecond before a claim it looks at the link and says so, and it
   assert.is(loop.isAboutToClaim, false);
   turnAt(MASTER_DOWN_MS - 0.5);
   assert.is(link.looks, looks + 1);
-  assert.is(loop.isAboutToClaim, true);
+  assert.ok(loop.isAboutToClaim);
   turnAt(MASTER_DOWN_MS - 0.01);
   assert.equal(link.sent, []);
   turnAt(MASTER_DOWN_MS);
@@ -91,7 +91,7 @@ test('a Master sleeps until its next advert, however near it is', () => {
   const { state, loop, becomeMaster } = world();
   state.now = becomeMaster() - 0.25;
   assert.is(loop.waitMs, 0.25);
-  assert.is(loop.isAboutToClaim, false);
+  assert.not(loop.isAboutToClaim);
 });
 
 test('no advert leaves under parameters that a message posted before it has replaced', () => {

@@ -33,7 +33,6 @@ const run = (): void => {
   do {
     const descriptors = [wakeFd, ...loop.descriptors()];
     if (!poll.isFor(descriptors)) poll = new PollSet(descriptors);
-    // To be woken takes a tenth of a millisecond: for the last moment before a claim nobody sleeps.
     const ready = poll.wait(loop.isAboutToClaim ? 0 : loop.waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
   } while (loop.turn());

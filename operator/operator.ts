@@ -17,13 +17,14 @@ import { connect, keyOf } from '../kube/client.ts';
 import { sleep, systemClock } from '../kube/clock.ts';
 import { createElector, electorIdentity } from '../kube/elector.ts';
 import { createEventRecorder, referenceTo } from '../kube/events.ts';
+import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../kube/health.ts';
 import { LEASES } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
 import { type HandleResult, WorkQueue } from '../kube/queue.ts';
+import { serve } from '../kube/server.ts';
 import type { Key } from '../kube/types.ts';
 import { createClaimIndex } from './conflicts.ts';
 import { exposeGauges } from './gauges.ts';
-import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from './health.ts';
 import { counted, guarded, isNotLeading } from './leader-client.ts';
 import { createLifeBook } from './life.ts';
 import { createMetrics, type RequestResult } from './metrics.ts';
@@ -31,7 +32,6 @@ import { createPairSeries } from './pair-series.ts';
 import { scopeOf } from './plan/addresses.ts';
 import { createReachability } from './reachable.ts';
 import { createReconciler } from './reconcile.ts';
-import { serve } from './server.ts';
 import { watchAll } from './stores.ts';
 import { createViews } from './view.ts';
 
@@ -177,7 +177,10 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     ec2: { read, facts: ec2.facts },
     clock,
     random: Math.random,
-    onRead: requeue,
+    onRead: (key, asked) => {
+      if (asked) requeue(key);
+      else if (isWorking) queue.addAfter(key, 0);
+    },
     isMoving: () =>
       moving > 0 ||
       budget.levels().some(({ action, waiting }) => waiting > 0 && !action.startsWith('Describe')),
