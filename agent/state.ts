@@ -3,11 +3,12 @@
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
+import { openStateDirectory } from './state-directory.ts';
 
 const SUFFIX = '.pair';
 
@@ -36,8 +37,7 @@ const decode = (content: string): PairRecord => {
  * @throws Error when the directory cannot be used at all
  */
 export const loadRecords = (directory: string, log: Log): PairRecord[] => {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  const files = openStateDirectory(directory, log).filter((name) => name.endsWith(SUFFIX));
   return files.flatMap((name) => {
     const path = join(directory, name);
     try {
