@@ -44,6 +44,17 @@ const SCHEMA = {
   },
 } as const;
 
+/** What each field is for, to end the message of its fault with. */
+const MEANING: Partial<Record<string, string>> = {
+  nodeName: "the node's name in HAPair.spec.nodes, a DNS label such as node1",
+  namespaces: 'the namespaces whose HAPairs this node serves, such as [prod]',
+  kubeconfig: "the path of a kubeconfig with the agent's own ServiceAccount",
+  stateDir: "an absolute path to a directory of the agent's own",
+  leaseNamespace: "the namespace of the agents' ServiceAccounts, as the chart was installed to",
+  logLevel: 'how much is logged',
+  stopTimeoutSeconds: 'how long a stopping agent waits for EC2, below the service manager’s own timeout',
+};
+
 const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<AgentConfig>(
   SCHEMA,
 );
@@ -80,9 +91,16 @@ const explain = ({ instancePath, keyword, params, message, data }: ErrorObject):
     .replace(/^\//, '')
     .replace(/\/(\d+)/g, '[$1]')
     .replaceAll('/', '.');
-  if (keyword === 'required') return `${params.missingProperty}: is missing; add it`;
+  if (keyword === 'required')
+    return `${params.missingProperty}: is missing; add it${meaning(params.missingProperty)}`;
   if (keyword === 'additionalProperties')
     return `${params.additionalProperty}: is not known; known are ${Object.keys(SCHEMA.properties).join(', ')}`;
   const allowed = keyword === 'enum' ? `: ${params.allowedValues.join(', ')}` : '';
-  return `${field || 'the document'}: ${JSON.stringify(data)} ${message ?? 'is not valid'}${allowed}`;
+  const fault = `${JSON.stringify(data)} ${message ?? 'is not valid'}${allowed}`;
+  return field === '' ? `the document: ${fault}` : `${field}: ${fault}${meaning(field)}`;
+};
+
+const meaning = (field: string): string => {
+  const text = MEANING[/^\w+/.exec(field)?.[0] ?? ''];
+  return text === undefined ? '' : ` (${text})`;
 };

@@ -15,7 +15,7 @@ const require = createRequire(import.meta.url);
 type Program = {
   /** By the name of the bundle: the file it begins with. */
   entryPoints: Record<string, string>;
-  /** Files that the program reads beside itself. */
+  /** Files that belong beside it. */
   files: string[];
 };
 
@@ -26,7 +26,7 @@ const koffiBinary = (): string =>
 const PROGRAMS = {
   agent: () => ({
     entryPoints: { main: 'agent/main.ts', worker: 'agent/worker.ts' },
-    files: [koffiBinary()],
+    files: [koffiBinary(), join(ROOT, 'agent', 'hapair-agent.service')],
   }),
   operator: () => ({
     entryPoints: { main: 'operator/main.ts' },
