@@ -3,7 +3,7 @@
  * what is no JavaScript. Names stay as they are, so that a stack trace can be read; with `--enable-source-maps` it names the
  * sources.
  */
-import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
@@ -17,6 +17,7 @@ type Program = {
   entryPoints: Record<string, string>;
   /** Files that belong beside it. */
   files: string[];
+  flags: readonly string[];
 };
 
 /** koffi's binary for this machine's processor; the agent's libc is glibc, so is this. */
@@ -27,10 +28,12 @@ const PROGRAMS = {
   agent: () => ({
     entryPoints: { main: 'agent/main.ts', worker: 'agent/worker.ts' },
     files: [koffiBinary(), join(ROOT, 'agent', 'hapair-agent.service')],
+    flags: AGENT_FLAGS,
   }),
   operator: () => ({
     entryPoints: { main: 'operator/main.ts' },
     files: [join(ROOT, 'crds', 'hapair.yaml'), join(ROOT, 'crds', 'vrrpinstance.yaml')],
+    flags: [],
   }),
 } satisfies Record<string, () => Program>;
 
@@ -51,6 +54,15 @@ export const loadStatic = () => createRequire(import.meta.url)('./koffi.node');`
   },
 };
 
+/**
+ * What the agent asks of Node. A young generation of 1 MB for each thread: it serves a daemon that hardly allocates as well as
+ * the default of 16 MB, which its memory would grow by. And an old generation that ends a leak before the node suffers.
+ */
+export const AGENT_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--max-old-space-size=128'];
+
+/** Lets the program be called by its file. */
+const shebang = (flags: readonly string[]): string => `#!/usr/bin/env -S node ${flags.join(' ')}`.trimEnd();
+
 /** CommonJS packages ask for Node's modules by `require`, which a module has not by itself. */
 const BANNER = `import { createRequire as __createRequire } from 'node:module';
 const require = __createRequire(import.meta.url);`;
@@ -64,7 +76,7 @@ export type BundledFile = { path: string; bytes: number };
  * @throws Error with esbuild's words, or when koffi has no binary for this processor
  */
 export const bundle = async (name: ProgramName, directory: string): Promise<BundledFile[]> => {
-  const { entryPoints, files }: Program = PROGRAMS[name]();
+  const { entryPoints, files, flags }: Program = PROGRAMS[name]();
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   const { metafile } = await build({
@@ -75,8 +87,7 @@ export const bundle = async (name: ProgramName, directory: string): Promise<Bund
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    // The package that speaks for us at run time is the one in the folder.
-    banner: { js: BANNER },
+    banner: { js: `${shebang(flags)}\n${BANNER}` },
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'linked',
@@ -84,11 +95,18 @@ export const bundle = async (name: ProgramName, directory: string): Promise<Bund
     metafile: true,
     logLevel: 'silent',
   });
+  await chmod(join(directory, 'main.js'), 0o755);
   const copied = files.map((file) => join(directory, basename(file)));
   await Promise.all(files.map((file, index) => copyFile(file, copied[index] ?? directory)));
   await writeFile(join(directory, 'package.json'), await packageJSON(name));
   const written = [...Object.keys(metafile.outputs).map((path) => join(ROOT, path)), ...copied];
   return Promise.all(written.map(async (path) => ({ path, bytes: (await stat(path)).size })));
+};
+
+/** Bundles the agent into `directory`. @returns the command line that starts it, before its own flags */
+export const bundleAgent = async (directory: string): Promise<string[]> => {
+  await bundle('agent', directory);
+  return [process.execPath, ...AGENT_FLAGS, join(directory, 'main.js')];
 };
 
 /** Says that the bundles are modules, and which version they are. */
