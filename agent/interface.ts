@@ -1,6 +1,7 @@
 /** The machine's addresses, read and changed by `ip` (iproute2). */
 import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import { whyNoChangesHere } from './capabilities.ts';
@@ -9,8 +10,10 @@ import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-type
 /** An `ip` that takes longer hangs. */
 const DEADLINE_MS = 2_000;
 const OUTPUT_BYTES = 4 * 1024 * 1024;
-/** Read again so often even if nothing is announced. */
+/** Looked at so often even if nothing is announced. */
 const REREAD_MS = 1_000;
+/** Read again so often even if nothing is announced and nothing is seen to have changed. */
+const FULL_REREAD_MS = 10_000;
 const RESERVED_MS = 10_000;
 
 /** Watches and changes the machine's addresses. */
@@ -22,7 +25,7 @@ export type Interfaces = PairAddresses & {
 export type InterfacesOptions = {
   clock: Clock;
   log: Log;
-  /** Told of every reading: after each change the kernel announces, and each second. */
+  /** Told of every reading: after each change that the kernel announces or a look each second shows, and every ten seconds. */
   onReading: (reading: InterfaceReading) => void;
   /** Ends the watch. */
   signal: AbortSignal;
@@ -59,14 +62,23 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
 
   const bell = doorbell(signal, log, clock);
   const run = async (): Promise<void> => {
-    while (!signal.aborted) {
+    let readAtMs = Number.NEGATIVE_INFINITY;
+    let seen = '';
+    for (let announced = true; !signal.aborted; ) {
       bell.reset();
-      try {
-        onReading(await read());
-      } catch (error) {
-        log.warn({ err: messageOf(error) }, 'interfaces could not be read');
+      // One system call instead of a process, which would cost an idle agent more than its adverts.
+      const look = JSON.stringify(networkInterfaces());
+      if (announced || look !== seen || clock.now() - readAtMs >= FULL_REREAD_MS) {
+        try {
+          onReading(await read());
+          [seen, readAtMs] = [look, clock.now()];
+        } catch (error) {
+          log.warn({ err: messageOf(error) }, 'interfaces could not be read');
+          seen = '';
+        }
       }
-      await Promise.race([bell.rung(), sleep(clock, REREAD_MS, signal)]);
+      const rung = bell.rung().then(() => true);
+      announced = await Promise.race([rung, sleep(clock, REREAD_MS, signal).then(() => false)]);
     }
   };
   void run();
