@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkConfig } from '../agent/config.ts';
 import { AGENT_FLAGS, bundle, bundleAgent } from '../hack/build/bundle.ts';
 import packageJSON from '../package.json' with { type: 'json' };
 
@@ -31,7 +32,9 @@ const node = (...args: string[]) => {
 };
 
 test('each is a folder of a few files, and says its version', ({ agent, operator }) => {
-  const files = (directory: string) => readdirSync(directory).filter((name) => !/\.(map|txt)$/.test(name));
+  // Apart from maps and licences, and files whose names end in a hash: those are loaded by others.
+  const files = (directory: string) =>
+    readdirSync(directory).filter((name) => !/\.(map|txt)$|-[A-Z0-9]{8}\.js$/.test(name));
   assert.equal(files(agent).sort(), [
     ...['hapair-agent.service', 'koffi.node', 'main.js', 'package.json', 'worker.js'],
   ]);
@@ -48,7 +51,7 @@ test('nothing of the source tree is left in them', ({ agent, operator }) => {
     for (const name of readdirSync(directory).filter((file) => file.endsWith('.js'))) {
       const text = readFileSync(join(directory, name), 'utf8');
       assert.not.ok(text.includes(import.meta.dirname), `${name} names a path of this machine`);
-      assert.not.match(text, /^import [^;]*from ["'](?!node:)/m, 'it imports nothing but Node’s modules');
+      assert.not.match(text, /^import [^;]*from ["'](?!node:|\.\/)/m, `${name} imports a package`);
     }
 });
 
@@ -92,6 +95,17 @@ test('a directory that held an earlier bundle holds nothing of it afterwards', a
   assert.is(basename(command.at(-1) ?? ''), 'main.js');
   assert.not.ok(readdirSync(directory).includes('old.js'));
   rmSync(directory, { recursive: true });
+});
+
+test('the service has the two capabilities, and time for the agent to stop', ({ agent }) => {
+  const unit = readFileSync(join(agent, 'hapair-agent.service'), 'utf8');
+  const setting = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+  for (const name of ['AmbientCapabilities', 'CapabilityBoundingSet'])
+    assert.is(setting(name), 'CAP_NET_RAW CAP_NET_ADMIN');
+  const { stopTimeoutSeconds } = checkConfig({ nodeName: 'node1', namespaces: ['prod'] }, 'agent.yaml');
+  const LAST_REPORTS_SECONDS = 6;
+  assert.ok(Number(setting('TimeoutStopSec')) > stopTimeoutSeconds + LAST_REPORTS_SECONDS);
+  assert.is(setting('StateDirectory'), 'hapair');
 });
 
 test.run();

@@ -1,6 +1,6 @@
 /**
- * Makes of each program a folder that runs on Node 24 alone, without `node_modules`: one file per thread, and beside them
- * what is no JavaScript. Names stay as they are, so that a stack trace can be read; with `--enable-source-maps` it names the
+ * Makes of each program a folder that runs on Node 24 alone, without `node_modules`: a file that each thread begins with,
+ * what they share or load later, and beside them what is no JavaScript. Names stay as they are, so that a stack trace can be read; with `--enable-source-maps` it names the
  * sources.
  */
 import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -84,6 +84,8 @@ export const bundle = async (name: ProgramName, directory: string): Promise<Bund
     entryPoints,
     outdir: directory,
     bundle: true,
+    // What is imported only when it is needed stays in a file of its own: a command, or a reload, loads no more than that.
+    splitting: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
