@@ -1,18 +1,20 @@
 /** The agent of one node: starts everything, connects it, and stops it in the right order. */
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
-import { connect, type WatchSource } from '../kube/client.ts';
+import { connect, isKubeError, KubeError, type KubeErrorKind, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
+import { Checks } from './checks/checks.ts';
+import { createProbe } from './checks/probe.ts';
+import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
 import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import { Pairs } from './pairs.ts';
-import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
 import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
@@ -38,8 +40,8 @@ export type Surroundings = {
   startWorker(options: VRRPWorkerOptions): VRRPWorker;
   watchInterfaces(options: InterfacesOptions): PairAddresses;
   imds: IMDSClient;
-  /** Runs the health checks and tells of each finding; absent: nothing runs them. */
-  watchHealth?(onFinding: (pair: Key, problem: Problem | null) => void): void;
+  /** Makes one run of a health check. */
+  probe: Probe;
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
@@ -47,11 +49,13 @@ export type Surroundings = {
 
 /** Starts the agent on this machine: the election from disk at once, the API server as soon as it answers. */
 export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
-  const { stateDir } = config;
+  const { stateDir, nodeName, commands, file } = config;
   const records = loadRecords(stateDir, log);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
+    // With something to serve, a lost credential is the same case as an API server that is away.
+    patient: records.some(({ spec }) => spec !== null),
   });
   return runAgent(config, agentVersion, log, {
     kube,
@@ -60,6 +64,7 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
     startWorker: startVRRPWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
+    probe: createProbe({ nodeName, commands, configFile: file, clock: systemClock }),
     clock: systemClock,
     random: Math.random,
   });
@@ -91,6 +96,12 @@ export const runAgent = (
     signal,
     onReading: (reading) => pairs.interfaces(reading),
   });
+  const checks = new Checks({
+    probe: surroundings.probe,
+    clock,
+    log,
+    onFindings: (pair, findings) => pairs.health(pair, findings),
+  });
   const pairs = new Pairs({
     nodeName,
     leaseNamespace,
@@ -98,6 +109,7 @@ export const runAgent = (
     agentVersion,
     client,
     addresses: interfaces,
+    checks,
     send: worker.send,
     lastContactMs: contact.lastMs,
     clock,
@@ -106,8 +118,6 @@ export const runAgent = (
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
-
-  surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
 
   void pollIMDS({
     client: imds,
@@ -167,6 +177,7 @@ export const runAgent = (
   const stop = async (): Promise<void> => {
     log.info({ reason: 'AgentStopping' }, 'agent stopping');
     const deadlineMs = clock.now() + config.stopTimeoutSeconds * 1000;
+    checks.close();
     await worker.stop();
     pairs.stopped();
     await until(clock, () => pairs.isDrained, deadlineMs);
@@ -192,19 +203,47 @@ const until = async (clock: Clock, condition: () => boolean, deadlineMs: number)
   while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
 };
 
+/** Why the API server does not serve this agent. */
+export type ContactError = {
+  /** `Unauthorized` and `Forbidden`: the credential or its permissions are at fault; all others: the way, or the server. */
+  kind: KubeErrorKind;
+  /** What was attempted and what was said; never holds a credential. */
+  message: string;
+  /** Monotonic time since when no call was served. */
+  sinceMs: number;
+};
+
+const awayMessage = (error: ContactError | null): string =>
+  error?.kind === 'Unauthorized'
+    ? 'API server does not accept our credential; going on from disk'
+    : 'API server away; going on from disk';
+
 /** When the API server last answered, and the moment it does so again after a failure. */
-const trackContact = (clock: Clock, log: Log, onBack: () => void) => {
+export const trackContact = (clock: Clock, log: Log, onBack: () => void) => {
   let lastCallMs: number | null = null;
+  let lastError: ContactError | null = null;
   let away = false;
   let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
   return {
-    called(answered: boolean): void {
+    called(answered: boolean, error?: unknown): void {
+      const refused = isKubeError(error, 'Forbidden');
+      if (answered && !refused) lastError = null;
+      else {
+        const message = error instanceof Error ? error.message : String(error);
+        const kind = error instanceof KubeError ? error.kind : 'Unreachable';
+        lastError = { kind, message, sinceMs: lastError?.sinceMs ?? clock.now() };
+      }
+      // Whoever may not do one thing may do another: neither a sign that the API server is away, nor one that it serves us.
+      if (refused) return;
       if (answered) lastCallMs = clock.now();
       if (answered !== away) return;
       away = !answered;
-      log.info({}, away ? 'API server away; going on from disk' : 'API server back');
+      if (away) log.warn({ err: lastError?.message }, awayMessage(lastError));
+      else log.info({}, 'API server back');
       if (!away) onBack();
     },
+    /** Why the newest call was not served; null: it was, or there was none yet. */
+    lastError: (): ContactError | null => lastError,
     watch(watched: Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
       stores = watched;
     },

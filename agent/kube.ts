@@ -43,15 +43,18 @@ const NO_CONTACT: readonly KubeErrorKind[] = [
 /** The calls that the agent makes. */
 export type AgentClient = Pick<KubeClient, 'get' | 'list' | 'apply'>;
 
-/** Wraps a client so that each call tells whether the API server answered. */
-export const withContact = (client: AgentClient, onCall: (answered: boolean) => void): AgentClient => {
+/** Wraps a client so that each call tells whether the API server answered, and what error it ended in, if any. */
+export const withContact = (
+  client: AgentClient,
+  onCall: (answered: boolean, error?: unknown) => void,
+): AgentClient => {
   const tell = async <T>(call: Promise<T>): Promise<T> => {
     try {
       const result = await call;
       onCall(true);
       return result;
     } catch (error) {
-      onCall(error instanceof KubeError && !NO_CONTACT.includes(error.kind));
+      onCall(error instanceof KubeError && !NO_CONTACT.includes(error.kind), error);
       throw error;
     }
   };

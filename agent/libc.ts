@@ -19,7 +19,15 @@ const calls = {
   close: libc.func('int close(int fd)'),
   ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
+  clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+  setpriority: libc.func('int setpriority(int which, uint32_t who, int priority)'),
+  prctl: libc.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  ),
+  // For calls that an older libc has no name for.
+  syscall: libc.func('long syscall(long number, unsigned long a, unsigned long b, unsigned long c)'),
+  waitpid: libc.func('int waitpid(int pid, void *status, int options)'),
 };
 export type SystemCall = keyof typeof calls;
 
@@ -127,6 +135,15 @@ export class PollSet {
     return this.#fds.filter((_, index) => this.#table.getInt16(8 * index + 6, true) !== 0);
   }
 }
+
+const CLOCK_BOOTTIME = 7;
+const timespec = new DataView(new ArrayBuffer(16));
+
+/** Milliseconds since the machine was started, suspensions included, with a fraction. */
+export const boottimeMs = (): number => {
+  mustCall('read the clock', {}, 'clock_gettime', CLOCK_BOOTTIME, new Uint8Array(timespec.buffer));
+  return Number(timespec.getBigInt64(0, true)) * 1e3 + Number(timespec.getBigInt64(8, true)) / 1e6;
+};
 
 const SCHED_RR = 2;
 const REALTIME_PRIORITY = 50;

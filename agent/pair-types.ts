@@ -1,16 +1,31 @@
 /** What a pair's actor knows, remembers, and asks of its surroundings. */
-import type { SecretRef, VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus } from '../crds/types.ts';
+import type {
+  HealthCheck,
+  SecretRef,
+  VRRPInstance,
+  VRRPInstanceSpec,
+  VRRPInstanceStatus,
+} from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { ToWorker } from './messages.ts';
 import type { LifeReading } from './rules/life.ts';
+import type { CheckFinding } from './rules/verdict.ts';
+
+/** An IPv4 address on an interface. */
+export type NodeAddress = {
+  address: string;
+  prefixLength: number;
+  /** The kernel's word for how far it is valid: `global`, `link`, `host`; absent: not known. */
+  scope?: string;
+};
 
 /** One network interface of the machine. */
 export type NodeInterface = {
   name: string;
   /** Administratively up, with a carrier. */
   up: boolean;
-  addresses: { address: string; prefixLength: number }[];
+  addresses: NodeAddress[];
 };
 
 /** One reading of the machine's interfaces. */
@@ -27,10 +42,10 @@ export type IMDSReading = {
   instanceID: string;
   networkInterfaces: {
     networkInterfaceID: string;
-    /** Such as `10.10.10.0/24`. */
-    subnetCIDR: string;
-    /** Every private IPv4 address that EC2 delivers to this ENI. */
-    addresses: string[];
+    /** Such as `10.10.10.0/24`; null: IMDS does not say. */
+    subnetCIDR: string | null;
+    /** Every private IPv4 address that EC2 delivers to this ENI; null: IMDS does not say, which is not to say none. */
+    addresses: string[] | null;
   }[];
 };
 
@@ -115,6 +130,12 @@ export type PairPorts = {
   kube: PairKube;
   addresses: PairAddresses;
   disk: PairDisk;
+  /**
+   * Runs these health checks from now on, in place of any others of the pair; those that are the same go on as they are.
+   * @param sourceAddress the host they ask unless they name another
+   * @returns what is known of each; what is found later comes by `Pair.health`
+   */
+  followChecks(checks: readonly HealthCheck[], sourceAddress: string): readonly CheckFinding[];
   /** Monotonic time of the API server's last answer to this process; null: none yet. */
   lastContactMs(): number | null;
   clock: Clock;

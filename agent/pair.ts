@@ -25,20 +25,22 @@ import {
   newestSpec,
   onInterface,
   orderedTerm,
+  ownAddresses,
   type PairState,
   strandedAddresses,
+  vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
-import { sameStatus } from './rules/report.ts';
+import { observeTurns, sameStatus } from './rules/report.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What the worker says about one pair. */
-export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' }>;
+export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;
@@ -56,6 +58,7 @@ export class Pair {
   /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
+  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
 
   /** With a spec in `record` the election begins from disk, before the API server has answered. */
@@ -93,9 +96,9 @@ export class Pair {
     this.#converge();
   }
 
-  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
-  health(problem: Problem | null): void {
-    this.#state.health = problem;
+  /** What is known of the pair's health checks, each of them. */
+  health(findings: readonly CheckFinding[]): void {
+    this.#state.checks = findings;
     this.#converge();
   }
 
@@ -105,9 +108,10 @@ export class Pair {
     state.imds = reading;
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
-      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      const isHere = isVerified(state, spec);
+      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
       this.#arrive(state.lastDelivered);
-      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
       }
@@ -118,6 +122,7 @@ export class Pair {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
+    const before = vipInterfaceOf(state);
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
@@ -127,7 +132,8 @@ export class Pair {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
-    this.#converge();
+    // What could not be done to the interface as it was is tried at once on what it is now.
+    this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
 
   /** What the worker says about this pair. */
@@ -198,7 +204,7 @@ export class Pair {
   /** None of the addresses this agent added is left on the interface. */
   get isDrained(): boolean {
     const present = onInterface(this.#state);
-    return !this.#state.record.added.some((address) => present.includes(address));
+    return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
   /** Forgotten, or about to be. */
@@ -223,6 +229,7 @@ export class Pair {
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
       state.gone = true;
+      this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
@@ -260,9 +267,12 @@ export class Pair {
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#followChecks();
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    const { findings } = factsOf(state, this.#ports.agentVersion);
+    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
@@ -280,6 +290,17 @@ export class Pair {
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
     return term !== null && this.#state.confirmedYield !== term;
+  }
+
+  /** The checks of the spec in force run, and no others. */
+  #followChecks(): void {
+    const state = this.#state;
+    const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
+    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
+    if (isDeepStrictEqual(wanted, this.#followed)) return;
+    this.#followed = wanted;
+    state.checks = this.#ports.followChecks(healthChecks, sourceAddress);
   }
 
   #steerWorker(): void {

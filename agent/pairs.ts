@@ -4,7 +4,9 @@ import { instanceName } from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
+import type { Checks } from './checks/checks.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
+import { LeftBehind } from './left-behind.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import {
@@ -15,7 +17,7 @@ import {
   type PairDisk,
   type PairRecord,
 } from './pair-types.ts';
-import type { Problem } from './rules/condition.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
@@ -26,6 +28,7 @@ export type PairsOptions = {
   agentVersion: string;
   client: AgentClient;
   addresses: PairAddresses;
+  checks: Pick<Checks, 'follow'>;
   send(message: ToWorker): void;
   lastContactMs(): number | null;
   clock: Clock;
@@ -44,7 +47,7 @@ export class Pairs {
   readonly #options: PairsOptions;
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
-  readonly #leftBehind = new Map<Key, PairRecord>();
+  readonly #leftBehind: LeftBehind;
   readonly #forgetting = new Set<Pair>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
@@ -53,6 +56,7 @@ export class Pairs {
 
   constructor(options: PairsOptions) {
     this.#options = options;
+    this.#leftBehind = new LeftBehind(options);
   }
 
   /** `namespace/pairName` of every pair. */
@@ -63,7 +67,7 @@ export class Pairs {
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
   restore(record: PairRecord): void {
     if (record.spec !== null) this.#open(record);
-    else this.#leftBehind.set(`${record.namespace}/${record.pairName}`, record);
+    else this.#leftBehind.keep(record);
   }
 
   /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
@@ -76,8 +80,7 @@ export class Pairs {
     }
     const { namespace } = instance.metadata;
     const pairKey = `${namespace}/${instance.spec.pairName}`;
-    const left = this.#leftBehind.get(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
-    this.#leftBehind.delete(pairKey);
+    const left = this.#leftBehind.take(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
     (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
   }
 
@@ -109,14 +112,14 @@ export class Pairs {
     if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
   }
 
-  /** What the health checks of the pair `namespace/pairName` find wrong; null: nothing. */
-  health(key: Key, problem: Problem | null): void {
-    this.#pairs.get(key)?.health(problem);
+  /** What is known of the health checks of the pair `namespace/pairName`, each of them. */
+  health(key: Key, findings: readonly CheckFinding[]): void {
+    this.#pairs.get(key)?.health(findings);
   }
 
   /** What the worker says. */
   worker(message: FromWorker): void {
-    if (message.type === 'pong' || message.type === 'stopped') return;
+    if (message.type === 'pong' || message.type === 'stopped' || message.type === 'claimByHand') return;
     if (message.type === 'state') this.#changedAtMs = this.#options.clock.now();
     this.#pairs.get(message.pair)?.worker(message);
   }
@@ -129,6 +132,7 @@ export class Pairs {
   /** A reading of IMDS; null: unknown. */
   imds(reading: IMDSReading | null): void {
     this.#imds = reading;
+    this.#leftBehind.imds(reading);
     for (const pair of this.#pairs.values()) pair.imds(reading);
   }
 
@@ -182,12 +186,14 @@ export class Pairs {
 
   #open(record: PairRecord): Pair {
     const { client, clock, random, log, nodeName, leaseNamespace, openDisk } = this.#options;
-    const { addresses, agentVersion, send, lastContactMs } = this.#options;
+    const { addresses, checks, agentVersion, send, lastContactMs } = this.#options;
+    const key = `${record.namespace}/${record.pairName}`;
     const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
     const pair = new Pair(record, {
       send,
       kube: createPairKube(client, clock, place),
       addresses,
+      followChecks: (specs, sourceAddress) => checks.follow({ pair: key, sourceAddress }, specs),
       disk: openDisk(record),
       lastContactMs,
       clock,
@@ -224,7 +230,7 @@ export class Pairs {
     this.#forgetting.add(pair);
     const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
-    if (left !== null) this.#leftBehind.set(pair.key, left);
+    if (left !== null) this.#leftBehind.keep(left);
     // It may have been made anew meanwhile.
     if (store.get(key) !== undefined) this.ownChanged(store, key);
   }

@@ -15,6 +15,7 @@ import {
 } from '../pair-types.ts';
 
 export const VIP = '10.10.10.10';
+const OWN = '10.10.10.11';
 export const KEY = 'prod/web';
 const START_MS = Date.parse('2026-11-22T10:00:00Z');
 
@@ -107,6 +108,8 @@ export const createBench = (
     /** IMDS: addresses delivered; null: silent. */
     delivered: ['10.10.10.11'] as string[] | null,
     sent: [] as ToWorker[],
+    /** The checks that were to run, each time they changed. */
+    followed: [] as { checks: string[]; sourceAddress: string }[],
   };
   let gate: Promise<void> | null = null;
   let diskGate: Promise<void> | null = null;
@@ -187,6 +190,10 @@ export const createBench = (
           world.disk = null;
         },
       },
+      followChecks(checks, sourceAddress) {
+        world.followed.push({ checks: checks.map(({ name }) => name), sourceAddress });
+        return checks.map(({ name }) => ({ name, healthy: null, message: '', sinceMs: clock.wall() }));
+      },
       lastContactMs: () => world.lastContactMs,
       clock,
       log: { info: log, warn: log, error: log },
@@ -200,7 +207,7 @@ export const createBench = (
       {
         name: 'eth0',
         up: world.linkUp,
-        addresses: world.addresses.map((address) => ({ address, prefixLength: address === VIP ? 32 : 24 })),
+        addresses: world.addresses.map((address) => ({ address, prefixLength: address === OWN ? 24 : 32 })),
       },
     ],
     reserved: ['10.10.10.1'],
@@ -307,7 +314,9 @@ export const createBench = (
     },
     /** Health checks fail, or recover. */
     async checks(outcome: 'fail' | 'pass') {
-      pair.health(outcome === 'pass' ? null : { reason: 'ChecksFailed', message: 'app answers 503' });
+      const healthy = outcome === 'pass';
+      const message = healthy ? '' : 'app answers 503';
+      pair.health([{ name: 'app', healthy, message, sinceMs: clock.wall() }]);
       await quiet();
     },
     /** The worker hears the peer, or has not for a master-down interval. */

@@ -25,6 +25,8 @@ export type ProductOptions = {
   agentEnv?: Record<string, string>;
   /** Added to the operator's flags. */
   operatorArgs?: string[];
+  /** What each agent's configuration lets health checks run, by the folder that is its node's disk; default nothing. */
+  commands?: (disk: string) => Record<string, { command: string[] }>;
   /** Default true. */
   startOperator?: boolean;
   /** Default true. */
@@ -139,7 +141,7 @@ async function configureAgent(
   world: World,
   name: string,
   namespaces: string[],
-  { agentEnv: env = {}, agentProgram = SOURCE_AGENT }: ProductOptions,
+  { agentEnv: env = {}, agentProgram = SOURCE_AGENT, commands = () => ({}) }: ProductOptions,
 ): Promise<void> {
   const node = world.node(name);
   const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
@@ -150,6 +152,7 @@ async function configureAgent(
     kubeconfig,
     stateDir: join(node.dir, 'state'),
     leaseNamespace: NAMESPACE,
+    commands: commands(node.dir),
   };
   writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
   chmodSync(file, 0o600);
