@@ -32,8 +32,9 @@ bench-operator: bootstrap ## the operator with 100, 1,000 and 10,000 pairs: time
 bench-failover: bootstrap ## the recipe and hapair side by side: outages, EC2 calls, wrong ends (25 minutes; BENCH_ARGS="--runs 2" for a trial)
 	@node hack/bench/failover/main.ts $(BENCH_ARGS)
 
-bench-vrrp: bootstrap ## keepalived and hapair side by side: takeovers, false takeovers, removed VIPs (35 minutes; BENCH_ARGS=--quick for a trial)
+bench-vrrp: bootstrap ## keepalived and hapair side by side: takeovers, false takeovers, removed VIPs; the agent's memory (45 minutes; BENCH_ARGS=--quick MEMORY_ARGS='--pairs 1' for a trial)
 	@node hack/bench/vrrp/main.ts $(BENCH_ARGS)
+	@node hack/bench/vrrp/memory.ts $(MEMORY_ARGS)
 
 lint: bootstrap ## format, lint rules, types, lock file
 	@biome ci --error-on-warnings .

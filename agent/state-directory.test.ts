@@ -31,7 +31,7 @@ test('a file in its place is named, with the way out', ({ directory, told }) => 
   assert.throws(
     () => openStateDirectory(file, log(told)),
     (error: Error) =>
-      error.message.startsWith(`cannot use the state directory ${file}: `) &&
+      error.message.startsWith(`stateDir ${file} cannot be used: EEXIST`) &&
       error.message.endsWith('move it away, or name another as stateDir in the configuration file'),
   );
 });

@@ -15,14 +15,14 @@ export const openStateDirectory = (directory: string, log: Log): string[] => {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     names = readdirSync(directory);
   } catch (error) {
-    throw new Error(explain(`cannot use the state directory ${directory}`, directory, error), {
+    throw new Error(explain(`stateDir ${directory} cannot be used`, directory, error), {
       cause: error,
     });
   }
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const err = explain(`cannot write to the state directory ${directory}`, directory, error);
+    const err = explain(`stateDir ${directory} cannot be written`, directory, error);
     log.error(
       { path: directory, err },
       'state directory not writable; nothing is remembered, no new spec is loaded',

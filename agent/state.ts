@@ -37,11 +37,10 @@ const decode = (content: string): PairRecord => {
 /**
  * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
  * obstacle: no safety depends on it.
- * @throws Error when the directory cannot be used at all
+ * @throws Error when the directory cannot be used at all; it says what to do
  */
-export const loadRecords = (directory: string, log: Log): PairRecord[] => {
-  const files = openStateDirectory(directory, log).filter((name) => name.endsWith(SUFFIX));
-  return files.flatMap((name) => {
+export const loadRecords = (directory: string, log: Log): PairRecord[] =>
+  filesIn(directory, log).flatMap((name) => {
     const path = join(directory, name);
     try {
       const record = decode(readFileSync(path, 'utf8'));
@@ -52,7 +51,9 @@ export const loadRecords = (directory: string, log: Log): PairRecord[] => {
       return [];
     }
   });
-};
+
+const filesIn = (directory: string, log: Log): string[] =>
+  openStateDirectory(directory, log).filter((name) => name.endsWith(SUFFIX));
 
 const setAside = (path: string, cause: unknown, log: Log): void => {
   const places = Array.from(

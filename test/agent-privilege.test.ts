@@ -126,7 +126,7 @@ inWorld(
     mkdirSync(stateDir, { mode: 0o000 });
     const agent = await start({ node: 'node1', dir: join(dir, 'closed-1'), stateDir, intervalMs: null });
     const line = await agent.until('it says so', says('agent failed'));
-    assert.match(String(line.err), /cannot use the state directory .*closed: EACCES \(permission denied\)/);
+    assert.match(String(line.err), /stateDir .*closed cannot be used: EACCES \(permission denied\)/);
     assert.match(
       String(line.err),
       /it belongs to uid 1000, mode 0000, and the agent runs as uid 1000: give it to that user \(chown 1000 .*stateDir/,
@@ -141,7 +141,7 @@ inWorld('one that cannot be made is named, too', async ({ dir }) => {
   const stateDir = join(parent, 'hapair');
   const agent = await start({ node: 'node1', dir: join(dir, 'sealed-1'), stateDir, intervalMs: null });
   const line = await agent.until('it says so', says('agent failed'));
-  assert.match(String(line.err), /cannot use the state directory .*sealed\/hapair: EACCES.*runs as uid 1000/);
+  assert.match(String(line.err), /stateDir .*sealed\/hapair cannot be used: EACCES.*runs as uid 1000/);
   assert.is((await agent.ended).code, 1);
 });
 
@@ -154,10 +154,7 @@ inWorld('one that it may not write is said, and the election goes on with what i
   cleanNodes();
   chmodSync(stateDir, 0o500);
   const again = await start({ ...options, prepared: true });
-  await again.until(
-    'it says so',
-    complains(/cannot write to the state directory .*fixed: EACCES.*mode 0500/),
-  );
+  await again.until('it says so', complains(/stateDir .*fixed cannot be written: EACCES.*mode 0500/));
   await again.until('it serves', says('VIP added'));
   await again.until(
     'it says what is not remembered',
@@ -173,7 +170,10 @@ inWorld('a read-only file system is said, and the election goes on', async ({ di
   execFileSync('mount', ['--bind', stateDir, stateDir]);
   execFileSync('mount', ['-o', 'remount,ro,bind', stateDir]);
   const agent = await start({ ...options, prepared: true });
-  await agent.until('it says so', complains(/frozen: EROFS \(read-only file system\); mount .* read-write/));
+  await agent.until(
+    'it says so',
+    complains(/frozen cannot be written: EROFS \(read-only file system\); mount .* read-write/),
+  );
   await agent.until('it serves', says('VIP added'));
   await agent.end();
   execFileSync('umount', [stateDir]);

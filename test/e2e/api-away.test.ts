@@ -133,10 +133,13 @@ row('without it, agents and machines restart, and the election goes on from disk
   assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 has not moved');
 
   await giveBack(stage);
+  await eventually(`${master} should report its new term`, async () => {
+    const status = (await instanceOf(stage, master))?.status;
+    const isNew = (status?.term ?? 0) > (before.pair.status?.term ?? 0);
+    return status?.state === 'Master' && isNew ? true : undefined;
+  });
   await settled(stage, master);
   await backup(stage, otherNode(master));
-  const term = (await instanceOf(stage, master))?.status?.term ?? 0;
-  assert.ok(term > (before.pair.status?.term ?? 0));
 });
 
 const tokenFileOf = (stage: Stage, node: string): string =>
