@@ -1,4 +1,5 @@
 /** `hapair-agent --config FILE`: flags, logger and signals; the rest is agent.ts. */
+import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { systemClock } from '../kube/clock.ts';
@@ -34,6 +35,8 @@ const log = pino({
 try {
   const agent = await startAgent(config, packageJSON.version, log);
   log.info({ reason: 'AgentStarted', version: packageJSON.version, pid: process.pid }, 'agent started');
+  // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
+  flushCompileCache();
 
   const end = Promise.withResolvers<'signal'>();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('signal'));

@@ -3,11 +3,12 @@
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
+import { openStateDirectory } from './state-directory.ts';
 
 const SUFFIX = '.pair';
 const MODE = 0o600;
@@ -39,7 +40,7 @@ const decode = (content: string): PairRecord => {
  * @throws Error when the directory cannot be used at all; it says what to do
  */
 export const loadRecords = (directory: string, log: Log): PairRecord[] =>
-  filesIn(directory).flatMap((name) => {
+  filesIn(directory, log).flatMap((name) => {
     const path = join(directory, name);
     try {
       const record = decode(readFileSync(path, 'utf8'));
@@ -51,15 +52,8 @@ export const loadRecords = (directory: string, log: Log): PairRecord[] =>
     }
   });
 
-const filesIn = (directory: string): string[] => {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  } catch (error) {
-    const wayOut = 'make it a directory of the user that runs the agent, or name another as stateDir';
-    throw new Error(`stateDir ${directory} cannot be used: ${messageOf(error)}; ${wayOut}`, { cause: error });
-  }
-};
+const filesIn = (directory: string, log: Log): string[] =>
+  openStateDirectory(directory, log).filter((name) => name.endsWith(SUFFIX));
 
 const setAside = (path: string, cause: unknown, log: Log): void => {
   const places = Array.from(
