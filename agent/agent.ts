@@ -2,15 +2,18 @@
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
-import { renewLease } from '../kube/lease.ts';
+import { findRival, renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { AgentConfig } from './config.ts';
+import type { StartWorker } from './early-worker.ts';
+import { type AgentHandover, isTimely } from './handover.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
 import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
+import type { PairView } from './pair-view.ts';
 import { Pairs } from './pairs.ts';
 import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
@@ -21,13 +24,49 @@ const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */
 const LAST_REPORT_MS = 3_000;
 const STOP_POLL_MS = 20;
+/** How long an agent that is to be replaced waits until its reports are taken, and then for the moment after an advert. */
+const LAST_WORDS_MS = 1_000;
+const MOMENT_MS = 1_000;
+const MOMENT_POLL_MS = 5;
+
+/** What `hapair-agent status` shows of the agent as a whole. */
+export type AgentView = {
+  api: {
+    /** The last call was answered; null: none was made yet. */
+    answers: boolean | null;
+    /** Milliseconds since the API server's last answer, events of a watch included; null: none yet. */
+    lastContactMilliseconds: number | null;
+  };
+  /** The system granted real-time scheduling to the VRRP worker; null: the worker does not answer. */
+  realtime: boolean | null;
+  pairs: PairView[];
+};
 
 export type Agent = {
   /** Resigns, waits until EC2 has moved the addresses or the time is over, takes them off, reports. */
   stop(): Promise<void>;
   /** Resolves with what makes the agent useless; its process must end. */
   failed: Promise<Error>;
+  view(): Promise<AgentView>;
+  /** As `Pairs.claimByHand`. */
+  claimByHand: Pairs['claimByHand'];
+  /**
+   * What the program that takes this one's place must know, at a good moment: call it at once, nothing is held up meanwhile.
+   * @throws Error when the worker does not answer
+   */
+  handOver(): Promise<AgentHandover>;
 };
+
+/** Another agent of the same name lives; the message is for people. */
+export class RivalError extends Error {
+  override readonly name = 'RivalError';
+
+  constructor(nodeName: string, rival: string) {
+    super(
+      `another agent of node ${nodeName} is running: it renews the Lease ${agentLeaseName(nodeName)} as ${rival}; stop that one, or give this one the nodeName of its own node`,
+    );
+  }
+}
 
 /** What an agent is connected to: the machine it runs on, and the API server. */
 export type Surroundings = {
@@ -43,21 +82,57 @@ export type Surroundings = {
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
+  /** Who holds this node's Lease, and nobody else may; absent: the node's name, and whoever holds it is overwritten. */
+  holderIdentity?: string;
+  /** Of the program that this one has replaced in place; its worker runs. */
+  handover?: AgentHandover | undefined;
 };
 
-/** Starts the agent on this machine: the election from disk at once, the API server as soon as it answers. */
-export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
-  const { stateDir } = config;
-  const records = loadRecords(stateDir, log);
+/** How the agent comes to run. */
+export type Start = {
+  /** Of this agent, to tell it from another of the same node name. */
+  holderIdentity: string;
+  /** Default: a worker of its own. */
+  startWorker?: StartWorker | undefined;
+  /** Of the program that this one has replaced in place. */
+  handover?: AgentHandover | undefined;
+};
+
+/**
+ * Starts the agent on this machine: the election from disk at once, the API server as soon as it answers.
+ * @throws RivalError when another agent of this node name lives; nothing was claimed or reported then
+ */
+export const startAgent = async (
+  config: AgentConfig,
+  agentVersion: string,
+  log: Log,
+  { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
+): Promise<Agent> => {
+  const { stateDir, nodeName, leaseNamespace } = config;
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
   });
+  // Who goes on where a predecessor was has held the Lease a moment ago.
+  const rival =
+    handover !== undefined
+      ? null
+      : await findRival({
+          client: kube,
+          key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
+          holderIdentity,
+          signal: new AbortController().signal,
+          onWait: (holder) =>
+            log.warn({ holder }, 'another agent holds this node’s Lease; waiting until it renews, or is gone'),
+        });
+  if (rival !== null) throw new RivalError(nodeName, rival);
   return runAgent(config, agentVersion, log, {
     kube,
-    records,
+    holderIdentity,
+    handover,
+    records: loadRecords(stateDir, log),
     openDisk: (record) => openDisk(stateDir, record),
-    startWorker: startVRRPWorker,
+    startWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
     clock: systemClock,
@@ -73,12 +148,12 @@ export const runAgent = (
   surroundings: Surroundings,
 ): Agent => {
   const { nodeName, leaseNamespace } = config;
-  const { kube, records, clock, random, imds } = surroundings;
+  const { kube, records, clock, random, imds, holderIdentity, handover } = surroundings;
   const ending = new AbortController();
   const { signal } = ending;
   const failed = Promise.withResolvers<Error>();
 
-  const contact = trackContact(clock, log, () => pairs.apiBack());
+  const contact = trackContact(clock, log, () => pairs.apiBack(), handover?.lastContactMs ?? null);
   const client = withContact(kube, contact.called);
 
   const worker = surroundings.startWorker({
@@ -103,9 +178,11 @@ export const runAgent = (
     clock,
     random,
     log,
+    handover,
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
+  pairs.restored();
 
   surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
 
@@ -150,7 +227,14 @@ export const runAgent = (
   void renewLease({
     client,
     key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
-    holderIdentity: nodeName,
+    holderIdentity: holderIdentity ?? nodeName,
+    ...(holderIdentity !== undefined && {
+      sole: {
+        client,
+        // What this one would say now, the other would have to unsay.
+        onRival: (rival) => void worker.stop().then(() => failed.resolve(new RivalError(nodeName, rival))),
+      },
+    }),
     fieldManager: FIELD_MANAGER,
     signal,
     isAlive,
@@ -178,8 +262,37 @@ export const runAgent = (
     await kube.close();
     log.info({ reason: 'AgentStopping' }, 'agent stopped');
   };
-  return { stop, failed: failed.promise };
+  const view = async (): Promise<AgentView> => {
+    const pong = await worker.ping(VIEW_PING_MS).catch(() => null);
+    const lastMs = contact.lastMs();
+    return {
+      api: {
+        answers: contact.answers(),
+        lastContactMilliseconds: lastMs === null ? null : Math.round(clock.now() - lastMs),
+      },
+      realtime: pong?.realtime ?? null,
+      pairs: pairs.view(),
+    };
+  };
+  const handOver = async (): Promise<AgentHandover> => {
+    await until(clock, () => pairs.isReported, clock.now() + LAST_WORDS_MS);
+    for (const deadlineMs = clock.now() + MOMENT_MS; ; await sleep(clock, MOMENT_POLL_MS)) {
+      const { lastAdvertAtMs } = await worker.ping();
+      const handover = { ...pairs.handOver(lastAdvertAtMs), lastContactMs: contact.lastMs() };
+      if (isTimely(handover.pairs, clock.now()) || clock.now() >= deadlineMs) return handover;
+    }
+  };
+  return {
+    stop,
+    failed: failed.promise,
+    view,
+    claimByHand: (name) => pairs.claimByHand(name),
+    handOver,
+  };
 };
+
+/** A person waits for the answer. */
+const VIEW_PING_MS = 1_000;
 
 const everySecond = async (clock: Clock, signal: AbortSignal, action: () => void): Promise<void> => {
   while (!signal.aborted) {
@@ -193,12 +306,14 @@ const until = async (clock: Clock, condition: () => boolean, deadlineMs: number)
 };
 
 /** When the API server last answered, and the moment it does so again after a failure. */
-const trackContact = (clock: Clock, log: Log, onBack: () => void) => {
-  let lastCallMs: number | null = null;
+const trackContact = (clock: Clock, log: Log, onBack: () => void, since: number | null) => {
+  let lastCallMs = since;
+  let lastAnswered: boolean | null = null;
   let away = false;
   let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
   return {
     called(answered: boolean): void {
+      lastAnswered = answered;
       if (answered) lastCallMs = clock.now();
       if (answered !== away) return;
       away = !answered;
@@ -208,6 +323,8 @@ const trackContact = (clock: Clock, log: Log, onBack: () => void) => {
     watch(watched: Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
       stores = watched;
     },
+    /** What became of the last call; null: none was made yet. */
+    answers: () => lastAnswered,
     lastMs(): number | null {
       const newest = Math.max(
         lastCallMs ?? Number.NEGATIVE_INFINITY,

@@ -40,6 +40,10 @@ const NO_CONTACT: readonly KubeErrorKind[] = [
   'Aborted',
 ];
 
+/** Whether an error is a working API server's answer to a known user. */
+export const isAnswer = (error: unknown): boolean =>
+  error instanceof KubeError && !NO_CONTACT.includes(error.kind);
+
 /** The calls that the agent makes. */
 export type AgentClient = Pick<KubeClient, 'get' | 'list' | 'apply'>;
 
@@ -51,7 +55,7 @@ export const withContact = (client: AgentClient, onCall: (answered: boolean) => 
       onCall(true);
       return result;
     } catch (error) {
-      onCall(error instanceof KubeError && !NO_CONTACT.includes(error.kind));
+      onCall(isAnswer(error));
       throw error;
     }
   };

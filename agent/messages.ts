@@ -14,8 +14,12 @@ export type WorkerConfig = VirtualRouterConfig & {
 };
 
 export type ToWorker =
-  /** Starts an instance, or changes a running one without leaving its state. */
-  | { type: 'set'; pair: string; config: WorkerConfig }
+  /**
+   * Starts an instance, or changes a running one without leaving its state.
+   * `resume`: this process replaces one that was Master (`hapair-agent reload`) and sent its last advert then: it goes on as
+   * Master without a claim if the peer cannot have missed it yet, and listens first if not.
+   */
+  | { type: 'set'; pair: string; config: WorkerConfig; resume?: { lastAdvertAtMs: number } }
   /** Stops an instance: a Master resigns first (priority 0). */
   | { type: 'remove'; pair: string }
   /** A Master sends priority 0 and becomes Backup. Ignored in any other state. */
@@ -24,6 +28,8 @@ export type ToWorker =
   | { type: 'fault'; pair: string; fault: Reason | null }
   /** Claims out of Fault, if that is for failed checks alone and no Master is heard; ignored otherwise. */
   | { type: 'lastResort'; pair: string }
+  /** Becomes Master by hand (`hapair-agent claim`), unless a live Master is heard; answered by `claimByHand` with the same id. */
+  | { type: 'claimByHand'; pair: string; id: number }
   /** Every Master resigns, all sockets are closed, the worker answers `stopped` and ends. */
   | { type: 'stop' }
   /** Asks for a `pong`: only a worker whose loop runs answers. */
@@ -45,6 +51,8 @@ export type FromWorker =
   | { type: 'rejected'; pair: string; cause: string; source: string; count: number }
   /** Socket trouble of one instance; the worker retries by itself, and says `null` when it is over. */
   | { type: 'socket'; pair: string; error: string | null }
+  /** `refused`: why not, a sentence for people; null: it is Master now (or was). */
+  | { type: 'claimByHand'; pair: string; id: number; refused: string | null }
   /** `realtime`: the system granted real-time scheduling to the worker's thread. */
   | { type: 'pong'; id: number; lastAdvertAtMs: Record<string, number>; realtime: boolean }
   | { type: 'stopped' };

@@ -8,6 +8,8 @@ import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
+import { isAnswer } from './kube.ts';
+import { goOn, handoverOf, type PairHandover } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
 import { isLoaded, loadStep, messageOf } from './pair-load.ts';
 import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
@@ -21,24 +23,27 @@ import {
   isLastCandidate,
   isVerified,
   mayResignToPeer,
+  mustConfirmNever,
   mustWatchPeer,
   newestSpec,
   onInterface,
   orderedTerm,
   type PairState,
   strandedAddresses,
+  TRANSITIONS_KEPT,
   vipPlan,
   vipsUp,
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
+import { type PairView, viewOf } from './pair-view.ts';
 import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
 
 /** What the worker says about one pair. */
-export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' }>;
+export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' } | { type: 'claimByHand' }>;
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;
@@ -58,9 +63,18 @@ export class Pair {
   #sentFault: Reason | null = null;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
 
-  /** With a spec in `record` the election begins from disk, before the API server has answered. */
-  constructor(record: PairRecord, ports: PairPorts) {
+  /**
+   * With a spec in `record` the election begins from disk, before the API server has answered.
+   * @param handover of the program that this one has replaced in place: its worker runs already
+   */
+  constructor(record: PairRecord, ports: PairPorts, handover?: PairHandover) {
     this.#state = initialState(record, ports.clock.wall());
+    if (handover !== undefined) {
+      goOn(this.#state, handover);
+      this.#sentConfig = handover.running.config;
+      this.#sentSpec = handover.running.spec;
+      this.#sentFault = handover.running.fault;
+    }
     this.#ports = ports;
     this.key = this.#state.key;
     this.#lanes = {
@@ -80,6 +94,7 @@ export class Pair {
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
     const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
     this.#state.wish = instance;
+    this.#state.confirmedNever &&= instance.spec.claim === 'Never';
     this.#state.contact.specRead ||= isLoaded(this.#state, instance);
     if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
     this.#converge(probed);
@@ -160,6 +175,28 @@ export class Pair {
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
   lastAdvert(atMs: number): void {
     this.#state.record = { ...this.#state.record, lastAdvertAtMs: this.#unixMs(atMs) };
+  }
+
+  /** What the program that takes this one's place must know; null: nothing runs. */
+  handOver(lastAdvertAtMs: number | null): PairHandover | null {
+    if (this.#sentConfig === null || this.#state.gone || this.#state.stopping) return null;
+    const running = { config: this.#sentConfig, spec: this.#sentSpec, fault: this.#sentFault };
+    return handoverOf(this.#state, running, lastAdvertAtMs);
+  }
+
+  /** What `hapair-agent status` shows. */
+  view(): PairView {
+    return viewOf(this.#state, this.#ports, this.#sentConfig);
+  }
+
+  /** Whether the API server answers just now: asked, not remembered. */
+  async apiAnswers(): Promise<boolean> {
+    try {
+      await this.#ports.kube.readInstances(this.#state.record.peerNode);
+      return true;
+    } catch (error) {
+      return isAnswer(error);
+    }
   }
 
   /** Once a second: what depends on time alone. */
@@ -276,10 +313,10 @@ export class Pair {
     return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
   }
 
-  /** An order to yield is carried out only if it still stands. */
+  /** An order to yield, or to claim never, is carried out only if it still stands. */
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
-    return term !== null && this.#state.confirmedYield !== term;
+    return (term !== null && this.#state.confirmedYield !== term) || mustConfirmNever(this.#state);
   }
 
   #steerWorker(): void {
@@ -351,12 +388,19 @@ export class Pair {
     const state = this.#state;
     // The end of what ran at another address is no end of the start here.
     if (election !== 'Init') state.startingUntilMs = Number.NEGATIVE_INFINITY;
-    if (state.election === election) return;
+    if (state.election === election) {
+      if (reason === 'AgentReloaded') this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
+      return;
+    }
     // Settled: the report of it may be out already.
     if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
     if (election === 'Master') state.arrived = [...state.lastDelivered];
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
+    state.transitions = [{ state: election, reason, atMs: sinceMs }, ...state.transitions].slice(
+      0,
+      TRANSITIONS_KEPT,
+    );
     this.#ports.log.info(
       { pair: this.key, reason, term: state.claim?.term ?? undefined, at: sinceMs },
       `became ${election}`,
@@ -391,6 +435,7 @@ export class Pair {
     if (this.#mustReadSpec() || this.#mustConfirm()) {
       const { own, peer } = await kube.readInstances(state.record.peerNode);
       state.confirmedYield = own?.spec.yieldTerm ?? 0;
+      state.confirmedNever = own?.spec.claim === 'Never';
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
     }

@@ -30,6 +30,22 @@ const decode = (content: string): PairRecord => {
   return { ...emptyRecord(record.namespace, record.pairName), ...record };
 };
 
+/** A file of the state directory: what it holds, or what is wrong with it. */
+export type StateFile = { path: string } & ({ record: PairRecord } | { err: string });
+
+/** All files of pairs in `directory`; changes nothing. @throws Error when the directory cannot be read */
+export const readRecords = (directory: string): StateFile[] => {
+  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  return files.map((name) => {
+    const path = join(directory, name);
+    try {
+      return { path, record: decode(readFileSync(path, 'utf8')) };
+    } catch (error) {
+      return { path, err: error instanceof Error ? error.message : String(error) };
+    }
+  });
+};
+
 /**
  * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
  * obstacle: no safety depends on it.
@@ -37,18 +53,13 @@ const decode = (content: string): PairRecord => {
  */
 export const loadRecords = (directory: string, log: Log): PairRecord[] => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  return files.flatMap((name) => {
-    const path = join(directory, name);
-    try {
-      return [decode(readFileSync(path, 'utf8'))];
-    } catch (error) {
-      const aside = `${path}.corrupt`;
-      const err = error instanceof Error ? error.message : String(error);
-      log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
-      setAside(path, aside, log);
-      return [];
-    }
+  return readRecords(directory).flatMap((file) => {
+    if ('record' in file) return [file.record];
+    const { path, err } = file;
+    const aside = `${path}.corrupt`;
+    log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
+    setAside(path, aside, log);
+    return [];
   });
 };
 

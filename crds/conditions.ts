@@ -138,6 +138,8 @@ export const REASONS = {
   LastResort: 'An unhealthy node claims, because its peer is silent and shows no sign of life.',
   AgentStopping: 'The agent was asked to stop.',
   AgentStarted: 'The agent started.',
+  ClaimedByHand: 'A person claimed on the node while the API server was away.',
+  AgentReloaded: 'The agent was replaced in place and goes on in its term.',
   SourceAddressMissing: 'The source address or its link is missing.',
   Overslept: 'The process was not scheduled past its own deadline.',
   Unconfigured: 'The instance has no spec any more.',
