@@ -20,7 +20,10 @@ export const statusText = (agent: AgentStatus): string => {
 };
 
 /** An agent that does not run: what it would go on with. */
-export const diskText = ({ nodeName, stateDir }: AgentConfig, files: readonly StateFile[]): string =>
+export const diskText = (
+  { nodeName, stateDir }: Pick<AgentConfig, 'nodeName' | 'stateDir'>,
+  files: readonly StateFile[],
+): string =>
   lines([
     `${nodeName}: the agent does not run; on disk in ${stateDir}:`,
     ...(files.length === 0 ? ['no pair'] : []),
