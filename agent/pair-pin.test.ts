@@ -30,18 +30,19 @@ test('T24: told to claim never, a Master whose disk is full gives way all the sa
 
 test('T25: an order to claim never that was taken back since moves no Master', async () => {
   const bench = await createMaster();
-  const stale = structuredClone(bench.own());
-  await bench.apply({ probe: 1 });
-  // A watch that is resumed tells first what was, then what is.
-  stale.metadata.generation = 3;
-  stale.spec = { ...stale.spec, claim: 'Never' };
-  await bench.apply();
-  bench.pair.wish({ ...stale, metadata: { ...stale.metadata, generation: 4 } });
+  bench.world.apiUp = false;
+  await bench.apply({ claim: 'Never' });
+  const replayed = structuredClone(bench.own());
+  await bench.apply({ claim: 'Normal' });
+  bench.world.apiUp = true;
+  // A watch that is resumed tells first what was.
+  bench.pair.wish(replayed);
   await bench.seconds(5);
   assert.equal(
     bench.told('set').filter(({ config }) => config.claim === 'Never'),
     [],
   );
+  assert.is(bench.report?.observedGeneration, bench.own().metadata.generation);
 });
 
 test('T24: told to claim never while the API does not confirm it, a Master waits; a Backup obeys at once', async () => {
