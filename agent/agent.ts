@@ -123,7 +123,10 @@ export const startAgent = async (
           holderIdentity,
           signal: new AbortController().signal,
           onWait: (holder) =>
-            log.warn({ holder }, 'another agent holds this node’s Lease; waiting until it renews, or is gone'),
+            log.warn(
+              { holder },
+              'another agent holds this node’s Lease; waiting until it renews, or is gone',
+            ),
         });
   if (rival !== null) throw new RivalError(nodeName, rival);
   return runAgent(config, agentVersion, log, {

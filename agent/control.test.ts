@@ -78,7 +78,8 @@ test('a reload that is refused replaces nothing', async (context) => {
 
 test('what nobody serves, and what fails, is said', async (context) => {
   await open(context, { status: async () => Promise.reject(new Error('the worker hangs')) });
-  const failure = (target: string) => ask(context.path, target, PATIENCE_MS).catch(({ message }) => message);
+  const failure = (target: string): Promise<string> =>
+    ask(context.path, target, PATIENCE_MS).then(String, ({ message }) => message);
   assert.match(await failure('GET /v1/claim'), /there are GET \/v1\/status/);
   assert.is(await failure('GET /v1/status'), 'the agent says: the worker hangs');
 });
@@ -99,7 +100,7 @@ test('nobody listens: the agent does not run; what a dead one left is replaced',
 test('an answer that does not come is not waited for for ever', async (context) => {
   const { promise, resolve } = Promise.withResolvers<AgentStatus>();
   await open(context, { status: () => promise });
-  const message = await ask(context.path, 'GET /v1/status', 50).catch((error) => error.message);
+  const message = await ask(context.path, 'GET /v1/status', 50).then(String, (error) => error.message);
   assert.match(message, 'no answer within 50 ms');
   resolve(STATUS);
 });

@@ -19,7 +19,7 @@ const createWorker = () => {
   const worker: VRRPWorker = {
     send: (message) => void sent.push(message),
     stop: async () => undefined,
-    ping: async () => assert.unreachable('pinged'),
+    ping: () => Promise.reject(new Error('pinged')),
   };
   return {
     sent,

@@ -18,8 +18,14 @@ export const startEarlyWorker = (
   let listener: VRRPWorkerOptions | undefined;
   let end: { error: Error | null } | undefined;
   const worker = start({
-    onMessage: (message) => (listener === undefined ? early.push(message) : listener.onMessage(message)),
-    onExit: (error) => (listener === undefined ? (end = { error }) : listener.onExit(error)),
+    onMessage(message) {
+      if (listener === undefined) early.push(message);
+      else listener.onMessage(message);
+    },
+    onExit(error) {
+      if (listener === undefined) end = { error };
+      else listener.onExit(error);
+    },
   });
   for (const [pair, { running, election, lastAdvertAtMs }] of Object.entries(pairs)) {
     const { config, fault } = running;

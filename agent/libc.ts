@@ -62,12 +62,7 @@ export type Advice = Readonly<Record<string, string>>;
  * As {@link call}, for a call that must not fail.
  * @throws SystemCallError naming `attempt`, with the advice for that errno.
  */
-export const mustCall = (
-  attempt: string,
-  advice: Advice,
-  name: SystemCall,
-  ...args: Argument[]
-): number => {
+export const mustCall = (attempt: string, advice: Advice, name: SystemCall, ...args: Argument[]): number => {
   const result = call(name, ...args);
   if (result.ok) return result.value;
   throw new SystemCallError(attempt, result.code, result.meaning, advice[result.code]);

@@ -34,7 +34,10 @@ const bury = (pid: number, tries: number, clock: Pick<Clock, 'setTimer'>): void 
 const children = (): number[] => {
   try {
     const text = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
-    return text.split(' ').filter((word) => word.trim() !== '').map(Number);
+    return text
+      .split(' ')
+      .filter((word) => word.trim() !== '')
+      .map(Number);
   } catch {
     return [];
   }

@@ -27,7 +27,11 @@ export type PairView = {
     /** Null: not known, as always for a Master's Backup. */
     heard: boolean | null;
   };
-  vips: { address: string; onInterface: boolean; /** Null: IMDS could not be read. */ delivered: boolean | null }[];
+  vips: {
+    address: string;
+    onInterface: boolean /** Null: IMDS could not be read. */;
+    delivered: boolean | null;
+  }[];
   conditions: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[];
   checks: { name: string; healthy: boolean; message?: string }[];
   /** The API server has the newest report. */
@@ -65,6 +69,10 @@ export const viewOf = (state: PairState, ports: PairPorts, config: WorkerConfig 
     conditions: conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
     checks,
     reported: sameStatus(status, reported),
-    transitions: transitions.map(({ state, reason, atMs }) => ({ state, reason, time: formatMicroTime(atMs) })),
+    transitions: transitions.map(({ state, reason, atMs }) => ({
+      state,
+      reason,
+      time: formatMicroTime(atMs),
+    })),
   };
 };

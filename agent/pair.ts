@@ -6,9 +6,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
+import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
-import { isAnswer } from './kube.ts';
 import { goOn, handoverOf, type PairHandover } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
 import { isLoaded, loadStep, messageOf } from './pair-load.ts';
@@ -43,7 +43,10 @@ import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
 
 /** What the worker says about one pair. */
-export type PairMessage = Exclude<FromWorker, { type: 'pong' } | { type: 'stopped' } | { type: 'claimByHand' }>;
+export type PairMessage = Exclude<
+  FromWorker,
+  { type: 'pong' } | { type: 'stopped' } | { type: 'claimByHand' }
+>;
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;
@@ -389,7 +392,8 @@ export class Pair {
     // The end of what ran at another address is no end of the start here.
     if (election !== 'Init') state.startingUntilMs = Number.NEGATIVE_INFINITY;
     if (state.election === election) {
-      if (reason === 'AgentReloaded') this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
+      if (reason === 'AgentReloaded')
+        this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
       return;
     }
     // Settled: the report of it may be out already.

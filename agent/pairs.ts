@@ -4,9 +4,9 @@ import { instanceName } from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
-import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
 import { createHandClaims, type HandClaims } from './hand-claims.ts';
 import type { AgentHandover } from './handover.ts';
+import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import type { PairHandover } from './pair-handover.ts';
@@ -113,7 +113,8 @@ export class Pairs {
     const refuse = (refused: string) => ({ pair, refused });
     if (second !== undefined) return refuse(`several pairs have this name: name one of ${keys.join(', ')}`);
     const actor = this.#pairs.get(pair);
-    if (actor === undefined) return refuse(`this node serves no such pair; it serves ${keys.join(', ') || 'none'}`);
+    if (actor === undefined)
+      return refuse(`this node serves no such pair; it serves ${keys.join(', ') || 'none'}`);
     if (await actor.apiAnswers()) return refuse(pinInstead(pair, this.#options.nodeName));
     return { pair, refused: await this.#handClaims.ask(pair) };
   }

@@ -33,14 +33,21 @@ test('a faulty configuration is refused by its field, value and what is allowed'
   assert.match(await refusalOf(file), /nodeName: "Node_1" must match pattern/);
   writeFileSync(file, 'nodeName: [');
   assert.match(await refusalOf(file), /no valid agent configuration|cannot read/);
-  writeFileSync(file, JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir: `/${'a'.repeat(120)}` }));
+  writeFileSync(
+    file,
+    JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir: `/${'a'.repeat(120)}` }),
+  );
   assert.match(await refusalOf(file), /stateDir: .* is too long/);
 });
 
 test('a program that cannot start at all is refused', async () => {
   const program = { file: '/nonexistent/node', args: [], env: {} };
   assert.match(await rehearse(program).catch(({ message }) => message), 'ENOENT');
-  const broken = { ...program, file: process.execPath, args: ['--eval', 'throw new Error("half an upgrade")'] };
+  const broken = {
+    ...program,
+    file: process.execPath,
+    args: ['--eval', 'throw new Error("half an upgrade")'],
+  };
   assert.match(await rehearse(broken).catch(({ message }) => message), 'half an upgrade');
 });
 

@@ -33,7 +33,8 @@ export const rehearse = ({ file, args, env }: Program): Promise<CheckedConfig> =
     execFile(file, args, options, (error, stdout, stderr) => {
       const said = stderr.trim();
       if (error?.killed === true) reject(new Error(`the program did not start within ${REHEARSAL_MS} ms`));
-      else if (error !== null) reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
+      else if (error !== null)
+        reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
       else resolve(JSON.parse(stdout));
     });
   });

@@ -215,7 +215,9 @@ test('before a start: nobody else holds the Lease, or nothing can be known of it
   for (const lease of [
     () => undefined,
     ({ take }: ReturnType<typeof createStore>) => take('me'),
-    (store: ReturnType<typeof createStore>) => void (store.away = true),
+    (store: ReturnType<typeof createStore>) => {
+      store.away = true;
+    },
   ]) {
     const seen = search(lease);
     await seen.clock.advance(0);

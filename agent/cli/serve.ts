@@ -64,7 +64,8 @@ export const serve = async ({
       log,
     });
     const control = await openControl(socket, handlersOf(agent, reloader, config, life), log).catch(
-      (error: Error) => log.error({ err: error.message }, 'no local socket: status, claim and reload do not work'),
+      (error: Error) =>
+        log.error({ err: error.message }, 'no local socket: status, claim and reload do not work'),
     );
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('signal'));
     process.on('SIGHUP', () => void hangUp(reloader));

@@ -41,7 +41,13 @@ test('an API server that is away, a worker that hangs and a reload that failed a
 });
 
 test('an agent that does not run: what it would go on with, and which files it could not', () => {
-  const record = { ...emptyRecord('prod', 'web'), spec: spec(), generation: 3, highestTerm: 7, interface: 'eth0' };
+  const record = {
+    ...emptyRecord('prod', 'web'),
+    spec: spec(),
+    generation: 3,
+    highestTerm: 7,
+    interface: 'eth0',
+  };
   const text = diskText({ nodeName: 'node1', stateDir: '/state' }, [
     { path: '/state/prod.web.pair', record: { ...record, added: [VIP] } },
     { path: '/state/prod.api.pair', err: 'its checksum does not match its content' },

@@ -31,7 +31,16 @@ export const diskText = (
   ]);
 
 const recordLines = (record: Extract<StateFile, { record: unknown }>['record']): string[] => {
-  const { namespace, pairName, spec, highestTerm, generation, added, interface: name, lastAdvertAtMs } = record;
+  const {
+    namespace,
+    pairName,
+    spec,
+    highestTerm,
+    generation,
+    added,
+    interface: name,
+    lastAdvertAtMs,
+  } = record;
   return [
     `${namespace}/${pairName}`,
     `  spec           ${spec === null ? 'none' : `generation ${generation}: priority ${spec.priority}, claim ${spec.claim}, VIPs ${spec.vips.join(', ')}`}`,

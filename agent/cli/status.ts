@@ -22,7 +22,10 @@ export const status = async (configPath: string, asJSON: boolean): Promise<numbe
   }
   try {
     const files = readRecords(config.stateDir);
-    print({ running: false, nodeName: config.nodeName, files: files.map(withoutSecrets) }, diskText(config, files));
+    print(
+      { running: false, nodeName: config.nodeName, files: files.map(withoutSecrets) },
+      diskText(config, files),
+    );
     return EXIT.notRunning;
   } catch (error) {
     return fail(error);

@@ -28,7 +28,11 @@ const handoverOfMaster = async () => {
 };
 
 const children = (): number[] =>
-  readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
 
 const isLocked = (directory: string): boolean => {
   try {

@@ -24,28 +24,31 @@ row('a claim while the API server answers is refused, with the way that goes by 
   await assertUnmoved(stage, before);
 });
 
-row('without the API server: status says so, and a claim is refused while a live Master is heard', async (stage) => {
-  const master = await masterOf(stage);
-  const standby = otherNode(master);
-  const [before, fromMs] = [await standing(stage), nowMs()];
-  for (const node of [master, standby]) await stage.world.cut(`${node}-api`);
-  await eventually(
-    'The agent should see that the API server is away',
-    async () => ((await statusOf(stage, standby)).api.answers === false ? true : undefined),
-    60_000,
-  );
-  const { stdout } = await hapairAgent(stage, standby, ['status']);
-  assert.match(stdout, 'API server: away');
-  assert.match(stdout, /prod\/web +Backup /);
-  const refused = await hapairAgent(stage, standby, ['claim', 'prod/web']);
-  assert.is(refused.code, 1);
-  assert.match(refused.stderr, 'refused');
-  const kept = await hapairAgent(stage, master, ['claim', 'prod/web']);
-  assert.is(kept.code, 0, kept.stderr);
-  for (const node of [master, standby]) await stage.world.heal(`${node}-api`);
-  await assertUnmoved(stage, before);
-  await assertNothingLost(stage, fromMs);
-});
+row(
+  'without the API server: status says so, and a claim is refused while a live Master is heard',
+  async (stage) => {
+    const master = await masterOf(stage);
+    const standby = otherNode(master);
+    const [before, fromMs] = [await standing(stage), nowMs()];
+    for (const node of [master, standby]) await stage.world.cut(`${node}-api`);
+    await eventually(
+      'The agent should see that the API server is away',
+      async () => ((await statusOf(stage, standby)).api.answers === false ? true : undefined),
+      60_000,
+    );
+    const { stdout } = await hapairAgent(stage, standby, ['status']);
+    assert.match(stdout, 'API server: away');
+    assert.match(stdout, /prod\/web +Backup /);
+    const refused = await hapairAgent(stage, standby, ['claim', 'prod/web']);
+    assert.is(refused.code, 1);
+    assert.match(refused.stderr, 'refused');
+    const kept = await hapairAgent(stage, master, ['claim', 'prod/web']);
+    assert.is(kept.code, 0, kept.stderr);
+    for (const node of [master, standby]) await stage.world.heal(`${node}-api`);
+    await assertUnmoved(stage, before);
+    await assertNothingLost(stage, fromMs);
+  },
+);
 
 row('a second agent on the same machine is refused, and named the first', async (stage) => {
   const master = await masterOf(stage);
@@ -57,22 +60,25 @@ row('a second agent on the same machine is refused, and named the first', async 
   await assertUnmoved(stage, before);
 });
 
-row('a second agent of the name on another machine sees the first renew, and ends before it does anything', async (stage) => {
-  const master = await masterOf(stage);
-  const elsewhere = otherNode(master);
-  const [before, fromMs] = [await standing(stage), nowMs()];
-  const dir = join(stage.world.node(elsewhere).dir, 'impostor');
-  mkdirSync(dir);
-  const config = join(dir, 'agent.yaml');
-  const own = JSON.parse(readFileSync(configOf(stage, master), 'utf8'));
-  writeFileSync(config, JSON.stringify({ ...own, stateDir: join(dir, 'state') }));
-  const { code, stdout } = await hapairAgent(stage, elsewhere, ['run'], config);
-  assert.is(code, 1);
-  assert.match(stdout, `another agent of node ${master} is running`);
-  assert.is((await statusOf(stage, master)).pairs[0]?.state, 'Master');
-  await assertUnmoved(stage, before);
-  await assertNothingLost(stage, fromMs);
-});
+row(
+  'a second agent of the name on another machine sees the first renew, and ends before it does anything',
+  async (stage) => {
+    const master = await masterOf(stage);
+    const elsewhere = otherNode(master);
+    const [before, fromMs] = [await standing(stage), nowMs()];
+    const dir = join(stage.world.node(elsewhere).dir, 'impostor');
+    mkdirSync(dir);
+    const config = join(dir, 'agent.yaml');
+    const own = JSON.parse(readFileSync(configOf(stage, master), 'utf8'));
+    writeFileSync(config, JSON.stringify({ ...own, stateDir: join(dir, 'state') }));
+    const { code, stdout } = await hapairAgent(stage, elsewhere, ['run'], config);
+    assert.is(code, 1);
+    assert.match(stdout, `another agent of node ${master} is running`);
+    assert.is((await statusOf(stage, master)).pairs[0]?.state, 'Master');
+    await assertUnmoved(stage, before);
+    await assertNothingLost(stage, fromMs);
+  },
+);
 
 row('an agent that does not run: status says so, and what its disk holds', async (stage) => {
   const standby = otherNode(await masterOf(stage));

@@ -19,7 +19,9 @@ row('a reload of the master at 100 ms ends with one master and one standby, whoe
   await settled(stage, master);
   await backup(stage, otherNode(master));
   const { address } = stage.world.node(from).instance;
-  const resigned = stage.adverts.slice(seen).filter(({ source, priority }) => source === address && priority === 0);
+  const resigned = stage.adverts
+    .slice(seen)
+    .filter(({ source, priority }) => source === address && priority === 0);
   assert.equal(resigned, [], 'a reload is no resignation');
 });
 

@@ -42,7 +42,8 @@ function installTree(stage: Stage): string {
 const change = (file: string, edit: (text: string) => string): void =>
   writeFileSync(file, edit(readFileSync(file, 'utf8')));
 
-const reloadsOf = async (stage: Stage, node: string): Promise<number> => (await statusOf(stage, node)).reloads;
+const reloadsOf = async (stage: Stage, node: string): Promise<number> =>
+  (await statusOf(stage, node)).reloads;
 
 row('the agent of the master-to-be runs from a tree of its own', async (stage) => {
   const master = await masterOf(stage);
@@ -117,7 +118,9 @@ row('a faulty configuration refuses the reload, by its field, and nothing is los
   assert.match(stderr, 'logLevel: "loud"');
   await stage.world.node(master).killService('agent', 'SIGHUP');
   await eventually('The agent should refuse', async () =>
-    readFileSync(stage.world.node(master).logOf('agent'), 'utf8').includes('reload refused') ? true : undefined,
+    readFileSync(stage.world.node(master).logOf('agent'), 'utf8').includes('reload refused')
+      ? true
+      : undefined,
   );
   writeFileSync(file, good);
   assert.is(await reloadsOf(stage, master), reloads);
@@ -148,7 +151,7 @@ row('a program that is back too late listens first: its peer is Master, and stay
   change(
     main,
     (text) =>
-      `${text.replace('const parse = ', "if (process.env.HAPAIR_HANDOVER !== undefined) await new Promise((resolve) => setTimeout(resolve, 6_000));\nconst parse = ")}`,
+      `${text.replace('const parse = ', 'if (process.env.HAPAIR_HANDOVER !== undefined) await new Promise((resolve) => setTimeout(resolve, 6_000));\nconst parse = ')}`,
   );
   const { code, stdout, stderr } = await hapairAgent(stage, master, ['reload']);
   assert.is(code, 0, stderr);
