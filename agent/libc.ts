@@ -25,6 +25,7 @@ const calls = {
   execve: libc.func('int execve(const char *path, const char **argv, const char **envp)'),
   ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
+  clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
 };
 export type SystemCall = keyof typeof calls;
@@ -131,6 +132,15 @@ export class PollSet {
     return this.#fds.filter((_, index) => this.#table.getInt16(8 * index + 6, true) !== 0);
   }
 }
+
+const CLOCK_BOOTTIME = 7;
+const timespec = new DataView(new ArrayBuffer(16));
+
+/** Milliseconds since the machine was started, suspensions included, with a fraction. */
+export const boottimeMs = (): number => {
+  mustCall('read the clock', {}, 'clock_gettime', CLOCK_BOOTTIME, new Uint8Array(timespec.buffer));
+  return Number(timespec.getBigInt64(0, true)) * 1e3 + Number(timespec.getBigInt64(8, true)) / 1e6;
+};
 
 const SCHED_RR = 2;
 const REALTIME_PRIORITY = 50;

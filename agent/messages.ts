@@ -5,7 +5,7 @@
  */
 import type { Reason } from '../crds/conditions.ts';
 import type { VRRPState } from '../crds/types.ts';
-import type { VirtualRouterConfig } from './vrrp/types.ts';
+import type { RejectCause, VirtualRouterConfig } from './vrrp/types.ts';
 
 /** Everything one VRRP instance needs; a pair is named `namespace/pairName`. */
 export type WorkerConfig = VirtualRouterConfig & {
@@ -47,12 +47,41 @@ export type FromWorker =
   | { type: 'settled'; pair: string; atMs: number }
   /** The first advert of the peer after silence; `false`: none for a master-down interval while listening. */
   | { type: 'peer'; pair: string; heard: boolean; priority: number; atMs: number }
-  /** A packet was rejected; repeated causes are counted in `count` and sent at most once a second. */
-  | { type: 'rejected'; pair: string; cause: string; source: string; count: number }
+  /**
+   * Packets were rejected, `count` of them since the last such message. Of each cause the first is told at once, the next after
+   * a second, and what goes on ever more seldom, down to once a minute; until the cause has been quiet for that long.
+   */
+  | { type: 'rejected'; pair: string; cause: RejectCause; source: string; count: number }
   /** Socket trouble of one instance; the worker retries by itself, and says `null` when it is over. */
   | { type: 'socket'; pair: string; error: string | null }
   /** `refused`: why not, a sentence for people; null: it is Master now (or was). */
   | { type: 'claimByHand'; pair: string; id: number; refused: string | null }
   /** `realtime`: the system granted real-time scheduling to the worker's thread. */
-  | { type: 'pong'; id: number; lastAdvertAtMs: Record<string, number>; realtime: boolean }
+  | {
+      type: 'pong';
+      id: number;
+      lastAdvertAtMs: Record<string, number>;
+      realtime: boolean;
+      stats: WorkerStats;
+    }
   | { type: 'stopped' };
+
+/** What the worker has counted since it started; cumulative. A pair that is removed leaves the table. */
+export type WorkerStats = {
+  pairs: Record<string, PairStats>;
+  /** How late timers were served: `counts[i]` of those at most `boundsMs[i]` late, not cumulative; the last count is beyond all bounds. */
+  lateness: { boundsMs: readonly number[]; counts: number[]; sumMs: number; maxMs: number };
+};
+
+/** What was counted of one pair since its instance was set up. */
+export type PairStats = {
+  /** With a priority above 0. */
+  advertsSent: number;
+  /** Adverts of priority 0. */
+  resignationsSent: number;
+  /** Adverts of the peer that passed every check, resignations included. */
+  advertsReceived: number;
+  rejected: Partial<Record<RejectCause, number>>;
+  /** Times this instance stepped down or listened again because the process or machine had slept. */
+  overslept: number;
+};

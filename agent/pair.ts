@@ -43,10 +43,7 @@ import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
 
 /** What the worker says about one pair. */
-export type PairMessage = Exclude<
-  FromWorker,
-  { type: 'pong' } | { type: 'stopped' } | { type: 'claimByHand' }
->;
+export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;

@@ -5,7 +5,13 @@ import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import type { Pong } from './worker-client.ts';
 
-const pong: Pong = { type: 'pong', id: 1, lastAdvertAtMs: { 'prod/web': 7 }, realtime: false };
+const pong: Pong = {
+  type: 'pong',
+  id: 1,
+  lastAdvertAtMs: { 'prod/web': 7 },
+  realtime: false,
+  stats: { pairs: {}, lateness: { boundsMs: [], counts: [0], sumMs: 0, maxMs: 0 } },
+};
 
 test('T19: a worker that hangs silences the Lease although the main thread runs, and ends the process', async () => {
   const clock = createVirtualClock();

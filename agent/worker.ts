@@ -4,8 +4,8 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { clearWake, PollSet, tryRealtimeScheduling } from './libc.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
-import { VirtualRouters } from './virtual-routers.ts';
+import { WorkerClock } from './worker-clock.ts';
+import { WorkerLoop } from './worker-loop.ts';
 
 /** What the main thread starts this one with. */
 export type WorkerStart = {
@@ -15,40 +15,22 @@ export type WorkerStart = {
   realtime: boolean;
 };
 
-/** The longest wait: bounds how late a link's loss is seen and how long an end without `stop` takes. */
-const LONGEST_WAIT_MS = 1000;
-
-const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
-
 const run = (): void => {
   if (parentPort === null)
     throw new Error('the VRRP worker was started as a program; it is a thread of the agent');
   const port = parentPort;
-  const { wakeFd, realtime: wanted }: WorkerStart = workerData;
-  const realtime = wanted && tryRealtimeScheduling();
-  const post = (message: FromWorker): void => port.postMessage(message);
-  const routers = new VirtualRouters(nowMs, post);
-  const nextMessage = (): ToWorker | undefined => receiveMessageOnPort(port)?.message;
-
-  for (;;) {
-    for (let message = nextMessage(); message !== undefined; message = nextMessage()) {
-      if (message.type === 'stop') {
-        routers.stop();
-        post({ type: 'stopped' });
-        port.close();
-        return;
-      }
-      if (message.type === 'ping') {
-        post({ type: 'pong', id: message.id, lastAdvertAtMs: routers.lastAdvertAtMs(), realtime });
-      } else routers.handleMessage(message);
-    }
-    const wait = Math.min(LONGEST_WAIT_MS, routers.nextTimeout() - nowMs());
-    const ready = new PollSet([wakeFd, ...routers.descriptors()]).wait(wait);
+  const { wakeFd, realtime }: WorkerStart = workerData;
+  const loop = new WorkerLoop({
+    receive: () => receiveMessageOnPort(port)?.message,
+    post: (message) => port.postMessage(message),
+    clock: new WorkerClock(),
+    realtime: realtime && tryRealtimeScheduling(),
+  });
+  do {
+    const ready = new PollSet([wakeFd, ...loop.descriptors()]).wait(loop.waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
-    // Everything that has arrived is heard before a timer is believed.
-    routers.drain();
-    routers.handleTimeouts();
-  }
+  } while (loop.turn());
+  port.close();
 };
 
 run();

@@ -1,14 +1,14 @@
-/** The agent's VRRP thread: the loop of agent/worker.ts, woken by messages, datagrams and its own deadline. */
+/** The agent's VRRP thread: the loop of agent/worker-loop.ts, woken by messages, datagrams and its own deadline. */
 import type { FromWorker, ToWorker } from '../agent/messages.ts';
-import { VirtualRouters } from '../agent/virtual-routers.ts';
 import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker-client.ts';
+import { WorkerClock } from '../agent/worker-clock.ts';
+import { WorkerLoop } from '../agent/worker-loop.ts';
 import type { CancelTimer } from '../kube/clock.ts';
 import type { Machine } from './machine.ts';
 import type { Process, Timeline } from './time.ts';
 
 /** From one thread to the other. */
 const POST_MS = 0.05;
-const LONGEST_WAIT_MS = 1_000;
 const PING_DEADLINE_MS = 5_000;
 
 export class VRRPThread {
@@ -17,7 +17,7 @@ export class VRRPThread {
   readonly #thread: Process;
   readonly #machine: Machine;
   readonly #options: VRRPWorkerOptions;
-  readonly #routers: VirtualRouters;
+  readonly #loop: WorkerLoop;
   readonly #inbox: ToWorker[] = [];
   readonly #pings = new Map<number, (pong: Pong) => void>();
   #stopped: (() => void) | undefined;
@@ -36,11 +36,14 @@ export class VRRPThread {
     this.#thread = thread;
     this.#machine = machine;
     this.#options = options;
-    this.#routers = new VirtualRouters(
-      thread.clock.now,
-      (message) => this.#post(message),
-      (source, name) => machine.openLink(source, name),
-    );
+    this.#loop = new WorkerLoop({
+      receive: () => this.#receive(),
+      post: (message) => this.#post(message),
+      // No machine is suspended here.
+      clock: new WorkerClock(thread.clock.now, thread.clock.now),
+      realtime: false,
+      openLink: (source, name) => machine.openLink(source, name),
+    });
   }
 
   /** What the main thread holds in its hand. */
@@ -95,23 +98,17 @@ export class VRRPThread {
   }
 
   #turn(): void {
-    for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
-      this.#machine.order(message);
-      if (message.type === 'stop') {
-        this.#routers.stop();
-        this.#post({ type: 'stopped' });
-        this.#thread.kill();
-        return;
-      }
-      if (message.type === 'ping') {
-        const lastAdvertAtMs = this.#routers.lastAdvertAtMs();
-        this.#post({ type: 'pong', id: message.id, lastAdvertAtMs, realtime: false });
-      } else this.#routers.handleMessage(message);
+    if (!this.#loop.turn()) {
+      this.#thread.kill();
+      return;
     }
-    this.#routers.drain();
-    this.#routers.handleTimeouts();
     this.#cancel?.();
-    const waitMs = Math.min(LONGEST_WAIT_MS, this.#routers.nextTimeout() - this.#thread.clock.now());
-    this.#cancel = this.#thread.clock.setTimer(Math.max(0, waitMs), () => this.#turn());
+    this.#cancel = this.#thread.clock.setTimer(this.#loop.waitMs, () => this.#turn());
+  }
+
+  #receive(): ToWorker | undefined {
+    const message = this.#inbox.shift();
+    if (message !== undefined) this.#machine.order(message);
+    return message;
   }
 }

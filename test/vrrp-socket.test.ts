@@ -1,122 +1,8 @@
-/**
- * VRRP workers with real raw packets, in network namespaces of their own and without root: this file runs itself again in a
- * new world of namespaces, which ends with it.
- */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+/** VRRP workers with real raw packets, in network namespaces of their own and without root. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { suite, test } from 'uvu';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { FromWorker } from '../agent/messages.ts';
-import type { NodeMessage } from './vrrp-node.ts';
-
-const INSIDE = 'HAPAIR_TEST_WORLD';
-const WORLD_ARGUMENTS = '--map-root-user --user --net --mount --pid --fork --kill-child'.split(' ');
-const EVENT_DEADLINE_MS = 15_000;
-const PAIR = 'test/web';
-const ADDRESSES = { a: '10.77.0.11', b: '10.77.0.12', c: '10.77.0.66' };
-type NodeName = keyof typeof ADDRESSES;
-type SetConfig = Extract<NodeMessage, { type: 'set' }>['config'];
-
-const ip = (command: string): void => {
-  execFileSync('ip', command.split(' '), { stdio: ['ignore', 'inherit', 'inherit'] });
-};
-
-const buildWorld = (): void => {
-  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
-  ip('link add switch type bridge');
-  ip('link set switch up');
-  for (const [name, address] of Object.entries(ADDRESSES)) {
-    ip(`netns add ${name}`);
-    ip(`link add port-${name} type veth peer name eth0 netns ${name}`);
-    ip(`link set port-${name} master switch up`);
-    ip(`-n ${name} addr add ${address}/24 dev eth0`);
-    ip(`-n ${name} link set eth0 up`);
-  }
-};
-
-/** A program with a VRRP worker in one of the namespaces, and everything it has said. */
-class TestNode {
-  readonly name: NodeName;
-  readonly events: FromWorker[] = [];
-  readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
-  #heard = Promise.withResolvers<void>();
-
-  constructor(name: NodeName) {
-    this.name = name;
-    const program = fileURLToPath(new URL('./vrrp-node.ts', import.meta.url));
-    const child = spawn('ip', ['netns', 'exec', name, process.execPath, program], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    this.#child = child;
-    this.#exited = once(child, 'exit');
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      this.events.push(JSON.parse(line));
-      this.#heard.resolve();
-      this.#heard = Promise.withResolvers<void>();
-    });
-  }
-
-  send(message: NodeMessage): void {
-    this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
-  }
-
-  set(changes: Partial<SetConfig>): void {
-    const config: SetConfig = {
-      version: 3,
-      virtualRouterID: 51,
-      priority: 100,
-      advertisementIntervalMs: 100,
-      checksum: 'Pseudoheader',
-      sourceAddress: ADDRESSES[this.name],
-      peerAddress: this.name === 'a' ? ADDRESSES.b : ADDRESSES.a,
-      interface: 'eth0',
-      vips: ['10.77.0.100'],
-      ...changes,
-    };
-    this.send({ type: 'set', pair: PAIR, config });
-  }
-
-  /** The first event from index `since` on that has all of `fields`; waits for it. */
-  async until(fields: Partial<Record<string, unknown>>, since = 0): Promise<FromWorker> {
-    const deadline = Date.now() + EVENT_DEADLINE_MS;
-    for (;;) {
-      const wanted = Object.entries(fields);
-      const found = this.events
-        .slice(since)
-        .find((event) => wanted.every(([key, value]) => Reflect.get(event, key) === value));
-      if (found !== undefined) return found;
-      const ended = this.#child.exitCode ?? this.#child.signalCode;
-      if (Date.now() > deadline || ended !== null) {
-        const seen = this.events.map((event) => JSON.stringify(event)).join('\n');
-        throw new Error(`${this.name} did not say ${JSON.stringify(fields)}; it said:\n${seen}`);
-      }
-      await Promise.race([this.#heard.promise, this.#exited, delay(200)]);
-    }
-  }
-
-  /** The states entered from event index `since` on, as `State Reason`. */
-  states(since = 0): string[] {
-    return this.events
-      .slice(since)
-      .flatMap((event) => (event.type === 'state' ? [`${event.state} ${event.reason}`] : []));
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#exited;
-  }
-
-  /** Ends stdin: the worker resigns and the program ends by itself. */
-  async end(): Promise<unknown> {
-    this.#child.stdin?.end();
-    await this.#exited;
-    return this.#child.exitCode;
-  }
-}
+import { ADDRESSES, ip, type NodeName, PAIR, runInWorld, type SetConfig, TestNode } from './vrrp-world.ts';
 
 const inWorld = suite('VRRP workers on real packets');
 let nodes: TestNode[] = [];
@@ -247,22 +133,15 @@ inWorld('v2: a wrong password is rejected, the right one is taken over without l
 
 /** Resolves once the workers' loops have answered: whatever was sent to them before is in force. */
 const inForce = async (...all: TestNode[]): Promise<void> => {
-  await Promise.all(
-    all.map(async (node) => {
-      const since = node.events.length;
-      node.send({ type: 'ping', id: 1 });
-      await node.until({ type: 'pong' }, since);
-    }),
-  );
+  await Promise.all(all.map((node) => node.ping()));
 };
 
 /** Lets the Master advertise `count` more times, as its own worker tells. */
 const adverts = async (master: TestNode, count: number): Promise<void> => {
   const seen = new Set<number>();
   while (seen.size <= count) {
-    await inForce(master);
-    const pong = master.events.findLast((event) => event.type === 'pong');
-    seen.add(pong?.lastAdvertAtMs[PAIR] ?? Number.NaN);
+    const { lastAdvertAtMs } = await master.ping();
+    seen.add(lastAdvertAtMs[PAIR] ?? Number.NaN);
     await delay(20);
   }
 };
@@ -369,19 +248,4 @@ inWorld(
   },
 );
 
-if (process.env[INSIDE] === '1') {
-  buildWorld();
-  inWorld.run();
-} else {
-  test('VRRP workers behave on real packets, in a world of their own', () => {
-    const inner = [...WORLD_ARGUMENTS, process.execPath, fileURLToPath(import.meta.url)];
-    const world = spawnSync('unshare', inner, {
-      env: { ...process.env, [INSIDE]: '1' },
-      encoding: 'utf8',
-      timeout: 240_000,
-      killSignal: 'SIGKILL',
-    });
-    assert.is(world.status, 0, `${world.error?.message ?? ''}\n${world.stdout}\n${world.stderr}`);
-  });
-  test.run();
-}
+runInWorld('VRRP workers behave on real packets, in a world of their own', import.meta.url, inWorld);

@@ -9,8 +9,8 @@
 import type { Reason } from '../../crds/conditions.ts';
 import { parseIPv4Address } from './ipv4.ts';
 import { type Advert, decodeAdvert, encodeAdvert } from './packet.ts';
-import { ADVERTS_TO_MISS, expectedInterval, masterDownInterval, skewTime } from './timers.ts';
-import { type Output, SETTLE_MS, type VirtualRouterConfig } from './types.ts';
+import { ADVERTS_TO_MISS, expectedInterval, masterDownInterval, shortestWait, skewTime } from './timers.ts';
+import { type ClaimRefusal, type Output, SETTLE_MS, type VirtualRouterConfig } from './types.ts';
 
 const OWNER_PRIORITY = 255;
 const RESIGN_PRIORITY = 0;
@@ -19,10 +19,12 @@ type Backup = {
   name: 'Backup';
   /** When the Master counts as gone; null: it does, and `claim` is `Never`. */
   masterDownTimer: number | null;
-  /** The timer runs for the skew alone, because the Master sent priority 0. */
-  masterResigned: boolean;
-  /** The timer was missed by so much that a whole interval is listened again; once, so that a busy machine still claims. */
-  listeningAgain: boolean;
+  /**
+   * What set the timer. `Entry`: nobody has been heard in this state. `Advert`: a live Master. `Resignation`: its priority 0, so
+   * the timer runs for the skew alone. `Sleep`: the timer was missed by so much that a whole interval is listened again; once,
+   * so that a busy machine still claims.
+   */
+  timerSince: 'Entry' | 'Advert' | 'Resignation' | 'Sleep';
 };
 type Master = {
   name: 'Master';
@@ -81,11 +83,17 @@ export class VirtualRouter {
     }
   }
 
-  /** Startup, RFC 9568 section 6.4.1: the owner of the addresses claims, everybody else listens first. */
-  start(now: number): Output[] {
+  /**
+   * Startup, RFC 9568 section 6.4.1: the owner of the addresses claims, everybody else listens first.
+   * @param lastAdvertAt this router goes on for one that was Master and sent its last advert then: it is Master at once, unless
+   * a Backup may have missed enough adverts by now to claim. Default: it goes on for nobody.
+   */
+  start(now: number, lastAdvertAt: number | null = null): Output[] {
     if (this.#state.name === 'Init') {
-      const owns = this.#config.priority === OWNER_PRIORITY && this.#config.claim !== 'Never';
-      if (owns) this.#becomeMaster(now, 'AgentStarted');
+      const { claim, priority } = this.#config;
+      if (claim === 'Never') this.#becomeBackup(now, 'AgentStarted');
+      else if (this.#mayGoOn(now, lastAdvertAt)) this.#becomeMaster(now, 'AgentReloaded');
+      else if (priority === OWNER_PRIORITY) this.#becomeMaster(now, 'AgentStarted');
       else this.#becomeBackup(now, 'AgentStarted');
     }
     return this.#take();
@@ -185,6 +193,21 @@ export class VirtualRouter {
   }
 
   /**
+   * A person's claim, for when no operator can be asked: becomes Master, unless a live Master is heard, or it is in Fault, in
+   * Init, or told never to claim. A Master stays one. A Master that was not heard objects as to any claim.
+   */
+  claimByHand(now: number): Output[] {
+    this.#stepDownIfOverslept(now);
+    if (this.#state.name === 'Master') return this.#take();
+    const refusal = this.#refusal(now);
+    if (refusal === null) {
+      this.#becomeMaster(now, 'ClaimedByHand');
+      this.#peer = null;
+    } else this.#outputs.push({ type: 'refused', refusal });
+    return this.#take();
+  }
+
+  /**
    * Takes over other parameters without leaving the state, unless `claim` asks for it.
    * Another priority moves a running master-down timer by the difference of the skews. A longer interval to expect moves it
    * too; a shorter one is waited for from `now`, as the Master may begin with it only now. An interval that a Master was heard
@@ -212,7 +235,7 @@ export class VirtualRouter {
   #moveMasterDownTimer(now: number, backup: Backup, before: { interval: number; span: number }): void {
     // Nobody was heard, and `Never` alone kept it from claiming: whatever comes now, it listens first.
     if (backup.masterDownTimer === null) {
-      if (this.#config.claim !== 'Never') this.#listen(now + this.#masterDownInterval(), false);
+      if (this.#config.claim !== 'Never') this.#listen(now + this.#masterDownInterval(), 'Entry');
       return;
     }
     const moved = backup.masterDownTimer + this.#backupSpan() - before.span;
@@ -261,16 +284,30 @@ export class VirtualRouter {
     return excused && this.#fault === 'ChecksFailed' ? null : this.#fault;
   }
 
+  #mayGoOn(now: number, lastAdvertAt: number | null): boolean {
+    // An advert of the future is one of another clock.
+    return lastAdvertAt !== null && lastAdvertAt <= now && now - lastAdvertAt < shortestWait(this.#config);
+  }
+
+  #refusal(now: number): ClaimRefusal | null {
+    const state = this.#state;
+    if (state.name === 'Init') return 'NotStarted';
+    if (state.name === 'Fault') return 'InFault';
+    if (this.#config.claim === 'Never') return 'ClaimNever';
+    const isHeard = state.name === 'Backup' && state.timerSince === 'Advert';
+    return isHeard && now < (state.masterDownTimer ?? 0) ? 'MasterHeard' : null;
+  }
+
   /** RFC 9568 section 6.4.2. A Backup never compares addresses, unless it is pinned. */
   #backupHears(now: number, advert: Advert, source: number): void {
     const { claim, preemptMode, priority } = this.#config;
     if (advert.priority === RESIGN_PRIORITY) {
-      this.#listen(now + skewTime(this.#config, this.#masterAdverInterval()), true);
+      this.#listen(now + skewTime(this.#config, this.#masterAdverInterval()), 'Resignation');
     } else if (claim === 'Always' && !this.#yieldsTo(advert, source)) {
       this.#becomeMaster(now, 'PinnedBySpec');
     } else if (preemptMode !== true || advert.priority >= priority) {
       this.#heardInterval = advert.advertisementIntervalMs;
-      this.#listen(now + this.#masterDownInterval(), false);
+      this.#listen(now + this.#masterDownInterval(), 'Advert');
     }
   }
 
@@ -306,13 +343,13 @@ export class VirtualRouter {
       this.#peerSilent();
       return;
     }
-    if (now - dueAt > this.#masterAdverInterval() && !backup.listeningAgain) {
+    if (now - dueAt > this.#masterAdverInterval() && backup.timerSince !== 'Sleep') {
       // The process or machine slept. A live Master's adverts may have fallen into that time unheard.
-      const masterDownTimer = now + this.#masterDownInterval();
-      this.#state = { name: 'Backup', masterDownTimer, masterResigned: false, listeningAgain: true };
+      this.#outputs.push({ type: 'overslept' });
+      this.#listen(now + this.#masterDownInterval(), 'Sleep');
       return;
     }
-    if (backup.masterResigned) {
+    if (backup.timerSince === 'Resignation') {
       this.#becomeMaster(now, 'MasterResigned');
       this.#peer = null;
     } else {
@@ -333,7 +370,9 @@ export class VirtualRouter {
     if (this.#state.name !== 'Master') return;
     const own = masterDownInterval(this.#config, this.#state.paceMs);
     // No priority 0: nobody waits for it any more, and a successor need not be disturbed.
-    if (now - this.#state.lastAdvertAt > own) this.#becomeBackup(now, 'Overslept');
+    if (now - this.#state.lastAdvertAt <= own) return;
+    this.#outputs.push({ type: 'overslept' });
+    this.#becomeBackup(now, 'Overslept');
   }
 
   #becomeMaster(now: number, reason: Reason): void {
@@ -359,7 +398,8 @@ export class VirtualRouter {
       return;
     }
     const masterDownTimer = now + this.#masterDownInterval();
-    this.#enter({ name: 'Backup', masterDownTimer, masterResigned: false, listeningAgain: false }, reason);
+    const timerSince = heardInterval === null ? 'Entry' : 'Advert';
+    this.#enter({ name: 'Backup', masterDownTimer, timerSince }, reason);
   }
 
   #enterFault(now: number, fault: Reason, reason: Reason): void {
@@ -367,8 +407,8 @@ export class VirtualRouter {
     this.#enter({ name: 'Fault', reason: fault, silenceTimer: now + this.#masterDownInterval() }, reason);
   }
 
-  #listen(masterDownTimer: number, masterResigned: boolean): void {
-    this.#state = { name: 'Backup', masterDownTimer, masterResigned, listeningAgain: false };
+  #listen(masterDownTimer: number, timerSince: Backup['timerSince']): void {
+    this.#state = { name: 'Backup', masterDownTimer, timerSince };
   }
 
   #enter(state: State, reason: Reason): void {
@@ -411,6 +451,8 @@ export class VirtualRouter {
   #forgetPeer(): void {
     this.#peer = null;
     this.#heardInterval = null;
+    if (this.#state.name === 'Backup' && this.#state.timerSince === 'Advert')
+      this.#state = { ...this.#state, timerSince: 'Entry' };
   }
 
   /** Whether an advert that says this interval can come under the configuration; v3 takes any. */
@@ -430,7 +472,7 @@ export class VirtualRouter {
 
   /** How long the timer of a Backup runs from the event that set it. */
   #backupSpan(): number {
-    const resigned = this.#state.name === 'Backup' && this.#state.masterResigned;
+    const resigned = this.#state.name === 'Backup' && this.#state.timerSince === 'Resignation';
     return resigned ? skewTime(this.#config, this.#masterAdverInterval()) : this.#masterDownInterval();
   }
 

@@ -20,6 +20,7 @@ import {
 } from './types.ts';
 
 const ADVERTISEMENT = 1;
+const PRIORITY_OFFSET = 2;
 const HEADER_LENGTH = 8;
 const AUTH_DATA_LENGTH = 8;
 const AUTH_NONE = 0;
@@ -66,6 +67,9 @@ export type Expected = Pick<
   | 'minimumTTL'
 >;
 
+/** Whether a VRRP message of ours says that its sender resigns. */
+export const isResignation = (message: Uint8Array): boolean => message[PRIORITY_OFFSET] === 0;
+
 const inRange = (value: number, low: number, high: number, what: string): number => {
   if (Number.isInteger(value) && value >= low && value <= high) return value;
   throw new RangeError(
@@ -96,7 +100,7 @@ export const encodeAdvert = (advert: Advert, seal: Seal): Uint8Array => {
   const view = new DataView(message.buffer);
   view.setUint8(0, (advert.version << 4) | ADVERTISEMENT);
   view.setUint8(1, inRange(advert.virtualRouterID, 1, 255, 'the virtual router ID'));
-  view.setUint8(2, inRange(advert.priority, 0, 255, 'the priority'));
+  view.setUint8(PRIORITY_OFFSET, inRange(advert.priority, 0, 255, 'the priority'));
   view.setUint8(3, count);
   writeInterval(view, advert, seal);
   for (const [index, address] of advert.addresses.entries()) {
@@ -212,7 +216,7 @@ const readAdvert = (message: Uint8Array, version: VRRPVersion): Advert => {
   return {
     version,
     virtualRouterID: view.getUint8(1),
-    priority: view.getUint8(2),
+    priority: view.getUint8(PRIORITY_OFFSET),
     advertisementIntervalMs: version === 2 ? view.getUint8(5) * 1000 : readCentiseconds(message) * 10,
     addresses,
   };

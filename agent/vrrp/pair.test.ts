@@ -6,147 +6,16 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
-import { ipv4Datagram } from './datagrams.ts';
-import { VirtualRouter } from './machine.ts';
 import { expectedInterval, masterDownInterval, skewTime } from './timers.ts';
-import type { AcceptedParameters, Output, RejectCause, VirtualRouterConfig } from './types.ts';
+import { configs, LATENCY_MS, Pair } from './two-routers.ts';
+import type { AcceptedParameters, VirtualRouterConfig } from './types.ts';
 
-/** One way, as between two instances of a region. */
-const LATENCY_MS = 0.5;
 /**
  * The least time from one agent's acknowledgement to the next step at another: what the operator answers goes from an agent to
  * the API server and from there to an agent, over the same network as an advert. In truth three writes to disks come on top.
  */
 const ACKNOWLEDGEMENT_MS = 2 * LATENCY_MS;
 
-type Side = {
-  config: VirtualRouterConfig;
-  router: VirtualRouter;
-  /** Adverts on their way to this side. */
-  arriving: { at: number; datagram: Uint8Array }[];
-  running: boolean;
-};
-
-/** Both ends and the network between them; `lost` decides over every datagram. */
-class Pair {
-  readonly sides: readonly [Side, Side];
-  now = 0;
-  lost: (from: number) => boolean = () => false;
-  /** Hears of every moment at which anything has happened. */
-  watch: () => void = () => {};
-  /** Every advert that was sent, lost or not. */
-  readonly adverts: { from: number; at: number; advertisementIntervalMs: number; priority: number }[] = [];
-  /** Why adverts that arrived did not count. */
-  readonly rejected: RejectCause[] = [];
-
-  constructor(configs: [VirtualRouterConfig, VirtualRouterConfig]) {
-    const side = (config: VirtualRouterConfig): Side => ({
-      config,
-      router: new VirtualRouter(config),
-      arriving: [],
-      running: false,
-    });
-    this.sides = [side(configs[0]), side(configs[1])];
-  }
-
-  start(index: number): void {
-    const side = this.#side(index);
-    if (side.running) return;
-    Object.assign(side, { running: true, router: new VirtualRouter(side.config), arriving: [] });
-    this.#perform(index, side.router.start(this.now));
-  }
-
-  crash(index: number): void {
-    this.#side(index).running = false;
-  }
-
-  /** The agent has put another configuration on disk, and so into force; one that does not run starts with it. */
-  configure(index: number, change: Partial<VirtualRouterConfig>): void {
-    const side = this.#side(index);
-    side.config = { ...side.config, ...change };
-    if (side.running) this.#perform(index, side.router.configure(this.now, side.config));
-  }
-
-  resign(index: number): void {
-    this.#perform(index, this.#side(index).router.resign(this.now, 'YieldOrdered'));
-  }
-
-  /** Lets everything happen that is due until `end`. */
-  runUntil(end: number): void {
-    for (;;) {
-      const due = Math.min(...this.sides.map((side) => this.#nextAt(side)));
-      if (due > end) break;
-      this.now = due;
-      // As the caller of a router must: what has arrived is heard before a timer is believed.
-      for (const index of [0, 1]) this.#deliver(index);
-      for (const index of [0, 1]) {
-        const side = this.#side(index);
-        if (side.running) this.#perform(index, side.router.handleTimeout(this.now));
-      }
-      this.watch();
-    }
-    this.now = end;
-  }
-
-  masters(): number[] {
-    return [0, 1].filter(
-      (index) => this.#side(index).running && this.#side(index).router.state.name === 'Master',
-    );
-  }
-
-  #side(index: number): Side {
-    return this.sides[index === 0 ? 0 : 1];
-  }
-
-  #nextAt(side: Side): number {
-    if (!side.running) return Number.POSITIVE_INFINITY;
-    const timeout = side.router.nextTimeout() ?? Number.POSITIVE_INFINITY;
-    return Math.min(timeout, ...side.arriving.map(({ at }) => at));
-  }
-
-  #deliver(index: number): void {
-    const side = this.#side(index);
-    if (!side.running) return;
-    const arrived = side.arriving.filter(({ at }) => at <= this.now);
-    side.arriving = side.arriving.filter(({ at }) => at > this.now);
-    for (const { datagram } of arrived) this.#perform(index, side.router.handleDatagram(this.now, datagram));
-  }
-
-  #perform(index: number, outputs: readonly Output[]): void {
-    const { config } = this.#side(index);
-    const route = { source: config.sourceAddress, destination: config.peerAddress };
-    for (const output of outputs) {
-      if (output.type === 'rejected') this.rejected.push(output.cause);
-      if (output.type !== 'send') continue;
-      const { advertisementIntervalMs } = this.#side(index).router.config;
-      const priority = output.message[2] ?? 0;
-      this.adverts.push({ from: index, at: this.now, advertisementIntervalMs, priority });
-      if (this.lost(index)) continue;
-      const datagram = ipv4Datagram(output.message, route);
-      this.#side(1 - index).arriving.push({ at: this.now + LATENCY_MS, datagram });
-    }
-  }
-}
-
-const ADDRESSES = ['10.0.0.1', '10.0.0.2'] as const;
-const configs = (
-  version: VRRPVersion,
-  advertisementIntervalMs: number,
-  checksum: Checksum,
-  priorities: [number, number],
-): [VirtualRouterConfig, VirtualRouterConfig] => {
-  const one = (mine: 0 | 1): VirtualRouterConfig => ({
-    version,
-    virtualRouterID: 7,
-    priority: priorities[mine],
-    advertisementIntervalMs,
-    checksum,
-    sourceAddress: ADDRESSES[mine],
-    peerAddress: ADDRESSES[mine === 0 ? 1 : 0],
-    vips: ['10.0.0.100'],
-  });
-  return [one(0), one(1)];
-};
 const anyPriority = fc.integer({ min: 1, max: 254 });
 const anyConfigs = fc
   .record({

@@ -14,6 +14,13 @@ export const skewTime = ({ version, priority }: Parameters, masterAdverInterval:
 export const masterDownInterval = (parameters: Parameters, masterAdverInterval: number): number =>
   ADVERTS_TO_MISS * masterAdverInterval + skewTime(parameters, masterAdverInterval);
 
+/** The least time a Backup waits after an advert: it may go by any interval in force, and its priority, so its skew, is unknown. */
+export const shortestWait = ({
+  advertisementIntervalMs,
+  accept = [],
+}: Pick<VirtualRouterConfig, 'advertisementIntervalMs' | 'accept'>): number =>
+  ADVERTS_TO_MISS * Math.min(advertisementIntervalMs, ...accept.map((set) => set.advertisementIntervalMs));
+
 /**
  * The interval to expect of a Master that was not heard yet: the longest it may be sending at, so that an interval in the
  * middle of a change is not taken for silence.

@@ -80,10 +80,17 @@ export type Output =
   | { type: 'state'; state: VRRPState; reason: Reason }
   /** Still Master after {@link SETTLE_MS} of listening: the claim is worth a report. */
   | { type: 'settled' }
+  /** The process or machine slept past a deadline: a Master steps down (its `state` follows), a Backup listens again. */
+  | { type: 'overslept' }
   /** `heard`: the first advert of the peer after silence; otherwise: none for a master-down interval of listening. */
   | { type: 'peer'; heard: boolean; priority: number }
   /** `source` is `unknown` when there is no IP header. */
-  | { type: 'rejected'; cause: RejectCause; source: string };
+  | { type: 'rejected'; cause: RejectCause; source: string }
+  /** A claim by hand is not carried out. */
+  | { type: 'refused'; refusal: ClaimRefusal };
+
+/** Why a claim by hand is refused. */
+export type ClaimRefusal = 'NotStarted' | 'InFault' | 'ClaimNever' | 'MasterHeard';
 
 /** How long a new Master listens for an objection: an advert to a live Master is answered within a round trip. */
 export const SETTLE_MS = 10;

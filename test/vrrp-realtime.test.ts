@@ -1,0 +1,73 @@
+/** Real-time scheduling of the VRRP worker: asked for, used where granted by its thread alone, and no loss where refused. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { FromWorker } from '../agent/messages.ts';
+
+const PROGRAM = fileURLToPath(new URL('./vrrp-node.ts', import.meta.url));
+const DEADLINE_MS = 60_000;
+const SCHED_RR = '2';
+
+/** Scheduling policies of the threads of a process: field 41 of `stat`, the 39th after the name, which may hold spaces. */
+const policiesOf = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38] ?? '';
+  });
+
+/** Starts a worker by way of `wrapper`. @returns what it says of its scheduling, and the policies of its process's threads */
+const startWorker = async (
+  wrapper: readonly string[],
+): Promise<{ realtime: boolean; policies: string[] }> => {
+  const [command = '', ...args] = [...wrapper, process.execPath, PROGRAM];
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  try {
+    child.stdin.write(`${JSON.stringify({ type: 'ping', id: 1 })}\n`);
+    const [line] = await once(createInterface({ input: child.stdout }), 'line');
+    const pong: FromWorker = JSON.parse(line);
+    if (pong.type !== 'pong') throw new Error(`a pong was asked for, not ${line}`);
+    const policies = policiesOf(child.pid ?? 0);
+    child.stdin.end();
+    assert.equal(await exited, [0, null], 'it ends in order');
+    return { realtime: pong.realtime, policies };
+  } finally {
+    clearTimeout(deadline);
+    child.kill('SIGKILL');
+  }
+};
+
+/** Whether the system grants it, as another program finds. */
+const isGranted = (wrapper: readonly string[]): boolean => {
+  const [command = '', ...args] = [...wrapper, 'chrt', '--rr', '50', 'true'];
+  return spawnSync(command, args).status === 0;
+};
+
+/** Root loses the capability; whoever is not root has none to lose. */
+const REFUSED = [
+  'prlimit',
+  '--rtprio=0',
+  ...(process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_nice'] : []),
+];
+
+test('without CAP_SYS_NICE the system refuses', () => {
+  assert.not(isGranted(REFUSED));
+});
+
+for (const [name, wrapper] of [
+  ['as this test may', []],
+  ['without CAP_SYS_NICE', REFUSED],
+] as const) {
+  test(`${name}, the worker has what the system grants, and its thread alone`, async () => {
+    const { realtime, policies } = await startWorker(wrapper);
+    assert.is(realtime, isGranted(wrapper));
+    assert.is(policies.filter((policy) => policy === SCHED_RR).length, realtime ? 1 : 0);
+  });
+}
+
+test.run();
