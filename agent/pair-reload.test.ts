@@ -87,6 +87,7 @@ test('a term seen but not yet on disk is not lost', async () => {
   await bench.peer('Master', 7);
   await bench.reload();
   bench.world.diskUp = true;
+  await bench.look();
   await bench.enter('Backup', 'AgentStarted');
   await bench.claim();
   assert.is(bench.report?.term, 8);

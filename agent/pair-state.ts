@@ -259,9 +259,9 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
  * once a GET has shown that it still stands.
  */
 const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] => {
-  if (newestSpec(state)?.claim !== 'Never') return spec.claim;
-  if (!mustConfirmNever(state)) return 'Never';
-  return spec.claim === 'Never' ? 'Normal' : spec.claim;
+  const isUnconfirmed = state.election === 'Master' && !state.confirmedNever;
+  if (isUnconfirmed) return spec.claim === 'Never' ? 'Normal' : spec.claim;
+  return newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
 };
 
 /** A Master is told to claim never, and nothing but a watch has said so yet. */
