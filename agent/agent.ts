@@ -4,8 +4,11 @@ import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { findRival, renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
-import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
+import { Checks } from './checks/checks.ts';
+import { createProbe } from './checks/probe.ts';
+import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import type { StartWorker } from './early-worker.ts';
 import { type AgentHandover, isTimely } from './handover.ts';
@@ -15,7 +18,6 @@ import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import type { PairView } from './pair-view.ts';
 import { Pairs } from './pairs.ts';
-import type { Problem } from './rules/condition.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
 import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
@@ -77,8 +79,8 @@ export type Surroundings = {
   startWorker(options: VRRPWorkerOptions): VRRPWorker;
   watchInterfaces(options: InterfacesOptions): PairAddresses;
   imds: IMDSClient;
-  /** Runs the health checks and tells of each finding; absent: nothing runs them. */
-  watchHealth?(onFinding: (pair: Key, problem: Problem | null) => void): void;
+  /** Makes one run of a health check. */
+  probe: Probe;
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
@@ -108,7 +110,7 @@ export const startAgent = async (
   log: Log,
   { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
 ): Promise<Agent> => {
-  const { stateDir, nodeName, leaseNamespace } = config;
+  const { stateDir, nodeName, leaseNamespace, commands, file } = config;
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
@@ -138,6 +140,7 @@ export const startAgent = async (
     startWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
+    probe: createProbe({ nodeName, commands, configFile: file, clock: systemClock }),
     clock: systemClock,
     random: Math.random,
   });
@@ -169,6 +172,12 @@ export const runAgent = (
     signal,
     onReading: (reading) => pairs.interfaces(reading),
   });
+  const checks = new Checks({
+    probe: surroundings.probe,
+    clock,
+    log,
+    onFindings: (pair, findings) => pairs.health(pair, findings),
+  });
   const pairs = new Pairs({
     nodeName,
     leaseNamespace,
@@ -176,6 +185,7 @@ export const runAgent = (
     agentVersion,
     client,
     addresses: interfaces,
+    checks,
     send: worker.send,
     lastContactMs: contact.lastMs,
     clock,
@@ -186,8 +196,6 @@ export const runAgent = (
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
   pairs.restored();
-
-  surroundings.watchHealth?.((pair, problem) => pairs.health(pair, problem));
 
   void pollIMDS({
     client: imds,
@@ -254,6 +262,7 @@ export const runAgent = (
   const stop = async (): Promise<void> => {
     log.info({ reason: 'AgentStopping' }, 'agent stopping');
     const deadlineMs = clock.now() + config.stopTimeoutSeconds * 1000;
+    checks.close();
     await worker.stop();
     pairs.stopped();
     await until(clock, () => pairs.isDrained, deadlineMs);

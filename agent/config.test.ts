@@ -19,6 +19,8 @@ test('what is left out has its default', () => {
     stateDir: '/var/lib/hapair',
     leaseNamespace: 'hapair-system',
     stopTimeoutSeconds: 20,
+    commands: {},
+    file: 'agent.yaml',
   });
 });
 
@@ -39,6 +41,41 @@ test('an error names the file, the field, its value and the way out', () => {
     /logLevel: "loud" must be equal to one of the allowed values: trace, debug, info, warn, error/,
   );
   assert.match(text, /color: is not known; known are nodeName, namespaces/);
+});
+
+test('commands that checks may run: an absolute path, its arguments, words for the environment', () => {
+  const commands = {
+    replication: { command: ['/usr/local/bin/lag', '--most', '10'], environment: { PGHOST: '/run' } },
+  };
+  assert.equal(
+    checkConfig({ nodeName: 'node1', namespaces: ['prod'], commands }, 'agent.yaml').commands,
+    commands,
+  );
+  const text = complaint({
+    nodeName: 'node1',
+    namespaces: ['prod'],
+    commands: {
+      'rm -r': { command: ['/bin/rm'] },
+      lag: { command: ['lag', 10] },
+      none: { command: [] },
+      shell: { shell: 'lag' },
+      words: { command: ['/lag'], environment: { 'A B': 'x', PGHOST: 1 } },
+      nul: { command: ['/bin/a\u0000b'] },
+    },
+  });
+  assert.match(text, /commands\.rm -r: the name "rm -r" must match pattern/);
+  assert.match(text, /commands\.lag\.command\[0\]: "lag" must match pattern "\^\//);
+  assert.match(text, /commands\.lag\.command\[1\]: 10 must be string/);
+  assert.match(text, /commands\.none\.command: \[\] must NOT have fewer than 1 items/);
+  assert.match(text, /commands\.shell\.command: is missing; add it/);
+  assert.match(text, /commands\.shell\.shell: is not known; known are command, environment/);
+  assert.match(text, /commands\.words\.environment\.A B: the name "A B" must match pattern/);
+  assert.match(text, /commands\.words\.environment\.PGHOST: 1 must be string/);
+  assert.match(text, /commands\.nul\.command\[0\]: .* must match pattern/);
+});
+
+test('where it was read from is no field of the file', () => {
+  assert.match(complaint({ nodeName: 'node1', namespaces: ['prod'], file: '/x' }), /file: is not known/);
 });
 
 test('what is missing is named', () => {

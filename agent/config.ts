@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
+import type { AllowedCommand } from './checks/command.ts';
 
 /** Everything the node's owner decides. */
 export type AgentConfig = {
@@ -19,9 +20,20 @@ export type AgentConfig = {
   logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   /** How long a stopping agent keeps an address that EC2 still delivers here; default 20. */
   stopTimeoutSeconds: number;
+  /** Health checks of a HAPair may run these, by name, and nothing else; default none. */
+  commands: Record<string, AllowedCommand>;
+  /** Where all this was read from; not a field of the file. */
+  file: string;
 };
 
 const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+
+/** As `healthChecks[].command.name` of a HAPair. */
+const COMMAND_NAME = '^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$';
+/** What the kernel can pass on. */
+const NO_NUL = '^[^\\u0000]*$';
+
+const ABSOLUTE_PATH = '^/[^\\u0000]*$';
 
 const SCHEMA = {
   type: 'object',
@@ -41,12 +53,42 @@ const SCHEMA = {
     leaseNamespace: { type: 'string', pattern: DNS_LABEL, maxLength: 63, default: 'hapair-system' },
     logLevel: { enum: ['trace', 'debug', 'info', 'warn', 'error'] },
     stopTimeoutSeconds: { type: 'number', minimum: 0, maximum: 3600, default: 20 },
+    commands: {
+      type: 'object',
+      maxProperties: 64,
+      default: {},
+      propertyNames: { pattern: COMMAND_NAME, maxLength: 63 },
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['command'],
+        properties: {
+          command: {
+            type: 'array',
+            minItems: 1,
+            maxItems: 64,
+            items: { type: 'string', pattern: NO_NUL, maxLength: 4096 },
+            // No PATH decides what runs.
+            prefixItems: [{ type: 'string', pattern: ABSOLUTE_PATH, maxLength: 4096 }],
+          },
+          environment: {
+            type: 'object',
+            maxProperties: 64,
+            propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+            additionalProperties: { type: 'string', pattern: NO_NUL, maxLength: 4096 },
+          },
+        },
+      },
+    },
   },
 } as const;
 
-const validate = new Ajv2020({ allErrors: true, useDefaults: true, verbose: true }).compile<AgentConfig>(
-  SCHEMA,
-);
+const validate = new Ajv2020({
+  allErrors: true,
+  useDefaults: true,
+  verbose: true,
+  strictTuples: false,
+}).compile<Omit<AgentConfig, 'file'>>(SCHEMA);
 
 /** A configuration the agent cannot start with; the message is for its owner. */
 export class ConfigError extends Error {
@@ -70,19 +112,32 @@ export const loadConfig = (path: string): AgentConfig => {
 
 /** @throws ConfigError as `loadConfig` does */
 export const checkConfig = (document: unknown, path: string): AgentConfig => {
-  if (validate(document)) return document;
+  if (validate(document)) return { ...document, file: path };
   const faults = (validate.errors ?? []).map((error) => `  ${explain(error)}`);
   throw new ConfigError(`${path} is no valid agent configuration:\n${faults.join('\n')}`);
 };
 
-const explain = ({ instancePath, keyword, params, message, data }: ErrorObject): string => {
-  const field = instancePath
-    .replace(/^\//, '')
-    .replace(/\/(\d+)/g, '[$1]')
-    .replaceAll('/', '.');
-  if (keyword === 'required') return `${params.missingProperty}: is missing; add it`;
-  if (keyword === 'additionalProperties')
-    return `${params.additionalProperty}: is not known; known are ${Object.keys(SCHEMA.properties).join(', ')}`;
+const explain = (error: ErrorObject): string => {
+  const { instancePath, keyword, params, message, data, propertyName, parentSchema } = error;
+  const field = fieldOf(instancePath);
+  if (keyword === 'required') return `${fieldOf(instancePath, params.missingProperty)}: is missing; add it`;
+  if (keyword === 'additionalProperties') {
+    const known = Object.keys(parentSchema?.properties ?? {}).join(', ');
+    return `${fieldOf(instancePath, params.additionalProperty)}: is not known; known are ${known}`;
+  }
+  if (keyword === 'propertyNames')
+    return `${fieldOf(instancePath, params.propertyName)}: no valid name; choose another`;
+  if (propertyName !== undefined)
+    return `${fieldOf(instancePath, propertyName)}: the name ${JSON.stringify(propertyName)} ${message}`;
   const allowed = keyword === 'enum' ? `: ${params.allowedValues.join(', ')}` : '';
   return `${field || 'the document'}: ${JSON.stringify(data)} ${message ?? 'is not valid'}${allowed}`;
+};
+
+/** `/commands/app/command/0` as `commands.app.command[0]`. */
+const fieldOf = (instancePath: string, property?: string): string => {
+  const path = instancePath
+    .replace(/^\//, '')
+    .replace(/\/(\d+)(?=\/|$)/g, '[$1]')
+    .replaceAll('/', '.');
+  return property === undefined || path === '' ? (property ?? path) : `${path}.${property}`;
 };

@@ -21,12 +21,18 @@ const calls = {
   // Variadic in C; an int is passed alike on Linux.
   fcntl: libc.func('int fcntl(int fd, int command, int argument)'),
   memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
-  waitpid: libc.func('int waitpid(int pid, void *status, int options)'),
   execve: libc.func('int execve(const char *path, const char **argv, const char **envp)'),
   ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+  setpriority: libc.func('int setpriority(int which, uint32_t who, int priority)'),
+  prctl: libc.func(
+    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+  ),
+  // For calls that an older libc has no name for.
+  syscall: libc.func('long syscall(long number, unsigned long a, unsigned long b, unsigned long c)'),
+  waitpid: libc.func('int waitpid(int pid, void *status, int options)'),
 };
 export type SystemCall = keyof typeof calls;
 

@@ -47,10 +47,7 @@ export type FromWorker =
   | { type: 'settled'; pair: string; atMs: number }
   /** The first advert of the peer after silence; `false`: none for a master-down interval while listening. */
   | { type: 'peer'; pair: string; heard: boolean; priority: number; atMs: number }
-  /**
-   * Packets were rejected, `count` of them since the last such message. Of each cause the first is told at once, the next after
-   * a second, and what goes on ever more seldom, down to once a minute; until the cause has been quiet for that long.
-   */
+  /** A packet was rejected; repeated causes are counted in `count` and sent at most once a second. */
   | { type: 'rejected'; pair: string; cause: RejectCause; source: string; count: number }
   /** Socket trouble of one instance; the worker retries by itself, and says `null` when it is over. */
   | { type: 'socket'; pair: string; error: string | null }

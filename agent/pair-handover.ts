@@ -4,6 +4,7 @@ import type { VRRPInstanceSpec } from '../crds/types.ts';
 import type { WorkerConfig } from './messages.ts';
 import { seeTerm } from './pair-report.ts';
 import type { PairState, RunningClaim } from './pair-state.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What the worker was told about a pair. */
 export type Running = {
@@ -21,7 +22,7 @@ export type PairHandover = Pick<
   | 'reported'
   | 'peer'
   | 'peerHeard'
-  | 'health'
+  | 'checks'
   | 'lastDelivered'
   | 'arrived'
   | 'formerClaim'
@@ -42,10 +43,10 @@ export const handoverOf = (
   running: Running,
   lastAdvertAtMs: number | null,
 ): PairHandover => {
-  const { election, face, reported, peer, peerHeard, health } = state;
+  const { election, face, reported, peer, peerHeard, checks } = state;
   const { lastDelivered, arrived, formerClaim, yieldedTerm, transitions, claim, record, contact } = state;
   return {
-    ...{ election, face, reported, peer, peerHeard, health },
+    ...{ election, face, reported, peer, peerHeard, checks },
     ...{ lastDelivered, arrived, formerClaim, yieldedTerm, transitions, running, lastAdvertAtMs },
     claim: claim && { settled: claim.settled, vipUp: claim.vipUp, term: claim.term, sinceMs: claim.sinceMs },
     highestTerm: record.highestTerm,
@@ -62,3 +63,12 @@ export const goOn = (state: PairState, handover: PairHandover): void => {
   state.contact.specRead = specRead;
   seeTerm(state, highestTerm);
 };
+
+/** A check that has just begun has no verdict yet: its predecessor's stands. */
+export const withInherited = (
+  findings: readonly CheckFinding[],
+  inherited: readonly CheckFinding[],
+): readonly CheckFinding[] =>
+  findings.map((finding) =>
+    finding.healthy === null ? (inherited.find(({ name }) => name === finding.name) ?? finding) : finding,
+  );

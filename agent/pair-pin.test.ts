@@ -242,7 +242,7 @@ test('T22: its recovered checks make it an ordinary Master in the same term', as
   assert.equal(bench.told('resign'), []);
   assert.is(bench.report?.state, 'Master');
   assert.is(bench.report?.term, 3);
-  assert.is(bench.condition('Healthy'), 'True NoChecks');
+  assert.is(bench.condition('Healthy'), 'True ChecksPassed');
 });
 
 test.run();

@@ -150,12 +150,16 @@ export const seeTerm = (state: PairState, term: number): void => {
   state.dirty = true;
 };
 
+/** No verdict yet is no health. */
+const isHealthy = ({ conditions = [] }: VRRPInstanceStatus): boolean =>
+  !conditions.some(({ type, status }) => type === 'Healthy' && status !== 'True');
+
 /** Takes note of the peer's report. */
 export const seePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
   if (state.record.peerNode !== spec.nodeName) {
     state.record = { ...state.record, peerNode: spec.nodeName };
     state.dirty = true;
   }
-  state.peer = status && { state: status.state, term: status.term };
+  state.peer = status && { state: status.state, term: status.term, isHealthy: isHealthy(status) };
   if (status !== undefined) seeTerm(state, status.term);
 };

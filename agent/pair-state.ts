@@ -15,6 +15,7 @@ import type { Silence } from './rules/life.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
 import type { Claim, Facts } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
+import { type CheckFinding, problemOf } from './rules/verdict.ts';
 import {
   awaitedVIPs,
   type FormerClaim,
@@ -56,8 +57,8 @@ export type PairState = {
   /** The spec in force. */
   loaded: { spec: VRRPInstanceSpec; uid: string; generation: number } | null;
   loadProblem: Problem | null;
-  /** What the health checks find wrong; null: nothing, or there are none. */
-  health: Problem | null;
+  /** What is known of the health checks, each of those that run. */
+  checks: readonly CheckFinding[];
   interfaces: InterfaceReading | null;
   /** Null: unknown. */
   imds: IMDSReading | null;
@@ -66,8 +67,8 @@ export type PairState = {
   arrived: string[];
   /** The last report of Master that was taken back; null: none since the start. */
   formerClaim: FormerClaim | null;
-  /** The peer's report as last seen. */
-  peer: Report | undefined;
+  /** The peer's report as last seen; `isHealthy`: its checks pass, or it has none. */
+  peer: (Report & { isHealthy: boolean }) | undefined;
   contact: Contact;
   /** The worker's state. */
   election: VRRPState;
@@ -114,7 +115,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
       ? null
       : { spec: record.spec, uid: record.uid, generation: record.generation },
   loadProblem: null,
-  health: null,
+  checks: [],
   interfaces: null,
   imds: null,
   lastDelivered: [],
@@ -202,7 +203,7 @@ export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | nul
 
 /** Why this node must not be Master. Failed checks come last: they alone leave the last resort. */
 export const faultOf = (state: PairState): Problem | null =>
-  obstacleOf(state) ?? (state.loaded === null ? null : state.health);
+  obstacleOf(state) ?? (state.loaded === null ? null : problemOf(state.checks));
 
 /** What no pin and no last resort overcomes: the ENI, the interface or the address is missing. */
 const obstacleOf = (state: PairState): Problem | null => {
@@ -354,15 +355,16 @@ export const isLastCandidate = (state: PairState): boolean =>
   faultOf(state)?.reason === 'ChecksFailed';
 
 /**
- * A Master whose checks fail serves until its peer reports that it is Backup, and so healthy. Only a report written since
+ * A Master whose checks fail serves until its peer reports that it is a healthy Backup. Only a report written since
  * this claim counts: a Backup reports the highest term it has seen, and what a dead peer left behind carries a lower one.
  */
-export const mayResignToPeer = ({ claim, peer, health, loaded }: PairState): boolean =>
-  health !== null &&
+export const mayResignToPeer = ({ claim, peer, checks, loaded }: PairState): boolean =>
+  problemOf(checks) !== null &&
   loaded?.spec.claim !== 'Always' &&
   claim !== null &&
   claim.term !== null &&
   peer?.state === 'Backup' &&
+  peer.isHealthy &&
   peer.term >= claim.term;
 
 /** The operator's newest wish, loaded or not; what needs no disk is done by it. */
@@ -397,6 +399,7 @@ export const factsOf = (
     vipsOnInterface: onInterface(state).filter((address) => ours.has(address)),
     vipsDelivered: delivered?.filter((address) => ours.has(address)) ?? null,
     secretResourceVersion: sendRef && storedSecret(state.record, sendRef)?.resourceVersion,
+    checks: state.checks,
     agentVersion,
     findings: findings({
       state: face.state,
@@ -408,8 +411,7 @@ export const factsOf = (
         state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
       secretNeeded: spec !== undefined && secretRefs(spec).length > 0,
-      checksConfigured: (spec?.healthChecks ?? []).length > 0,
-      health: state.health,
+      checks: state.checks,
     }),
   };
 };

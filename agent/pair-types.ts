@@ -1,9 +1,16 @@
 /** What a pair's actor knows, remembers, and asks of its surroundings. */
-import type { SecretRef, VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus } from '../crds/types.ts';
+import type {
+  HealthCheck,
+  SecretRef,
+  VRRPInstance,
+  VRRPInstanceSpec,
+  VRRPInstanceStatus,
+} from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { ToWorker } from './messages.ts';
 import type { LifeReading } from './rules/life.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** One network interface of the machine. */
 export type NodeInterface = {
@@ -113,6 +120,12 @@ export type PairPorts = {
   kube: PairKube;
   addresses: PairAddresses;
   disk: PairDisk;
+  /**
+   * Runs these health checks from now on, in place of any others of the pair; those that are the same go on as they are.
+   * @param sourceAddress the host they ask unless they name another
+   * @returns what is known of each; what is found later comes by `Pair.health`
+   */
+  followChecks(checks: readonly HealthCheck[], sourceAddress: string): readonly CheckFinding[];
   /** Monotonic time of the API server's last answer to this process; null: none yet. */
   lastContactMs(): number | null;
   clock: Clock;

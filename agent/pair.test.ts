@@ -270,18 +270,60 @@ test('observedGeneration is reported only after the spec is on disk', async () =
   assert.is(bench.world.disk?.spec?.priority, 150);
 });
 
-test('what is not built is said and not loaded; the last spec goes on', async () => {
-  const bench = await createBackup();
-  const often = { periodSeconds: 2, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3 };
-  const check = { name: 'app', tcpSocket: { port: 80 }, ...often };
-  await bench.apply({ healthChecks: [check], priority: 150 });
-  assert.is(bench.condition('Ready'), 'False NotSupportedYet');
-  assert.is(bench.report?.observedGeneration, 1);
-  assert.is(bench.told('set').at(-1)?.config.priority, 200);
-  await bench.apply({ healthChecks: [] });
+const CHECK = {
+  name: 'app',
+  tcpSocket: { port: 80 },
+  periodSeconds: 2,
+  timeoutSeconds: 1,
+  successThreshold: 1,
+  failureThreshold: 3,
+};
+
+test("the checks of the spec in force run at the node's own address, and an edit of anything else leaves them alone", async () => {
+  const bench = await createBackup({ healthChecks: [CHECK] });
+  const running = { checks: ['app'], sourceAddress: '10.10.10.11' };
+  assert.equal(bench.world.followed, [running]);
+  assert.is(bench.condition('Healthy'), 'Unknown Unobserved');
   assert.is(bench.condition('Ready'), 'True InstanceConfigured');
-  assert.is(bench.report?.observedGeneration, 3);
+  await bench.checks('pass');
+  await bench.apply({ priority: 150, healthChecks: [{ ...CHECK }] });
+  await bench.seconds(5);
+  assert.equal(bench.world.followed, [running]);
+  assert.is(bench.condition('Healthy'), 'True ChecksPassed');
+  assert.equal(bench.report?.checks, [{ name: 'app', healthy: true }]);
+  await bench.apply({ healthChecks: [] });
+  assert.equal(bench.world.followed.at(-1)?.checks, []);
+  assert.is(bench.condition('Healthy'), 'True NoChecks');
 });
+
+test('with the last failing check its Fault goes', async () => {
+  const bench = await createBackup({ healthChecks: [CHECK] });
+  await bench.checks('fail');
+  assert.is(bench.told('fault').at(-1)?.fault, 'ChecksFailed');
+  assert.equal(bench.report?.checks, [{ name: 'app', healthy: false, message: 'app answers 503' }]);
+  await bench.apply({ healthChecks: [] });
+  assert.is(bench.told('fault').at(-1)?.fault, null);
+});
+
+test('after a restart from disk the checks run before the API server has answered', async () => {
+  const bench = await createBackup({ healthChecks: [CHECK] });
+  bench.world.apiUp = false;
+  bench.world.followed.length = 0;
+  await bench.crash();
+  await bench.look();
+  assert.equal(bench.world.followed, [{ checks: ['app'], sourceAddress: '10.10.10.11' }]);
+});
+
+for (const [end, act] of [
+  ['stopped', async ({ pair }) => pair.stopped()],
+  ['forgotten', async ({ pair }) => void (await pair.forget())],
+] as [string, (bench: Awaited<ReturnType<typeof createBackup>>) => Promise<void>][]) {
+  test(`a pair that is ${end} has no check run any more`, async () => {
+    const bench = await createBackup({ healthChecks: [CHECK] });
+    await act(bench);
+    assert.equal(bench.world.followed.at(-1)?.checks, []);
+  });
+}
 
 test('a VIP outside the subnet is refused', async () => {
   const bench = createBench();

@@ -9,7 +9,7 @@ import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts
 import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
-import { goOn, handoverOf, type PairHandover } from './pair-handover.ts';
+import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
 import { isLoaded, loadStep, messageOf } from './pair-load.ts';
 import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
@@ -37,10 +37,10 @@ import {
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
 import { type PairView, viewOf } from './pair-view.ts';
-import type { Problem } from './rules/condition.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
 import { sameStatus } from './rules/report.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
@@ -61,6 +61,9 @@ export class Pair {
   /** The newest spec that asks for that configuration. */
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
+  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
+  /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
+  #inherited: readonly CheckFinding[] = [];
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
 
   /**
@@ -74,6 +77,7 @@ export class Pair {
       this.#sentConfig = handover.running.config;
       this.#sentSpec = handover.running.spec;
       this.#sentFault = handover.running.fault;
+      this.#inherited = handover.checks;
     }
     this.#ports = ports;
     this.key = this.#state.key;
@@ -108,9 +112,9 @@ export class Pair {
     this.#converge();
   }
 
-  /** What the node's health checks find wrong, with reason `ChecksFailed`; null: nothing. */
-  health(problem: Problem | null): void {
-    this.#state.health = problem;
+  /** What is known of the pair's health checks, each of them. */
+  health(findings: readonly CheckFinding[]): void {
+    this.#state.checks = withInherited(findings, this.#inherited);
     this.#converge();
   }
 
@@ -260,6 +264,7 @@ export class Pair {
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
       state.gone = true;
+      this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
@@ -297,6 +302,7 @@ export class Pair {
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    this.#followChecks();
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
@@ -317,6 +323,18 @@ export class Pair {
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
     return (term !== null && this.#state.confirmedYield !== term) || mustConfirmNever(this.#state);
+  }
+
+  /** The checks of the spec in force run, and no others. */
+  #followChecks(): void {
+    const state = this.#state;
+    const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
+    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
+    if (isDeepStrictEqual(wanted, this.#followed)) return;
+    if (this.#followed !== null) this.#inherited = [];
+    this.#followed = wanted;
+    state.checks = withInherited(this.#ports.followChecks(healthChecks, sourceAddress), this.#inherited);
   }
 
   #steerWorker(): void {

@@ -52,6 +52,7 @@ const createWorld = (directory: string, handover?: AgentHandover) => {
     agentVersion: '0.1.0',
     client,
     addresses: { add: async () => {}, remove: async () => {} },
+    checks: { follow: () => [] },
     send: (message) => sent.push(message),
     lastContactMs: () => systemClock.now(),
     clock: {

@@ -4,6 +4,7 @@ import { instanceName } from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
+import type { Checks } from './checks/checks.ts';
 import { createHandClaims, type HandClaims } from './hand-claims.ts';
 import type { AgentHandover } from './handover.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
@@ -16,10 +17,11 @@ import {
   type InterfaceReading,
   type PairAddresses,
   type PairDisk,
+  type PairPorts,
   type PairRecord,
 } from './pair-types.ts';
 import type { PairView } from './pair-view.ts';
-import type { Problem } from './rules/condition.ts';
+import type { CheckFinding } from './rules/verdict.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
@@ -30,6 +32,7 @@ export type PairsOptions = {
   agentVersion: string;
   client: AgentClient;
   addresses: PairAddresses;
+  checks: Pick<Checks, 'follow'>;
   send(message: ToWorker): void;
   lastContactMs(): number | null;
   clock: Clock;
@@ -162,9 +165,9 @@ export class Pairs {
     if (peer !== undefined) this.#pairs.get(`${namespace}/${pairName}`)?.peer(peer);
   }
 
-  /** What the health checks of the pair `namespace/pairName` find wrong; null: nothing. */
-  health(key: Key, problem: Problem | null): void {
-    this.#pairs.get(key)?.health(problem);
+  /** What is known of the health checks of the pair `namespace/pairName`, each of them. */
+  health(key: Key, findings: readonly CheckFinding[]): void {
+    this.#pairs.get(key)?.health(findings);
   }
 
   /** What the worker says. */
@@ -239,13 +242,14 @@ export class Pairs {
 
   #open(record: PairRecord): Pair {
     const { client, clock, random, log, nodeName, leaseNamespace, openDisk } = this.#options;
-    const { addresses, agentVersion, send, lastContactMs } = this.#options;
-    const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
+    const { addresses, checks, agentVersion, send, lastContactMs } = this.#options;
     const key = `${record.namespace}/${record.pairName}`;
-    const ports = {
+    const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
+    const ports: PairPorts = {
       send,
       kube: createPairKube(client, clock, place),
       addresses,
+      followChecks: (specs, sourceAddress) => checks.follow({ pair: key, sourceAddress }, specs),
       disk: openDisk(record),
       lastContactMs,
       clock,

@@ -56,7 +56,7 @@ const createAgent = (directory: string, file: string, change: Partial<AgentConfi
   const told: string[] = [];
   const config: AgentConfig = {
     ...{ nodeName: 'node1', namespaces: ['prod'], stateDir: directory },
-    ...{ leaseNamespace: 'hapair-system', stopTimeoutSeconds: 20 },
+    ...{ leaseNamespace: 'hapair-system', stopTimeoutSeconds: 20, commands: {}, file },
     ...change,
   };
   const note = (_: object, message: string) => told.push(message);
@@ -75,6 +75,7 @@ const createAgent = (directory: string, file: string, change: Partial<AgentConfi
     life: { reloads: 0, startedAtMs: 0 },
     isStopping: () => state.isStopping,
     log: { info: note, warn: note, error: note },
+    logged: async () => undefined,
   });
   return { reloader, state, told };
 };

@@ -53,6 +53,8 @@ export type ReloadOptions = {
   /** The agent is being stopped: it is not to be replaced any more. */
   isStopping: () => boolean;
   log: Log;
+  /** Resolves when what is logged next is written: the replacement would lose it. */
+  logged: () => Promise<void>;
 };
 
 export type Reloader = {
@@ -65,7 +67,7 @@ export type Reloader = {
 };
 
 export const createReloader = (options: ReloadOptions): Reloader => {
-  const { config, agent, lock, program, check, life, isStopping, log } = options;
+  const { config, agent, lock, program, check, life, isStopping, log, logged } = options;
   let isBusy = false;
   let failure: string | null = null;
 
@@ -96,9 +98,11 @@ export const createReloader = (options: ReloadOptions): Reloader => {
     },
     async replace() {
       try {
+        const written = logged();
+        log.info({ reason: 'AgentReloaded' }, 'the program is replaced in place');
+        await written;
         const handover = await agent.handOver();
         if (isStopping()) return;
-        log.info({ reason: 'AgentReloaded' }, 'the program is replaced in place');
         replaceProgram(program, { ...handover, ...life, reloads: life.reloads + 1 }, lock);
       } catch (error) {
         failure = messageOf(error);

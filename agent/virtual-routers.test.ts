@@ -151,26 +151,20 @@ test('how late timers were served is counted, the worst one too, and a pause as 
   assert.is(world.states('web').at(-1), 'Backup Overslept');
 });
 
-test('a flood is counted in full, told ever more seldom, and told at once again after it was over', () => {
+test('a flood is counted in full, and told once a second at most', () => {
   const world = new World();
   world.set('web');
   const forged = advertOfPeer(config(), { peerAddress: '10.0.0.66' });
-  for (let second = 0; second < 200; second++) {
-    world.arrive(...Array.from({ length: 100 }, () => forged));
+  for (let second = 0; second < 10; second++) {
+    world.arrive(...Array.from({ length: 1000 }, () => forged));
     world.runUntil(1000 * (second + 1));
   }
+  world.runUntil(20_000);
   const told = world.of('rejected').map(({ count }) => count);
-  // At 0, 1, 3, 7, 15, 31, 63, 123 and 183 s.
-  assert.equal(told, [1, 99, 200, 400, 800, 1600, 3200, 6000, 6000]);
-  world.runUntil(400_000);
-  assert.is(
-    world.of('rejected').reduce((sum, { count }) => sum + count, 0),
-    20_000,
-  );
-  assert.is(world.routers.stats().pairs.web?.rejected.SourceNotPeer, 20_000);
-  const before = world.of('rejected').length;
+  assert.equal(told, [1, 999, ...Array.from({ length: 9 }, () => 1000)]);
+  assert.is(world.routers.stats().pairs.web?.rejected.SourceNotPeer, 10_000);
   world.arrive(forged);
-  assert.is(world.of('rejected').length, before + 1);
+  assert.is(world.of('rejected').length, 12, 'after a pause at once again');
 });
 
 test('a socket that is never empty does not keep the timers waiting', () => {

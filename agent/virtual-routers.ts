@@ -15,8 +15,6 @@ import { Lateness, newPairStats } from './worker-stats.ts';
 const TICK_MS = 1000;
 /** A look at a link is good for so long: many routers that claim together need not look at it many times. */
 const LOOK_MS = 2;
-/** The first repetition of a rejection is told a second later, one that goes on ever more seldom. */
-const LONGEST_SILENCE_MS = 60_000;
 /** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
 const DATAGRAMS_PER_DRAIN = 1024;
 
@@ -46,12 +44,9 @@ type Instance = {
   toldError: string | null;
   lastAdvertAtMs: number | null;
   /** Rejections not told yet; at most one entry for each cause. */
-  rejected: Map<RejectCause, Rejections>;
+  rejected: Map<RejectCause, { source: string; count: number; tellAtMs: number }>;
   stats: PairStats;
 };
-
-/** `count` of them were not told yet; they are told no earlier than `tellAtMs`, and the next ones `silenceMs` later. */
-type Rejections = { source: string; count: number; tellAtMs: number; silenceMs: number };
 
 type InstanceMessage = Exclude<ToWorker, { type: 'stop' | 'ping' }>;
 
@@ -264,20 +259,19 @@ export class VirtualRouters {
 
   #countRejected(instance: Instance, now: number, cause: RejectCause, source: string): void {
     instance.stats.rejected[cause] = (instance.stats.rejected[cause] ?? 0) + 1;
-    const before = instance.rejected.get(cause) ?? { source, count: 0, tellAtMs: now, silenceMs: TICK_MS };
+    const before = instance.rejected.get(cause) ?? { source, count: 0, tellAtMs: now };
     instance.rejected.set(cause, { ...before, source, count: before.count + 1 });
     this.#tellRejected(instance, now);
   }
 
   #tellRejected(instance: Instance, now: number): void {
-    for (const [cause, { source, count, tellAtMs, silenceMs }] of instance.rejected) {
+    for (const [cause, { source, count, tellAtMs }] of instance.rejected) {
       if (tellAtMs > now) continue;
       // It has stopped: should it come again, that is told at once.
       if (count === 0) instance.rejected.delete(cause);
       else {
         this.#post({ type: 'rejected', pair: instance.pair, cause, source, count });
-        const longer = Math.min(2 * silenceMs, LONGEST_SILENCE_MS);
-        instance.rejected.set(cause, { source, count: 0, tellAtMs: now + silenceMs, silenceMs: longer });
+        instance.rejected.set(cause, { source, count: 0, tellAtMs: now + TICK_MS });
       }
     }
   }

@@ -38,7 +38,6 @@ export const REASONS = {
   StandbyNotBackup: 'The standby is in another state than Backup.',
   // Accepted
   Accepted: 'The spec is in force.',
-  NotSupportedYet: 'The spec uses a field that this version does not build yet.',
   Invalid: 'The stored spec breaks a rule of the API.',
   AddressConflict: 'Another HAPair names the same VIP, EIP, or ENI and VRID.',
   NotPermitted: 'The operator may not touch a named ENI or EIP.',
@@ -118,6 +117,7 @@ export const REASONS = {
   // VRRPInstance
   InstanceConfigured: 'The agent runs the spec.',
   InstanceFaulty: 'The agent cannot run the spec.',
+  NotSupportedYet: 'The spec asks for something that this version of the agent does not build.',
   InterfaceMissing: 'No interface carries the source address.',
   NetworkInterfaceMismatch: 'IMDS does not show the ENI on this instance.',
   AddressRefused: 'A VIP lies outside the subnet, or is the gateway or a name server.',

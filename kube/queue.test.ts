@@ -9,7 +9,7 @@ type Call = { key: string; finish: (result?: HandleResult) => void; fail: (error
 /** A running queue whose handler calls the test finishes one by one. Random 0: no jitter. */
 const startQueue = (workers = 2) => {
   const clock = createVirtualClock();
-  const queue = new WorkQueue({ ...clock, random: () => 0 });
+  const queue = new WorkQueue({ ...clock, random: () => 0, breathe: () => Promise.resolve() });
   const stop = new AbortController();
   const calls: Call[] = [];
   const errors: unknown[][] = [];
@@ -69,6 +69,39 @@ test('different keys run side by side', async () => {
     calls.map(({ key }) => key),
     ['a', 'b'],
   );
+});
+
+test('handlers that wait for nothing let the event loop turn every few milliseconds', async () => {
+  let nowMs = 0;
+  let turns = 0;
+  const stop = new AbortController();
+  const queue = new WorkQueue({
+    now: () => nowMs,
+    breathe: async () => {
+      turns += 1;
+    },
+  });
+  const keys = Array.from({ length: 100 }, (_, at) => `pair${at}`);
+  const turnsAt: number[] = [];
+  for (const key of keys) queue.add(key);
+  await queue.run({
+    workers: 3,
+    signal: stop.signal,
+    // Each takes a millisecond of the processor.
+    handle: async () => {
+      nowMs += 1;
+      turnsAt.push(turns);
+      if (turnsAt.length === keys.length) stop.abort();
+      return undefined;
+    },
+    onError: () => undefined,
+  });
+  assert.is(turnsAt.length, keys.length);
+  const longest = Math.max(
+    ...[...new Set(turnsAt)].map((turn) => turnsAt.filter((at) => at === turn).length),
+  );
+  // Five milliseconds, and what the other workers had begun by then.
+  assert.ok(longest <= 8, `${longest} keys without a turn`);
 });
 
 test('of several delays the earliest counts, and it counts once', async () => {

@@ -177,7 +177,10 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     ec2: { read, facts: ec2.facts },
     clock,
     random: Math.random,
-    onRead: requeue,
+    onRead: (key, asked) => {
+      if (asked) requeue(key);
+      else if (isWorking) queue.addAfter(key, 0);
+    },
     isMoving: () =>
       moving > 0 ||
       budget.levels().some(({ action, waiting }) => waiting > 0 && !action.startsWith('Describe')),

@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
-import type { HAPairSpec } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { PlannedCall } from './plan/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
@@ -531,36 +530,73 @@ const CHECK = {
   failureThreshold: 3,
 };
 
-const UNBUILT: [string, Partial<HAPairSpec>][] = [['healthChecks', { healthChecks: [CHECK] }]];
+test("healthChecks are the agents': they are told of every edit, and nothing moves", () => {
+  const rig = Rig.converged({ healthChecks: [CHECK] });
+  for (const healthChecks of [[{ ...CHECK, periodSeconds: 2 }], []]) {
+    rig.edit({ healthChecks });
+    rig.settle();
+    assert.is(rig.condition('Accepted'), 'True Accepted');
+    for (const node of ['node1', 'node2']) assert.equal(rig.instance(node).spec.healthChecks, healthChecks);
+  }
+  assert.equal(actions(rig), []);
+});
 
-for (const [field, change] of UNBUILT) {
-  test(`NotSupportedYet: ${field} of a new pair starts nothing`, () => {
-    const rig = new Rig(change);
-    rig.settle();
-    assert.is(rig.condition('Accepted'), 'False NotSupportedYet');
-    assert.is(rig.condition('Ready'), 'False NotAccepted');
-    assert.is(rig.instances.length, 0);
-    assert.ok(rig.reasons.includes('NotSupportedYet'));
-  });
+const reported = (status: 'False' | 'Unknown', message: string) => ({
+  type: 'Healthy',
+  status,
+  reason: status === 'False' ? 'ChecksFailed' : 'Unobserved',
+  message,
+  lastTransitionTime: '2026-11-22T10:00:00Z',
+});
 
-  test(`NotSupportedYet: an edit to ${field} leaves the running pair on its last accepted spec`, () => {
-    const rig = Rig.converged();
-    rig.edit({ ...change, addresses: [{ name: 'other', vip: '10.10.10.77' }], preferredNode: 'node2' });
-    rig.settle();
-    assert.is(rig.condition('Accepted'), 'False NotSupportedYet');
-    assert.is(rig.condition('Ready'), 'True Serving');
-    assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'no order');
-    rig.restart();
-    rig.settle();
-    rig.report('node2', 'Master', 2);
-    rig.settle();
-    assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`], 'failovers go on');
-    assert.equal(rig.instance('node1').spec.vips, [VIP]);
-    assert.is(rig.condition('Ready'), 'True Serving');
-    rig.delete();
-    assert.is(rig.step().finalizer, 'remove', 'deletion ends');
-  });
-}
+test('both nodes fail their checks: the addresses stay, and it is said why', () => {
+  const rig = Rig.converged();
+  for (const node of ['node1', 'node2'])
+    rig.report(node, 'Fault', 1, { conditions: [reported('False', `The check app fails on ${node}.`)] });
+  rig.settle();
+  assert.is(rig.condition('Ready'), 'False NoMaster');
+  const message = rig.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.message;
+  assert.is(
+    message,
+    'No agent reports Master; the addresses stay where they are. node1 is in Fault. The check app fails on node1. node2 is in Fault. The check app fails on node2.',
+  );
+  assert.is(rig.pair.status?.holder, 'node1');
+  assert.equal(actions(rig), []);
+});
+
+test('Redundant: a standby whose check fails, or has no verdict yet, says so', () => {
+  const rig = Rig.converged();
+  assert.is(rig.condition('Redundant'), 'True StandbyReady');
+  const open = reported('Unknown', 'No verdict yet: app.');
+  rig.report('node2', 'Backup', 1, { conditions: [open] });
+  rig.settle();
+  assert.is(rig.condition('Redundant'), 'False StandbyNotBackup');
+  rig.report('node2', 'Fault', 1, { conditions: [reported('False', 'The check app fails.')] });
+  rig.settle();
+  const message = rig.pair.status?.conditions?.find(({ type }) => type === 'Redundant')?.message;
+  assert.is(message, 'node2 is Fault, not a healthy Backup. The check app fails.');
+});
+
+test('Invalid: an edit that is not accepted leaves the running pair on its last accepted spec', () => {
+  const rig = Rig.converged({ healthChecks: [CHECK] });
+  rig.problems = ['spec.healthChecks: wrong'];
+  const addresses = [{ name: 'other', vip: '10.10.10.77' }];
+  rig.edit({ addresses, healthChecks: [], preferredNode: 'node2' });
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'False Invalid');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'no order');
+  rig.restart();
+  rig.settle();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`], 'failovers go on');
+  assert.equal(rig.instance('node1').spec.vips, [VIP]);
+  assert.equal(rig.instance('node1').spec.healthChecks, [CHECK]);
+  assert.is(rig.condition('Ready'), 'True Serving');
+  rig.delete();
+  assert.is(rig.step().finalizer, 'remove', 'deletion ends');
+});
 
 test('before the first election nodes and parameters simply change', () => {
   const vrrp = { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 };

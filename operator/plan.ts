@@ -20,7 +20,7 @@ import { type Release, release, untaggedMessage } from './plan/release.ts';
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, PIN_PATIENCE_MS, type Situation, withQuestion } from './plan/situation.ts';
 import { type Dropped, nextStatus } from './plan/status.ts';
-import { type Acceptance, canonical, isBarred } from './plan/support.ts';
+import { type Acceptance, isBarred, isEqual } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
 import type { PairMemory, Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
@@ -234,7 +234,7 @@ const present = (input: PlanInput): Plan => {
     ...(call && { call }),
     scope: scopeOf(pair, wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
-    ...(canonical(next) !== canonical(pair.status) && { status: next }),
+    ...(!isEqual(next, pair.status) && { status: next }),
     events: [
       ...situation.memory.events,
       ...transitionEvents(situation, next),

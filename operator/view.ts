@@ -15,8 +15,11 @@ export type ViewOptions = {
   ec2: Pick<EC2, 'read' | 'facts'>;
   clock: Clock;
   random: () => number;
-  /** A pair's reading changed, or the one it asked for has come or failed. Must not throw. */
-  onRead: (key: Key) => void;
+  /**
+   * A pair's reading changed, or the one it asked for has come or failed; `asked` tells which: one change of an ENI is news to
+   * every pair on it, and a failover must not wait behind them. Must not throw.
+   */
+  onRead: (key: Key, asked: boolean) => void;
   signal: AbortSignal;
   log: Log;
   /** Default 30,000 ms, with 10 % jitter. */
@@ -117,7 +120,7 @@ export const createViews = (options: ViewOptions): Views => {
     subjects: () => [...entries].map(([key, entry]) => subjectOf(key, entry)),
     onRead: (region) => {
       for (const [key, entry] of entries) {
-        if (entry.scope.region === region && withFacts(key, entry)) onRead(key);
+        if (entry.scope.region === region && withFacts(key, entry)) onRead(key, false);
       }
     },
   });
@@ -184,7 +187,7 @@ export const createViews = (options: ViewOptions): Views => {
     const isNews = !saysTheSame(before, entry.reading);
     if (isNews) keeper.observe(subjectOf(key, entry));
     const hasNewFacts = isNews && withFacts(key, entry);
-    if (isAnswered || isNews || hasNewFacts) onRead(key);
+    if (isAnswered || isNews || hasNewFacts) onRead(key, wanted !== undefined);
   };
 
   const readRegion = async (region: string, chosen: readonly Chosen[], purpose: CallPurpose) => {

@@ -2,7 +2,7 @@
 import { type Agent, runAgent } from '../agent/agent.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from '../agent/messages.ts';
 import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/pair-types.ts';
-import type { Problem } from '../agent/rules/condition.ts';
+import type { Outcome } from '../agent/rules/verdict.ts';
 import type { VRRPSocket } from '../agent/socket.ts';
 import type { RouterLink } from '../agent/virtual-routers.ts';
 import { ipv4Datagram } from '../agent/vrrp/datagrams.ts';
@@ -43,7 +43,7 @@ const NOTE_MS = 1;
 const FLUSH_MS = 20;
 const IMDS_MS = 3;
 const REREAD_MS = 1_000;
-const CHECK_MS = 2_000;
+const CHECK_MS = 5;
 /** A failed agent is started anew by its service manager. */
 const RESTART_MS = 2_000;
 
@@ -66,7 +66,7 @@ export class Machine {
   isIMDSReadable = true;
   /** False: what is put on the interface is lost, and `ip` says nothing. */
   keepsAddresses = true;
-  /** What the health check of the pair `web` finds. */
+  /** What every health check finds. */
   isHealthy = true;
   main: Process | undefined;
   thread: Process | undefined;
@@ -143,6 +143,8 @@ export class Machine {
       stateDir: '/var/lib/hapair',
       leaseNamespace: 'hapair-system',
       stopTimeoutSeconds: 20,
+      commands: {},
+      file: '/etc/hapair/agent.yaml',
     };
     const agent = runAgent(
       config,
@@ -158,7 +160,7 @@ export class Machine {
         },
         watchInterfaces: ({ onReading }) => this.#watchInterfaces(main, onReading),
         imds: { read: () => this.#readIMDS(main), close: () => undefined },
-        watchHealth: (onFinding) => this.#watchHealth(main, onFinding),
+        probe: () => this.#probe(main),
         clock: main.clock,
         random: random.next,
       },
@@ -360,13 +362,16 @@ export class Machine {
     };
   }
 
-  #watchHealth(main: Process, onFinding: (pair: string, problem: Problem | null) => void): void {
-    const look = (): void => {
-      const problem = { reason: 'ChecksFailed' as const, message: 'The check app fails.' };
-      onFinding(`${NAMESPACE}/web`, this.isHealthy ? null : problem);
-      main.clock.setTimer(CHECK_MS, look);
-    };
-    main.clock.setTimer(CHECK_MS, look);
+  /** Every check finds the same. */
+  #probe(main: Process): Promise<Outcome> {
+    if (!main.isRunning) return never();
+    const failure = { result: 'failure', cause: 'HTTP 503', message: 'it answers 503' } as const;
+    return new Promise((resolve) =>
+      this.#world.timeline.after(CHECK_MS, () => {
+        const outcome: Outcome = this.isHealthy ? { result: 'success' } : failure;
+        main.deliver(() => resolve(outcome));
+      }),
+    );
   }
 
   #readIMDS(main: Process): Promise<IMDSReading> {

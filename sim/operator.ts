@@ -116,7 +116,10 @@ export class Operator {
       onError: () => undefined,
     });
     const kube = guarded(client, elector.isLeader);
-    const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random: random.next });
+    // No step takes time of its own.
+    const breathe = () => Promise.resolve();
+    const { now, setTimer } = clock;
+    const queue = new WorkQueue({ now, setTimer, random: random.next, breathe });
     let isWorking = false;
     const requeue = (key: Key): void => {
       if (isWorking) queue.add(key);

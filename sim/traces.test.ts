@@ -680,6 +680,53 @@ test("T22: n1 crashes while n2's health check fails; its recovered check makes i
   await endsWell(world, 'node2');
 });
 
+test('health fails open: both checks fail, and the addresses stay; the first node that is well again serves', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.isHealthy = false;
+  node2.isHealthy = false;
+  await world.until('both are in Fault', () => node1.state === 'Fault' && node2.state === 'Fault');
+  await world.until('it is said', () => world.condition('Ready') === 'False NoMaster');
+  await world.pass(120_000);
+  assert.is(world.holder, 'node1');
+  assert.ok(node1.has(VIP), 'on the interface too');
+  assert.equal(world.ec2.calls, [], 'no EC2 write');
+  node2.isHealthy = true;
+  await world.until('EC2 moves to node2', () => world.isServedBy('node2'));
+  node1.isHealthy = true;
+  await endsWell(world, 'node2');
+});
+
+test("a restart of the standby's agent makes no Fault of a check that fails, until the check has failed again", async () => {
+  const world = await World.converged();
+  const { node2 } = world;
+  node2.kill();
+  node2.isHealthy = false;
+  node2.start();
+  await world.until('node2 is Backup', () => node2.state === 'Backup');
+  await world.until('node2 is in Fault', () => node2.state === 'Fault');
+  assert.is(world.master, 'node1');
+  node2.isHealthy = true;
+  await endsWell(world, 'node1');
+});
+
+test('an edit of the checks moves nothing, and mends what was wrong in them at once', async () => {
+  const world = await World.converged();
+  const [check] = world.pair.spec.healthChecks ?? [];
+  if (check === undefined) throw new Error('the pair has no check');
+  for (const change of [
+    { periodSeconds: 3 },
+    { httpGet: { port: 81, path: '/', scheme: 'HTTP' as const } },
+  ]) {
+    world.edit({ healthChecks: [{ ...check, ...change }] });
+    await world.pass(30_000);
+    assert.is(world.master, 'node1');
+  }
+  assert.equal(world.ec2.calls, []);
+  assert.is(world.pair.status?.term, 1);
+  await endsWell(world, 'node1');
+});
+
 for (const cut of ['node1', 'node2'] as const) {
   test(`T23: pin n2, then remove the pin while ${cut} is cut from the API`, async () => {
     const world = await World.converged();

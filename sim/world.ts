@@ -18,6 +18,16 @@ import { type Process, Timeline, wallAt } from './time.ts';
 
 export const KEY = 'prod/web';
 
+/** Each pair has it; a machine says what it finds. */
+const CHECK = {
+  name: 'app',
+  httpGet: { port: 80, path: '/healthz', scheme: 'HTTP' as const },
+  periodSeconds: 2,
+  timeoutSeconds: 1,
+  successThreshold: 1,
+  failureThreshold: 1,
+};
+
 /** Lines of the story that a failure prints. */
 const STORY_LINES = 150;
 const STORY_LIMIT = 2_000;
@@ -249,7 +259,7 @@ export class World {
 
   /** A user creates a HAPair in the namespace prod. */
   createPair(name: string, change: Partial<HAPairSpec>): void {
-    const { apiVersion, kind, spec } = pairOf(change);
+    const { apiVersion, kind, spec } = pairOf({ healthChecks: [CHECK], ...change });
     this.api.create(HAPAIRS, { apiVersion, kind, metadata: { name, namespace: 'prod' }, spec } as never);
     this.disturb('created', { pair: name });
   }

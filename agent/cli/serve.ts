@@ -1,6 +1,7 @@
 /** The running agent: logger, lock, local socket and signals; the rest is agent.ts. */
+import { once } from 'node:events';
 import { pino } from 'pino';
-import { systemClock } from '../../kube/clock.ts';
+import { sleep, systemClock } from '../../kube/clock.ts';
 import { formatTime } from '../../kube/time.ts';
 import packageJSON from '../../package.json' with { type: 'json' };
 import { type Agent, startAgent } from '../agent.ts';
@@ -27,6 +28,9 @@ export type ServeOptions = {
 
 const { version } = packageJSON;
 
+/** Whoever reads the log may have stopped to. */
+const LOGGED_MS = 500;
+
 /** Runs the agent and ends the process with it. */
 export const serve = async ({
   configPath,
@@ -35,11 +39,15 @@ export const serve = async ({
   stopIgnoring,
 }: ServeOptions): Promise<void> => {
   const { config, socket } = readConfig(configPath);
-  const log = pino({
-    level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
-    base: { node: config.nodeName },
-    timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
-  });
+  const output = pino.destination({ fd: 1, sync: false });
+  const log = pino(
+    {
+      level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
+      base: { node: config.nodeName },
+      timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+    },
+    output,
+  );
   if (handover !== null) endOrphans(systemClock);
   const lock = takeLock(config, handover);
   const life = {
@@ -62,6 +70,8 @@ export const serve = async ({
       life,
       isStopping: () => isStopping,
       log,
+      logged: () =>
+        Promise.race([once(output, 'drain').then(() => undefined), sleep(systemClock, LOGGED_MS)]),
     });
     const control = await openControl(socket, handlersOf(agent, reloader, config, life), log).catch(
       (error: Error) =>

@@ -2,6 +2,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPState } from '../../crds/types.ts';
 import type { Finding } from './report.ts';
+import { type CheckFinding, problemOf } from './verdict.ts';
 
 /** A cause with the sentence that says what is wrong and what to do. */
 export type Problem = { reason: Reason; message: string };
@@ -24,9 +25,8 @@ export type Health = {
   peerHeard: boolean | null;
   /** A set has a password. */
   secretNeeded: boolean;
-  checksConfigured: boolean;
-  /** What the checks find wrong; null: nothing. */
-  health: Problem | null;
+  /** Of each health check there is. */
+  checks: readonly CheckFinding[];
 };
 
 /** All four, always; the newest spec's problem comes first, because it is the one a user can mend. */
@@ -55,10 +55,16 @@ const ready = ({ loaded, verified, loadProblem, fault, trouble }: Health): Findi
   };
 };
 
-const healthy = ({ checksConfigured, health }: Health): Finding => {
+const healthy = ({ checks }: Health): Finding => {
   const type = 'Healthy';
-  if (health !== null) return { type, status: 'False', ...health };
-  return checksConfigured
+  const problem = problemOf(checks);
+  if (problem !== null) return { type, status: 'False', ...problem };
+  const open = checks.filter(({ healthy }) => healthy === null).map(({ name }) => name);
+  if (open.length > 0) {
+    const message = `No verdict yet: ${open.join(', ')}.`;
+    return { type, status: 'Unknown', reason: 'Unobserved', message };
+  }
+  return checks.length > 0
     ? { type, status: 'True', reason: 'ChecksPassed', message: 'All health checks pass.' }
     : { type, status: 'True', reason: 'NoChecks', message: 'No health checks are configured.' };
 };

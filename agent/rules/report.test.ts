@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findings, type Health } from './condition.ts';
 import { buildStatus, type Facts, type Finding, mayTakeTerm, mergeConditions, sameStatus } from './report.ts';
+import type { CheckFinding } from './verdict.ts';
 
 const AT_MS = Date.parse('2026-11-22T10:00:00.123Z');
 const ready: Finding = {
@@ -18,6 +19,7 @@ const facts: Facts = {
   sinceMs: AT_MS,
   vipsOnInterface: [],
   vipsDelivered: [],
+  checks: [],
   agentVersion: '0.1.0',
   findings: [ready],
 };
@@ -63,8 +65,7 @@ const healthy: Health = {
   trouble: null,
   peerHeard: true,
   secretNeeded: false,
-  checksConfigured: false,
-  health: null,
+  checks: [],
 };
 const reasons = (change: Partial<Health>) =>
   Object.fromEntries(
@@ -93,6 +94,39 @@ test('a spec that cannot be loaded makes Ready False, and says so before anythin
   assert.is(reasons({ fault }).Ready, 'False SourceAddressMissing');
   assert.is(reasons({ loaded: false }).Ready, 'Unknown Unobserved');
   assert.is(reasons({ verified: false }).Ready, 'Unknown Unobserved');
+});
+
+const passed: CheckFinding = { name: 'app', healthy: true, message: '', sinceMs: AT_MS };
+const failed: CheckFinding = {
+  name: 'db',
+  healthy: false,
+  message: '/lag exits with 1: 90 s',
+  sinceMs: AT_MS,
+};
+const open: CheckFinding = { name: 'log', healthy: null, message: '', sinceMs: AT_MS };
+
+test('Healthy: one check that fails is enough, and one without a verdict is neither', () => {
+  assert.is(reasons({ checks: [passed] }).Healthy, 'True ChecksPassed');
+  assert.is(reasons({ checks: [passed, open] }).Healthy, 'Unknown Unobserved');
+  assert.is(reasons({ checks: [passed, failed, open] }).Healthy, 'False ChecksFailed');
+});
+
+test('Healthy names each check that fails, since when and why', () => {
+  const checks = [passed, failed, { ...failed, name: 'web', message: 'no connection' }];
+  const found = findings({ ...healthy, checks }).find(({ type }) => type === 'Healthy');
+  assert.is(
+    found?.message,
+    'The check db fails since 2026-11-22T10:00:00Z: /lag exits with 1: 90 s. The check web fails since 2026-11-22T10:00:00Z: no connection.',
+  );
+});
+
+test('status.checks has each check with a verdict, and a message for one that fails', () => {
+  const { checks } = buildStatus({ ...facts, checks: [passed, failed, open] }, undefined, AT_MS);
+  assert.equal(checks, [
+    { name: 'app', healthy: true },
+    { name: 'db', healthy: false, message: '/lag exits with 1: 90 s' },
+  ]);
+  assert.not('checks' in buildStatus(facts, undefined, AT_MS));
 });
 
 test('a password that cannot be read is two conditions', () => {

@@ -2,6 +2,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
 import { formatMicroTime, formatTime } from '../../kube/time.ts';
+import { type CheckFinding, checksOf } from './verdict.ts';
 
 /** One claim to be Master, from the worker's word on. */
 export type Claim = {
@@ -41,6 +42,7 @@ export type Facts = {
   /** Null: IMDS could not be read. */
   vipsDelivered: readonly string[] | null;
   secretResourceVersion?: string | undefined;
+  checks: readonly CheckFinding[];
   agentVersion: string;
   findings: readonly Finding[];
 };
@@ -84,6 +86,7 @@ export const buildStatus = (
   vipsOnInterface: [...facts.vipsOnInterface],
   ...(facts.vipsDelivered !== null && { vipsDelivered: [...facts.vipsDelivered] }),
   ...(facts.secretResourceVersion !== undefined && { secretResourceVersion: facts.secretResourceVersion }),
+  ...(facts.checks.length > 0 && { checks: checksOf(facts.checks) }),
   agentVersion: facts.agentVersion,
   conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration),
 });

@@ -8,8 +8,6 @@ import type { VRRPInstanceSpec, VRRPParameters } from '../../crds/types.ts';
 export const unsupported = (spec: VRRPInstanceSpec): string | null => {
   if (!spec.vrrp.accept.every((set) => isSameRouter(set, spec.vrrp.send)))
     return 'spec.vrrp.accept must name the version and virtualRouterID of spec.vrrp.send: one pair speaks one version as one virtual router';
-  if ((spec.healthChecks ?? []).length > 0)
-    return 'spec.healthChecks is not supported by this version of the agent; remove the checks';
   return null;
 };
 

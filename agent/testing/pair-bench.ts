@@ -109,6 +109,8 @@ export const createBench = (
     /** IMDS: addresses delivered; null: silent. */
     delivered: ['10.10.10.11'] as string[] | null,
     sent: [] as ToWorker[],
+    /** The checks that were to run, each time they changed. */
+    followed: [] as { checks: string[]; sourceAddress: string }[],
   };
   let gate: Promise<void> | null = null;
   let diskGate: Promise<void> | null = null;
@@ -188,6 +190,10 @@ export const createBench = (
         async remove() {
           world.disk = null;
         },
+      },
+      followChecks(checks, sourceAddress) {
+        world.followed.push({ checks: checks.map(({ name }) => name), sourceAddress });
+        return checks.map(({ name }) => ({ name, healthy: null, message: '', sinceMs: clock.wall() }));
       },
       lastContactMs: () => world.lastContactMs,
       clock,
@@ -310,7 +316,9 @@ export const createBench = (
     },
     /** Health checks fail, or recover. */
     async checks(outcome: 'fail' | 'pass') {
-      pair.health(outcome === 'pass' ? null : { reason: 'ChecksFailed', message: 'app answers 503' });
+      const healthy = outcome === 'pass';
+      const message = healthy ? '' : 'app answers 503';
+      pair.health([{ name: 'app', healthy, message, sinceMs: clock.wall() }]);
       await quiet();
     },
     /** The worker hears the peer, or has not for a master-down interval. */

@@ -23,6 +23,8 @@ export type ProductOptions = {
   agentEnv?: Record<string, string>;
   /** Added to the operator's flags. */
   operatorArgs?: string[];
+  /** What each agent's configuration lets health checks run, by the folder that is its node's disk; default nothing. */
+  commands?: (disk: string) => Record<string, { command: string[] }>;
   /** Default true. */
   startOperator?: boolean;
   /** Default true. */
@@ -74,7 +76,7 @@ export async function installProduct(world: World, options: ProductOptions = {})
     // Its garbage collector learns of CRDs that come later only after half a minute.
     world.startControllerManager(),
     world.kubectl(['apply', '-f', '-'], secrets(namespaces, secretKeys)),
-    ...nodes.map((node) => configureAgent(world, node, namespaces, options.agentEnv ?? {})),
+    ...nodes.map((node) => configureAgent(world, node, namespaces, options)),
   ]);
   const product = await productOf(world, options);
   if (options.startAgents !== false) {
@@ -136,7 +138,7 @@ async function configureAgent(
   world: World,
   name: string,
   namespaces: string[],
-  env: Record<string, string>,
+  { agentEnv: env = {}, commands = () => ({}) }: ProductOptions,
 ): Promise<void> {
   const node = world.node(name);
   const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
@@ -147,6 +149,7 @@ async function configureAgent(
     kubeconfig,
     stateDir: join(node.dir, 'state'),
     leaseNamespace: NAMESPACE,
+    commands: commands(node.dir),
   };
   writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
   chmodSync(file, 0o600);

@@ -5,7 +5,7 @@ import { formatTime } from '../../kube/time.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
 import { preflight } from './preflight.ts';
-import { FRESH_MS, isFresh, isHealthyBackup } from './signs.ts';
+import { FRESH_MS, isFresh, isHealthyBackup, troubleOf } from './signs.ts';
 import { type Acceptance, isBarred } from './support.ts';
 import type { Authority, EC2Reading, Life } from './types.ts';
 
@@ -70,8 +70,15 @@ const masterElected = ({ elected, reports, pair, ec2 }: ConditionsInput): Fact =
   const why = late
     ? `${late.node} reports Master in term ${late.term}, which is out of date`
     : 'No agent reports Master';
-  return no('NoMaster', `${why}; the addresses stay where they are.`);
+  return no('NoMaster', `${why}; the addresses stay where they are.${faultsOf(reports)}`);
 };
+
+/** Why nobody claims, in the words of those who must not. */
+const faultsOf = (reports: readonly Report[]): string =>
+  reports
+    .filter(({ state }) => state === 'Fault')
+    .map((report) => ` ${report.node} is in Fault. ${troubleOf(report)}`)
+    .join('');
 
 const agentsReady = (input: ConditionsInput): Fact => {
   if (input.conflict !== undefined) return no('FieldConflict', input.conflict);
@@ -105,7 +112,10 @@ const redundant = (input: ConditionsInput): Fact => {
   const report = reports.find(({ node }) => node === standby);
   if (!report) return no('StandbyMissing', `${standby} has not reported: is hapair-agent running there?`);
   if (!isHealthyBackup(report))
-    return no('StandbyNotBackup', `${standby} is ${report.state}, not a healthy Backup.`);
+    return no(
+      'StandbyNotBackup',
+      `${standby} is ${report.state}, not a healthy Backup. ${troubleOf(report)}`.trimEnd(),
+    );
   if (isUnobserved(input, standby)) {
     return (
       storedFact(input, 'Redundant') ?? unknown('Unobserved', `Waiting for a sign of life of ${standby}.`)

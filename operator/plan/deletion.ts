@@ -11,7 +11,7 @@ import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
 import { type Release, release, untaggedMessage } from './release.ts';
-import { canonical } from './support.ts';
+import { isEqual } from './support.ts';
 import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
 
 /** An agent that does not acknowledge is waited for no longer than this. */
@@ -52,7 +52,7 @@ const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairS
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions,
   };
-  return canonical(next) === canonical(pair.status) ? undefined : next;
+  return isEqual(next, pair.status) ? undefined : next;
 };
 
 type Step = Omit<Plan, 'memory' | 'events' | 'scope' | 'remove' | 'instances'> &

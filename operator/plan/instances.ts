@@ -10,7 +10,7 @@ import {
   type VRRPInstanceSpec,
 } from '../../crds/types.ts';
 import type { Report } from './elect.ts';
-import { canonical } from './support.ts';
+import { isEqual } from './support.ts';
 import type { Probe, Settings } from './types.ts';
 
 /** Priority of EC2's holder, and of the other. They matter only when two Masters meet. */
@@ -94,6 +94,7 @@ const freshSpec = (
   onDelete: 'Keep',
   vips: [...input.vips],
   vrrp,
+  ...(input.pair.spec.healthChecks && { healthChecks: input.pair.spec.healthChecks }),
 });
 
 const objectOf = (pair: HAPair, spec: VRRPInstanceSpec): VRRPInstance => ({
@@ -119,7 +120,7 @@ const objectOf = (pair: HAPair, spec: VRRPInstanceSpec): VRRPInstance => ({
 
 const isStored = (wanted: VRRPInstance, stored: VRRPInstance | undefined): boolean =>
   stored !== undefined &&
-  canonical(stored.spec) === canonical(wanted.spec) &&
+  isEqual(stored.spec, wanted.spec) &&
   stored.metadata.labels?.[PAIR_LABEL] === wanted.metadata.labels?.[PAIR_LABEL] &&
   stored.metadata.labels?.[NODE_LABEL] === wanted.metadata.labels?.[NODE_LABEL] &&
   (stored.metadata.ownerReferences ?? []).some(

@@ -4,7 +4,7 @@
  * instances, so any operator can go on with it. While two sets are accepted, the old one stands first.
  */
 import type { VRRPInstance, VRRPInstanceSpec, VRRPParameters } from '../../crds/types.ts';
-import { canonical } from './support.ts';
+import { isEqual } from './support.ts';
 
 type Sets = VRRPInstanceSpec['vrrp'];
 
@@ -16,8 +16,6 @@ export type ParameterStage = {
   /** Nodes whose agents have not acknowledged what is stored. */
   waitsFor: readonly string[];
 };
-
-const same = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
 
 /** The agent has the stored spec on disk and runs it. */
 export const isAcknowledged = ({ metadata, status }: VRRPInstance): boolean =>
@@ -47,24 +45,24 @@ export const parameterStage = (
   });
   /** Everybody is told `vrrp`; once it is stored and acknowledged everywhere, `then`. */
   const step = (number: 1 | 2, vrrp: Sets, then: Sets): ParameterStage => {
-    const isTold = stored.length === nodes.length && stored.every((each) => same(each, vrrp));
+    const isTold = stored.length === nodes.length && stored.every((each) => isEqual(each, vrrp));
     if (!isTold) return { vrrp, step: number, waitsFor: nodes };
     if (unacknowledged.length > 0) return { vrrp, step: number, waitsFor: unacknowledged };
     return { vrrp: then, step: number === 1 ? 2 : 3, waitsFor: nodes };
   };
 
-  const sends = (set: VRRPParameters): boolean => stored.some(({ send }) => same(send, set));
+  const sends = (set: VRRPParameters): boolean => stored.some(({ send }) => isEqual(send, set));
   const double = stored.filter(({ accept }) => accept.length === 2);
   const begun = double.find(({ accept: [, next] }) => next !== undefined && sends(next)) ?? double[0];
   const [old = first.send, next] = begun?.accept ?? [first.send];
 
   // Once anybody sends the new set, the change finishes before another begins.
   if (next !== undefined && sends(next)) {
-    const isLast = stored.some((each) => same(each, stable(next)));
+    const isLast = stored.some((each) => isEqual(each, stable(next)));
     if (isLast) return { vrrp: stable(next), step: 3, waitsFor: [] };
     return step(2, { send: next, accept: [old, next] }, stable(next));
   }
-  if (same(old, wanted)) return { vrrp: stable(old), step: 0, waitsFor: [] };
+  if (isEqual(old, wanted)) return { vrrp: stable(old), step: 0, waitsFor: [] };
   const both = [old, wanted];
   return step(1, { send: old, accept: both }, { send: wanted, accept: both });
 };

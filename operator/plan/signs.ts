@@ -9,9 +9,19 @@ export const FRESH_MS = 40_000;
 export const isFresh = (life: Life | undefined, nowMs: number): boolean =>
   life?.lastMs !== undefined && nowMs < life.lastMs + FRESH_MS;
 
+/** What speaks against the node as a master, by its own report; a check without a verdict does too. */
+const objectionsOf = ({ conditions = [] }: Report) =>
+  conditions.filter(
+    ({ type, status }) =>
+      (type === 'Ready' && status === 'False') || (type === 'Healthy' && status !== 'True'),
+  );
+
 /** True if the node could take over this second, as far as its own report says. */
 export const isHealthyBackup = (report: Report | undefined): boolean =>
-  report?.state === 'Backup' &&
-  !(report.conditions ?? []).some(
-    ({ type, status }) => (type === 'Ready' || type === 'Healthy') && status === 'False',
-  );
+  report?.state === 'Backup' && objectionsOf(report).length === 0;
+
+/** What the node's own report says is wrong with it, in its words; empty: nothing. */
+export const troubleOf = (report: Report): string =>
+  objectionsOf(report)
+    .map(({ message }) => message)
+    .join(' ');

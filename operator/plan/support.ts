@@ -29,13 +29,24 @@ export const canonical = (value: unknown): string =>
       : each,
   );
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Whether two JSON values have the same {@link canonical} text, told without making it: each plan of each pair asks. */
+export const isEqual = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((each, at) => isEqual(each, b[at]));
+  if (!isObject(a) || !isObject(b)) return false;
+  for (const key in a) if (!isEqual(a[key], b[key])) return false;
+  // What `a` lacks must be absent from `b` too.
+  for (const key in b) if (b[key] !== undefined && a[key] === undefined) return false;
+  return true;
+};
+
 /** True once a master was elected: from then on an edit must not disturb who serves. */
 export const isRunning = (pair: HAPair, instances: readonly VRRPInstance[]): boolean =>
   instances.length > 0 && (pair.status?.term ?? 0) > 0;
-
-/** Fields set to something that this version does not build yet, as paths. */
-const unbuiltFields = ({ pair: { spec } }: PlanInput): string[] =>
-  (spec.healthChecks ?? []).length > 0 ? ['spec.healthChecks'] : [];
 
 /** Whether the stored spec is in force, and why not. */
 export type Acceptance = { accepted: boolean; reason: Reason; message: string };
@@ -62,11 +73,6 @@ export const judge = (input: PlanInput): Acceptance => {
   const goesOn = isRunning(input.pair, input.instances) ? ' The last accepted spec goes on.' : '';
   if (input.problems.length > 0) {
     return { accepted: false, reason: 'Invalid', message: `${input.problems.join('; ')}.${goesOn}` };
-  }
-  const unbuilt = unbuiltFields(input);
-  if (unbuilt.length > 0) {
-    const message = `Not supported yet: ${unbuilt.join(', ')}.${goesOn}`;
-    return { accepted: false, reason: 'NotSupportedYet', message };
   }
   if (input.rival !== undefined) {
     const message = `${input.rival} Nothing is written for this pair.`;

@@ -111,7 +111,9 @@ export class World {
     const { signal } = this.#life;
     const { clock } = this;
     const random = () => 0.5;
-    const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random });
+    // Nothing takes time here but what the clock is told.
+    const atOnce = () => Promise.resolve();
+    const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, breathe: atOnce });
     this.#queue = queue;
     this.#book = createLifeBook();
     const requeue = (key: Key): void => queue.add(key);

@@ -12,7 +12,6 @@ import {
   deletePair,
   edit,
   eventTold,
-  failOver,
   instanceOf,
   lastCallID,
   masterOf,
@@ -21,57 +20,12 @@ import {
   now,
   otherNode,
   PATIENCE_MS,
-  pairOf,
   quickPair,
   settled,
   storyOf,
 } from './support.ts';
 
 const { row, run } = storyOf('edits');
-
-/** What this version does not build. */
-const UNBUILT = { healthChecks: [{ name: 'app', tcpSocket: { port: 80 } }] };
-const BUILT = { healthChecks: null };
-
-row('spec.healthChecks: said, not done, and the pair serves on', async (stage) => {
-  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-  const spec = (await instanceOf(stage, 'node1'))?.spec;
-  await edit(stage, UNBUILT);
-  const pair = await conditionSays(stage, 'Accepted', 'False NotSupportedYet');
-  assert.match(messageOf(pair, 'Accepted'), 'Not supported yet: spec.healthChecks');
-  assert.match(messageOf(pair, 'Accepted'), 'The last accepted spec goes on.');
-  assert.is(conditionOf(pair, 'Ready'), 'True Serving');
-  assert.equal((await instanceOf(stage, 'node1'))?.spec, spec);
-  await edit(stage, BUILT);
-  await conditionSays(stage, 'Accepted', 'True Accepted');
-  await assertNothingLost(stage, fromMs);
-  assert.equal(await mutatingCalls(stage, callID), []);
-});
-
-row('a failover while an edit is not accepted', async (stage) => {
-  await edit(stage, UNBUILT);
-  await conditionSays(stage, 'Accepted', 'False NotSupportedYet');
-  const [fromMs, before] = [nowMs(), await now(stage)];
-  const to = await failOver(stage);
-  await assertSwitched(stage, before, to, { calls: 1 });
-  await edit(stage, BUILT);
-  await conditionSays(stage, 'Accepted', 'True Accepted');
-  await assertNothingLost(stage, fromMs);
-});
-
-row('a new pair that asks for what is not built is not begun', async (stage) => {
-  const callID = await lastCallID(stage);
-  const pair = await quickPair();
-  pair.metadata.name = 'early';
-  pair.spec.addresses = [{ name: 'main', vip: '10.10.10.20' }];
-  pair.spec.vrrp.virtualRouterID = 20;
-  await apply(stage, { ...pair, spec: { ...pair.spec, ...UNBUILT } });
-  await conditionSays(stage, 'Accepted', 'False NotSupportedYet', { name: 'early' });
-  assert.is(conditionOf(await pairOf(stage, 'early'), 'Ready'), 'False NotAccepted');
-  assert.is(await instanceOf(stage, 'node1', 'early'), undefined);
-  await deletePair(stage, 'early');
-  assert.equal(await mutatingCalls(stage, callID), []);
-});
 
 row('a new pair in a Region whose EC2 refuses the credentials is not ready and says why', async (stage) => {
   const callID = await lastCallID(stage);

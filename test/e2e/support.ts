@@ -166,7 +166,7 @@ export const instanceOf = (
   name = stage.name,
 ): Promise<VRRPInstance | undefined> => read(stage, path(stage, 'vrrpinstances', instanceName(name, node)));
 
-/** A condition's status and reason, such as `False NotSupportedYet`; empty: it is not there. */
+/** A condition's status and reason, such as `False AddressConflict`; empty: it is not there. */
 export const conditionOf = (pair: HAPair, type: string): string => {
   const condition = pair.status?.conditions?.find((each) => each.type === type);
   return condition === undefined ? '' : `${condition.status} ${condition.reason}`;

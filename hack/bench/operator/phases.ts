@@ -43,19 +43,41 @@ const HAPAIRS = `/apis/${API_GROUP_VERSION}/namespaces/${NAMESPACE}/hapairs`;
 export type PairWatch = {
   ready(): number;
   isReady(name: string, node: string): boolean;
-  /** Unix milliseconds of the last change of any HAPair. */
+  /** Unix milliseconds of the last change of any HAPair, preflights apart. */
   lastChangeMs(): number;
+  /** Preflights apart. */
   changes(): number;
+  /**
+   * Changes of `PreflightPassed` alone. The permission to associate each EIP is asked for at a leisurely pace (operator/facts.ts):
+   * with thousands of pairs for hours, during which everything else is at rest.
+   */
+  preflights(): number;
 };
+
+/** What a HAPair says besides `PreflightPassed`. */
+const withoutPreflight = ({ metadata: { generation }, status }: HAPair): string =>
+  JSON.stringify({
+    generation,
+    status: { ...status, conditions: status?.conditions?.filter(({ type }) => type !== 'PreflightPassed') },
+  });
 
 export const watchPairs = ({ admin }: Stage): PairWatch => {
   /** Holder of each pair that is Ready. */
   const ready = new Map<string, string>();
+  const said = new Map<string, string>();
   let lastChangeMs = nowMs();
   let changes = 0;
+  let preflights = 0;
   admin.watch(HAPAIRS, undefined, ({ object }) => {
-    const { metadata, status } = object as HAPair;
+    const pair = object as HAPair;
+    const { metadata, status } = pair;
     if (!metadata?.name) return;
+    const says = withoutPreflight(pair);
+    if (said.get(metadata.name) === says) {
+      preflights += 1;
+      return;
+    }
+    said.set(metadata.name, says);
     const isReady = status?.conditions?.some((each) => each.type === 'Ready' && each.status === 'True');
     if (isReady && status?.holder !== undefined) ready.set(metadata.name, status.holder);
     else ready.delete(metadata.name);
@@ -67,6 +89,7 @@ export const watchPairs = ({ admin }: Stage): PairWatch => {
     isReady: (name, node) => ready.get(name) === node,
     lastChangeMs: () => lastChangeMs,
     changes: () => changes,
+    preflights: () => preflights,
   };
 };
 
@@ -242,9 +265,11 @@ export type Rest = {
   readsPerMinute: Record<string, number>;
   ec2CallsPerMinute: Record<string, number>;
   changedPairs: number;
+  /** Pairs whose `PreflightPassed` alone changed: one write of the operator each. */
+  preflights: number;
 };
 
-/** Longer than between two readings of EC2: what a pair learns last, its first preflight, comes with one. */
+/** Longer than between two readings of EC2. */
 const QUIET_MS = 40_000;
 const QUIET_PATIENCE_MS = 15 * 60_000;
 
@@ -274,6 +299,7 @@ export const rest = async (scene: Scene, seconds: number): Promise<Rest> => {
   const sinceID = scene.calls.lastID();
   const { cpuSeconds } = usageOf(operator.pid);
   const changesBefore = pairs.changes();
+  const preflightsBefore = pairs.preflights();
   const fromMs = nowMs();
   await sleep(seconds * 1000);
   const load = loadSince(operator, fromMs, cpuSeconds);
@@ -302,6 +328,7 @@ export const rest = async (scene: Scene, seconds: number): Promise<Rest> => {
     readsPerMinute: perMinute(requests),
     ec2CallsPerMinute: perMinute(tally((await stage.ec2.calls(sinceID)).map(nameOfCall))),
     changedPairs: pairs.changes() - changesBefore,
+    preflights: pairs.preflights() - preflightsBefore,
   };
 };
 

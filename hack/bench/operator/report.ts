@@ -63,6 +63,10 @@ const ROWS: readonly Row[] = [
     cell: ({ rest: { operatorWrites } }) => counts(operatorWrites),
   },
   {
+    name: 'of which to say how a preflight ended (DryRuns, at most one a second)',
+    cell: ({ rest: { preflights } }) => String(preflights),
+  },
+  {
     name: 'at rest: EC2 calls per minute',
     cell: ({ rest: { ec2CallsPerMinute } }) => counts(ec2CallsPerMinute, 1),
   },

@@ -1,0 +1,53 @@
+/** What a command may not have of the agent: its priority, its capabilities, its descriptors. */
+import { call } from '../libc.ts';
+
+const PRIO_PGRP = 1;
+/** As nice(1) adds by default: a tenth of an ordinary process's share, so that a check is still answered on a busy node. */
+const NICENESS = 10;
+
+/** Of a process that leads a group, and of all it has started since. */
+export const lowerPriority = (pid: number): void => {
+  // ESRCH: it has ended already.
+  call('setpriority', PRIO_PGRP, pid, NICENESS);
+};
+
+const SYS_CLOSE_RANGE = 436;
+const [FIRST, LAST] = [3, 0xffff_ffff];
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/**
+ * Whatever this process has open from now on closes in every program it starts. Node sees to that for what it opens itself, but
+ * not for all that whoever started the agent has left open. Linux 5.11; an older kernel leaves those to the commands.
+ */
+export const keepDescriptors = (): void => {
+  call('syscall', SYS_CLOSE_RANGE, FIRST, LAST, CLOSE_RANGE_CLOEXEC);
+};
+
+const PR_CAP_AMBIENT = 47;
+const [IS_SET, RAISE, LOWER] = [1, 2, 3];
+/** `CAP_LAST_CAP` of any kernel so far is below it; the kernel answers EINVAL beyond its own. */
+const CAPABILITIES = 64;
+
+/**
+ * Starts a process without the capabilities that an agent which is not root hands to `ip`: CAP_NET_ADMIN and CAP_NET_RAW.
+ * Ambient capabilities are the calling thread's own, so the VRRP worker notices nothing.
+ */
+export const withoutAmbientCapabilities = <T>(start: () => T): T => {
+  const held = ambientCapabilities();
+  for (const capability of held) call('prctl', PR_CAP_AMBIENT, LOWER, capability, 0, 0);
+  try {
+    return start();
+  } finally {
+    for (const capability of held) call('prctl', PR_CAP_AMBIENT, RAISE, capability, 0, 0);
+  }
+};
+
+const ambientCapabilities = (): number[] => {
+  const held: number[] = [];
+  for (let capability = 0; capability < CAPABILITIES; capability += 1) {
+    const answer = call('prctl', PR_CAP_AMBIENT, IS_SET, capability, 0, 0);
+    if (!answer.ok) break;
+    if (answer.value === 1) held.push(capability);
+  }
+  return held;
+};

@@ -1,0 +1,34 @@
+/** Makes runs of checks on this machine. */
+import type { Clock } from '../../kube/clock.ts';
+import { type AllowedCommand, createCommandRunner } from './command.ts';
+import { probeHTTPGet } from './http-get.ts';
+import { createLeftovers } from './leftovers.ts';
+import { createResolver } from './names.ts';
+import { probeTCPSocket } from './tcp-socket.ts';
+import type { Probe } from './types.ts';
+
+export type ProbeOptions = {
+  nodeName: string;
+  /** By name: what the node's own configuration allows. Nobody who can edit a HAPair adds to it. */
+  commands: Readonly<Record<string, AllowedCommand>>;
+  /** Where the node's configuration was read from, for messages. */
+  configFile: string;
+  clock: Clock;
+};
+
+export const createProbe = ({ nodeName, commands, configFile, clock }: ProbeOptions): Probe => {
+  const resolve = createResolver();
+  const run = createCommandRunner(clock, createLeftovers(clock));
+
+  return async ({ name, httpGet, tcpSocket, command }, place, signal) => {
+    if (httpGet !== undefined) return probeHTTPGet(httpGet, place.sourceAddress, resolve, signal);
+    if (tcpSocket !== undefined) return probeTCPSocket(tcpSocket, place.sourceAddress, resolve, signal);
+    const wanted = command?.name ?? '';
+    const allowed = Object.hasOwn(commands, wanted) ? commands[wanted] : undefined;
+    if (allowed === undefined) {
+      const message = `node ${nodeName} allows no command ${wanted}; add it under commands in ${configFile} there and restart the agent, or name another in spec.healthChecks of the HAPair`;
+      return { result: 'failure', cause: 'not allowed', message };
+    }
+    return run({ check: name, allowed, place, signal });
+  };
+};
