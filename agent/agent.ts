@@ -1,6 +1,6 @@
 /** The agent of one node: starts everything, connects it, and stops it in the right order. */
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
-import { connect, type WatchSource } from '../kube/client.ts';
+import { connect, isKubeError, KubeError, type KubeErrorKind, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { findRival, renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
@@ -34,8 +34,10 @@ const MOMENT_POLL_MS = 5;
 /** What `hapair-agent status` shows of the agent as a whole. */
 export type AgentView = {
   api: {
-    /** The last call was answered; null: none was made yet. */
+    /** As the last call has it; null: none was made yet. */
     answers: boolean | null;
+    /** Why the newest call was not served; null: it was, or there was none. */
+    error: string | null;
     /** Milliseconds since the API server's last answer, events of a watch included; null: none yet. */
     lastContactMilliseconds: number | null;
   };
@@ -111,9 +113,12 @@ export const startAgent = async (
   { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
 ): Promise<Agent> => {
   const { stateDir, nodeName, leaseNamespace, commands, file } = config;
+  const records = loadRecords(stateDir, log);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
+    // With something to serve, a lost credential is the same case as an API server that is away.
+    patient: records.some(({ spec }) => spec !== null),
   });
   // Who goes on where a predecessor was has held the Lease a moment ago.
   const rival =
@@ -135,7 +140,7 @@ export const startAgent = async (
     kube,
     holderIdentity,
     handover,
-    records: loadRecords(stateDir, log),
+    records,
     openDisk: (record) => openDisk(stateDir, record),
     startWorker,
     watchInterfaces,
@@ -280,6 +285,7 @@ export const runAgent = (
     return {
       api: {
         answers: contact.answers(),
+        error: contact.lastError()?.message ?? null,
         lastContactMilliseconds: lastMs === null ? null : Math.round(clock.now() - lastMs),
       },
       realtime: pong?.realtime ?? null,
@@ -317,26 +323,54 @@ const until = async (clock: Clock, condition: () => boolean, deadlineMs: number)
   while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
 };
 
+/** Why the API server does not serve this agent. */
+export type ContactError = {
+  /** `Unauthorized` and `Forbidden`: the credential or its permissions are at fault; all others: the way, or the server. */
+  kind: KubeErrorKind;
+  /** What was attempted and what was said; never holds a credential. */
+  message: string;
+  /** Monotonic time since when no call was served. */
+  sinceMs: number;
+};
+
+const awayMessage = (error: ContactError | null): string =>
+  error?.kind === 'Unauthorized'
+    ? 'API server does not accept our credential; going on from disk'
+    : 'API server away; going on from disk';
+
 /** When the API server last answered, and the moment it does so again after a failure. */
-const trackContact = (clock: Clock, log: Log, onBack: () => void, since: number | null) => {
+export const trackContact = (clock: Clock, log: Log, onBack: () => void, since: number | null = null) => {
   let lastCallMs = since;
-  let lastAnswered: boolean | null = null;
+  let hasCalled = false;
+  let lastError: ContactError | null = null;
   let away = false;
   let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
   return {
-    called(answered: boolean): void {
-      lastAnswered = answered;
+    called(answered: boolean, error?: unknown): void {
+      hasCalled = true;
+      const refused = isKubeError(error, 'Forbidden');
+      if (answered && !refused) lastError = null;
+      else {
+        const message = error instanceof Error ? error.message : String(error);
+        const kind = error instanceof KubeError ? error.kind : 'Unreachable';
+        lastError = { kind, message, sinceMs: lastError?.sinceMs ?? clock.now() };
+      }
+      // Whoever may not do one thing may do another: neither a sign that the API server is away, nor one that it serves us.
+      if (refused) return;
       if (answered) lastCallMs = clock.now();
       if (answered !== away) return;
       away = !answered;
-      log.info({}, away ? 'API server away; going on from disk' : 'API server back');
+      if (away) log.warn({ err: lastError?.message }, awayMessage(lastError));
+      else log.info({}, 'API server back');
       if (!away) onBack();
     },
+    /** Why the newest call was not served; null: it was, or there was none yet. */
+    lastError: (): ContactError | null => lastError,
     watch(watched: Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
       stores = watched;
     },
     /** What became of the last call; null: none was made yet. */
-    answers: () => lastAnswered,
+    answers: () => (hasCalled ? !away : null),
     lastMs(): number | null {
       const newest = Math.max(
         lastCallMs ?? Number.NEGATIVE_INFINITY,

@@ -16,7 +16,7 @@ const STATUS: AgentStatus = {
   startedAt: '2026-11-22T10:00:00Z',
   reloads: 0,
   reloadFailure: null,
-  api: { answers: true, lastContactMilliseconds: 5 },
+  api: { answers: true, error: null, lastContactMilliseconds: 5 },
   realtime: false,
   pairs: [],
 };

@@ -15,6 +15,8 @@ const createMetadata = () => ({
   token: 'one',
   tokensGiven: 0,
   silent: false,
+  /** Answered by HTTP 500. */
+  broken: '',
   paths: [] as string[],
   data: new Map([
     ['/latest/meta-data/instance-id', 'i-1'],
@@ -36,6 +38,7 @@ test.before.each(async (context) => {
       imds.tokensGiven += 1;
       response.end(imds.token);
     } else if (request.headers['x-aws-ec2-metadata-token'] !== imds.token) response.writeHead(401).end();
+    else if (path === imds.broken) response.writeHead(500).end();
     else if (imds.data.has(path)) response.end(imds.data.get(path));
     else response.writeHead(404).end();
   });
@@ -86,13 +89,62 @@ test('an expired token is replaced by a new one', async ({ endpoint, imds }) => 
 
 test('a part that cannot be read is an error, never an empty list', async ({ endpoint, imds }) => {
   const client = createIMDSClient(endpoint);
-  imds.data.delete(`${FOLDER}/local-ipv4s`);
+  imds.broken = `${FOLDER}/local-ipv4s`;
   try {
     await client.read();
     assert.unreachable();
   } catch (error) {
-    assert.match(String(error), /IMDS GET .*local-ipv4s: HTTP 404/);
+    assert.match(String(error), /IMDS GET .*local-ipv4s: HTTP 500/);
   }
+  client.close();
+});
+
+test('without a list of the ENIs nothing is known', async ({ endpoint, imds }) => {
+  const client = createIMDSClient(endpoint);
+  imds.data.delete('/latest/meta-data/network/interfaces/macs/');
+  try {
+    await client.read();
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), /IMDS GET .*macs\/: HTTP 404/);
+  }
+  client.close();
+});
+
+test('an ENI that IMDS has no addresses of is here all the same, with addresses unknown, never none', async ({
+  endpoint,
+  imds,
+}) => {
+  const client = createIMDSClient(endpoint);
+  await client.read();
+  imds.data.delete(`${FOLDER}/local-ipv4s`);
+  assert.equal((await client.read()).networkInterfaces, [
+    { networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses: null },
+  ]);
+  client.close();
+});
+
+test('an ENI without IPv4, and one that leaves while it is read, hide no other', async ({
+  endpoint,
+  imds,
+}) => {
+  const [only6, leaving] = ['02:00:00:00:00:06', '02:00:00:00:00:07'];
+  const macs = '/latest/meta-data/network/interfaces/macs/';
+  imds.data.set(macs, `${MAC}/\n${only6}/\n${leaving}/\n`);
+  imds.data.set(`${macs}${only6}/interface-id`, 'eni-6');
+  const client = createIMDSClient(endpoint);
+  assert.equal((await client.read()).networkInterfaces, [
+    ...READING.networkInterfaces,
+    { networkInterfaceID: 'eni-6', subnetCIDR: null, addresses: null },
+  ]);
+  // Its subnet comes a moment after the ENI itself.
+  imds.data.set(`${macs}${only6}/subnet-ipv4-cidr-block`, '10.10.20.0/24');
+  imds.data.set(`${macs}${only6}/local-ipv4s`, '10.10.20.5');
+  assert.equal((await client.read()).networkInterfaces[1], {
+    networkInterfaceID: 'eni-6',
+    subnetCIDR: '10.10.20.0/24',
+    addresses: ['10.10.20.5'],
+  });
   client.close();
 });
 

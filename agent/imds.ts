@@ -29,7 +29,7 @@ export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADL
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   let token: string | undefined;
   // What cannot change while an ENI is attached is read once.
-  const known = new Map<string, { networkInterfaceID: string; subnetCIDR: string }>();
+  const known = new Map<string, { networkInterfaceID: string; subnetCIDR: string | null }>();
   let instanceID: string | undefined;
 
   const call = (method: 'GET' | 'PUT', path: string, headers: Record<string, string>): Promise<Answer> =>
@@ -40,7 +40,8 @@ export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADL
     const answer = await call('PUT', path, { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_SECONDS) });
     return textOf(answer, `PUT ${path}`);
   };
-  const get = async (path: string): Promise<string> => {
+  /** Null: there is no such entry. */
+  const get = async (path: string): Promise<string | null> => {
     const full = `/latest/meta-data/${path}`;
     token ??= await refreshToken();
     let answer = await call('GET', full, { 'X-aws-ec2-metadata-token': token });
@@ -48,10 +49,21 @@ export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADL
       token = await refreshToken();
       answer = await call('GET', full, { 'X-aws-ec2-metadata-token': token });
     }
-    return textOf(answer, `GET ${full}`);
+    return answer.status === 404 ? null : textOf(answer, `GET ${full}`);
   };
 
-  const readInterface = async (mac: string): Promise<IMDSReading['networkInterfaces'][number]> => {
+  const required = async (path: string): Promise<string> => {
+    const found = await get(path);
+    if (found === null) throw new Error(`IMDS GET /latest/meta-data/${path}: HTTP 404`);
+    return found;
+  };
+
+  /**
+   * Of one ENI. IMDS has no IPv4 entries for one in an IPv6-only subnet, and loses those of one that is being detached one
+   * by one: that must not hide the other ENIs, and nothing is known of the addresses of this one.
+   * @returns null for an ENI that has left meanwhile
+   */
+  const readInterface = async (mac: string): Promise<Reading | null> => {
     const folder = `network/interfaces/macs/${mac}`;
     let facts = known.get(mac);
     if (facts === undefined) {
@@ -59,23 +71,27 @@ export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADL
         get(`${folder}/interface-id`),
         get(`${folder}/subnet-ipv4-cidr-block`),
       ]);
+      if (networkInterfaceID === null) return null;
       facts = { networkInterfaceID, subnetCIDR };
-      known.set(mac, facts);
+      if (subnetCIDR !== null) known.set(mac, facts);
     }
-    return { ...facts, addresses: lines(await get(`${folder}/local-ipv4s`)) };
+    const addresses = await get(`${folder}/local-ipv4s`);
+    return { ...facts, addresses: addresses === null ? null : lines(addresses) };
   };
 
   return {
     async read() {
-      instanceID ??= await get('instance-id');
-      const macs = lines(await get('network/interfaces/macs/')).map((line) => line.replace(/\/$/, ''));
+      instanceID ??= await required('instance-id');
+      const macs = lines(await required('network/interfaces/macs/')).map((line) => line.replace(/\/$/, ''));
       for (const mac of known.keys()) if (!macs.includes(mac)) known.delete(mac);
-      return { instanceID, networkInterfaces: await Promise.all(macs.map(readInterface)) };
+      const read = await Promise.all(macs.map(readInterface));
+      return { instanceID, networkInterfaces: read.filter((one) => one !== null) };
     },
     close: () => agent.destroy(),
   };
 };
 
+type Reading = IMDSReading['networkInterfaces'][number];
 type Exchange = { method: string; headers: Record<string, string>; agent: Agent; deadlineMs: number };
 type Answer = { status: number; body: string };
 

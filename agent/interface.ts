@@ -1,6 +1,7 @@
 /** The machine's addresses, read and changed by `ip` (iproute2). */
 import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-types.ts';
@@ -8,8 +9,10 @@ import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-type
 /** An `ip` that takes longer hangs. */
 const DEADLINE_MS = 2_000;
 const OUTPUT_BYTES = 4 * 1024 * 1024;
-/** Read again so often even if nothing is announced. */
-const REREAD_MS = 1_000;
+/** Glanced at so often even if nothing is announced. */
+const GLANCE_MS = 1_000;
+/** Read again so often whatever a glance says. */
+const REREAD_MS = 10_000;
 const RESERVED_MS = 10_000;
 
 /** Watches and changes the machine's addresses. */
@@ -21,7 +24,7 @@ export type Interfaces = PairAddresses & {
 export type InterfacesOptions = {
   clock: Clock;
   log: Log;
-  /** Told of every reading: after each change the kernel announces, and each second. */
+  /** Told of every reading: after each change the kernel announces or a glance each second shows, and every ten seconds. */
   onReading: (reading: InterfaceReading) => void;
   /** Ends the watch. */
   signal: AbortSignal;
@@ -54,15 +57,25 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
   };
 
   const bell = doorbell(signal, log, clock);
+  /** Waits until there may be news. @param seen the glance before the last reading; null: that one failed */
+  const news = async (seen: string | null): Promise<void> => {
+    const rereadAtMs = clock.now() + REREAD_MS;
+    do {
+      const rung = await Promise.race([bell.rung(), sleep(clock, GLANCE_MS, signal)]);
+      if (rung === true || signal.aborted) return;
+    } while (seen !== null && glance() === seen && clock.now() < rereadAtMs);
+  };
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       bell.reset();
+      let seen = glance();
       try {
         onReading(await read());
       } catch (error) {
+        seen = null;
         log.warn({ err: messageOf(error) }, 'interfaces could not be read');
       }
-      await Promise.race([bell.rung(), sleep(clock, REREAD_MS, signal)]);
+      await news(seen);
     }
   };
   void run();
@@ -72,6 +85,18 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
     add: (name, address) => change(adding(name, address)),
     remove: (name, address) => change(removing(name, address)),
   };
+};
+
+/**
+ * What Node itself sees of the interfaces; null: nothing. It leaves out those that are down, so it only says when to read: an
+ * `ip` each second would cost more processor time than all the rest of an agent.
+ */
+const glance = (): string | null => {
+  try {
+    return JSON.stringify(networkInterfaces());
+  } catch {
+    return null; // so the next reading is not left out, and says what is wrong
+  }
 };
 
 /** Gateways and name servers hardly ever change: read again only so often. */
@@ -91,79 +116,94 @@ type Change = {
   /** What follows `ip`. */
   words: readonly string[];
   /** `ip` refused: whether the interface is as wanted all the same. */
-  isDone: () => Promise<boolean>;
+  isDone: (interfaces: readonly NodeInterface[]) => boolean;
   answer: PromiseWithResolvers<void>;
 };
 
 /**
  * Puts a VIP on an interface. A /32 of scope host is never chosen as the source of the node's own connections, whatever the
  * order of addresses and routes: the kernel skips it for every destination beyond the node (`inet_select_addr`). With scope
- * link or global it would become the source on routes that name none, such as one to IMDS.
+ * link or global it would become the source on routes that name none, such as one to IMDS. Nobody else puts an address up in
+ * this form, so it also tells a leftover of ours (`rules/vip.ts`).
  */
 const adding = (name: string, address: string): Pick<Change, 'words' | 'isDone'> => ({
   words: ['address', 'add', `${address}/32`, 'dev', name, 'scope', 'host'],
-  isDone: () => hasAddress(name, address),
+  isDone: (interfaces) => lengthsOf(interfaces, name, address).length > 0,
 });
 
 /** Takes a VIP that we put there off an interface; the same address with another prefix length is not ours. */
 const removing = (name: string, address: string): Pick<Change, 'words' | 'isDone'> => ({
   words: ['address', 'del', `${address}/32`, 'dev', name],
-  isDone: async () => !(await hasAddress(name, address)),
+  isDone: (interfaces) => !lengthsOf(interfaces, name, address).includes(32),
 });
 
+/** The prefix lengths with which an interface carries an address. */
+const lengthsOf = (interfaces: readonly NodeInterface[], name: string, address: string): number[] =>
+  interfaces
+    .filter((entry) => entry.name === name)
+    .flatMap(({ addresses }) => addresses.filter((entry) => entry.address === address))
+    .map(({ prefixLength }) => prefixLength);
+
 /**
- * Makes the changes, in one process if that goes well: with a process for each, the last of fifty pairs that fail over together
- * would wait for seconds. If not, each is made by itself, so that each hears of its own trouble.
+ * Makes the changes in one process: with a process for each, the last of fifty pairs that fail over together, or whose
+ * interface has vanished, would wait for seconds. Each hears of its own trouble.
  */
 const carryOut = async (changes: readonly Change[]): Promise<void> => {
-  if (changes.length > 1 && (await areMadeTogether(changes))) {
-    for (const { answer } of changes) answer.resolve();
-    return;
-  }
-  for (const { words, isDone, answer } of changes) {
-    try {
-      await ip(words);
-      answer.resolve();
-    } catch (error) {
-      const done = await isDone().catch(() => false);
-      if (done) answer.resolve();
-      else answer.reject(error);
-    }
+  if (changes.length === 0) return;
+  const refused = await refusals(changes);
+  const interfaces = refused.size === 0 ? [] : await readInterfaces().catch(() => null);
+  for (const [index, { words, isDone, answer }] of changes.entries()) {
+    const why = refused.get(index);
+    if (why === undefined || (interfaces !== null && isDone(interfaces))) answer.resolve();
+    else answer.reject(new Error(`ip ${words.join(' ')}: ${why}`));
   }
 };
 
-const areMadeTogether = (changes: readonly Change[]): Promise<boolean> =>
-  ip(['-batch', '-'], changes.map(({ words }) => `${words.join(' ')}\n`).join('')).then(
-    () => true,
-    () => false,
-  );
-
-const hasAddress = async (name: string, address: string): Promise<boolean> => {
-  const interfaces = await readInterfaces();
-  const found = interfaces.find((entry) => entry.name === name);
-  return found?.addresses.some((entry) => entry.address === address) ?? false;
+/** Lets one `ip` make the changes, on beyond those it refuses. Why it refused which, by their index. */
+const refusals = async (changes: readonly Change[]): Promise<ReadonlyMap<number, string>> => {
+  const lines = changes.map(({ words }) => `${words.join(' ')}\n`).join('');
+  const { stderr, fault, killed } = await runIP(['-force', '-batch', '-'], lines);
+  const refused = new Map<number, string>();
+  let said: string[] = [];
+  for (const line of stderr.split('\n')) {
+    const number = /^Command failed -:(\d+)$/.exec(line)?.[1];
+    if (number === undefined) said.push(line.trim());
+    else {
+      refused.set(Number(number) - 1, said.join(' ').trim());
+      said = [];
+    }
+  }
+  // Of an `ip` that did not come to its end, or said nothing of a line, every other line is in doubt.
+  if (fault !== null && (killed || refused.size === 0))
+    for (const index of changes.keys()) if (!refused.has(index)) refused.set(index, fault);
+  return refused;
 };
 
 /** The fields of `ip -j address` and `ip -j route` that matter. */
 type IPLink = {
   ifname: string;
   flags: string[];
-  addr_info: { family?: string; local?: string; prefixlen?: number }[];
+  addr_info: { family?: string; local?: string; prefixlen?: number; scope?: string }[];
 };
-type IPRoute = { gateway?: string };
+type IPRoute = { gateway?: string; nexthops?: { gateway?: string }[] };
+
+/** Where name servers are written; with systemd-resolved the first file names its stub alone. */
+const RESOLVER_FILES = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
 
 /** @throws Error when `ip` fails or does not answer in time */
 const readInterfaces = async (): Promise<NodeInterface[]> =>
   parse<IPLink>(await ip(['-j', 'address', 'show'])).map(toInterface);
 
-/** Default gateways and name servers. @throws Error as `readInterfaces` does */
+/** Default gateways, those in tables of their own too, and name servers. @throws Error as `readInterfaces` does */
 const readReserved = async (): Promise<string[]> => {
-  const [routes, resolver] = await Promise.all([
-    ip(['-j', '-4', 'route', 'show', 'default']),
-    readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+  const [routes, ...resolvers] = await Promise.all([
+    ip(['-j', '-4', 'route', 'show', 'table', 'all', 'default']),
+    ...RESOLVER_FILES.map((path) => readFile(path, 'utf8').catch(() => '')),
   ]);
-  const gateways = parse<IPRoute>(routes).flatMap(({ gateway }) => gateway ?? []);
-  const nameServers = [...resolver.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)/gm)].map(
+  const gateways = parse<IPRoute>(routes)
+    .flatMap(({ gateway, nexthops = [] }) => [gateway, ...nexthops.map((hop) => hop.gateway)])
+    .filter((gateway) => gateway !== undefined);
+  const nameServers = [...resolvers.join('\n').matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)/gm)].map(
     ([, server = '']) => server,
   );
   return [...new Set([...gateways, ...nameServers])];
@@ -172,9 +212,9 @@ const readReserved = async (): Promise<string[]> => {
 const toInterface = ({ ifname, flags, addr_info }: IPLink): NodeInterface => ({
   name: ifname,
   up: flags.includes('UP') && flags.includes('LOWER_UP'),
-  addresses: addr_info.flatMap(({ family, local, prefixlen }) =>
+  addresses: addr_info.flatMap(({ family, local, prefixlen, scope }) =>
     family === 'inet' && local !== undefined && prefixlen !== undefined
-      ? [{ address: local, prefixLength: prefixlen }]
+      ? [{ address: local, prefixLength: prefixlen, ...(scope !== undefined && { scope }) }]
       : [],
   ),
 });
@@ -182,14 +222,22 @@ const toInterface = ({ ifname, flags, addr_info }: IPLink): NodeInterface => ({
 const parse = <T>(text: string): T[] => (text.trim() === '' ? [] : JSON.parse(text));
 
 /** Runs `ip`. @throws Error with what was attempted and what `ip` says */
-const ip = (args: readonly string[], input = ''): Promise<string> =>
-  new Promise((resolve, reject) => {
+const ip = async (args: readonly string[]): Promise<string> => {
+  const { stdout, fault } = await runIP(args);
+  if (fault !== null) throw new Error(`ip ${args.join(' ')}: ${fault}`);
+  return stdout;
+};
+
+/** How an `ip` ended; `fault`: what it says is wrong, null when all went well; `killed`: it did not answer in time. */
+type IPResult = { stdout: string; stderr: string; fault: string | null; killed: boolean };
+
+const runIP = (args: readonly string[], input = ''): Promise<IPResult> =>
+  new Promise((resolve) => {
     const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' as const, maxBuffer: OUTPUT_BYTES };
     const child = execFile('ip', args, options, (error, stdout, stderr) => {
-      if (error === null) return resolve(stdout);
-      const why =
-        error.killed === true ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error.message;
-      reject(new Error(`ip ${args.join(' ')}: ${why}`, { cause: error }));
+      const killed = error?.killed === true;
+      const why = killed ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error?.message;
+      resolve({ stdout, stderr, fault: error === null ? null : (why ?? 'failed'), killed });
     });
     // An `ip` that ended before it had read everything says so by its exit code.
     child.stdin?.on('error', () => undefined).end(input);
@@ -197,7 +245,7 @@ const ip = (args: readonly string[], input = ''): Promise<string> =>
 
 /** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */
 const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
-  let bell = Promise.withResolvers<void>();
+  let bell = Promise.withResolvers<true>();
 
   const listen = (): void => {
     if (signal.aborted) return;
@@ -206,17 +254,17 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
     });
     const stop = () => monitor.kill('SIGKILL');
     signal.addEventListener('abort', stop, { once: true });
-    monitor.stdout.on('data', () => bell.resolve());
+    monitor.stdout.on('data', () => bell.resolve(true));
     monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
     monitor.on('close', () => {
       signal.removeEventListener('abort', stop);
-      clock.setTimer(REREAD_MS, listen);
+      clock.setTimer(GLANCE_MS, listen);
     });
   };
   listen();
   return {
     reset() {
-      bell = Promise.withResolvers<void>();
+      bell = Promise.withResolvers<true>();
     },
     rung: () => bell.promise,
   };

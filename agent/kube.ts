@@ -47,15 +47,18 @@ export const isAnswer = (error: unknown): boolean =>
 /** The calls that the agent makes. */
 export type AgentClient = Pick<KubeClient, 'get' | 'list' | 'apply'>;
 
-/** Wraps a client so that each call tells whether the API server answered. */
-export const withContact = (client: AgentClient, onCall: (answered: boolean) => void): AgentClient => {
+/** Wraps a client so that each call tells whether the API server answered, and what error it ended in, if any. */
+export const withContact = (
+  client: AgentClient,
+  onCall: (answered: boolean, error?: unknown) => void,
+): AgentClient => {
   const tell = async <T>(call: Promise<T>): Promise<T> => {
     try {
       const result = await call;
       onCall(true);
       return result;
     } catch (error) {
-      onCall(isAnswer(error));
+      onCall(isAnswer(error), error);
       throw error;
     }
   };

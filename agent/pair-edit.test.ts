@@ -96,7 +96,7 @@ test('another interface: what was put on the old one is taken off there, and wha
   assert.equal(bench.world.disk?.added, [VIP]);
 });
 
-test('a probe is echoed at once, also while the spec that carries it cannot be loaded', async () => {
+test('T8: a probe is echoed at once, also while the spec that carries it cannot be loaded', async () => {
   const bench = await createMaster();
   bench.world.diskUp = false;
   await bench.apply({ probe: 7, priority: 150 });
@@ -117,7 +117,7 @@ test('a probe is echoed at once, also while the spec that carries it cannot be l
   assert.is(unread.report?.observedGeneration, 1);
 });
 
-test('a probe is echoed while the disk does not answer', async () => {
+test('T8: a probe is echoed while the disk does not answer', async () => {
   const bench = await createBackup();
   const release = bench.holdDisk();
   await bench.peer('Master', 4);
@@ -129,7 +129,7 @@ test('a probe is echoed while the disk does not answer', async () => {
   assert.is(bench.report?.observedGeneration, 2);
 });
 
-test('a probe is echoed at once when the API answers again, not after the next retry', async () => {
+test('T8: a probe is echoed at once when the API answers again, not after the next retry', async () => {
   const bench = await createMaster();
   bench.world.apiUp = false;
   // Something to report, in vain.

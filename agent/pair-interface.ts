@@ -5,8 +5,11 @@ import {
   carrierOf,
   deliveredTo,
   onInterface,
+  orphanAddresses,
+  ownAddresses,
   type PairState,
   strandedAddresses,
+  vipInterfaceOf,
   vipPlan,
 } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
@@ -17,6 +20,7 @@ import type { Problem } from './rules/condition.ts';
  * @throws Error when the kernel refuses; `state.addressTrouble` says it
  */
 export const interfaceStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
+  await adopt(state, ports);
   const plan = vipPlan(state, ports.clock.now());
   const [add] = plan.add;
   const [remove] = plan.remove;
@@ -47,22 +51,29 @@ const forgetVanished = async (state: PairState, ports: PairPorts): Promise<void>
   if (spec === undefined || carrierOf(state.interfaces, spec) === undefined) return;
   if (deliveredTo(state.imds, spec) === null) return;
   const present = onInterface(state);
-  await remember(state, ports, { added: state.record.added.filter((address) => present.includes(address)) });
+  await remember(state, ports, { added: ownAddresses(state).filter((address) => present.includes(address)) });
+};
+
+/** With its file lost the agent would leave behind for good what it once put up. */
+const adopt = async (state: PairState, ports: PairPorts): Promise<void> => {
+  const vips = orphanAddresses(state);
+  if (vips.length === 0) return;
+  ports.log.info({ pair: state.key, vips }, 'VIP of ours found');
+  await remember(state, ports, { added: [...state.record.added, ...vips] });
 };
 
 const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<boolean> => {
-  const spec = state.loaded?.spec;
-  const carrier = spec && carrierOf(state.interfaces, spec);
+  const place = vipInterfaceOf(state);
   // Without the interface there is nothing to add to; its return is an event of its own.
-  if (spec === undefined || carrier === undefined) return false;
+  if (place === undefined) return false;
   // Written down first: after a crash it must be known that the address is ours to take off. A crash of the machine takes
   // the address with it, so nothing waits for a flush here.
   const added = [...new Set([...state.record.added, vip])];
-  await remember(state, ports, { added, interface: carrier.name });
-  await ports.addresses.add(carrier.name, vip);
-  setOnInterface(state, carrier.name, vip, true);
+  await remember(state, ports, { added, interface: place.name });
+  await ports.addresses.add(place.name, vip);
+  setOnInterface(state, place.name, vip, true);
   state.addressTrouble = null;
-  ports.log.info({ pair: state.key, vip, interface: carrier.name, state: state.election }, 'VIP added');
+  ports.log.info({ pair: state.key, vip, interface: place.name, state: state.election }, 'VIP added');
   return true;
 };
 
@@ -116,7 +127,8 @@ const setOnInterface = (state: PairState, name: string, address: string, present
     interfaces: state.interfaces.interfaces.map((entry) => {
       if (entry.name !== name) return entry;
       const others = entry.addresses.filter((known) => known.address !== address);
-      return { ...entry, addresses: present ? [...others, { address, prefixLength: 32 }] : others };
+      const put = { address, prefixLength: 32, scope: 'host' };
+      return { ...entry, addresses: present ? [...others, put] : others };
     }),
   };
 };

@@ -25,7 +25,9 @@ export const statusOf = (
   buildStatus(
     factsOf(state, ports.agentVersion, taking),
     state.reported ?? state.wish?.status,
-    ports.clock.wall(),
+    // What a term taken now makes true was true since the claim.
+    taking?.sinceMs ?? ports.clock.wall(),
+    state.turns,
   );
 
 /** Why the running claim takes a term now; null: there is none, it is too early, or its term is good. */

@@ -9,16 +9,25 @@ import type {
   VRRPState,
 } from '../crds/types.ts';
 import type { WorkerConfig } from './messages.ts';
-import type { IMDSReading, InterfaceReading, NodeInterface, PairRecord, StoredSecret } from './pair-types.ts';
+import type {
+  IMDSReading,
+  InterfaceReading,
+  NodeAddress,
+  NodeInterface,
+  PairRecord,
+  StoredSecret,
+} from './pair-types.ts';
 import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
-import type { Claim, Facts } from './rules/report.ts';
+import type { Claim, Facts, Turns } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
 import { type CheckFinding, problemOf } from './rules/verdict.ts';
 import {
   awaitedVIPs,
   type FormerClaim,
+  isForeignForm,
+  isOurForm,
   type Network,
   planVIPs,
   refuseVIP,
@@ -89,6 +98,8 @@ export type PairState = {
   /** Trouble with an address on the interface. */
   addressTrouble: Problem | null;
   silence: Silence;
+  /** When each condition got the status it has. */
+  turns: Turns;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
@@ -134,6 +145,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
+  turns: new Map(),
   reported: undefined,
   stopping: false,
   abandoned: false,
@@ -158,8 +170,9 @@ export const strandedAddresses = (state: PairState): { name: string; addresses: 
   const spec = state.loaded?.spec;
   const left = name !== null && spec !== undefined && interfaceNameOf(state, spec) !== name;
   const found = left ? state.interfaces?.interfaces.find((entry) => entry.name === name) : undefined;
-  const present = found?.addresses.map(({ address }) => address) ?? [];
-  return { name: name ?? '', addresses: added.filter((address) => present.includes(address)) };
+  const present = found?.addresses.filter((entry) => !isForeignForm(entry)) ?? [];
+  const isThere = (address: string) => present.some((entry) => entry.address === address);
+  return { name: name ?? '', addresses: added.filter(isThere) };
 };
 
 /** The name of the pair's interface: as the spec says, as seen now, or as seen last. */
@@ -169,7 +182,7 @@ export const interfaceNameOf = (state: PairState, spec: VRRPInstanceSpec): strin
 const networkInterfaceOf = (imds: IMDSReading | null, spec: VRRPInstanceSpec) =>
   imds?.networkInterfaces.find(({ networkInterfaceID }) => networkInterfaceID === spec.networkInterfaceID);
 
-/** Every address that EC2 delivers to the pair's ENI; null: unknown. */
+/** Every address that EC2 delivers to the pair's ENI; null: unknown, or the ENI is not here. */
 export const deliveredTo = (imds: IMDSReading | null, spec: VRRPInstanceSpec): string[] | null =>
   networkInterfaceOf(imds, spec)?.addresses ?? null;
 
@@ -185,7 +198,7 @@ export const networkOf = (state: PairState, spec: VRRPInstanceSpec): Network | u
     ({ address }) => address === spec.sourceAddress,
   );
   if (own === undefined) return undefined;
-  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR.split('/')[1] ?? Number.NaN);
+  const cidrLength = Number(networkInterfaceOf(state.imds, spec)?.subnetCIDR?.split('/')[1] ?? Number.NaN);
   const prefixLength = Number.isInteger(cidrLength) ? cidrLength : own.prefixLength;
   return { address: own.address, prefixLength, reserved: state.interfaces?.reserved ?? [] };
 };
@@ -291,18 +304,38 @@ export const storedSecret = ({ secrets }: PairRecord, ref: SecretRef): StoredSec
 
 const sameKey = (a: SecretRef, b: SecretRef): boolean => a.name === b.name && a.key === b.key;
 
-/** Every address on the pair's interface. */
-export const onInterface = (state: PairState): string[] => {
+/** The interface that VIPs go on, if it is there: the one that carries the source address, or did when last seen. */
+export const vipInterfaceOf = (state: PairState): NodeInterface | undefined => {
   const spec = state.loaded?.spec ?? state.record.spec;
   const name = spec ? interfaceNameOf(state, spec) : state.record.interface;
-  const found = state.interfaces?.interfaces.find((entry) => entry.name === name);
-  return found?.addresses.map(({ address }) => address) ?? [];
+  return state.interfaces?.interfaces.find((entry) => entry.name === name);
+};
+
+const entriesOn = (state: PairState): NodeAddress[] => vipInterfaceOf(state)?.addresses ?? [];
+
+/** Every address on the pair's interface. */
+export const onInterface = (state: PairState): string[] => entriesOn(state).map(({ address }) => address);
+
+/** Addresses that this agent put up, but for those that somebody else has put there in another form since. */
+export const ownAddresses = (state: PairState): string[] =>
+  state.record.added.filter((address) => {
+    const found = entriesOn(state).filter((entry) => entry.address === address);
+    return found.length === 0 || !found.every(isForeignForm);
+  });
+
+/** VIPs that only an agent can have put on the interface, although nothing says so any more: its file was lost. */
+export const orphanAddresses = (state: PairState): string[] => {
+  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.wish?.status?.vipsOnInterface ?? [])];
+  return entriesOn(state)
+    .filter((entry) => isOurForm(entry) && vips.includes(entry.address))
+    .map(({ address }) => address)
+    .filter((address) => !state.record.added.includes(address));
 };
 
 /** What the VIP rule asks of the interface now. */
 export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
   const present = onInterface(state);
-  const { added } = state.record;
+  const added = ownAddresses(state);
   if (state.abandoned) return { add: [], remove: added.filter((address) => present.includes(address)) };
   const spec = state.loaded?.spec;
   if (spec === undefined || state.gone || state.interfaces === null) return { add: [], remove: [] };
@@ -316,7 +349,12 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
     added,
     awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
   });
-  if (carrierOf(state.interfaces, spec) === undefined) return { ...plan, add: [] };
+  if (vipInterfaceOf(state) === undefined) return { ...plan, add: [] };
+  if (carrierOf(state.interfaces, spec) === undefined) {
+    // Without the own address nobody can say which VIP would hijack what, but EC2 vouches for what it delivers.
+    const delivered = deliveredTo(state.imds, spec) ?? state.lastDelivered;
+    return { ...plan, add: plan.add.filter((vip) => delivered.includes(vip)) };
+  }
   const network = networkOf(state, spec);
   // One that may not go up keeps no other from it.
   return { ...plan, add: plan.add.filter((vip) => whyNot(vip, network) === null) };

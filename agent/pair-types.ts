@@ -12,12 +12,20 @@ import type { ToWorker } from './messages.ts';
 import type { LifeReading } from './rules/life.ts';
 import type { CheckFinding } from './rules/verdict.ts';
 
+/** An IPv4 address on an interface. */
+export type NodeAddress = {
+  address: string;
+  prefixLength: number;
+  /** The kernel's word for how far it is valid: `global`, `link`, `host`; absent: not known. */
+  scope?: string;
+};
+
 /** One network interface of the machine. */
 export type NodeInterface = {
   name: string;
   /** Administratively up, with a carrier. */
   up: boolean;
-  addresses: { address: string; prefixLength: number }[];
+  addresses: NodeAddress[];
 };
 
 /** One reading of the machine's interfaces. */
@@ -32,10 +40,10 @@ export type IMDSReading = {
   instanceID: string;
   networkInterfaces: {
     networkInterfaceID: string;
-    /** Such as `10.10.10.0/24`. */
-    subnetCIDR: string;
-    /** Every private IPv4 address that EC2 delivers to this ENI. */
-    addresses: string[];
+    /** Such as `10.10.10.0/24`; null: IMDS does not say. */
+    subnetCIDR: string | null;
+    /** Every private IPv4 address that EC2 delivers to this ENI; null: IMDS does not say, which is not to say none. */
+    addresses: string[] | null;
   }[];
 };
 

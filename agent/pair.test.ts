@@ -180,7 +180,7 @@ test('a Backup reports the highest term it has seen', async () => {
   assert.is(bench.world.disk?.highestTerm, 9);
 });
 
-test('a Master in exactly the term of yieldTerm resigns, once (S9)', async () => {
+test('T5, S9: a Master in exactly the term of yieldTerm resigns, once', async () => {
   const bench = await createMaster();
   await bench.apply({ yieldTerm: 1 });
   await bench.seconds(3);
@@ -506,7 +506,7 @@ test('stopped, and EC2 does not move it: at the end of the time it goes all the 
   assert.ok(bench.pair.isDrained);
 });
 
-test('forgotten with onDelete Keep: the interface stays as it is, and what we added stays known', async () => {
+test('T16: forgotten with onDelete Keep: the interface stays as it is, and what we added stays known', async () => {
   const bench = await createMaster();
   const left = await bench.pair.forget();
   assert.ok(bench.world.addresses.includes(VIP));
@@ -515,7 +515,7 @@ test('forgotten with onDelete Keep: the interface stays as it is, and what we ad
   assert.is(bench.world.disk?.spec, null);
 });
 
-test('forgotten with onDelete Remove: our addresses go', async () => {
+test('T16: forgotten with onDelete Remove: our addresses go', async () => {
   const bench = await createMaster({ onDelete: 'Remove' });
   const left = await bench.pair.forget();
   assert.not(bench.world.addresses.includes(VIP));

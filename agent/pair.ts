@@ -28,9 +28,11 @@ import {
   newestSpec,
   onInterface,
   orderedTerm,
+  ownAddresses,
   type PairState,
   strandedAddresses,
   TRANSITIONS_KEPT,
+  vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
@@ -39,7 +41,7 @@ import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pai
 import { type PairView, viewOf } from './pair-view.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { isCutOff } from './rules/priority.ts';
-import { sameStatus } from './rules/report.ts';
+import { observeTurns, sameStatus } from './rules/report.ts';
 import type { CheckFinding } from './rules/verdict.ts';
 
 /** What the worker says about one pair. */
@@ -124,9 +126,10 @@ export class Pair {
     state.imds = reading;
     const spec = state.loaded?.spec ?? state.wish?.spec;
     if (reading !== null && spec !== undefined) {
-      state.lastDelivered = deliveredTo(reading, spec) ?? [];
+      const isHere = isVerified(state, spec);
+      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
       this.#arrive(state.lastDelivered);
-      if (isVerified(state, spec) && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
       }
@@ -137,6 +140,7 @@ export class Pair {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
+    const before = vipInterfaceOf(state);
     state.interfaces = reading;
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
@@ -146,7 +150,8 @@ export class Pair {
       state.record = { ...state.record, interface: name };
       state.dirty = true;
     }
-    this.#converge();
+    // What could not be done to the interface as it was is tried at once on what it is now.
+    this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
 
   /** What the worker says about this pair. */
@@ -239,7 +244,7 @@ export class Pair {
   /** None of the addresses this agent added is left on the interface. */
   get isDrained(): boolean {
     const present = onInterface(this.#state);
-    return !this.#state.record.added.some((address) => present.includes(address));
+    return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
   /** Forgotten, or about to be. */
@@ -306,6 +311,8 @@ export class Pair {
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    const { findings } = factsOf(state, this.#ports.agentVersion);
+    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);

@@ -34,7 +34,8 @@ const createWorld = (directory: string, handover?: AgentHandover) => {
   const instances = new Map<string, VRRPInstance>();
   const sent: ToWorker[] = [];
   const timers: (() => void)[] = [];
-  const world = { instances, sent, timers, apiUp: true };
+  /** `aheadMs`: how much time a test has let pass. */
+  const world = { instances, sent, timers, apiUp: true, aheadMs: 0, removed: [] as string[] };
   const answer = <T>(value: unknown): T => {
     if (!world.apiUp) throw new KubeError('connection refused', { kind: 'Unreachable' });
     if (value === undefined) throw new KubeError('not found', { kind: 'NotFound' });
@@ -51,12 +52,16 @@ const createWorld = (directory: string, handover?: AgentHandover) => {
     openDisk: (record) => openDisk(directory, record),
     agentVersion: '0.1.0',
     client,
-    addresses: { add: async () => {}, remove: async () => {} },
+    addresses: {
+      add: async () => {},
+      remove: async (_, address) => void world.removed.push(address),
+    },
     checks: { follow: () => [] },
     send: (message) => sent.push(message),
     lastContactMs: () => systemClock.now(),
     clock: {
       ...systemClock,
+      now: () => systemClock.now() + world.aheadMs,
       setTimer(_, fire) {
         timers.push(fire);
         return () => {};
@@ -160,7 +165,7 @@ test('an event that lies is not believed: the instance is still there', async ({
   await pairs.close();
 });
 
-test('an instance that is being deleted is forgotten, and not begun anew', async ({ directory }) => {
+test('T16: an instance that is being deleted is forgotten, and not begun anew', async ({ directory }) => {
   const { pairs, put, sent } = createWorld(directory);
   put(instance());
   await until('the worker runs it', () => types(sent).includes('set'));
@@ -207,6 +212,29 @@ test('a pair from disk that the list does not show is forgotten; the address it 
   put(instance());
   assert.not(pairs.isDrained, 'the new pair knows that the address on the interface is ours');
   await pairs.close();
+});
+
+test('T16: what a pair has left behind goes once EC2 has stopped delivering it here, and so does its file', async ({
+  directory,
+}) => {
+  const world = createWorld(directory);
+  const { pairs } = world;
+  const left = { ...onDisk, uid: null, generation: null, spec: null, verifiedNetworkInterfaceID: 'eni-1' };
+  await openDisk(directory, left).save(left);
+  pairs.restore(left);
+  const imds = (addresses: string[]) =>
+    pairs.imds({
+      instanceID: 'i-1',
+      networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses }],
+    });
+  imds(['10.10.10.11', VIP]);
+  world.aheadMs = 60_000;
+  imds(['10.10.10.11']);
+  assert.equal(world.removed, []);
+  world.aheadMs = 120_000;
+  imds(['10.10.10.11']);
+  await until('off', () => world.removed.includes(VIP));
+  await until('forgotten', () => readdirSync(directory).length === 0);
 });
 
 test('another namespace’s list says nothing about this one', async ({ directory }) => {

@@ -8,6 +8,7 @@ import type { Checks } from './checks/checks.ts';
 import { createHandClaims, type HandClaims } from './hand-claims.ts';
 import type { AgentHandover } from './handover.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
+import { LeftBehind } from './left-behind.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import type { PairHandover } from './pair-handover.ts';
@@ -53,7 +54,7 @@ export class Pairs {
   readonly #options: PairsOptions;
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
-  readonly #leftBehind = new Map<Key, PairRecord>();
+  readonly #leftBehind: LeftBehind;
   readonly #forgetting = new Set<Pair>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
@@ -67,6 +68,7 @@ export class Pairs {
   constructor(options: PairsOptions) {
     const { handover, send, clock } = options;
     this.#options = options;
+    this.#leftBehind = new LeftBehind(options);
     this.#handClaims = createHandClaims(send, clock);
     this.#handedOver = new Map(Object.entries(handover?.pairs ?? {}));
     this.#imds = handover?.imds ?? null;
@@ -81,7 +83,7 @@ export class Pairs {
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
   restore(record: PairRecord): void {
     if (record.spec !== null) this.#open(record);
-    else this.#leftBehind.set(`${record.namespace}/${record.pairName}`, record);
+    else this.#leftBehind.keep(record);
   }
 
   /** All records are restored: what the worker runs beside, for a namespace that is served no more, ends. */
@@ -132,8 +134,7 @@ export class Pairs {
     }
     const { namespace } = instance.metadata;
     const pairKey = `${namespace}/${instance.spec.pairName}`;
-    const left = this.#leftBehind.get(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
-    this.#leftBehind.delete(pairKey);
+    const left = this.#leftBehind.take(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
     (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
   }
 
@@ -189,6 +190,7 @@ export class Pairs {
   /** A reading of IMDS; null: unknown. */
   imds(reading: IMDSReading | null): void {
     this.#imds = reading;
+    this.#leftBehind.imds(reading);
     for (const pair of this.#pairs.values()) pair.imds(reading);
   }
 
@@ -288,7 +290,7 @@ export class Pairs {
     this.#forgetting.add(pair);
     const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
-    if (left !== null) this.#leftBehind.set(pair.key, left);
+    if (left !== null) this.#leftBehind.keep(left);
     // It may have been made anew meanwhile.
     if (store.get(key) !== undefined) this.ownChanged(store, key);
   }

@@ -68,6 +68,11 @@ export const openVRRPSocket = (source: string, interfaceName: string): VRRPSocke
     closeDescriptor(fd);
     throw error;
   }
+  return socketOn(fd, interfaceName);
+};
+
+/** Sends and receives over a descriptor that is prepared for it. */
+export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
   const buffer = new Uint8Array(LONGEST_DATAGRAM_BYTES);
   return {
     fd,

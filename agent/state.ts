@@ -3,13 +3,16 @@
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
 
 const SUFFIX = '.pair';
+const MODE = 0o600;
+/** So many unusable files of one pair are kept for a look; the last place is written over. */
+const ASIDES = 9;
 
 /** A namespace has no dot in its name, so no two pairs share a file. */
 const fileName = ({ namespace, pairName }: PairRecord): string => `${namespace}.${pairName}${SUFFIX}`;
@@ -41,7 +44,7 @@ export const readRecords = (directory: string): StateFile[] => {
     try {
       return { path, record: decode(readFileSync(path, 'utf8')) };
     } catch (error) {
-      return { path, err: error instanceof Error ? error.message : String(error) };
+      return { path, err: messageOf(error) };
     }
   });
 };
@@ -54,24 +57,38 @@ export const readRecords = (directory: string): StateFile[] => {
 export const loadRecords = (directory: string, log: Log): PairRecord[] => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return readRecords(directory).flatMap((file) => {
-    if ('record' in file) return [file.record];
-    const { path, err } = file;
-    const aside = `${path}.corrupt`;
-    log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
-    setAside(path, aside, log);
+    if ('record' in file) {
+      keepPrivate(file.path, log);
+      return [file.record];
+    }
+    setAside(file.path, file.err, log);
     return [];
   });
 };
 
-const setAside = (path: string, aside: string, log: Log): void => {
+const setAside = (path: string, err: string, log: Log): void => {
+  const places = Array.from(
+    { length: ASIDES },
+    (_, index) => `${path}.corrupt${index === 0 ? '' : index + 1}`,
+  );
+  const aside = places.find((place) => !existsSync(place)) ?? places[ASIDES - 1] ?? '';
   try {
     renameSync(path, aside);
+    log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
   } catch (error) {
     log.error(
-      { path, err: error instanceof Error ? error.message : String(error) },
-      'state file could not be set aside',
+      { path, err, setAside: messageOf(error) },
+      'state file is unusable and could not be set aside; the pair starts from the API server alone',
     );
   }
+};
+
+/** A backup that was restored, or a careless hand, may have opened it to others. */
+const keepPrivate = (path: string, log: Log): void => {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & ~MODE) === 0) return;
+  chmodSync(path, MODE);
+  log.warn({ path, mode: mode.toString(8) }, 'state file was open to others; closed');
 };
 
 /**
@@ -118,8 +135,10 @@ const replaceFile = async (
 ): Promise<void> => {
   const temporary = `${path}.new`;
   try {
-    const file = await open(temporary, 'w', 0o600);
+    const file = await open(temporary, 'w', MODE);
     try {
+      // One that a crash has left keeps the mode it had.
+      await file.chmod(MODE);
       await file.writeFile(content);
       if (flush) await file.sync();
     } finally {
@@ -134,9 +153,13 @@ const replaceFile = async (
       await folder.close();
     }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot write ${path}: ${why}; check the state directory's space and permissions`, {
-      cause: error,
-    });
+    throw new Error(
+      `cannot write ${path}: ${messageOf(error)}; check the state directory's space and permissions`,
+      {
+        cause: error,
+      },
+    );
   }
 };
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

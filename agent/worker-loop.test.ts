@@ -66,9 +66,30 @@ test('the first turn waits for nothing, later ones until the next timer, one wit
   state.waiting = [set({ advertisementIntervalMs: 100 })];
   turnAt(5);
   turnAt(300);
-  assert.is(loop.waitMs, 5 + 360.9375 - 300);
+  assert.is(loop.waitMs, 5 + 360.9375 - 300 - 0.5, 'half a millisecond for a look at the link');
   state.now = 9000;
   assert.is(loop.waitMs, 0, 'never a negative wait');
+});
+
+test('before a claim it looks at the link, then does not sleep, and claims no sooner than it may', () => {
+  const { state, link, loop, turnAt } = world();
+  state.waiting = [set()];
+  turnAt(0);
+  const looks = link.looks;
+  turnAt(MASTER_DOWN_MS - 0.5);
+  assert.is(link.looks, looks + 1);
+  assert.is(loop.waitMs, 0);
+  turnAt(MASTER_DOWN_MS - 0.01);
+  assert.equal(link.sent, []);
+  turnAt(MASTER_DOWN_MS);
+  assert.is(link.sent.length, 1);
+  assert.is(link.looks, looks + 1, 'the look is still good');
+});
+
+test('a Master sleeps until its next advert, however near it is', () => {
+  const { state, loop, becomeMaster } = world();
+  state.now = becomeMaster() - 0.25;
+  assert.is(loop.waitMs, 0.25);
 });
 
 test('no advert leaves under parameters that a message posted before it has replaced', () => {

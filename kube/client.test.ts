@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connect } from './client.ts';
@@ -179,6 +179,27 @@ test('a token file that is missing is an error that names the file', async () =>
   assert.is(error.kind, 'Unauthorized');
   assert.ok(error.message.startsWith('get Pod n/p: read the credentials of user "tester": ENOENT'));
   assert.ok(error.message.endsWith(world.server.tokenPath));
+});
+
+test('patient: without a usable kubeconfig each call is refused, until there is one', async () => {
+  await using world = await start();
+  const { kubeconfigPath } = world.server;
+  const text = await readFile(kubeconfigPath, 'utf8');
+  await writeFile(kubeconfigPath, 'nonsense: [');
+  const options = { kubeconfigPath, userAgent: 'tester/1' };
+  assert.is((await errorOf(connect(options))).kind, 'Invalid');
+  const client = await connect({ ...options, patient: true });
+  try {
+    const error = await errorOf(client.get(PODS, 'n/p'));
+    assert.is(error.kind, 'Unauthorized');
+    assert.match(error.message, `get Pod n/p: kubeconfig ${kubeconfigPath}: not YAML`);
+    await writeFile(kubeconfigPath, text);
+    const answer = client.get(PODS, 'n/p');
+    (await world.server.next()).json(200, { metadata: { name: 'p' } });
+    await answer;
+  } finally {
+    await client.close();
+  }
 });
 
 test('a list follows its pages, and starts over when its token expires', async () => {

@@ -1,7 +1,7 @@
 /** Typed calls on any Kubernetes resource. */
 import { createCredentials } from './credentials.ts';
-import { isKubeError } from './errors.ts';
-import { type Environment, loadAccess } from './kubeconfig.ts';
+import { isKubeError, KubeError } from './errors.ts';
+import { type Access, type Environment, loadAccess, type User } from './kubeconfig.ts';
 import { createTransport, type Method, type Transport } from './transport.ts';
 import type { CallOptions, Key, KubeClient, KubeObject, Resource, Scope } from './types.ts';
 
@@ -18,6 +18,11 @@ export type ConnectOptions = {
   callConnections?: number;
   /** Default: the process's. */
   environment?: Environment;
+  /**
+   * A kubeconfig that cannot be used now makes every call fail as `Unauthorized`, and is looked at again with each, where
+   * it would make `connect` fail. Default false.
+   */
+  patient?: boolean;
 };
 
 /** One page of a list. */
@@ -46,19 +51,50 @@ const PAGE_SIZE = 500;
 const LIST_RESTARTS = 3;
 
 /**
- * Reads the access and opens nothing yet: the first call connects.
- * @throws KubeError `Invalid` when there is no usable kubeconfig.
+ * Reads the access and opens nothing yet: the first call connects. Where to connect to is read once, as whom again after
+ * each refusal.
+ * @throws KubeError `Invalid` when there is no usable kubeconfig, unless `patient`.
  */
 export const connect = async (options: ConnectOptions): Promise<KubeClient & WatchSource> => {
-  const access = loadAccess(options.kubeconfigPath, options.environment ?? process.env);
-  const credentials = createCredentials(access);
-  const { server } = access.cluster;
-  const { userAgent, callConnections } = options;
-  const transport = createTransport({
-    ...{ server, userAgent, credentials },
-    ...(callConnections !== undefined && { callConnections }),
-  });
-  return createClient(transport, options.deadlineMs ?? 10_000);
+  const { userAgent, callConnections, patient = false } = options;
+  const load = () => loadAccess(options.kubeconfigPath, options.environment ?? process.env);
+  const open = (): Transport => {
+    const access = load();
+    return createTransport({
+      ...{ server: access.cluster.server, userAgent },
+      credentials: createCredentials(access, () => userNow(load)),
+      ...(callConnections !== undefined && { callConnections }),
+    });
+  };
+  return createClient(patient ? openLater(open) : open(), options.deadlineMs ?? 10_000);
+};
+
+/** Null while the kubeconfig cannot be read: somebody may be writing it. */
+const userNow = (load: () => Access): User | null => {
+  try {
+    return load().user;
+  } catch {
+    return null;
+  }
+};
+
+/** Opens with the first call that can. */
+const openLater = (open: () => Transport): Transport => {
+  let opened: Transport | undefined;
+  const transport = (attempt: string): Transport => {
+    try {
+      opened ??= open();
+      return opened;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new KubeError(`${attempt}: ${why}`, { kind: 'Unauthorized' });
+    }
+  };
+  return {
+    json: async (request) => transport(request.attempt).json(request),
+    stream: async (request) => transport(request.attempt).stream(request),
+    close: async () => opened?.close(),
+  };
 };
 
 /** The client on a transport. */

@@ -1,10 +1,10 @@
 /** What a request needs to be let in: an Authorization header and the TLS side of the connection, both as fresh as their files. */
+import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
 import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js';
-import { FileAuth } from '@kubernetes/client-node/dist/file_auth.js';
 import { KubeError } from './errors.ts';
-import type { Access } from './kubeconfig.ts';
+import { type Access, tokenFileOf, type User } from './kubeconfig.ts';
 
 /** TLS material of one connection; `version` changes whenever any of it does. */
 export type TLSMaterial = {
@@ -18,12 +18,12 @@ export type TLSMaterial = {
 
 export type Credentials = {
   /**
-   * Headers and TLS of the next request. Token files are read again every minute (client-node's FileAuth), exec plugins
-   * run again when their credential expires, certificate files are read again when they change.
-   * @throws KubeError `Unauthorized` when a file or plugin fails.
+   * Headers and TLS of the next request. Token and certificate files are read again when they change, exec plugins run
+   * again when their credential expires.
+   * @throws KubeError `Unauthorized` when a file or plugin fails, or a file holds no token, and no earlier token is left.
    */
   current(): Promise<{ headers: Record<string, string>; tls: TLSMaterial }>;
-  /** Drops cached tokens: the server refused one (401). */
+  /** Drops what is cached, and reads the kubeconfig's user again: the server refused the credential (401). */
   forget(): void;
 };
 
@@ -47,27 +47,76 @@ type Source = () => { version: string; content: Buffer } | undefined;
 /** A file wins over inline data, as in kubectl. */
 const sourceOf = (file: string | undefined, data: string | undefined): Source => {
   if (file) return createFileCache(file);
-  const inline = data ? { version: 'inline', content: Buffer.from(data, 'base64') } : undefined;
+  const version = data && `inline ${createHash('sha256').update(data).digest('hex')}`;
+  const inline = data && version ? { version, content: Buffer.from(data, 'base64') } : undefined;
   return () => inline;
 };
 
-/** Credentials of a kubeconfig user for a cluster. */
-export const createCredentials = ({ cluster, user }: Access): Credentials => {
+/** What a request carries of a user. */
+type UserSources = {
+  user: User;
+  cert: Source;
+  key: Source;
+  token: () => string | undefined;
+  plugin: ExecAuth;
+};
+
+const sourcesOf = (user: User): UserSources => ({
+  user,
+  cert: sourceOf(user.certFile, user.certData),
+  key: sourceOf(user.keyFile, user.keyData),
+  token: createTokenReader(tokenFileOf(user)),
+  plugin: new ExecAuth(),
+});
+
+/** What an HTTP header can carry as a bearer token (RFC 6750 section 2.1), without naming its alphabet. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/**
+ * The token in a file. One that is missing, or holds none, leaves the last good one in use, as in client-go: it may be
+ * written just now, and the server will say when that token is good no longer.
+ * @throws NoTokenError, or the file system's error, when there is no last good one
+ */
+const createTokenReader = (path: string | undefined): (() => string | undefined) => {
+  if (path === undefined) return () => undefined;
+  const read = createFileCache(path);
+  let good: string | undefined;
+  return () => {
+    try {
+      const token = read().content.toString('utf8').trim();
+      // Without one the request would go out as that of nobody, and its refusal would name no cause.
+      if (!TOKEN.test(token)) throw new NoTokenError(path);
+      good = token;
+    } catch (error) {
+      if (good === undefined) throw error;
+    }
+    return good;
+  };
+};
+
+/**
+ * Credentials of a kubeconfig user for a cluster.
+ * @param reread the user as the kubeconfig has it now, null when it cannot be read; default: as it was
+ */
+export const createCredentials = (
+  { cluster, user }: Access,
+  reread: () => User | null = () => user,
+): Credentials => {
   const ca = sourceOf(cluster.caFile, cluster.caData);
-  const cert = sourceOf(user.certFile, user.certData);
-  const key = sourceOf(user.keyFile, user.keyData);
-  let authenticators = [new ExecAuth(), new FileAuth()];
+  let sources = sourcesOf(user);
 
   const authenticate = async (): Promise<RequestOptions> => {
+    const { user, token, plugin } = sources;
     const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
-    const authenticator = authenticators.find((candidate) => candidate.isAuthProvider(user));
-    await authenticator?.applyAuthentication(user, options);
+    if (plugin.isAuthProvider(user)) await plugin.applyAuthentication(user, options);
+    const fromFile = token();
+    if (fromFile !== undefined) options.headers.Authorization = `Bearer ${fromFile}`;
     if (user.token) options.headers.Authorization = `Bearer ${user.token}`;
     return options;
   };
 
   const material = (fromPlugin: RequestOptions): TLSMaterial => {
-    const files = [ca(), cert(), key()];
+    const files = [ca(), sources.cert(), sources.key()];
     const tls: TLSMaterial = { version: files.map((file) => file?.version ?? '-').join('|') };
     const [caFile, certFile, keyFile] = files;
     if (caFile) tls.ca = caFile.content;
@@ -85,10 +134,10 @@ export const createCredentials = ({ cluster, user }: Access): Credentials => {
 
   return {
     async current() {
+      const { user } = sources;
       try {
         const options = await authenticate();
         const headers: Record<string, string> = {};
-        // A token file often ends in a newline, which no header may hold.
         const { Authorization } = options.headers as Record<string, string>;
         if (Authorization) headers.authorization = Authorization.trim();
         if (user.impersonateUser) headers['impersonate-user'] = user.impersonateUser;
@@ -98,13 +147,20 @@ export const createCredentials = ({ cluster, user }: Access): Credentials => {
       }
     },
     forget() {
-      authenticators = [new ExecAuth(), new FileAuth()];
+      sources = sourcesOf(reread() ?? sources.user);
     },
   };
 };
 
+/** A token file that holds no token. */
+class NoTokenError extends Error {}
+
 /** Keeps what a plugin printed out of messages and causes: it may be a credential. File errors name their path alone. */
 const credentialError = (userName: string, error: unknown): KubeError => {
+  if (error instanceof NoTokenError) {
+    const message = `read the credentials of user "${userName}": ${error.message} holds no token`;
+    return new KubeError(message, { kind: 'Unauthorized' });
+  }
   const { code, path } = error as NodeJS.ErrnoException;
   const what = code ? `${code} ${path ?? ''}`.trim() : 'the exec plugin failed or printed no credential';
   return new KubeError(`read the credentials of user "${userName}": ${what}`, { kind: 'Unauthorized' });

@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createCredentials } from './credentials.ts';
+import { KubeError } from './errors.ts';
 import { type Access, loadAccess } from './kubeconfig.ts';
 
 const SECRET = 'secret-that-no-message-may-hold';
@@ -117,6 +118,81 @@ test('a rotated CA file is another version of the TLS material', () =>
     assert.is(String(after.tls.ca), 'second!');
     assert.is(after.headers.authorization, `Bearer ${SECRET}`);
   }));
+
+test('a rotated token file is used at once; one that is missing or holds no token leaves the last one in use', () =>
+  withConfig({ user: '{tokenFile: token}' }, async (file, dir) => {
+    const path = join(dir, 'token');
+    const credentials = createCredentials(loadAccess(file, {}));
+    const header = async () => (await credentials.current()).headers.authorization;
+    for (const [content, wanted] of [
+      ['first\n', 'first'],
+      ['rotated\n', 'rotated'],
+      ['', 'rotated'],
+      ['back', 'back'],
+    ] as const) {
+      await writeFile(path, content);
+      assert.is(await header(), `Bearer ${wanted}`);
+    }
+    await rm(path);
+    assert.is(await header(), 'Bearer back');
+  }));
+
+test('once the token is refused, a file that is missing or holds none is an error that names it', () =>
+  withConfig({ user: '{tokenFile: token}' }, async (file, dir) => {
+    const path = join(dir, 'token');
+    const credentials = createCredentials(loadAccess(file, {}));
+    const failure = async () => {
+      credentials.forget();
+      const error: unknown = await credentials.current().catch((thrown: unknown) => thrown);
+      assert.instance(error, KubeError);
+      assert.not.match(String((error as KubeError).message), SECRET);
+      return String((error as KubeError).message);
+    };
+    for (const garbage of ['', '\n', 'two words', `${SECRET}\n${SECRET}`, '\u0000\u0001', 'naïve']) {
+      await writeFile(path, garbage);
+      assert.match(await failure(), `${path} holds no token`);
+    }
+    await rm(path);
+    assert.match(await failure(), `ENOENT ${path}`);
+    await writeFile(path, 'back');
+    assert.is((await credentials.current()).headers.authorization, 'Bearer back');
+  }));
+
+test('a refused credential is looked for in the kubeconfig again; one that is being written changes nothing', () =>
+  withConfig({ user: '{token: first}' }, async (file) => {
+    const before = await readFile(file, 'utf8');
+    const credentials = createCredentials(loadAccess(file, {}), () => {
+      try {
+        return loadAccess(file, {}).user;
+      } catch {
+        return null;
+      }
+    });
+    const header = async () => (await credentials.current()).headers.authorization;
+    await writeFile(file, before.replace('first', 'second'));
+    assert.is(await header(), 'Bearer first', 'it was not refused yet');
+    credentials.forget();
+    assert.is(await header(), 'Bearer second');
+    await writeFile(file, '');
+    credentials.forget();
+    assert.is(await header(), 'Bearer second');
+  }));
+
+test('another certificate in the kubeconfig is another version of the TLS material', () =>
+  withConfig(
+    { user: `{client-certificate-data: ${btoa('one')}, client-key-data: ${btoa('k')}}` },
+    async (file) => {
+      const { cluster, user } = loadAccess(file, {});
+      let now = user;
+      const credentials = createCredentials({ cluster, user }, () => now);
+      const { version } = (await credentials.current()).tls;
+      credentials.forget();
+      assert.is((await credentials.current()).tls.version, version);
+      now = { ...user, certData: btoa('two') };
+      credentials.forget();
+      assert.is.not((await credentials.current()).tls.version, version);
+    },
+  ));
 
 const plugin = (script: string) =>
   `{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ["-c", ${JSON.stringify(script)}]}}`;

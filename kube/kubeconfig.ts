@@ -16,6 +16,8 @@ import {
 import { parse, YAMLParseError } from 'yaml';
 import { KubeError } from './errors.ts';
 
+export type { User };
+
 /** Where a pod finds its ServiceAccount. */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -51,8 +53,11 @@ const accessInCluster = (environment: Environment): Access => {
   };
 };
 
-/** The form in which client-node's FileAuth takes a token file. */
+/** The form in which client-node keeps a token file. */
 const tokenFileProvider = (tokenFile: string) => ({ name: 'tokenFile', config: { tokenFile } });
+
+/** The file that holds a user's token, if one does. */
+export const tokenFileOf = ({ authProvider }: User): string | undefined => authProvider?.config?.tokenFile;
 
 /** Files merge as kubectl merges them: the first that names an entry, or a current context, wins. */
 const accessOfFiles = (paths: string[]): Access => {

@@ -331,7 +331,9 @@ export class Machine {
     const read = (): void => {
       const addresses = this.addresses.map((address) => ({
         address,
-        prefixLength: address === this.node.address ? 24 : 32,
+        ...(address === this.node.address
+          ? { prefixLength: 24, scope: 'global' }
+          : { prefixLength: 32, scope: 'host' }),
       }));
       const eth0 = { name: INTERFACE, up: this.isUp && this.hasCarrier, addresses };
       onReading({ interfaces: [eth0], reserved: ['10.10.10.1'] });

@@ -503,6 +503,33 @@ test('T16: foreground deletion with Unassign', async () => {
   await world.until('off the interfaces', () => !node1.has(VIP) && !node2.has(VIP), 30_000);
 });
 
+test('T16: foreground deletion with Unassign, and an agent that never heard of onDelete finds its instance gone', async () => {
+  const world = await World.converged({ pair: { deletionPolicy: 'Unassign' } });
+  const { node1, ec2 } = world;
+  world.cutAPI(node1);
+  world.delete('Foreground');
+  await world.until('gone', () => world.isGone, 60_000);
+  assert.is(ec2.holderOf(VIP), undefined);
+  assert.ok(node1.has(VIP), 'for all it knows it still serves');
+  // Its watch would tell the order on its way to the end; a new one begins after it.
+  node1.kill();
+  node1.start();
+  world.healAPI(node1);
+  await world.until('off its interface', () => !node1.has(VIP), 60_000);
+});
+
+test('T16: foreground deletion with Retain, and an agent that never heard of it: nothing leaves', async () => {
+  const world = await World.converged();
+  const { node1, ec2 } = world;
+  world.cutAPI(node1);
+  world.delete('Foreground');
+  await world.until('gone', () => world.isGone, 60_000);
+  world.healAPI(node1);
+  await world.pass(120_000);
+  assert.is(ec2.holderOf(VIP), ENI1);
+  assert.ok(node1.has(VIP));
+});
+
 test('T16: an agent is away', async () => {
   const world = await World.converged({ pair: { deletionPolicy: 'Unassign' } });
   const { node1, ec2 } = world;

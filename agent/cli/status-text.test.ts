@@ -8,7 +8,7 @@ import { diskText, statusText } from './status-text.ts';
 const statusOf = async (change: Partial<AgentStatus> = {}): Promise<AgentStatus> => ({
   ...{ nodeName: 'node1', version: '0.1.0', pid: 42, startedAt: '2026-11-22T10:00:00Z' },
   ...{ reloads: 2, reloadFailure: null, realtime: true },
-  api: { answers: true, lastContactMilliseconds: 1_234 },
+  api: { answers: true, error: null, lastContactMilliseconds: 1_234 },
   pairs: [(await createMaster()).pair.view()],
   ...change,
 });
@@ -28,13 +28,16 @@ test('a Master with its VIP, what it reported, and how it came to be one', async
 test('an API server that is away, a worker that hangs and a reload that failed are said', async () => {
   const text = statusText(
     await statusOf({
-      api: { answers: false, lastContactMilliseconds: null },
+      api: { answers: false, error: 'connection refused', lastContactMilliseconds: null },
       realtime: null,
       reloadFailure: 'ENOENT',
       pairs: [],
     }),
   );
-  assert.match(text, 'API server: away; has not answered yet; the election goes on from disk');
+  assert.match(
+    text,
+    'API server: away; has not answered yet; the election goes on from disk: connection refused',
+  );
   assert.match(text, 'real-time scheduling: unknown: the VRRP worker does not answer');
   assert.match(text, 'the last reload failed: ENOENT');
   assert.match(text, 'no pair is served here');

@@ -50,9 +50,10 @@ const recordLines = (record: Extract<StateFile, { record: unknown }>['record']):
   ];
 };
 
-const apiText = ({ answers, lastContactMilliseconds: lastMs }: AgentStatus['api']): string => {
+const apiText = ({ answers, error, lastContactMilliseconds: lastMs }: AgentStatus['api']): string => {
   const ago = lastMs === null ? 'has not answered yet' : `last answer ${(lastMs / 1000).toFixed(1)} s ago`;
-  return answers === false ? `away; ${ago}; the election goes on from disk` : ago;
+  const why = error === null ? '' : `: ${error}`;
+  return answers === false ? `away; ${ago}; the election goes on from disk${why}` : `${ago}${why}`;
 };
 
 const HEADINGS = ['PAIR', 'STATE', 'TERM', 'SINCE', 'PRIORITY', 'PEER', 'VIPS', 'REPORTED'];

@@ -50,16 +50,29 @@ export type Facts = {
 /** Length limit of a condition's message in the API (metav1.Condition). */
 const MESSAGE_LIMIT = 32_768;
 
+/** By a condition's type: the status it has had, and since when. Unix milliseconds. */
+export type Turns = ReadonlyMap<string, { status: Condition['status']; atMs: number }>;
+
+/** Notes which findings have another status now. What changed while the API server was away is told with its own time. */
+export const observeTurns = (turns: Turns, findings: readonly Finding[], nowMs: number): Turns => {
+  const turned = findings.filter(({ type, status }) => turns.get(type)?.status !== status);
+  if (turned.length === 0) return turns;
+  return new Map([...turns, ...turned.map(({ type, status }) => [type, { status, atMs: nowMs }] as const)]);
+};
+
 /** Conditions to report: `lastTransitionTime` moves only when `status` does (S7). */
 export const mergeConditions = (
   previous: readonly Condition[] | undefined,
   findings: readonly Finding[],
   nowMs: number,
   observedGeneration: number | undefined,
+  turns: Turns = new Map(),
 ): Condition[] =>
   findings.map(({ type, status, reason, message }) => {
     const before = previous?.find((condition) => condition.type === type);
-    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : formatTime(nowMs);
+    const turn = turns.get(type);
+    const turnedAtMs = turn?.status === status ? turn.atMs : nowMs;
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : formatTime(turnedAtMs);
     return {
       type,
       status,
@@ -75,6 +88,7 @@ export const buildStatus = (
   facts: Facts,
   previous: VRRPInstanceStatus | undefined,
   nowMs: number,
+  turns?: Turns,
 ): VRRPInstanceStatus => ({
   ...(facts.observedGeneration !== undefined && { observedGeneration: facts.observedGeneration }),
   ...(facts.probe !== undefined && { probe: facts.probe }),
@@ -88,7 +102,7 @@ export const buildStatus = (
   ...(facts.secretResourceVersion !== undefined && { secretResourceVersion: facts.secretResourceVersion }),
   ...(facts.checks.length > 0 && { checks: checksOf(facts.checks) }),
   agentVersion: facts.agentVersion,
-  conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration),
+  conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration, turns),
 });
 
 /** True when both say the same, whatever the order of their keys. */

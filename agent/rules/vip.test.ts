@@ -62,7 +62,7 @@ test('an address the machine already had is not ours to remove', () => {
   assert.equal(plan({ onInterface: [VIP], added: [] }), NOTHING);
 });
 
-test('a VIP that left the spec stays until EC2 has moved it', () => {
+test('T14: a VIP that left the spec stays until EC2 has moved it', () => {
   const old = { vips: ['10.10.10.20'], added: [VIP], onInterface: [VIP] };
   assert.equal(plan({ ...old, delivered: [VIP] }), NOTHING);
   assert.equal(plan({ ...old, delivered: null }), NOTHING);

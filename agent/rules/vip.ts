@@ -17,7 +17,7 @@ export type VIPInput = {
   lastDelivered: readonly string[];
   /** Every IPv4 address on the interface. */
   onInterface: readonly string[];
-  /** Addresses this agent added itself, now or before a restart. */
+  /** Addresses this agent added itself, now or before a restart, and that nobody has put up in another form since. */
   added: readonly string[];
   /** VIPs that EC2 may be about to deliver here, see {@link awaitedVIPs}. */
   awaited: readonly string[];
@@ -45,6 +45,24 @@ export const awaitedVIPs = (vips: readonly string[], former: FormerClaim | null,
   former === null || nowMs - former.leftAtMs >= ARRIVAL_MS
     ? []
     : vips.filter((vip) => !former.arrived.includes(vip));
+
+/** In which form an address is on an interface. */
+export type AddressForm = {
+  prefixLength: number;
+  /** Absent: not known. */
+  scope?: string;
+};
+
+/**
+ * The form in which an agent puts a VIP up, and no DHCP client, boot script or person does: with its file lost, an agent
+ * still knows a leftover of its own by it.
+ */
+export const isOurForm = ({ prefixLength, scope }: AddressForm): boolean =>
+  prefixLength === 32 && scope === 'host';
+
+/** Somebody else has put this address up, whatever an agent remembers. */
+export const isForeignForm = ({ prefixLength, scope = 'host' }: AddressForm): boolean =>
+  prefixLength !== 32 || scope !== 'host';
 
 /** What is to be done to the interface. */
 export type VIPPlan = { add: string[]; remove: string[] };

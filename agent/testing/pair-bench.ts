@@ -17,6 +17,7 @@ import {
 } from '../pair-types.ts';
 
 export const VIP = '10.10.10.10';
+const OWN = '10.10.10.11';
 export const KEY = 'prod/web';
 const START_MS = Date.parse('2026-11-22T10:00:00Z');
 
@@ -209,7 +210,7 @@ export const createBench = (
       {
         name: 'eth0',
         up: world.linkUp,
-        addresses: world.addresses.map((address) => ({ address, prefixLength: address === VIP ? 32 : 24 })),
+        addresses: world.addresses.map((address) => ({ address, prefixLength: address === OWN ? 24 : 32 })),
       },
     ],
     reserved: ['10.10.10.1'],

@@ -28,13 +28,18 @@ export const DEBIAN_PROGRAMS = [
 
 export type DebianProgramName = (typeof DEBIAN_PROGRAMS)[number]['name'];
 
+/** What the recipe elects with, and hapair's peer in tests: 2.2.7 in Debian 12. */
+export const KEEPALIVED = [
+  { name: 'keepalived', debianPackage: 'keepalived', check: '--version' },
+] as const satisfies readonly DebianProgram[];
+
 /**
- * The recipe's own programs, for the failover benchmark: keepalived 2.2.7 in Debian 12, and the `aws` command of the
- * distribution, for how long one takes to start differs from version to version.
+ * The recipe's own programs, for the failover benchmark: keepalived, and the `aws` command of the distribution, for how
+ * long one takes to start differs from version to version.
  */
 export const RECIPE_PROGRAMS = [
   { name: 'aws', debianPackage: 'awscli', check: '--version', path: '/usr/bin/aws' },
-  { name: 'keepalived', debianPackage: 'keepalived', check: '--version' },
+  ...KEEPALIVED,
   { name: 'curl', debianPackage: 'curl', check: '--version' },
 ] as const satisfies readonly DebianProgram[];
 

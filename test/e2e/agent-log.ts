@@ -1,0 +1,38 @@
+/** What an agent has written: for facts that no report shows, or that none can show while the API server is away. */
+import { readFileSync } from 'node:fs';
+import type { Stage } from '../../hack/demo/stage.ts';
+import { eventually } from './support.ts';
+
+/** One line of an agent's log. */
+export type AgentLine = {
+  /** Unix milliseconds. */
+  time: number;
+  msg: string;
+  reason?: string;
+  /** Unix milliseconds of what is told, where that is not `time`. */
+  at?: number;
+  pid?: number;
+  err?: string;
+};
+
+/** Every line so far, those of earlier processes too; a line under way is left out. */
+export const agentLog = ({ world }: Stage, node: string): AgentLine[] =>
+  readFileSync(world.node(node).logOf('agent'), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+
+/** Waits for a line that says `wanted`, after the first `since` lines. */
+export const agentSays = (stage: Stage, node: string, since: number, wanted: string): Promise<AgentLine> =>
+  eventually(`${node}'s agent should say: ${wanted}`, async () =>
+    agentLog(stage, node)
+      .slice(since)
+      .find(({ msg }) => msg === wanted),
+  );
+
+/** How often it has claimed after the first `since` lines. */
+export const claims = (stage: Stage, node: string, since: number): number =>
+  agentLog(stage, node)
+    .slice(since)
+    .filter(({ msg }) => msg === 'became Master').length;

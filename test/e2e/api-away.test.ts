@@ -1,0 +1,217 @@
+/**
+ * The agents without the API server: the election goes on, across restarts of agents and machines, EC2 does not follow, and
+ * everything catches up afterwards. A lost credential is the same case.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { type Stage, VIP } from '../../hack/demo/stage.ts';
+import { writePrivately } from '../../hack/kube/kubeconfig.ts';
+import { createToken } from '../../hack/kube/tokens.ts';
+import { type AgentLine, agentLog, agentSays, claims } from './agent-log.ts';
+import {
+  assertSwitched,
+  backup,
+  eventually,
+  instanceOf,
+  interfaceOf,
+  lastCallID,
+  masterOf,
+  mutatingCalls,
+  networkInterfaceOf,
+  now,
+  otherNode,
+  settled,
+  storyOf,
+} from './support.ts';
+
+const { row, run } = storyOf('api-away');
+
+const NODES = ['node1', 'node2'];
+const NAMESPACE = 'hapair-system';
+
+/** Both agents lose it; the operator, which has it, learns nothing from them. */
+const takeAway = async (stage: Stage): Promise<void> => {
+  const since = NODES.map((node) => agentLog(stage, node).length);
+  for (const node of NODES) await stage.world.cut(`${node}-api`);
+  for (const [index, node] of NODES.entries())
+    await agentSays(stage, node, since[index] ?? 0, 'API server away; going on from disk');
+};
+const giveBack = async (stage: Stage): Promise<void> => {
+  for (const node of NODES) await stage.world.heal(`${node}-api`);
+};
+
+/** The node's newest change of state. */
+const newestState = (stage: Stage, node: string): AgentLine | undefined =>
+  agentLog(stage, node).findLast(({ msg }) => /^became /.test(msg));
+
+/** Exactly this node is Master, by the agents' own words, and has the VIP on its interface. */
+const elected = (stage: Stage, node: string): Promise<AgentLine> =>
+  eventually(`${node} should be Master`, async () => {
+    const line = newestState(stage, node);
+    const hasVIP = (await interfaceOf(stage, node)).includes(`${VIP}/32`);
+    return line?.msg === 'became Master' && hasVIP ? line : undefined;
+  });
+
+const said = (stage: Stage, node: string, since: number, msg: string): Promise<AgentLine> =>
+  agentSays(stage, node, since, msg);
+
+row(
+  'the API server is away and the Master’s agent dies: the other serves, EC2 does not follow, and its report catches up with the right time and term',
+  async (stage) => {
+    const [from, before] = [await masterOf(stage), await now(stage)];
+    const to = otherNode(from);
+    const reported = (await instanceOf(stage, to))?.status;
+    await takeAway(stage);
+    const since = agentLog(stage, to).length;
+    await stage.world.node(from).killService('agent', 'SIGKILL');
+    const line = await elected(stage, to);
+    assert.is(claims(stage, to, since), 1);
+
+    // Long enough for a report, were one possible, and for EC2.
+    await stage.observe(2_000);
+    assert.equal((await instanceOf(stage, to))?.status, reported, 'nothing was reported');
+    assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 does not follow');
+    assert.is((await stage.world.ec2.settledMapping()).routes[VIP], networkInterfaceOf(stage, from));
+
+    await giveBack(stage);
+    await settled(stage, to);
+    await assertSwitched(stage, before, to, { calls: 2 });
+    const status = (await instanceOf(stage, to))?.status;
+    assert.ok(Math.abs(Date.parse(status?.since ?? '') - (line.at ?? 0)) < 2, 'since when it became Master');
+    assert.ok((status?.term ?? 0) > (reported?.term ?? 0));
+    await stage.gone(from, 'agent');
+    await stage.world.node(from).startService('agent');
+    await backup(stage, from);
+  },
+);
+
+row('without it, agents and machines restart, and the election goes on from disk', async (stage) => {
+  const before = await now(stage);
+  const from = await masterOf(stage);
+  const to = otherNode(from);
+  await takeAway(stage);
+
+  // A Backup's agent restarts: it listens, and nothing changes.
+  await stage.world.node(to).killService('agent', 'SIGKILL');
+  await stage.gone(to, 'agent');
+  const sinceTo = agentLog(stage, to).length;
+  const sinceFrom = agentLog(stage, from).length;
+  await stage.world.node(to).startService('agent');
+  await said(stage, to, sinceTo, 'became Backup');
+  await stage.observe(2_000);
+  assert.is(claims(stage, to, sinceTo), 0, 'no preemption from disk (T9)');
+  assert.is(claims(stage, from, sinceFrom), 0);
+
+  // The Master's machine dies and boots.
+  await stage.world.node(from).crash();
+  await elected(stage, to);
+  const sinceBoot = agentLog(stage, from).length;
+  await stage.world.node(from).start();
+  await said(stage, from, sinceBoot, 'became Backup');
+  await stage.observe(2_000);
+  assert.is(claims(stage, from, sinceBoot), 0, 'no preemption from disk (T9)');
+  assert.is(newestState(stage, to)?.msg, 'became Master');
+  // EC2 has not followed: it delivers to the node that booted, and finds an open door there (T7, V5).
+  assert.match(await interfaceOf(stage, from), `${VIP}/32`);
+
+  // Both agents at once: one of them is Master again.
+  for (const node of NODES) await stage.world.node(node).killService('agent', 'SIGKILL');
+  for (const node of NODES) await stage.gone(node, 'agent');
+  const since = NODES.map((node) => agentLog(stage, node).length);
+  for (const node of NODES) await stage.world.node(node).startService('agent');
+  const master = await eventually('one should be Master, the other Backup', async () => {
+    const states = NODES.map((node, index) => {
+      const line = agentLog(stage, node)
+        .slice(since[index])
+        .findLast(({ msg }) => /^became /.test(msg));
+      return line?.msg;
+    });
+    const found = NODES[states.indexOf('became Master')];
+    return states.includes('became Backup') ? found : undefined;
+  });
+  assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 has not moved');
+
+  await giveBack(stage);
+  await settled(stage, master);
+  await backup(stage, otherNode(master));
+  const term = (await instanceOf(stage, master))?.status?.term ?? 0;
+  assert.ok(term > (before.pair.status?.term ?? 0));
+});
+
+const tokenFileOf = (stage: Stage, node: string): string =>
+  join(stage.world.node(node).dir, 'kubeconfig.token');
+const renew = async (stage: Stage, node: string): Promise<void> =>
+  writePrivately(
+    tokenFileOf(stage, node),
+    await createToken(stage.world.kubeconfigPath, NAMESPACE, `hapair-agent-${node}`),
+  );
+
+const LOST = 'API server does not accept our credential; going on from disk';
+
+row(
+  'a token that is no good is said, disturbs nothing, and its successor is used without a restart',
+  async (stage) => {
+    const master = await masterOf(stage);
+    const [since, callID] = [agentLog(stage, master).length, await lastCallID(stage)];
+    await writePrivately(tokenFileOf(stage, master), 'no.such.token');
+    const line = await said(stage, master, since, LOST);
+    assert.match(line.err ?? '', /401 Unauthorized/);
+    await stage.observe(2_000);
+    await renew(stage, master);
+    await said(stage, master, since, 'API server back');
+    assert.is(claims(stage, master, since), 0);
+    assert.is(
+      agentLog(stage, master)
+        .slice(since)
+        .filter(({ msg }) => msg === 'agent started').length,
+      0,
+    );
+    assert.equal(await mutatingCalls(stage, callID), []);
+  },
+);
+
+row(
+  'the ServiceAccount is deleted and made again: the old token is dead, a new one is taken up',
+  async (stage) => {
+    const master = await masterOf(stage);
+    const since = agentLog(stage, master).length;
+    const account = `hapair-agent-${master}`;
+    await stage.kubectl(['delete', 'serviceaccount', account, '-n', NAMESPACE]);
+    await said(stage, master, since, LOST);
+    await stage.kubectl(['create', 'serviceaccount', account, '-n', NAMESPACE]);
+    await renew(stage, master);
+    await said(stage, master, since, 'API server back');
+    assert.is(claims(stage, master, since), 0);
+  },
+);
+
+row(
+  'token and kubeconfig are gone when the agent starts: it serves from disk, and finds them later',
+  async (stage) => {
+    const from = await masterOf(stage);
+    const to = otherNode(from);
+    const node = stage.world.node(to);
+    const kubeconfig = join(node.dir, 'kubeconfig');
+    const content = (await node.exec(['cat', kubeconfig])).stdout;
+    await node.killService('agent', 'SIGKILL');
+    await stage.gone(to, 'agent');
+    rmSync(tokenFileOf(stage, to));
+    writeFileSync(kubeconfig, 'cut off: [');
+    const since = agentLog(stage, to).length;
+    await node.startService('agent');
+    await said(stage, to, since, LOST);
+    await said(stage, to, since, 'became Backup');
+    await stage.world.node(from).killService('agent', 'SIGKILL');
+    await elected(stage, to);
+
+    writeFileSync(kubeconfig, content);
+    await renew(stage, to);
+    await settled(stage, to);
+    await stage.gone(from, 'agent');
+    await stage.world.node(from).startService('agent');
+    await backup(stage, from);
+  },
+);
+
+run();

@@ -1,0 +1,141 @@
+/**
+ * What an incumbent suffers under keepalived, and does not under hapair: it is preempted although nobody should preempt, it
+ * loses when a partition heals, and a mastership of a moment leaves the addresses on the wrong node. The rows of
+ * test/interop show the same faults of keepalived itself.
+ */
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
+import { within } from '../../hack/lab/handles.ts';
+import { nowMs } from '../../hack/lab/rpc.ts';
+import {
+  assertNothingLost,
+  assertSwitched,
+  backup,
+  conditionSays,
+  demoPair,
+  eventually,
+  failOver,
+  instanceOf,
+  lastCallID,
+  masterOf,
+  mutatingCalls,
+  networkInterfaceOf,
+  now,
+  otherNode,
+  PATIENCE_MS,
+  pairOf,
+  settled,
+  storyOf,
+} from './support.ts';
+
+const { row, run } = storyOf('keepalived-faults', demoPair);
+
+const FORGER = join(import.meta.dirname, '..', '..', 'hack', 'bench', 'failover', 'forger.ts');
+const FLAPS = 4;
+
+const addressOf = (stage: Stage, node: string): string => stage.world.node(node).instance.address;
+
+/** Adverts that a node has sent as Master, oldest first. */
+const advertsOf = (stage: Stage, node: string) =>
+  stage.adverts.filter(({ source, priority }) => source === addressOf(stage, node) && priority > 0);
+
+/** Waits for five more adverts of the Master: more than a Backup waits for before it claims. */
+const masterGoesOn = async (stage: Stage, node: string): Promise<void> => {
+  const goal = advertsOf(stage, node).length + 5;
+  await eventually(`${node} should go on advertising`, async () =>
+    advertsOf(stage, node).length >= goal ? true : undefined,
+  );
+};
+
+/** EC2 delivers both addresses to this node, and it alone is Master. */
+const assertServes = async (stage: Stage, node: string): Promise<void> => {
+  const { routes, nat } = await stage.world.ec2.settledMapping();
+  assert.is(routes[VIP], networkInterfaceOf(stage, node), 'the VIP goes to the Master');
+  assert.is(nat[PUBLIC_IP], VIP);
+  assert.is((await instanceOf(stage, node))?.status?.state, 'Master');
+  assert.is((await instanceOf(stage, otherNode(node)))?.status?.state, 'Backup');
+};
+
+/** EC2's holder has the higher priority, in spec and on the wire. */
+const incumbent = async (stage: Stage): Promise<string> => {
+  const node = await masterOf(stage);
+  await eventually(`${node} should advertise the priority of a holder`, async () => {
+    const other = await instanceOf(stage, otherNode(node));
+    return advertsOf(stage, node).at(-1)?.priority === 200 && other?.spec.priority === 100 ? true : undefined;
+  });
+  return node;
+};
+
+row('the incumbent stays when a partition heals: the one that took over in it', async (stage) => {
+  const old = await incumbent(stage);
+  const heir = otherNode(old);
+  const before = await now(stage);
+  await stage.world.cut(`${old}-${heir}`);
+  await settled(stage, heir);
+  assert.is(await incumbent(stage), heir);
+  const [healedMs, claims] = [nowMs(), advertsOf(stage, old).length];
+  await stage.world.heal(`${old}-${heir}`);
+  await backup(stage, old);
+  await masterGoesOn(stage, heir);
+  await assertSwitched(stage, before, heir, { calls: 1 });
+  await assertServes(stage, heir);
+  await assertNothingLost(stage, healedMs);
+  assert.ok(claims > 0, 'both were Master while the link was cut');
+});
+
+row('the incumbent stays when a partition heals: the one that was there before', async (stage) => {
+  const stays = await incumbent(stage);
+  const claimant = otherNode(stays);
+  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+  await stage.world.cut(`${stays}-${claimant}`);
+  // Soon after a switch the addresses stay with an incumbent that proves itself alive.
+  await conditionSays(stage, 'AddressesConverged', 'False HeldDown');
+  await stage.world.heal(`${stays}-${claimant}`);
+  await settled(stage, stays);
+  await backup(stage, claimant);
+  await masterGoesOn(stage, stays);
+  assert.equal(await mutatingCalls(stage, callID), []);
+  await assertServes(stage, stays);
+  await assertNothingLost(stage, fromMs);
+});
+
+row('nobody is preempted: the preferred node returns as Backup and stays it', async (stage) => {
+  const preferred = (await pairOf(stage)).spec.preferredNode ?? '';
+  for (let turn = 0; (await failOver(stage)) === preferred && turn < 2; turn++);
+  const stays = otherNode(preferred);
+  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+  await stage.world.node(preferred).killService('agent');
+  await stage.gone(preferred, 'agent');
+  const claims = advertsOf(stage, preferred).length;
+  await stage.world.node(preferred).startService('agent');
+  await backup(stage, preferred);
+  await masterGoesOn(stage, stays);
+  assert.is(advertsOf(stage, preferred).length, claims, 'it never advertised');
+  assert.equal(await mutatingCalls(stage, callID), []);
+  await assertServes(stage, stays);
+  await assertNothingLost(stage, fromMs);
+});
+
+row('masterships of a moment: EC2 goes on delivering to the node that is Master', async (stage) => {
+  const stays = await incumbent(stage);
+  const flapping = otherNode(stays);
+  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+  for (let flap = 0; flap < FLAPS; flap++) {
+    const claims = advertsOf(stage, flapping).length;
+    const argv = [process.execPath, FORGER, addressOf(stage, stays), addressOf(stage, flapping)];
+    const forger = await stage.world.spawn({ name: 'forger', where: stays, argv });
+    const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
+    assert.is(code, 0, `see ${forger.logFile}`);
+    await eventually(`${flapping} should believe the false resignation`, async () =>
+      advertsOf(stage, flapping).length > claims ? true : undefined,
+    );
+    await masterGoesOn(stage, stays);
+  }
+  assert.equal(await mutatingCalls(stage, callID), []);
+  await settled(stage, stays);
+  await assertServes(stage, stays);
+  await assertNothingLost(stage, fromMs);
+});
+
+run();
