@@ -1,6 +1,7 @@
 /** The agent of one node: starts everything, connects it, and stops it in the right order. */
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
-import { connect, isKubeError, KubeError, type KubeErrorKind, type WatchSource } from '../kube/client.ts';
+import { createCalmLog } from '../kube/calm-log.ts';
+import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { findRival, renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
@@ -10,17 +11,22 @@ import { Checks } from './checks/checks.ts';
 import { createProbe } from './checks/probe.ts';
 import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
+import { trackContact } from './contact.ts';
 import type { StartWorker } from './early-worker.ts';
 import { type AgentHandover, isTimely } from './handover.ts';
+import { healthChecks, readinessChecks } from './health.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
 import { type InterfacesOptions, watchInterfaces } from './interface.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
+import type { AgentLook, WatchLook } from './look.ts';
+import { createMetrics } from './metrics.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 import type { PairView } from './pair-view.ts';
 import { Pairs } from './pairs.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
-import { startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
+import { openWeb } from './web.ts';
+import { type Pong, startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
 
 const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */
@@ -45,6 +51,8 @@ export type AgentView = {
   realtime: boolean | null;
   pairs: PairView[];
 };
+/** A scrape does not wait longer for the worker. */
+const SCRAPE_PING_MS = 1_000;
 
 export type Agent = {
   /** Resigns, waits until EC2 has moved the addresses or the time is over, takes them off, reports. */
@@ -59,6 +67,10 @@ export type Agent = {
    * @throws Error when the worker does not answer
    */
   handOver(): Promise<AgentHandover>;
+  /** What can be seen of it now. */
+  look(): AgentLook;
+  /** What the worker has counted. @throws Error when it does not answer within a second */
+  askWorker(): Promise<Pong>;
 };
 
 /** Another agent of the same name lives; the message is for people. */
@@ -136,7 +148,7 @@ export const startAgent = async (
             ),
         });
   if (rival !== null) throw new RivalError(nodeName, rival);
-  return runAgent(config, agentVersion, log, {
+  const agent = runAgent(config, agentVersion, log, {
     kube,
     holderIdentity,
     handover,
@@ -149,13 +161,30 @@ export const startAgent = async (
     clock: systemClock,
     random: Math.random,
   });
+  const ending = new AbortController();
+  const web = openWeb({
+    config: config.metrics,
+    server: {
+      healthz: healthChecks(agent.look, systemClock, ending.signal),
+      readyz: readinessChecks(agent.look),
+      metrics: createMetrics(agent, agentVersion),
+    },
+    clock: systemClock,
+    log,
+  });
+  const stop = async (): Promise<void> => {
+    await agent.stop();
+    ending.abort();
+    await web.close();
+  };
+  return { ...agent, stop };
 };
 
 /** Connects an agent to its surroundings. */
 export const runAgent = (
   config: AgentConfig,
   agentVersion: string,
-  log: Log,
+  unlimitedLog: Log,
   surroundings: Surroundings,
 ): Agent => {
   const { nodeName, leaseNamespace } = config;
@@ -164,7 +193,14 @@ export const runAgent = (
   const { signal } = ending;
   const failed = Promise.withResolvers<Error>();
 
-  const contact = trackContact(clock, log, () => pairs.apiBack(), handover?.lastContactMs ?? null);
+  const log = createCalmLog(unlimitedLog, clock.now);
+  const seen: { leaseAtMs: number | null; imdsAtMs: number | null; pongAtMs: number } = {
+    leaseAtMs: null,
+    imdsAtMs: null,
+    pongAtMs: clock.now(),
+  };
+  // Each change is said: the API server's comings and goings are no repetitions.
+  const contact = trackContact(clock, unlimitedLog, () => pairs.apiBack(), handover?.lastContactMs ?? null);
   const client = withContact(kube, contact.called);
 
   const worker = surroundings.startWorker({
@@ -207,11 +243,14 @@ export const runAgent = (
     clock,
     log,
     signal,
-    onReading: (reading) => pairs.imds(reading),
+    onReading: (reading) => {
+      if (reading !== null) seen.imdsAtMs = clock.now();
+      pairs.imds(reading);
+    },
     isUrgent: () => pairs.isUrgent(),
   });
 
-  const stores = config.namespaces.map((namespace) => {
+  const watches = config.namespaces.map((namespace) => {
     const peers = watchPeers(surroundings, namespace, pairs, signal, log);
     const store: Store<VRRPInstance> = watch<VRRPInstance>(
       kube,
@@ -231,12 +270,17 @@ export const runAgent = (
     );
     void store.synced.then(() => pairs.ownListed(store, namespace));
     peers.follow();
-    return store;
+    return { namespace, store, peers };
   });
-  contact.watch(stores);
+  contact.watch(watches.map(({ store }) => store));
 
+  const ping = async (deadlineMs?: number): Promise<Pong> => {
+    const pong = await worker.ping(deadlineMs);
+    seen.pongAtMs = clock.now();
+    return pong;
+  };
   const isAlive = aliveWhileAnswering({
-    ping: () => worker.ping(),
+    ping,
     onPong: ({ lastAdvertAtMs }) => pairs.lastAdverts(lastAdvertAtMs),
     onDead: failed.resolve,
   });
@@ -256,13 +300,38 @@ export const runAgent = (
     isAlive,
     clock,
     random,
+    onRenewed: () => {
+      seen.leaseAtMs = clock.now();
+    },
     onError: (error, retryInMs) =>
       log.warn(
         { err: error instanceof Error ? error.message : String(error), retryInMs },
         'Lease not renewed',
       ),
   });
-  void everySecond(clock, signal, () => pairs.tick());
+  void everySecond(clock, signal, () => {
+    pairs.tick();
+    log.tick();
+  });
+
+  const look = (): AgentLook => {
+    const nowMs = clock.now();
+    const ageOf = (atMs: number | null): number | null => (atMs === null ? null : nowMs - atMs);
+    return {
+      nodeName,
+      pairs: pairs.look(),
+      checks: checks.snapshot(),
+      api: contact.look(),
+      watches: watches.flatMap(({ namespace, store, peers }) => [
+        lookAt(store, namespace, 'own', nowMs),
+        ...peers.stores().map((each) => lookAt(each, namespace, 'pairs', nowMs)),
+      ]),
+      leaseAgeMs: ageOf(seen.leaseAtMs),
+      imdsAgeMs: ageOf(seen.imdsAtMs),
+      pongAgeMs: nowMs - seen.pongAtMs,
+      withheldLines: log.withheld(),
+    };
+  };
 
   const stop = async (): Promise<void> => {
     log.info({ reason: 'AgentStopping' }, 'agent stopping');
@@ -280,7 +349,7 @@ export const runAgent = (
     log.info({ reason: 'AgentStopping' }, 'agent stopped');
   };
   const view = async (): Promise<AgentView> => {
-    const pong = await worker.ping(VIEW_PING_MS).catch(() => null);
+    const pong = await ping(VIEW_PING_MS).catch(() => null);
     const lastMs = contact.lastMs();
     return {
       api: {
@@ -295,7 +364,7 @@ export const runAgent = (
   const handOver = async (): Promise<AgentHandover> => {
     await until(clock, () => pairs.isReported, clock.now() + LAST_WORDS_MS);
     for (const deadlineMs = clock.now() + MOMENT_MS; ; await sleep(clock, MOMENT_POLL_MS)) {
-      const { lastAdvertAtMs } = await worker.ping();
+      const { lastAdvertAtMs } = await ping();
       const handover = { ...pairs.handOver(lastAdvertAtMs), lastContactMs: contact.lastMs() };
       if (isTimely(handover.pairs, clock.now()) || clock.now() >= deadlineMs) return handover;
     }
@@ -306,7 +375,20 @@ export const runAgent = (
     view,
     claimByHand: (name) => pairs.claimByHand(name),
     handOver,
+    look,
+    askWorker: () => ping(SCRAPE_PING_MS),
   };
+};
+
+const lookAt = (
+  store: Store<VRRPInstance>,
+  namespace: string,
+  of: WatchLook['of'],
+  nowMs: number,
+): WatchLook => {
+  const { relists, reconnects, lastContactMs } = store.stats();
+  const ageMs = Number.isFinite(lastContactMs) ? nowMs - lastContactMs : null;
+  return { namespace, of, ageMs, relists, reconnects, isRetrying: store.error() !== undefined };
 };
 
 /** A person waits for the answer. */
@@ -323,64 +405,6 @@ const until = async (clock: Clock, condition: () => boolean, deadlineMs: number)
   while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
 };
 
-/** Why the API server does not serve this agent. */
-export type ContactError = {
-  /** `Unauthorized` and `Forbidden`: the credential or its permissions are at fault; all others: the way, or the server. */
-  kind: KubeErrorKind;
-  /** What was attempted and what was said; never holds a credential. */
-  message: string;
-  /** Monotonic time since when no call was served. */
-  sinceMs: number;
-};
-
-const awayMessage = (error: ContactError | null): string =>
-  error?.kind === 'Unauthorized'
-    ? 'API server does not accept our credential; going on from disk'
-    : 'API server away; going on from disk';
-
-/** When the API server last answered, and the moment it does so again after a failure. */
-export const trackContact = (clock: Clock, log: Log, onBack: () => void, since: number | null = null) => {
-  let lastCallMs = since;
-  let hasCalled = false;
-  let lastError: ContactError | null = null;
-  let away = false;
-  let stores: Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
-  return {
-    called(answered: boolean, error?: unknown): void {
-      hasCalled = true;
-      const refused = isKubeError(error, 'Forbidden');
-      if (answered && !refused) lastError = null;
-      else {
-        const message = error instanceof Error ? error.message : String(error);
-        const kind = error instanceof KubeError ? error.kind : 'Unreachable';
-        lastError = { kind, message, sinceMs: lastError?.sinceMs ?? clock.now() };
-      }
-      // Whoever may not do one thing may do another: neither a sign that the API server is away, nor one that it serves us.
-      if (refused) return;
-      if (answered) lastCallMs = clock.now();
-      if (answered !== away) return;
-      away = !answered;
-      if (away) log.warn({ err: lastError?.message }, awayMessage(lastError));
-      else log.info({}, 'API server back');
-      if (!away) onBack();
-    },
-    /** Why the newest call was not served; null: it was, or there was none yet. */
-    lastError: (): ContactError | null => lastError,
-    watch(watched: Pick<Store<VRRPInstance>, 'lastContactMs'>[]): void {
-      stores = watched;
-    },
-    /** What became of the last call; null: none was made yet. */
-    answers: () => (hasCalled ? !away : null),
-    lastMs(): number | null {
-      const newest = Math.max(
-        lastCallMs ?? Number.NEGATIVE_INFINITY,
-        ...stores.map((store) => store.lastContactMs()),
-      );
-      return Number.isFinite(newest) ? newest : null;
-    },
-  };
-};
-
 /** Watches every instance of this node's pairs in a namespace, the peers' too; anew whenever the set of pairs changes. */
 const watchPeers = (
   { kube, clock, random }: Surroundings,
@@ -391,7 +415,10 @@ const watchPeers = (
 ) => {
   let selector = '';
   let running: AbortController | undefined;
+  let stores: Store<VRRPInstance>[] = [];
   return {
+    /** The one that runs, if there are pairs. */
+    stores: (): readonly Store<VRRPInstance>[] => stores,
     follow(): void {
       const names = pairs.keys().filter((key) => key.startsWith(`${namespace}/`));
       const wanted = names
@@ -401,6 +428,7 @@ const watchPeers = (
       if (wanted === selector) return;
       selector = wanted;
       running?.abort();
+      stores = [];
       if (wanted === '') return;
       running = new AbortController();
       const store: Store<VRRPInstance> = watch<VRRPInstance>(
@@ -416,6 +444,7 @@ const watchPeers = (
           onChange: (key) => pairs.peerChanged(store, key),
         },
       );
+      stores = [store];
     },
   };
 };

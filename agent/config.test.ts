@@ -19,6 +19,7 @@ test('what is left out has its default', () => {
     stateDir: '/var/lib/hapair',
     leaseNamespace: 'hapair-system',
     stopTimeoutSeconds: 20,
+    metrics: { bindAddress: '127.0.0.1', port: 8112 },
     commands: {},
     file: 'agent.yaml',
   });
@@ -41,6 +42,14 @@ test('an error names the file, the field, its value and the way out', () => {
     /logLevel: "loud" must be equal to one of the allowed values: trace, debug, info, warn, error/,
   );
   assert.match(text, /color: is not known; known are nodeName, namespaces/);
+});
+
+test('metrics: one field given keeps the default of the other', () => {
+  const config = (metrics: object) => ({ nodeName: 'node1', namespaces: ['prod'], metrics });
+  const every = { bindAddress: '0.0.0.0', port: 8112 };
+  assert.equal(checkConfig(config({ bindAddress: '0.0.0.0' }), 'agent.yaml').metrics, every);
+  assert.match(complaint(config({ port: 65_536 })), /metrics\.port: 65536 must be <= 65535/);
+  assert.match(complaint(config({ port: '80' })), /metrics\.port: "80" must be integer/);
 });
 
 test('commands that checks may run: an absolute path, its arguments, words for the environment', () => {

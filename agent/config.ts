@@ -20,10 +20,20 @@ export type AgentConfig = {
   logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error';
   /** How long a stopping agent keeps an address that EC2 still delivers here; default 20. */
   stopTimeoutSeconds: number;
+  /** Where `/metrics`, `/healthz` and `/readyz` are served. */
+  metrics: MetricsConfig;
   /** Health checks of a HAPair may run these, by name, and nothing else; default none. */
   commands: Record<string, AllowedCommand>;
   /** Where all this was read from; not a field of the file. */
   file: string;
+};
+
+/** Plain HTTP, nothing secret, and no way to change anything. */
+export type MetricsConfig = {
+  /** Default 127.0.0.1; 0.0.0.0: every address, for a scraper on another machine. */
+  bindAddress: string;
+  /** Default 8112; 0: the kernel chooses, and the log says which. */
+  port: number;
 };
 
 const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
@@ -53,6 +63,15 @@ const SCHEMA = {
     leaseNamespace: { type: 'string', pattern: DNS_LABEL, maxLength: 63, default: 'hapair-system' },
     logLevel: { enum: ['trace', 'debug', 'info', 'warn', 'error'] },
     stopTimeoutSeconds: { type: 'number', minimum: 0, maximum: 3600, default: 20 },
+    metrics: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        bindAddress: { type: 'string', minLength: 1, default: '127.0.0.1' },
+        port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8112 },
+      },
+    },
     commands: {
       type: 'object',
       maxProperties: 64,

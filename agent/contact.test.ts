@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { KubeError, type KubeErrorKind } from '../kube/client.ts';
-import { trackContact } from './agent.ts';
+import { trackContact } from './contact.ts';
 import { type AgentClient, VRRP_INSTANCES, withContact } from './kube.ts';
 
 const refused = (kind: KubeErrorKind) => new KubeError(`get VRRPInstance prod/web.node1: ${kind}`, { kind });
@@ -10,13 +10,9 @@ const refused = (kind: KubeErrorKind) => new KubeError(`get VRRPInstance prod/we
 const createWorld = () => {
   const world = { nowMs: 0, back: 0, told: [] as string[], error: null as Error | null };
   const note = (fields: object, message: string) => world.told.push(`${message} ${JSON.stringify(fields)}`);
-  const contact = trackContact(
-    { now: () => world.nowMs, wall: () => world.nowMs, setTimer: () => () => {} },
-    { info: note, warn: note, error: note },
-    () => {
-      world.back += 1;
-    },
-  );
+  const contact = trackContact({ now: () => world.nowMs }, { info: note, warn: note, error: note }, () => {
+    world.back += 1;
+  });
   const answer = async <T>(): Promise<T> => {
     if (world.error !== null) throw world.error;
     return {} as T;
@@ -83,5 +79,50 @@ for (const kind of ['NotFound', 'Conflict', 'Invalid', 'Gone', 'Throttled'] as c
     assert.is(contact.lastError(), null);
   });
 }
+
+test('before the first call nothing is known', () => {
+  const { contact } = createWorld();
+  assert.equal(contact.look(), { isConnected: null, silenceMs: null, calls: {}, failure: null });
+  assert.is(contact.lastMs(), null);
+  assert.is(contact.answers(), null);
+});
+
+test('a credential that is refused is said as such also when the API server was away before, once', async () => {
+  const { world, call } = createWorld();
+  for (const kind of ['Unreachable', 'Unauthorized', 'Unreachable', 'Unauthorized'] as const)
+    await call(kind, 1_000);
+  assert.is(world.told.length, 2);
+  assert.match(world.told[1] ?? '', /does not accept our credential/);
+  await call(null, 43_000);
+  assert.match(world.told[2] ?? '', /API server back .*"awaySeconds":42/);
+});
+
+test('what can be seen: calls by result, the last failure, the silence', async () => {
+  const { world, contact, call } = createWorld();
+  await call(null, 1_000);
+  await call('Unauthorized', 5_000);
+  await call('Unauthorized', 6_000);
+  world.nowMs = 8_000;
+  assert.equal(contact.look(), {
+    isConnected: false,
+    silenceMs: 7_000,
+    calls: { Success: 1, Unauthorized: 2 },
+    failure: { kind: 'Unauthorized', message: 'get VRRPInstance prod/web.node1: Unauthorized' },
+  });
+  await call('NotFound', 9_000);
+  const { isConnected, silenceMs, failure } = contact.look();
+  assert.equal({ isConnected, silenceMs, failure }, { isConnected: true, silenceMs: 0, failure: null });
+});
+
+test('what a watch hears is a sign of life; so is what a replaced process heard', async () => {
+  const { contact, call } = createWorld();
+  await call(null, 1_000);
+  contact.watch([{ lastContactMs: () => 4_000 }, { lastContactMs: () => Number.NEGATIVE_INFINITY }]);
+  assert.is(contact.lastMs(), 4_000);
+  const quiet = { info: () => {}, warn: () => {}, error: () => {} };
+  const after = trackContact({ now: () => 9_000 }, quiet, () => {}, 3_000);
+  assert.is(after.lastMs(), 3_000);
+  assert.is(after.look().isConnected, null, 'but no call of its own');
+});
 
 test.run();

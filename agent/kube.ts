@@ -127,11 +127,26 @@ export const createPairKube = (client: AgentClient, clock: Clock, place: PairPla
   };
 };
 
+/** What to do about a Secret that the API server does not give. */
+const ADVICE: Partial<Record<KubeErrorKind, string>> = {
+  NotFound: 'create it, or name another in spec.vrrp.authentication.secretRef of the HAPair',
+  Forbidden: "agents may read only the Secrets that the chart's agents.secretNames lists: add it there",
+};
+
+const withAdvice = (error: unknown): unknown => {
+  const advice = error instanceof KubeError ? ADVICE[error.kind] : undefined;
+  return error instanceof Error && advice !== undefined
+    ? new Error(`${error.message}; ${advice}`, { cause: error })
+    : error;
+};
+
 type Secret = KubeObject & { data?: Record<string, string> };
 
 const readSecret = async (client: AgentClient, namespace: string, ref: SecretRef): Promise<StoredSecret> => {
   const place = `key ${ref.key} of Secret ${namespace}/${ref.name}`;
-  const secret = await client.get<Secret>(SECRETS, `${namespace}/${ref.name}`, CALL);
+  const secret = await client
+    .get<Secret>(SECRETS, `${namespace}/${ref.name}`, CALL)
+    .catch((error: unknown) => Promise.reject(withAdvice(error)));
   const password = secret.data?.[ref.key];
   if (password === undefined)
     throw new Error(`${place} does not exist; add it or name another key in the HAPair`);

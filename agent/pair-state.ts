@@ -19,6 +19,7 @@ import type {
 } from './pair-types.ts';
 import { findings, type Problem } from './rules/condition.ts';
 import type { Silence } from './rules/life.ts';
+import { peerFault, type Rejects } from './rules/peer.ts';
 import { advertisedPriority, type Contact } from './rules/priority.ts';
 import type { Claim, Facts, Turns } from './rules/report.ts';
 import { peerHides, type Report } from './rules/term.ts';
@@ -93,6 +94,10 @@ export type PairState = {
   /** `claim: Never` was read by GET, for the same reason: a Master gives way to no pin that was taken back. */
   confirmedNever: boolean;
   peerHeard: boolean | null;
+  /** Packets of the peer that were rejected. */
+  rejects: Rejects;
+  /** What they told of the peer when last looked at; null: nothing. */
+  peerFault: Problem | null;
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
   /** Trouble with an address on the interface. */
@@ -142,6 +147,8 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   confirmedYield: 0,
   confirmedNever: false,
   peerHeard: null,
+  rejects: null,
+  peerFault: null,
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
@@ -232,7 +239,10 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (carrier === undefined)
     return spec.interface !== undefined &&
       !state.interfaces.interfaces.some(({ name }) => name === spec.interface)
-      ? { reason: 'InterfaceMissing', message: `There is no interface ${spec.interface} on this node` }
+      ? {
+          reason: 'InterfaceMissing',
+          message: `There is no interface ${spec.interface} on this node; correct spec.nodes[].interface of the HAPair, or leave it out to take the one that carries ${spec.sourceAddress}`,
+        }
       : {
           reason: 'SourceAddressMissing',
           message: `No interface carries ${spec.sourceAddress}; put the ENI's primary address back, or correct spec.nodes[].address of the HAPair`,
@@ -405,6 +415,16 @@ export const mayResignToPeer = ({ claim, peer, checks, loaded }: PairState): boo
   peer.isHealthy &&
   peer.term >= claim.term;
 
+/** The longest interval between two adverts that is accepted. */
+export const longestIntervalMs = ({ vrrp: { send, accept } }: VRRPInstanceSpec): number =>
+  Math.max(
+    ...[send, ...accept].map(({ advertisementIntervalMilliseconds }) => advertisementIntervalMilliseconds),
+  );
+
+/** What the peer sends wrongly now; null: nothing that has been going on. */
+export const peerFaultOf = ({ loaded, rejects }: PairState, nowMs: number): Problem | null =>
+  loaded === null ? null : peerFault(rejects, loaded.spec.peerAddress, nowMs, longestIntervalMs(loaded.spec));
+
 /** The operator's newest wish, loaded or not; what needs no disk is done by it. */
 export const newestSpec = ({ wish, loaded }: PairState): VRRPInstanceSpec | undefined =>
   (wish ?? loaded)?.spec;
@@ -448,6 +468,7 @@ export const factsOf = (
       trouble:
         state.socketTrouble ?? state.addressTrouble ?? (spec === undefined ? null : refusal(state, spec)),
       peerHeard: state.peerHeard,
+      peerFault: state.peerFault,
       secretNeeded: spec !== undefined && secretRefs(spec).length > 0,
       checks: state.checks,
     }),

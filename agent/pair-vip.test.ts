@@ -96,6 +96,14 @@ test('V5: while its own address is missing, what EC2 delivers here is put up, an
   assert.equal(bench.world.addresses, [VIP]);
 });
 
+test('on a full disk the VIP of a claim goes up all the same, and the claim is reported', async () => {
+  const bench = await createBackup();
+  bench.world.diskUp = false;
+  await bench.claim();
+  assert.ok(bench.world.addresses.includes(VIP));
+  assert.is(bench.report?.state, 'Master');
+});
+
 test('what the kernel refused is tried at once when the interface has changed, without waiting for a retry', async () => {
   const bench = await createBackup();
   bench.world.ipUp = false;

@@ -6,8 +6,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../crds/types.ts';
+import { KubeError } from '../kube/errors.ts';
 import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
+import type { PairLook } from './look.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
@@ -22,6 +24,7 @@ import {
   interfaceNameOf,
   isLastCandidate,
   isVerified,
+  longestIntervalMs,
   mayResignToPeer,
   mustConfirmNever,
   mustWatchPeer,
@@ -30,6 +33,7 @@ import {
   orderedTerm,
   ownAddresses,
   type PairState,
+  peerFaultOf,
   strandedAddresses,
   TRANSITIONS_KEPT,
   vipInterfaceOf,
@@ -40,9 +44,11 @@ import {
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
 import { type PairView, viewOf } from './pair-view.ts';
 import { isDead, observeLife } from './rules/life.ts';
+import { noteReject } from './rules/peer.ts';
 import { isCutOff } from './rules/priority.ts';
 import { observeTurns, sameStatus } from './rules/report.ts';
 import type { CheckFinding } from './rules/verdict.ts';
+import { Transitions } from './transitions.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
@@ -67,6 +73,7 @@ export class Pair {
   /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
   #inherited: readonly CheckFinding[] = [];
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
+  readonly #transitions = new Transitions();
 
   /**
    * With a spec in `record` the election begins from disk, before the API server has answered.
@@ -175,10 +182,22 @@ export class Pair {
         message.error === null ? null : { reason: 'InstanceFaulty', message: message.error };
       if (message.error !== null) log.warn({ pair: this.key, err: message.error }, 'VRRP socket failed');
     } else {
-      const { cause, source, count } = message;
-      log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+      this.#rejected(message);
+      return;
     }
     this.#converge(true);
+  }
+
+  /** Anybody can send packets that are rejected: nothing that waits may be hurried by them. */
+  #rejected({ cause, source, count }: Extract<PairMessage, { type: 'rejected' }>): void {
+    const state = this.#state;
+    const { log, clock } = this.#ports;
+    log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+    const spec = state.loaded?.spec;
+    if (spec === undefined) return;
+    const [packet, intervalMs] = [{ cause, source, count }, longestIntervalMs(spec)];
+    state.rejects = noteReject(state.rejects, packet, spec.peerAddress, clock.now(), intervalMs);
+    if (peerFaultOf(state, clock.now())?.message !== state.peerFault?.message) this.#converge();
   }
 
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
@@ -231,6 +250,23 @@ export class Pair {
   abandonAddresses(): void {
     this.#state.abandoned = true;
     this.#lanes.interface.kick(true);
+  }
+
+  /** What can be seen of it, for metrics and health. */
+  look(): PairLook {
+    const state = this.#state;
+    return {
+      key: this.key,
+      election: state.election,
+      transitions: this.#transitions.list(),
+      status: statusOf(state, this.#ports),
+      vips: state.loaded?.spec.vips.length ?? 0,
+      isLoaded: state.loaded !== null,
+      isFromDisk: state.loaded !== null && state.wish === null,
+      isVerified: state.loaded !== null && isVerified(state, state.loaded.spec),
+      isSettled: this.isSettled,
+      isReported: this.isReported,
+    };
   }
 
   /** EC2 delivers to this node just the VIPs that are on its interface: slow polling of IMDS is enough. */
@@ -306,6 +342,7 @@ export class Pair {
     const { contact } = state;
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
+    this.#judgePeer();
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#followChecks();
     this.#steerWorker();
@@ -318,6 +355,17 @@ export class Pair {
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
     if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
+  }
+
+  /** Says once that the peer sends what must be rejected, and once that it is over. */
+  #judgePeer(): void {
+    const state = this.#state;
+    const before = state.peerFault;
+    state.peerFault = peerFaultOf(state, this.#ports.clock.now());
+    if (before?.message === state.peerFault?.message) return;
+    const { log } = this.#ports;
+    if (state.peerFault !== null) log.warn({ pair: this.key, ...state.peerFault }, 'peer misconfigured');
+    else log.info({ pair: this.key }, 'peer sends nothing wrong any more');
   }
 
   /** The spec in force may be out of date, and no newer one is on its way. */
@@ -421,6 +469,7 @@ export class Pair {
     // Settled: the report of it may be out already.
     if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
     if (election === 'Master') state.arrived = [...state.lastDelivered];
+    this.#transitions.count(state.election, election, reason);
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
     state.transitions = [{ state: election, reason, atMs: sinceMs }, ...state.transitions].slice(
@@ -490,13 +539,18 @@ export class Pair {
         return more;
       },
       onError: (error, retryMs) => {
-        this.#ports.log.warn(
-          { pair: this.key, lane: name, err: messageOf(error), retryMs: Math.round(retryMs) },
-          'step failed',
-        );
+        this.#tellFailure(name, error, Math.round(retryMs));
         if (name !== 'report') this.#lanes.report.kick();
       },
     });
+  }
+
+  /** An API server that is away is away for every pair: the line that says so has no pair in it, so that it repeats. */
+  #tellFailure(lane: string, error: unknown, retryMs: number): void {
+    const { log } = this.#ports;
+    if (error instanceof KubeError && !isAnswer(error))
+      log.warn({ lane, cause: error.kind, retryMs }, 'step failed: no answer of the API server');
+    else log.warn({ pair: this.key, lane, err: messageOf(error), retryMs }, 'step failed');
   }
 
   #unixMs(monotonicMs: number): number {

@@ -9,6 +9,7 @@ import { createHandClaims, type HandClaims } from './hand-claims.ts';
 import type { AgentHandover } from './handover.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
 import { LeftBehind } from './left-behind.ts';
+import type { PairLook } from './look.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
 import type { PairHandover } from './pair-handover.ts';
@@ -78,6 +79,11 @@ export class Pairs {
   /** `namespace/pairName` of every pair. */
   keys(): Key[] {
     return [...this.#pairs.keys()];
+  }
+
+  /** What can be seen of each, for metrics and health. */
+  look(): PairLook[] {
+    return [...this.#pairs.values()].map((pair) => pair.look());
   }
 
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */

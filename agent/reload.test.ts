@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AgentConfig } from './config.ts';
 import { lockDirectory } from './lock.ts';
 import { createReloader, rehearse } from './reload.ts';
 
@@ -52,17 +51,12 @@ test('a program that cannot start at all is refused', async () => {
 });
 
 /** An agent with this configuration in force whose program is checked against `file`. */
-const createAgent = (directory: string, file: string, change: Partial<AgentConfig> = {}) => {
+const createAgent = (directory: string, file: string) => {
   const told: string[] = [];
-  const config: AgentConfig = {
-    ...{ nodeName: 'node1', namespaces: ['prod'], stateDir: directory },
-    ...{ leaseNamespace: 'hapair-system', stopTimeoutSeconds: 20, commands: {}, file },
-    ...change,
-  };
   const note = (_: object, message: string) => told.push(message);
   const state = { handovers: 0, isStopping: false };
   const reloader = createReloader({
-    config,
+    config: { nodeName: 'node1', stateDir: directory },
     agent: {
       handOver: async () => {
         state.handovers += 1;

@@ -42,7 +42,7 @@ export const rehearse = ({ file, args, env }: Program): Promise<CheckedConfig> =
 /** What a reload needs. */
 export type ReloadOptions = {
   /** The configuration in force. */
-  config: AgentConfig;
+  config: Pick<AgentConfig, 'nodeName' | 'stateDir'>;
   agent: Pick<Agent, 'handOver'>;
   lock: Lock;
   /** The program to go on with, and its check. */

@@ -142,6 +142,17 @@ test('a file that was cut or changed is set aside with a clear message', async (
   assert.match(told[0] ?? '', /state file set aside.*checksum/);
 });
 
+test('a state directory that is none is refused, with the way out', ({ directory, told }) => {
+  const file = join(directory, 'file');
+  writeFileSync(file, '');
+  assert.throws(
+    () => loadRecords(file, log(told)),
+    (error: Error) =>
+      error.message.startsWith(`stateDir ${file} cannot be used: EEXIST`) &&
+      error.message.includes('name another'),
+  );
+});
+
 test('a removed pair leaves no file', async ({ directory }) => {
   const disk = openDisk(directory, record);
   await disk.save(record);

@@ -37,26 +37,27 @@ const decode = (content: string): PairRecord => {
 export type StateFile = { path: string } & ({ record: PairRecord } | { err: string });
 
 /** All files of pairs in `directory`; changes nothing. @throws Error when the directory cannot be read */
-export const readRecords = (directory: string): StateFile[] => {
-  const files = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  return files.map((name) => {
-    const path = join(directory, name);
-    try {
-      return { path, record: decode(readFileSync(path, 'utf8')) };
-    } catch (error) {
-      return { path, err: messageOf(error) };
-    }
-  });
-};
+export const readRecords = (directory: string): StateFile[] => recordsOf(directory, readdirSync(directory));
+
+const recordsOf = (directory: string, names: readonly string[]): StateFile[] =>
+  names
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => {
+      const path = join(directory, name);
+      try {
+        return { path, record: decode(readFileSync(path, 'utf8')) };
+      } catch (error) {
+        return { path, err: messageOf(error) };
+      }
+    });
 
 /**
  * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
  * obstacle: no safety depends on it.
- * @throws Error when the directory cannot be used at all
+ * @throws Error when the directory cannot be used at all; it says what to do
  */
-export const loadRecords = (directory: string, log: Log): PairRecord[] => {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return readRecords(directory).flatMap((file) => {
+export const loadRecords = (directory: string, log: Log): PairRecord[] =>
+  recordsOf(directory, filesIn(directory)).flatMap((file) => {
     if ('record' in file) {
       keepPrivate(file.path, log);
       return [file.record];
@@ -64,6 +65,15 @@ export const loadRecords = (directory: string, log: Log): PairRecord[] => {
     setAside(file.path, file.err, log);
     return [];
   });
+
+const filesIn = (directory: string): string[] => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return readdirSync(directory);
+  } catch (error) {
+    const wayOut = 'make it a directory of the user that runs the agent, or name another as stateDir';
+    throw new Error(`stateDir ${directory} cannot be used: ${messageOf(error)}; ${wayOut}`, { cause: error });
+  }
 };
 
 const setAside = (path: string, err: string, log: Log): void => {

@@ -78,7 +78,7 @@ test('before a claim it looks at the link, then does not sleep, and claims no so
   const looks = link.looks;
   turnAt(MASTER_DOWN_MS - 0.5);
   assert.is(link.looks, looks + 1);
-  assert.is(loop.waitMs, 0);
+  assert.ok(loop.isAboutToClaim);
   turnAt(MASTER_DOWN_MS - 0.01);
   assert.equal(link.sent, []);
   turnAt(MASTER_DOWN_MS);
@@ -90,6 +90,7 @@ test('a Master sleeps until its next advert, however near it is', () => {
   const { state, loop, becomeMaster } = world();
   state.now = becomeMaster() - 0.25;
   assert.is(loop.waitMs, 0.25);
+  assert.not(loop.isAboutToClaim);
 });
 
 test('no advert leaves under parameters that a message posted before it has replaced', () => {

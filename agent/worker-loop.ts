@@ -37,10 +37,13 @@ export class WorkerLoop {
   /** How long to wait for a message or a datagram before the next turn, in milliseconds; not below 0. */
   get waitMs(): number {
     if (this.#hasBacklog) return 0;
-    // To be woken takes a tenth of a millisecond: for the last moment before a claim nobody sleeps.
-    if (this.#routers.isAboutToClaim()) return 0;
     const untilTimeout = this.#routers.nextTimeout() - this.#ports.clock.now();
     return Math.max(0, Math.min(LONGEST_WAIT_MS, untilTimeout));
+  }
+
+  /** To be woken takes a tenth of a millisecond: for the last moment before a claim a thread had better not sleep. */
+  get isAboutToClaim(): boolean {
+    return this.#routers.isAboutToClaim();
   }
 
   /** The sockets to wait for. */

@@ -40,7 +40,8 @@ const run = (): void => {
     realtime: realtime && tryRealtimeScheduling(),
   });
   do {
-    const ready = new PollSet([wakeFd, ...loop.descriptors()]).wait(loop.waitMs);
+    const waitMs = loop.isAboutToClaim ? 0 : loop.waitMs;
+    const ready = new PollSet([wakeFd, ...loop.descriptors()]).wait(waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
   } while (loop.turn());
   port.close();

@@ -123,6 +123,7 @@ export const REASONS = {
   AddressRefused: 'A VIP lies outside the subnet, or is the gateway or a name server.',
   PeerHeard: 'Adverts of the peer arrive.',
   PeerSilent: 'No advert of the peer arrives.',
+  PeerMisconfigured: 'The peer sends adverts that are rejected: a parameter differs.',
   PeerNotExpected: 'A Master hears no adverts of its Backup.',
   NoChecks: 'No health checks are configured.',
   ChecksPassed: 'All health checks pass.',

@@ -5,7 +5,7 @@
  */
 import type { EC2, ReadResult } from '../ec2/client.ts';
 import { type Clock, sleep } from '../kube/clock.ts';
-import type { Check } from './health.ts';
+import type { Check } from '../kube/health.ts';
 
 export type Reachability = {
   /** Takes what a reading of anything said. */

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchInterfaces } from '../agent/interface.ts';
-import type { InterfaceReading } from '../agent/pair-types.ts';
+import { emptyRecord, type InterfaceReading } from '../agent/pair-types.ts';
+import { loadRecords, openDisk } from '../agent/state.ts';
 import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 
@@ -469,6 +470,39 @@ inside('fifty pairs whose interface vanished have their VIPs back with a handful
       FIFTY.map((vip) => [vip]),
     );
   }),
+);
+
+inside(
+  'a full disk: the file stays as it was, the error says what to look at, and the next save finds room',
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'hapair-full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32k', 'tmpfs', directory]);
+    const told: string[] = [];
+    const note = (_: object, message: string) => told.push(message);
+    const load = () => loadRecords(directory, { info: note, warn: note, error: note });
+    try {
+      const record = { ...emptyRecord('prod', 'web'), highestTerm: 7 };
+      const disk = openDisk(directory, record);
+      await disk.save(record);
+      const fill = spawnSync('dd', ['if=/dev/zero', `of=${join(directory, 'filler')}`, 'bs=4k']);
+      assert.match(String(fill.stderr), 'No space left');
+      for (const write of [disk.save, disk.note]) {
+        const error: unknown = await write({ ...record, highestTerm: 8 }).catch((thrown: unknown) => thrown);
+        assert.match(
+          String(error),
+          /cannot write .*prod\.web\.pair: ENOSPC.*check the state directory's space/,
+        );
+        assert.equal(load(), [record]);
+      }
+      rmSync(join(directory, 'filler'));
+      await disk.save({ ...record, highestTerm: 8 });
+      assert.is(load()[0]?.highestTerm, 8);
+      assert.equal(told, []);
+    } finally {
+      execFileSync('umount', [directory]);
+      rmSync(directory, { recursive: true });
+    }
+  },
 );
 
 if (process.env[INSIDE] === '1') inside.run();

@@ -23,6 +23,8 @@ export type Health = {
   trouble: Problem | null;
   /** Adverts of the peer: null before the first word of the worker. */
   peerHeard: boolean | null;
+  /** What is wrong with what the peer sends; null: nothing. */
+  peerFault: Problem | null;
   /** A set has a password. */
   secretNeeded: boolean;
   /** Of each health check there is. */
@@ -40,8 +42,7 @@ export const findings = (health: Health): Finding[] => [
 const ready = ({ loaded, verified, loadProblem, fault, trouble }: Health): Finding => {
   const problem = loadProblem ?? fault ?? trouble;
   if (problem !== null) return { type: 'Ready', status: 'False', ...problem };
-  if (!loaded)
-    return { type: 'Ready', status: 'Unknown', reason: 'Unobserved', message: 'No spec is loaded yet.' };
+  if (!loaded) return unobserved('Ready');
   if (!verified) {
     const message =
       'IMDS could not be read yet, so the ENI is not known to be on this instance; check that IMDSv2 answers.';
@@ -55,8 +56,16 @@ const ready = ({ loaded, verified, loadProblem, fault, trouble }: Health): Findi
   };
 };
 
-const healthy = ({ checks }: Health): Finding => {
+const unobserved = (type: string): Finding => ({
+  type,
+  status: 'Unknown',
+  reason: 'Unobserved',
+  message: 'No spec is loaded yet.',
+});
+
+const healthy = ({ loaded, checks }: Health): Finding => {
   const type = 'Healthy';
+  if (!loaded) return unobserved(type);
   const problem = problemOf(checks);
   if (problem !== null) return { type, status: 'False', ...problem };
   const open = checks.filter(({ healthy }) => healthy === null).map(({ name }) => name);
@@ -69,8 +78,10 @@ const healthy = ({ checks }: Health): Finding => {
     : { type, status: 'True', reason: 'NoChecks', message: 'No health checks are configured.' };
 };
 
-const peerHeard = ({ state, peerHeard }: Health): Finding => {
+const peerHeard = ({ state, peerHeard, peerFault }: Health): Finding => {
   const type = 'PeerHeard';
+  const isHeard = state !== 'Master' && peerHeard === true;
+  if (peerFault !== null && !isHeard) return { type, status: 'False', ...peerFault };
   if (state === 'Master')
     return {
       type,
@@ -81,7 +92,12 @@ const peerHeard = ({ state, peerHeard }: Health): Finding => {
   if (peerHeard === null)
     return { type, status: 'Unknown', reason: 'Unobserved', message: 'The election has not begun.' };
   return peerHeard
-    ? { type, status: 'True', reason: 'PeerHeard', message: 'Adverts of the peer arrive.' }
+    ? {
+        type,
+        status: 'True',
+        reason: 'PeerHeard',
+        message: `Adverts of the peer arrive.${peerFault === null ? '' : ` Others are rejected. ${peerFault.message}`}`,
+      }
     : {
         type,
         status: 'False',
@@ -90,9 +106,10 @@ const peerHeard = ({ state, peerHeard }: Health): Finding => {
       };
 };
 
-const secretResolved = ({ secretNeeded, loadProblem }: Health): Finding => {
+const secretResolved = ({ loaded, secretNeeded, loadProblem }: Health): Finding => {
   const type = 'SecretResolved';
   if (loadProblem?.reason === 'SecretUnreadable') return { type, status: 'False', ...loadProblem };
+  if (!loaded) return unobserved(type);
   return secretNeeded
     ? { type, status: 'True', reason: 'SecretRead', message: 'The password was read.' }
     : { type, status: 'True', reason: 'SecretNotNeeded', message: 'No password is configured.' };

@@ -64,6 +64,7 @@ const healthy: Health = {
   fault: null,
   trouble: null,
   peerHeard: true,
+  peerFault: null,
   secretNeeded: false,
   checks: [],
 };
@@ -85,6 +86,29 @@ test('a Master never hears its silent Backup', () => {
   assert.is(reasons({ state: 'Master', peerHeard: false }).PeerHeard, 'Unknown PeerNotExpected');
   assert.is(reasons({ peerHeard: false }).PeerHeard, 'False PeerSilent');
   assert.is(reasons({ peerHeard: null }).PeerHeard, 'Unknown Unobserved');
+});
+
+test('what the peer sends wrongly is told by a Backup that hears nothing else, and by a Master', () => {
+  const peerFault = { reason: 'PeerMisconfigured', message: 'The peer sends another password.' } as const;
+  assert.is(reasons({ peerFault, peerHeard: false }).PeerHeard, 'False PeerMisconfigured');
+  assert.is(reasons({ peerFault, peerHeard: null }).PeerHeard, 'False PeerMisconfigured');
+  assert.is(reasons({ peerFault, state: 'Master' }).PeerHeard, 'False PeerMisconfigured');
+});
+
+test('a peer that is heard is heard, whatever else comes from its address; that is told as well', () => {
+  const peerFault = { reason: 'PeerMisconfigured', message: 'The peer sends another password.' } as const;
+  const [, found] = findings({ ...healthy, peerFault });
+  assert.is(`${found?.status} ${found?.reason}`, 'True PeerHeard');
+  assert.match(found?.message ?? '', 'Others are rejected. The peer sends another password.');
+});
+
+test('before a spec is loaded nothing is claimed of it', () => {
+  assert.equal(reasons({ loaded: false, peerHeard: null }), {
+    Ready: 'Unknown Unobserved',
+    PeerHeard: 'Unknown Unobserved',
+    Healthy: 'Unknown Unobserved',
+    SecretResolved: 'Unknown Unobserved',
+  });
 });
 
 test('a spec that cannot be loaded makes Ready False, and says so before anything else', () => {

@@ -9,6 +9,7 @@ import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import { writePrivately } from '../../hack/kube/kubeconfig.ts';
 import { createToken } from '../../hack/kube/tokens.ts';
 import { type AgentLine, agentLog, agentSays, claims } from './agent-log.ts';
+import { ask, scrape } from './scrape.ts';
 import {
   assertSwitched,
   backup,
@@ -133,10 +134,13 @@ row('without it, agents and machines restart, and the election goes on from disk
   assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 has not moved');
 
   await giveBack(stage);
+  await eventually(`${master} should report its new term`, async () => {
+    const status = (await instanceOf(stage, master))?.status;
+    const isNew = (status?.term ?? 0) > (before.pair.status?.term ?? 0);
+    return status?.state === 'Master' && isNew ? true : undefined;
+  });
   await settled(stage, master);
   await backup(stage, otherNode(master));
-  const term = (await instanceOf(stage, master))?.status?.term ?? 0;
-  assert.ok(term > (before.pair.status?.term ?? 0));
 });
 
 const tokenFileOf = (stage: Stage, node: string): string =>
@@ -157,6 +161,11 @@ row(
     await writePrivately(tokenFileOf(stage, master), 'no.such.token');
     const line = await said(stage, master, since, LOST);
     assert.match(line.err ?? '', /401 Unauthorized/);
+    const ready = await ask(stage, master, '/readyz?verbose');
+    assert.is(ready?.status, 200);
+    assert.match(ready?.body ?? '', '[+]api ok: it refuses the credential');
+    const series = await scrape(stage, master);
+    assert.ok((series?.get('hapair_agent_kubernetes_calls_total{result="Unauthorized"}') ?? 0) > 0);
     await stage.observe(2_000);
     await renew(stage, master);
     await said(stage, master, since, 'API server back');

@@ -33,6 +33,8 @@ const { row, run } = storyOf('keepalived-faults', demoPair);
 
 const FORGER = join(import.meta.dirname, '..', '..', 'hack', 'bench', 'failover', 'forger.ts');
 const FLAPS = 4;
+/** On a busy machine the true Master's next advert may come before the false resignation is believed. */
+const MOST_TURNS = 3 * FLAPS;
 
 const addressOf = (stage: Stage, node: string): string => stage.world.node(node).instance.address;
 
@@ -67,75 +69,88 @@ const incumbent = async (stage: Stage): Promise<string> => {
   return node;
 };
 
-row('the incumbent stays when a partition heals: the one that took over in it', async (stage) => {
-  const old = await incumbent(stage);
-  const heir = otherNode(old);
-  const before = await now(stage);
-  await stage.world.cut(`${old}-${heir}`);
-  await settled(stage, heir);
-  assert.is(await incumbent(stage), heir);
-  const [healedMs, claims] = [nowMs(), advertsOf(stage, old).length];
-  await stage.world.heal(`${old}-${heir}`);
-  await backup(stage, old);
-  await masterGoesOn(stage, heir);
-  await assertSwitched(stage, before, heir, { calls: 1 });
-  await assertServes(stage, heir);
-  await assertNothingLost(stage, healedMs);
-  assert.ok(claims > 0, 'both were Master while the link was cut');
-});
+row(
+  'the incumbent stays when a partition heals: the one that took over in it (VRRP-FACTS 2.4, row 6)',
+  async (stage) => {
+    const old = await incumbent(stage);
+    const heir = otherNode(old);
+    const before = await now(stage);
+    await stage.world.cut(`${old}-${heir}`);
+    await settled(stage, heir);
+    assert.is(await incumbent(stage), heir);
+    const [healedMs, claims] = [nowMs(), advertsOf(stage, old).length];
+    await stage.world.heal(`${old}-${heir}`);
+    await backup(stage, old);
+    await masterGoesOn(stage, heir);
+    await assertSwitched(stage, before, heir, { calls: 1 });
+    await assertServes(stage, heir);
+    await assertNothingLost(stage, healedMs);
+    assert.ok(claims > 0, 'both were Master while the link was cut');
+  },
+);
 
-row('the incumbent stays when a partition heals: the one that was there before', async (stage) => {
-  const stays = await incumbent(stage);
-  const claimant = otherNode(stays);
-  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-  await stage.world.cut(`${stays}-${claimant}`);
-  // Soon after a switch the addresses stay with an incumbent that proves itself alive.
-  await conditionSays(stage, 'AddressesConverged', 'False HeldDown');
-  await stage.world.heal(`${stays}-${claimant}`);
-  await settled(stage, stays);
-  await backup(stage, claimant);
-  await masterGoesOn(stage, stays);
-  assert.equal(await mutatingCalls(stage, callID), []);
-  await assertServes(stage, stays);
-  await assertNothingLost(stage, fromMs);
-});
-
-row('nobody is preempted: the preferred node returns as Backup and stays it', async (stage) => {
-  const preferred = (await pairOf(stage)).spec.preferredNode ?? '';
-  for (let turn = 0; (await failOver(stage)) === preferred && turn < 2; turn++);
-  const stays = otherNode(preferred);
-  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-  await stage.world.node(preferred).killService('agent');
-  await stage.gone(preferred, 'agent');
-  const claims = advertsOf(stage, preferred).length;
-  await stage.world.node(preferred).startService('agent');
-  await backup(stage, preferred);
-  await masterGoesOn(stage, stays);
-  assert.is(advertsOf(stage, preferred).length, claims, 'it never advertised');
-  assert.equal(await mutatingCalls(stage, callID), []);
-  await assertServes(stage, stays);
-  await assertNothingLost(stage, fromMs);
-});
-
-row('masterships of a moment: EC2 goes on delivering to the node that is Master', async (stage) => {
-  const stays = await incumbent(stage);
-  const flapping = otherNode(stays);
-  const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-  for (let flap = 0; flap < FLAPS; flap++) {
-    const claims = advertsOf(stage, flapping).length;
-    const argv = [process.execPath, FORGER, addressOf(stage, stays), addressOf(stage, flapping)];
-    const forger = await stage.world.spawn({ name: 'forger', where: stays, argv });
-    const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
-    assert.is(code, 0, `see ${forger.logFile}`);
-    await eventually(`${flapping} should believe the false resignation`, async () =>
-      advertsOf(stage, flapping).length > claims ? true : undefined,
-    );
+row(
+  'the incumbent stays when a partition heals: the one that was there before (VRRP-FACTS 2.4, row 5)',
+  async (stage) => {
+    const stays = await incumbent(stage);
+    const claimant = otherNode(stays);
+    const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+    await stage.world.cut(`${stays}-${claimant}`);
+    // Soon after a switch the addresses stay with an incumbent that proves itself alive.
+    await conditionSays(stage, 'AddressesConverged', 'False HeldDown');
+    await stage.world.heal(`${stays}-${claimant}`);
+    await settled(stage, stays);
+    await backup(stage, claimant);
     await masterGoesOn(stage, stays);
-  }
-  assert.equal(await mutatingCalls(stage, callID), []);
-  await settled(stage, stays);
-  await assertServes(stage, stays);
-  await assertNothingLost(stage, fromMs);
-});
+    assert.equal(await mutatingCalls(stage, callID), []);
+    await assertServes(stage, stays);
+    await assertNothingLost(stage, fromMs);
+  },
+);
+
+row(
+  'nobody is preempted: the preferred node returns as Backup and stays it (VRRP-FACTS 2.4, row 1)',
+  async (stage) => {
+    const preferred = (await pairOf(stage)).spec.preferredNode ?? '';
+    if ((await failOver(stage)) === preferred) await failOver(stage);
+    const stays = otherNode(preferred);
+    const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+    await stage.world.node(preferred).killService('agent');
+    await stage.gone(preferred, 'agent');
+    const claims = advertsOf(stage, preferred).length;
+    await stage.world.node(preferred).startService('agent');
+    await backup(stage, preferred);
+    await masterGoesOn(stage, stays);
+    assert.is(advertsOf(stage, preferred).length, claims, 'it never advertised');
+    assert.equal(await mutatingCalls(stage, callID), []);
+    await assertServes(stage, stays);
+    await assertNothingLost(stage, fromMs);
+  },
+);
+
+row(
+  'masterships of a moment: EC2 goes on delivering to the node that is Master (VRRP-FACTS 2.5)',
+  async (stage) => {
+    const stays = await incumbent(stage);
+    const flapping = otherNode(stays);
+    const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
+    let flaps = 0;
+    for (let turn = 0; flaps < FLAPS && turn < MOST_TURNS; turn++) {
+      const claims = advertsOf(stage, flapping).length;
+      const argv = [process.execPath, FORGER, addressOf(stage, stays), addressOf(stage, flapping)];
+      const forger = await stage.world.spawn({ name: 'forger', where: stays, argv });
+      const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
+      assert.is(code, 0, `see ${forger.logFile}`);
+      await masterGoesOn(stage, stays);
+      if (advertsOf(stage, flapping).length > claims) flaps++;
+    }
+    assert.is(flaps, FLAPS, `${flapping} should believe the false resignations`);
+    await backup(stage, flapping);
+    assert.equal(await mutatingCalls(stage, callID), []);
+    await settled(stage, stays);
+    await assertServes(stage, stays);
+    await assertNothingLost(stage, fromMs);
+  },
+);
 
 run();

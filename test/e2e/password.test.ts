@@ -94,6 +94,19 @@ row('nothing goes to and fro, and no probe is lost', async (stage) => {
   assert.is(lost(between(internet, fromMs, nowMs())), 0);
 });
 
+row('each says of the other what it sends wrongly, though both are Master', async (stage) => {
+  for (const node of ['node1', 'node2']) {
+    const told = await eventually(`${node} should tell of its peer`, async () => {
+      const conditions = (await instanceOf(stage, node))?.status?.conditions ?? [];
+      const found = conditions.find(({ type }) => type === 'PeerHeard');
+      return found?.reason === 'PeerMisconfigured' ? found : undefined;
+    });
+    assert.is(told.status, 'False');
+    assert.match(told.message, 'another password');
+    assert.match(told.message, stage.world.node(otherNode(node)).instance.address);
+  }
+});
+
 row('once both read the same password, the older is Backup, and nothing moves', async (stage) => {
   if (parted === undefined) throw new Error('They are not parted.');
   const { older, newer, before } = parted;

@@ -1,4 +1,5 @@
 /** One end of a pair, whoever it is: what both kinds of end can be told, and what they tell. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
 import type { Place } from './ground.ts';
 
@@ -53,6 +54,9 @@ export type Rejection = 'source' | 'ttl' | 'version' | 'checksum' | 'password' |
 export const PATIENCE_MS = 25_000;
 const LOOK_MS = 20;
 
+/** Between two looks. */
+export const pause = (): Promise<void> => sleep(LOOK_MS);
+
 /**
  * Looks until there is something to return.
  * @throws Error that names `what`, with what `seen` tells then.
@@ -67,6 +71,6 @@ export async function eventually<T>(
     const found = await look();
     if (found !== undefined) return found;
     if (performance.now() > deadline) throw new Error(`${what}: not within ${PATIENCE_MS} ms. ${seen()}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await pause();
   }
 }

@@ -210,17 +210,25 @@ const VERSIONS: readonly VRRPVersion[] = [3, 2];
 /** Every story of a third host, and the recipe's nopreempt. */
 export const forgedRows = (): Row[] => [
   ...VERSIONS.flatMap((version) => [
-    rowOf('a Master is not silenced by rejected packets', partsOf('hapair', version), floodedMaster),
+    rowOf(
+      'a Master is not silenced by rejected packets (VRRP-FACTS 1.4)',
+      partsOf('hapair', version),
+      floodedMaster,
+    ),
     rowOf("keepalived's fault: silenced by rejected packets", partsOf('keepalived', version), silencedMaster),
-    rowOf('a Master is not demoted by a third host', partsOf('hapair', version), challenged),
+    rowOf('a Master is not demoted by a third host (VRRP-FACTS 1.3)', partsOf('hapair', version), challenged),
     rowOf("keepalived's fault: demoted by a third host", partsOf('keepalived', version), demoted),
     rowOf(
-      'a Backup does not believe the resignation of a third host',
+      'a Backup does not believe the resignation of a third host (VRRP-FACTS 1.3)',
       partsOf('keepalived', version),
       falseResignation,
     ),
   ]),
-  rowOf('a Backup is not poisoned by an old checksum', partsOf('keepalived', 3), poisonedBackup),
+  rowOf(
+    'a Backup is not poisoned by an old checksum (VRRP-FACTS 1.2)',
+    partsOf('keepalived', 3),
+    poisonedBackup,
+  ),
   rowOf("keepalived's fault: poisoned by an old checksum", partsOf('hapair', 3), convertedBackup),
-  rowOf("keepalived's fault: the recipe's nopreempt preempts", partsOf('hapair', 2), recipe),
+  rowOf("keepalived's fault: the recipe's nopreempt preempts (VRRP-FACTS 2.4)", partsOf('hapair', 2), recipe),
 ];

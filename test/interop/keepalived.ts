@@ -70,8 +70,11 @@ class Keepalived implements End {
   async crash(): Promise<void> {
     const { child, exited } = this.#process();
     child.kill('SIGSTOP');
-    process.kill(this.#childPID(), 'SIGKILL');
-    child.kill('SIGKILL');
+    try {
+      process.kill(this.#childPID(), 'SIGKILL');
+    } finally {
+      child.kill('SIGKILL');
+    }
     await exited;
     this.#running = null;
   }

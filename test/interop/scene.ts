@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { type End, eventually, PATIENCE_MS } from './end.ts';
+import { type End, eventually, PATIENCE_MS, pause } from './end.ts';
 import type { Packet } from './forge.ts';
 import type { Ground, Place } from './ground.ts';
 import { hapairEnd } from './hapair.ts';
@@ -51,9 +51,10 @@ export type Row = {
 /** How a row went; `seen` is `expected` if it went well. */
 export type Outcome = { name: string; expected: string; seen: string; log: string };
 
-/** Adverts of each Master that must pass after a step, and after the last one: more than a Backup waits for. */
+const PLACES: readonly Place[] = ['a', 'b'];
+/** Adverts of each Master that must pass after a step, and after the last one: with one before, more than a Backup waits for. */
 const ADVERTS = 1;
-const LAST_ADVERTS = 5;
+const LAST_ADVERTS = 4;
 
 /** @param keepalived its program. Never throws: what breaks is part of what was seen. */
 export async function play(row: Row, ground: Ground, keepalived: string): Promise<Outcome> {
@@ -113,36 +114,65 @@ async function perform(scene: Scene, cast: Cast, step: Step, adverts: number): P
   });
   await step.act(scene);
   const wanted = asList(step.expect);
-  const stands = await settle(scene, step, picture, adverts);
-  const facts = stands ? await judge(scene, step.facts ?? []) : [];
+  const trouble = await settle(scene, step, picture, adverts);
   const last = picture();
-  const isWanted = wanted.some((one) => same(one, last));
-  const text = textOf(cast, step, isWanted ? wanted : [last]);
-  if (!stands && isWanted) return `${text}, but no adverts of every Master`;
-  return [text, ...facts].join(', ');
+  const text = textOf(cast, step, wanted.some((one) => same(one, last)) ? wanted : [last]);
+  if (trouble !== undefined) return `${text}, but ${trouble}`;
+  return [text, ...(await judge(scene, step.facts ?? []))].join(', ');
 }
 
 const same = (one: Picture, other: Picture): boolean => one.a === other.a && one.b === other.b;
 
-/** @returns whether a wanted picture stood while the Masters sent that many adverts more */
-async function settle(scene: Scene, step: Step, picture: () => Picture, adverts: number): Promise<boolean> {
+/**
+ * Waits until a wanted picture stands and lasts.
+ * @returns what kept it from that; undefined: it lasts
+ */
+async function settle(
+  scene: Scene,
+  step: Step,
+  picture: () => Picture,
+  adverts: number,
+): Promise<string | undefined> {
   const wanted = asList(step.expect);
   const deadline = performance.now() + PATIENCE_MS;
   while (performance.now() < deadline) {
     const stood = picture();
-    if (!wanted.some((one) => canBecome(stood, one))) return false;
+    if (!wanted.some((one) => canBecome(stood, one))) return 'nothing else was expected';
     if (wanted.some((one) => same(one, stood))) {
-      const heard = step.heard ?? mastersOf(scene);
-      const goals = heard.map((place) => ({ place, count: sentBy(scene, place) + adverts }));
-      const isPast = (): boolean => goals.every(({ place, count }) => sentBy(scene, place) >= count);
-      const look = (): true | undefined => isPast() || !same(picture(), stood) || undefined;
-      const isOver = await eventually('adverts', look).catch(() => false);
-      if (!isOver) return false;
-      if (same(picture(), stood)) return true;
+      const isOver = (): boolean => !same(picture(), stood);
+      const trouble = await hold(scene, step, adverts, isOver);
+      if (!isOver()) return trouble;
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause();
   }
-  return false;
+  return `not for longer than ${PATIENCE_MS} ms`;
+}
+
+/**
+ * Lets the Masters send that many adverts more, and nobody else any.
+ * @param isOver whether the picture has changed meanwhile, so that there is nothing to wait for
+ * @returns what the wire told otherwise
+ */
+async function hold(
+  scene: Scene,
+  step: Step,
+  adverts: number,
+  isOver: () => boolean,
+): Promise<string | undefined> {
+  const masters = mastersOf(scene);
+  const others = PLACES.filter((place) => !masters.includes(place));
+  const count = (places: readonly Place[]): number[] => places.map((place) => sentBy(scene, place));
+  const heard = step.heard ?? masters;
+  const hears = (more: number): Promise<boolean> => {
+    const goals = count(heard).map((sent) => sent + more);
+    const isPast = (): boolean => count(heard).every((sent, index) => sent >= (goals[index] ?? 0));
+    return eventually('adverts', () => isPast() || isOver() || undefined).catch(() => false);
+  };
+  // The tap may tell the last advert of an end after the end has told its new state.
+  if (!(await hears(1))) return 'not every Master advertises';
+  const before = count(others).join();
+  if (!(await hears(adverts))) return 'not every Master advertises';
+  return count(others).join() === before ? undefined : `${others.join()} advertises without being Master`;
 }
 
 const canBecome = (now: Picture, wanted: Picture): boolean =>
@@ -169,8 +199,7 @@ const judge = (scene: Scene, facts: readonly Fact[]): Promise<string[]> =>
 const textOf = (cast: Cast, { deed }: Step, pictures: readonly Picture[]): string => {
   const name = (place: Place): string => (cast.a === cast.b ? `${cast[place]} ${place}` : cast[place]);
   const said = pictures.map((picture) =>
-    (['a', 'b'] as const)
-      .filter((place) => picture[place] !== '')
+    PLACES.filter((place) => picture[place] !== '')
       .map((place) => `${name(place)} ${picture[place].replaceAll(' ', '-')}`)
       .join(', '),
   );

@@ -1,6 +1,6 @@
 /** What two ends do when they start, crash, stop, are cut apart or disagree; `first` is Master when the second one comes. */
 import type { VRRPVersion } from '../../crds/types.ts';
-import type { End, EndConfig } from './end.ts';
+import { type End, type EndConfig, eventually } from './end.ts';
 import type { Place } from './ground.ts';
 import {
   EQUAL,
@@ -53,6 +53,12 @@ const crash: Story = (parts) => ({
       deed: 'the first crashes',
       act: ({ ends }) => ends[parts.first].crash(),
       expect: picture(parts, 'Gone', 'Master'),
+      facts: [
+        {
+          says: 'nobody resigned',
+          holds: async ({ ends }) => (await ends[parts.second].resignationsHeard()) === 0,
+        },
+      ],
     },
     {
       deed: 'it returns',
@@ -198,7 +204,7 @@ const learnedInterval: Story = (parts) => ({
         const count = (): number =>
           ground.adverts(parts.first).filter((advert) => advert.priority === priority).length;
         const goal = count() + 5;
-        while (count() < goal) await new Promise((resolve) => setTimeout(resolve, 20));
+        await eventually('five more adverts', () => count() >= goal || undefined);
       },
       expect: picture(parts, '', ''),
     },

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Log } from '../kube/log.ts';
+import type { Log } from './log.ts';
 import { type HTTPServer, serve } from './server.ts';
 
 const errors: string[] = [];

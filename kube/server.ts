@@ -1,7 +1,7 @@
-/** The operator's HTTP server: `/metrics`, `/healthz`, `/readyz`. Plain HTTP, reads only, a deadline on everything. */
+/** A program's HTTP server: `/metrics`, `/healthz`, `/readyz`. Plain HTTP, reads only, a deadline on everything. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Log } from '../kube/log.ts';
 import { type Check, judge } from './health.ts';
+import type { Log } from './log.ts';
 
 export type ServerOptions = {
   /** Default: every address of the machine. */
@@ -44,7 +44,7 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return { status: 405, body: 'Only GET and HEAD are answered.\n' };
-    const url = URL.parse(request.url ?? '/', 'http://operator');
+    const url = URL.parse(request.url ?? '/', 'http://localhost');
     switch (url?.pathname) {
       case '/metrics':
         return { status: 200, body: await metrics.text(), contentType: metrics.contentType };

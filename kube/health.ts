@@ -7,7 +7,12 @@
  */
 
 /** One line: its name, and what is wrong; undefined: nothing. */
-export type Check = { name: string; problem(): string | undefined };
+export type Check = {
+  name: string;
+  problem(): string | undefined;
+  /** What is worth saying although it fails nothing; undefined, or absent: nothing. */
+  note?(): string | undefined;
+};
 
 export type Verdict = { status: 200 | 500; body: string };
 
@@ -15,9 +20,10 @@ export type Verdict = { status: 200 | 500; body: string };
 export const judge = (endpoint: string, checks: readonly Check[], query: URLSearchParams): Verdict => {
   const excluded = query.getAll('exclude');
   let failed = false;
-  const lines = checks.map(({ name, problem }) => {
-    const found = excluded.includes(name) ? undefined : problem();
-    if (found === undefined) return `[+]${name} ${excluded.includes(name) ? 'excluded: ok' : 'ok'}\n`;
+  const lines = checks.map(({ name, problem, note }) => {
+    if (excluded.includes(name)) return `[+]${name} excluded: ok\n`;
+    const found = problem();
+    if (found === undefined) return `[+]${name} ok${withColon(note?.())}\n`;
     failed = true;
     return `[-]${name} failed: ${found}\n`;
   });
@@ -25,6 +31,8 @@ export const judge = (endpoint: string, checks: readonly Check[], query: URLSear
   const body = query.has('verbose') ? `${lines.join('')}${endpoint} check passed\n` : 'ok';
   return { status: 200, body };
 };
+
+const withColon = (text: string | undefined): string => (text === undefined ? '' : `: ${text}`);
 
 /** A beat of the event loop this old means that it does nothing but one thing. */
 const STALE_BEAT_MS = 10_000;

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
 import { type Check, eventLoopCheck, judge, syncedCheck, taskCheck, watchCheck } from './health.ts';
+import { createVirtualClock } from './testing/virtual-clock.ts';
 
 const fine: Check = { name: 'fine', problem: () => undefined };
 const broken: Check = { name: 'broken', problem: () => 'it is on fire' };
@@ -27,6 +27,16 @@ test('an excluded check does not count, and is named as excluded', () => {
     status: 200,
     body: '[+]fine ok\n[+]broken excluded: ok\nhealthz check passed\n',
   });
+});
+
+test('what fails nothing is said with ?verbose', () => {
+  const away: Check = { name: 'api', problem: () => undefined, note: () => 'away for 12 s' };
+  const silent: Check = { name: 'api', problem: () => undefined, note: () => undefined };
+  assert.is(judge('readyz', [away], query()).body, 'ok');
+  assert.is(
+    judge('readyz', [away, silent], query('verbose')).body,
+    '[+]api ok: away for 12 s\n[+]api ok\nreadyz check passed\n',
+  );
 });
 
 test('the event loop: fails while no timer is served, and is well again after the next', async () => {
