@@ -14,6 +14,8 @@ export class FakeLink implements RouterLink {
   readonly sent: SentAdvert[] = [];
   /** Datagrams that wait in the socket; a function: there is always one more. */
   waiting: Uint8Array[] | (() => Uint8Array) = [];
+  /** How long each of them has waited. */
+  waitedMs = 0;
   /** What the next look at the link finds. */
   trouble: LinkFault | null = null;
   /** How often it was looked at. */
@@ -39,6 +41,7 @@ export class FakeLink implements RouterLink {
         return { ok: true };
       },
       receive: () => (typeof this.waiting === 'function' ? this.waiting() : (this.waiting.shift() ?? null)),
+      waitedMs: () => this.waitedMs,
       close: () => undefined,
     };
   }

@@ -23,6 +23,7 @@ const calls = {
   memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
   execve: libc.func('int execve(const char *path, const char **argv, const char **envp)'),
   ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
+  ioctl: libc.func('int ioctl(int fd, unsigned long request, void *argument)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
@@ -105,15 +106,23 @@ const POLLIN = 1;
 export class PollSet {
   readonly #fds: readonly number[];
   readonly #table: DataView;
-  readonly #timeout = new DataView(new ArrayBuffer(16));
+  readonly #tableBytes: Uint8Array;
+  readonly #timeout = new BigInt64Array(2);
+  readonly #timeoutBytes = new Uint8Array(this.#timeout.buffer);
 
   constructor(fds: readonly number[]) {
     this.#fds = fds;
     this.#table = new DataView(new ArrayBuffer(8 * fds.length));
+    this.#tableBytes = new Uint8Array(this.#table.buffer);
     for (const [index, fd] of fds.entries()) {
       this.#table.setInt32(8 * index, fd, true);
       this.#table.setInt16(8 * index + 4, POLLIN, true);
     }
+  }
+
+  /** Whether it waits for these and no others, in this order. */
+  isFor(fds: readonly number[]): boolean {
+    return fds.length === this.#fds.length && fds.every((fd, index) => fd === this.#fds[index]);
   }
 
   /**
@@ -122,15 +131,9 @@ export class PollSet {
    */
   wait(timeoutMs: number): number[] {
     const nanoseconds = BigInt(Math.ceil(Math.max(0, timeoutMs) * 1e6));
-    this.#timeout.setBigInt64(0, nanoseconds / 1_000_000_000n, true);
-    this.#timeout.setBigInt64(8, nanoseconds % 1_000_000_000n, true);
-    const result = call(
-      'ppoll',
-      new Uint8Array(this.#table.buffer),
-      this.#fds.length,
-      new Uint8Array(this.#timeout.buffer),
-      null,
-    );
+    this.#timeout[0] = nanoseconds / 1_000_000_000n;
+    this.#timeout[1] = nanoseconds % 1_000_000_000n;
+    const result = call('ppoll', this.#tableBytes, this.#fds.length, this.#timeoutBytes, null);
     if (!result.ok && result.code !== 'EINTR') {
       throw new SystemCallError(`wait for ${this.#fds.length} descriptors`, result.code, result.meaning);
     }
@@ -139,13 +142,29 @@ export class PollSet {
   }
 }
 
+const CLOCK_REALTIME = 0;
 const CLOCK_BOOTTIME = 7;
 const timespec = new DataView(new ArrayBuffer(16));
+const timespecBytes = new Uint8Array(timespec.buffer);
+
+const timespecMs = (): number =>
+  Number(timespec.getBigInt64(0, true)) * 1e3 + Number(timespec.getBigInt64(8, true)) / 1e6;
 
 /** Milliseconds since the machine was started, suspensions included, with a fraction. */
 export const boottimeMs = (): number => {
-  mustCall('read the clock', {}, 'clock_gettime', CLOCK_BOOTTIME, new Uint8Array(timespec.buffer));
-  return Number(timespec.getBigInt64(0, true)) * 1e3 + Number(timespec.getBigInt64(8, true)) / 1e6;
+  mustCall('read the clock', {}, 'clock_gettime', CLOCK_BOOTTIME, timespecBytes);
+  return timespecMs();
+};
+
+/** ioctl(2): `struct timespec` of the packet received last, by the wall clock; the first call has the kernel stamp them. */
+const SIOCGSTAMPNS = 0x8907;
+
+/** How long ago the packet arrived that was received last from this socket, in milliseconds; 0: the kernel does not know. */
+export const sinceArrivalMs = (fd: number): number => {
+  if (!call('ioctl', fd, SIOCGSTAMPNS, timespecBytes).ok) return 0;
+  const arrivedAtMs = timespecMs();
+  mustCall('read the clock', {}, 'clock_gettime', CLOCK_REALTIME, timespecBytes);
+  return timespecMs() - arrivedAtMs;
 };
 
 const SCHED_RR = 2;

@@ -235,6 +235,9 @@ const obstacleOf = (state: PairState): Problem | null => {
       message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
     };
   if (state.interfaces === null) return null;
+  // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.
+  const { denied } = state.interfaces;
+  if (denied !== undefined && spec.vips.length > 0) return { reason: 'InstanceFaulty', message: denied };
   const carrier = carrierOf(state.interfaces, spec);
   if (carrier === undefined)
     return spec.interface !== undefined &&

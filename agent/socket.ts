@@ -1,5 +1,5 @@
 /** The raw socket of IP protocol 112: unicast adverts out, whole datagrams with their IP header in. It never blocks. */
-import { call, closeDescriptor, mustCall, SystemCallError } from './libc.ts';
+import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from './libc.ts';
 import { parseIPv4Address, VRRP_PROTOCOL } from './vrrp/ipv4.ts';
 
 const AF_INET = 2;
@@ -16,6 +16,11 @@ const MSG_DONTWAIT = 0x40;
 const TOS = 0xc0;
 /** RFC 9568 section 5.1.1.3. */
 const TTL = 255;
+/**
+ * A thread that is a little late must not let a Backup's timer begin late. What waited for longer waited for a process that had
+ * slept: from when it is heard counts then, as with the wall clock set meanwhile.
+ */
+const LONGEST_WAITED_MS = 5;
 /** Room for some hundred adverts, in case the thread is late; the kernel may grant less. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024;
 /** The longest VRRP message over IPv4: 255 addresses, header, authentication and the longest IP header. */
@@ -46,6 +51,8 @@ export type VRRPSocket = {
    * @throws SystemCallError when the socket is of no use any more.
    */
   receive(): Uint8Array | null;
+  /** How long the datagram that was received last had waited for that, in milliseconds; at most {@link LONGEST_WAITED_MS}. */
+  waitedMs(): number;
   close(): void;
 };
 
@@ -78,6 +85,10 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
     fd,
     send: (destination, message) => send(fd, interfaceName, destination, message),
     receive: () => receive(fd, interfaceName, buffer),
+    waitedMs: () => {
+      const waitedMs = sinceArrivalMs(fd);
+      return waitedMs > 0 && waitedMs <= LONGEST_WAITED_MS ? waitedMs : 0;
+    },
     close: () => closeDescriptor(fd),
   };
 };
@@ -92,6 +103,8 @@ const prepare = (fd: number, source: string, interfaceName: string): void => {
   set('size the receive buffer', SOL_SOCKET, SO_RCVBUF, int32(RECEIVE_BUFFER_BYTES));
   const address = socketAddress(source);
   mustCall(`bind the VRRP socket to ${source}`, ADVICE, 'bind', fd, address, address.length);
+  // Has the kernel stamp what arrives from now on.
+  sinceArrivalMs(fd);
 };
 
 const send = (fd: number, interfaceName: string, destination: string, message: Uint8Array): SendResult => {

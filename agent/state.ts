@@ -3,11 +3,12 @@
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
+import { openStateDirectory } from './state-directory.ts';
 
 const SUFFIX = '.pair';
 const MODE = 0o600;
@@ -57,7 +58,7 @@ const recordsOf = (directory: string, names: readonly string[]): StateFile[] =>
  * @throws Error when the directory cannot be used at all; it says what to do
  */
 export const loadRecords = (directory: string, log: Log): PairRecord[] =>
-  recordsOf(directory, filesIn(directory)).flatMap((file) => {
+  recordsOf(directory, openStateDirectory(directory, log)).flatMap((file) => {
     if ('record' in file) {
       keepPrivate(file.path, log);
       return [file.record];
@@ -65,16 +66,6 @@ export const loadRecords = (directory: string, log: Log): PairRecord[] =>
     setAside(file.path, file.err, log);
     return [];
   });
-
-const filesIn = (directory: string): string[] => {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return readdirSync(directory);
-  } catch (error) {
-    const wayOut = 'make it a directory of the user that runs the agent, or name another as stateDir';
-    throw new Error(`stateDir ${directory} cannot be used: ${messageOf(error)}; ${wayOut}`, { cause: error });
-  }
-};
 
 const setAside = (path: string, err: string, log: Log): void => {
   const places = Array.from(

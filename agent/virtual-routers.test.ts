@@ -176,6 +176,21 @@ test('a socket that is never empty does not keep the timers waiting', () => {
   assert.is(world.link.sent.length, 2);
 });
 
+test('a Backup counts from when an advert arrived, not from when it was read, and never backwards', () => {
+  const world = new World();
+  world.set('web');
+  world.now = 500;
+  world.link.waitedMs = 2;
+  world.arrive(advertOfPeer(config(), { priority: 200 }));
+  world.now = 498 + MASTER_DOWN_MS;
+  world.routers.handleTimeouts();
+  assert.is(world.states('web').at(-1), 'Master MasterDownTimerExpired');
+  world.arrive(advertOfPeer(config(), { priority: 200 }));
+  const [claimed, yielded] = world.of('state').slice(-2);
+  assert.is(yielded?.state, 'Backup');
+  assert.is(yielded?.atMs, claimed?.atMs, 'not before its own claim');
+});
+
 test('no claim on a link that was lost since the last look', () => {
   const world = new World();
   world.set('web');

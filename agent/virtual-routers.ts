@@ -54,7 +54,9 @@ type InstanceMessage = Exclude<ToWorker, { type: 'stop' | 'ping' }>;
 
 /** All virtual routers of one worker thread. */
 export class VirtualRouters {
-  readonly #now: () => number;
+  readonly #clock: () => number;
+  /** No input is earlier than one before it. */
+  #latestMs = Number.NEGATIVE_INFINITY;
   readonly #post: (message: FromWorker) => void;
   readonly #instances = new Map<string, Instance>();
   readonly #links = new Map<string, LinkEntry>();
@@ -68,9 +70,14 @@ export class VirtualRouters {
     post: (message: FromWorker) => void,
     openLink: OpenLink = (sourceAddress, interfaceName) => new Link(sourceAddress, interfaceName),
   ) {
-    this.#now = now;
+    this.#clock = now;
     this.#post = post;
     this.#openLink = openLink;
+  }
+
+  #now(waitedMs = 0): number {
+    this.#latestMs = Math.max(this.#latestMs, this.#clock() - waitedMs);
+    return this.#latestMs;
   }
 
   handleMessage(message: InstanceMessage): void {
@@ -121,9 +128,12 @@ export class VirtualRouters {
     for (const entry of this.#links.values()) {
       try {
         for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
-          const datagram = entry.link.socket?.receive() ?? null;
-          if (datagram === null) break;
-          for (const instance of entry.routers.recipients(datagram)) this.#deliver(instance, datagram);
+          const { socket } = entry.link;
+          const datagram = socket?.receive() ?? null;
+          if (socket === null || datagram === null) break;
+          const arrivedAtMs = this.#now(socket.waitedMs());
+          for (const instance of entry.routers.recipients(datagram))
+            this.#deliver(instance, arrivedAtMs, datagram);
         }
       } catch (error) {
         this.#lose(entry, error instanceof Error ? error.message : String(error));
@@ -222,8 +232,7 @@ export class VirtualRouters {
     this.#instances.delete(instance.pair);
   }
 
-  #deliver(instance: Instance, datagram: Uint8Array): void {
-    const now = this.#now();
+  #deliver(instance: Instance, now: number, datagram: Uint8Array): void {
     const outputs = instance.machine.handleDatagram(now, datagram);
     if (!outputs.some(({ type }) => type === 'rejected')) instance.stats.advertsReceived++;
     this.#perform(instance, now, outputs);

@@ -71,11 +71,12 @@ test('the first turn waits for nothing, later ones until the next timer, one wit
   assert.is(loop.waitMs, 0, 'never a negative wait');
 });
 
-test('before a claim it looks at the link, then does not sleep, and claims no sooner than it may', () => {
+test('half a millisecond before a claim it looks at the link and says so, and it claims no sooner than it may', () => {
   const { state, link, loop, turnAt } = world();
   state.waiting = [set()];
   turnAt(0);
   const looks = link.looks;
+  assert.is(loop.isAboutToClaim, false);
   turnAt(MASTER_DOWN_MS - 0.5);
   assert.is(link.looks, looks + 1);
   assert.ok(loop.isAboutToClaim);

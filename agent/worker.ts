@@ -2,7 +2,6 @@
  * The VRRP worker thread: all virtual routers of this agent, their sockets and their time. It loops for ever over what may
  * wait for it, never yields to an event loop, and tells the main thread what happened after it has done what cannot wait.
  */
-import { setFlagsFromString } from 'node:v8';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { clearWake, PollSet, tryRealtimeScheduling } from './libc.ts';
 import { rehearse } from './rehearsal.ts';
@@ -17,31 +16,24 @@ export type WorkerStart = {
   realtime: boolean;
 };
 
-/**
- * Before real-time scheduling, as nobody waits for it. Code that has not run for a while would be thrown away again. And a
- * collection must not wait for helper threads: they have no real-time scheduling, so on a busy machine they come late.
- */
-const keepReady = (): void => {
-  setFlagsFromString('--no-flush-bytecode');
-  setFlagsFromString('--no-parallel-scavenge');
-  rehearse();
-};
-
 const run = (): void => {
   if (parentPort === null)
     throw new Error('the VRRP worker was started as a program; it is a thread of the agent');
   const port = parentPort;
   const { wakeFd, realtime }: WorkerStart = workerData;
-  keepReady();
+  // Before real-time scheduling, as nobody waits for it.
+  rehearse();
   const loop = new WorkerLoop({
     receive: () => receiveMessageOnPort(port)?.message,
     post: (message) => port.postMessage(message),
     clock: new WorkerClock(),
     realtime: realtime && tryRealtimeScheduling(),
   });
+  let poll = new PollSet([wakeFd]);
   do {
-    const waitMs = loop.isAboutToClaim ? 0 : loop.waitMs;
-    const ready = new PollSet([wakeFd, ...loop.descriptors()]).wait(waitMs);
+    const descriptors = [wakeFd, ...loop.descriptors()];
+    if (!poll.isFor(descriptors)) poll = new PollSet(descriptors);
+    const ready = poll.wait(loop.isAboutToClaim ? 0 : loop.waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
   } while (loop.turn());
   port.close();

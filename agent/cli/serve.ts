@@ -1,5 +1,6 @@
 /** The running agent: logger, lock, local socket and signals; the rest is agent.ts. */
 import { once } from 'node:events';
+import { flushCompileCache } from 'node:module';
 import { pino } from 'pino';
 import { sleep, systemClock } from '../../kube/clock.ts';
 import { formatTime } from '../../kube/time.ts';
@@ -82,6 +83,8 @@ export const serve = async ({
     stopIgnoring();
     const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
     log.info({ reason, version, pid: process.pid, identity, ...life }, 'agent started');
+    // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
+    flushCompileCache();
 
     const cause = await Promise.race([end.promise, agent.failed]);
     isStopping = true;
