@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { fstatSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serialize } from 'node:v8';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type AgentHandover, isTimely, takeHandover } from './handover.ts';
@@ -35,11 +38,23 @@ test('a replacement that fails leaves everything as it was', () => {
   assert.is(said?.workerAnswers, true);
 });
 
-test('no record, or one that cannot be read, is a start like any other', () => {
+test('no record is a start like any other', () => {
   assert.is(takeHandover({}), null);
-  const env = { HAPAIR_HANDOVER: '987' };
+  const env = { HAPAIR_HANDOVER: 'nonsense' };
   assert.is(takeHandover(env), null);
   assert.equal(env, {}, 'no child sees it');
+});
+
+test('a record of another version is a start like any other, which can take the lock', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'hapair-handover-'));
+  const file = join(directory, 'record');
+  for (const bytes of [serialize({ format: 0 }), Buffer.from('nonsense')]) {
+    writeFileSync(file, bytes);
+    const [recordFd, lockFd] = [openSync(file, 'r'), openSync(file, 'r')];
+    assert.is(takeHandover({ HAPAIR_HANDOVER: `${recordFd},${lockFd}` }), null);
+    for (const fd of [recordFd, lockFd]) assert.throws(() => fstatSync(fd), 'EBADF');
+  }
+  rmSync(directory, { recursive: true });
 });
 
 const pairsAt = async (advertisementIntervalMs: number, lastAdvertAtMs: number) => {

@@ -26,7 +26,6 @@ export type AgentHandover = {
 
 /** The whole record. */
 export type Handover = AgentHandover & {
-  format: number;
   /** How often this process has been given a new program before, and once more. */
   reloads: number;
   /** When its first program started, in Unix milliseconds. */
@@ -35,7 +34,10 @@ export type Handover = AgentHandover & {
   lockFd: number;
 };
 
-/** Names the descriptor of the record to the successor. */
+/** What is in the record itself. */
+type StoredHandover = Omit<Handover, 'lockFd'> & { format: number };
+
+/** Names to the successor the descriptors of the record and of the lock, in this order: `23,24`. */
 const VARIABLE = 'HAPAIR_HANDOVER';
 
 /**
@@ -43,11 +45,19 @@ const VARIABLE = 'HAPAIR_HANDOVER';
  * taken once, and no child sees it.
  */
 export const takeHandover = (env: NodeJS.ProcessEnv = process.env): Handover | null => {
-  const fd = Number(env[VARIABLE] ?? Number.NaN);
+  const [, recordFd, lockFd] = /^(\d+),(\d+)$/.exec(env[VARIABLE] ?? '') ?? [];
   delete env[VARIABLE];
-  if (!Number.isInteger(fd)) return null;
+  if (recordFd === undefined || lockFd === undefined) return null;
+  const record = readRecord(Number(recordFd));
+  if (record !== null) return { ...record, lockFd: Number(lockFd) };
+  // Left open, it would keep this very process from taking the lock.
+  closeDescriptor(Number(lockFd));
+  return null;
+};
+
+const readRecord = (fd: number): StoredHandover | null => {
   try {
-    const record: Handover = deserialize(readFileSync(fd));
+    const record: StoredHandover = deserialize(readFileSync(fd));
     return record.format === FORMAT ? record : null;
   } catch {
     // Of another version, or no record at all: a start like any other.
@@ -77,7 +87,7 @@ const STANDARD_STREAMS = [0, 1, 2];
  */
 export const replaceProgram = (
   { file, args, env }: Program,
-  handover: Omit<Handover, 'format' | 'lockFd'>,
+  handover: Omit<Handover, 'lockFd'>,
   lock: Lock,
 ): never => {
   const lockFd = lock.toInherit();
@@ -89,11 +99,11 @@ export const replaceProgram = (
     0,
   );
   try {
-    const bytes = serialize({ ...handover, format: FORMAT, lockFd } satisfies Handover);
+    const bytes = serialize({ ...handover, format: FORMAT } satisfies StoredHandover);
     for (let at = 0; at < bytes.length; ) at += writeSync(recordFd, bytes, at, bytes.length - at, at);
     // Node opens even these so that they close.
     for (const fd of STANDARD_STREAMS) call('fcntl', fd, F_SETFD, 0);
-    const variables = Object.entries({ ...env, [VARIABLE]: String(recordFd) });
+    const variables = Object.entries({ ...env, [VARIABLE]: `${recordFd},${lockFd}` });
     const result = call(
       'execve',
       file,
