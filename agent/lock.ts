@@ -2,9 +2,10 @@
  * One agent per state directory: a lock on a file in it (flock(2)), which the kernel drops when its holder dies, however it
  * dies. The lock belongs to the open file, so a program that is replaced in place hands the file on and never lets go of it.
  */
-import { ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { constants, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, closeDescriptor, mustCall } from './libc.ts';
+import { unusableDirectory } from './state-directory.ts';
 
 const LOCK_EXCLUSIVE_NONBLOCKING = 2 | 4;
 const F_DUPFD = 0;
@@ -29,30 +30,44 @@ export class LockedError extends Error {
  */
 export const lockDirectory = (directory: string): Lock => {
   const path = join(directory, 'agent.lock');
-  let fd: number;
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    fd = openSync(path, 'a+', 0o600);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `stateDir: ${directory} cannot be used: ${why}; correct its permissions, or name another`,
-      {
-        cause: error,
-      },
-    );
-  }
+  const fd = openLock(directory, path);
   const locked = call('flock', fd, LOCK_EXCLUSIVE_NONBLOCKING);
   if (!locked.ok) {
     closeDescriptor(fd);
     if (locked.code !== 'EAGAIN') throw new Error(`lock ${path}: ${locked.code} (${locked.meaning})`);
-    const holder = readFileSync(path, 'utf8').trim();
+    const holder = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
     throw new LockedError(
       `another agent${holder && ` (pid ${holder})`} runs with the state directory ${directory}; stop it, or give this one a stateDir and a nodeName of its own`,
     );
   }
   noteHolder(fd);
   return lockOf(fd);
+};
+
+const openLock = (directory: string, path: string): number => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return openSync(path, 'a+', 0o600);
+  } catch (error) {
+    const reading = openToRead(directory, path);
+    if (reading === null) throw unusableDirectory(directory, error);
+    return reading;
+  }
+};
+
+/**
+ * A directory that has become read-only serves all the same, and the file that lies there, or else the directory itself, is as
+ * good a lock. Null: it is of no use at all.
+ */
+const openToRead = (directory: string, path: string): number | null => {
+  try {
+    return existsSync(path)
+      ? openSync(path, constants.O_RDONLY)
+      : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    // What matters to its owner is why it could not be written.
+    return null;
+  }
 };
 
 /** Goes on with the lock that the program before this one has left open. @throws SystemCallError when `fd` is none */

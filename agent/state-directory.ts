@@ -15,9 +15,7 @@ export const openStateDirectory = (directory: string, log: Log): string[] => {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     names = readdirSync(directory);
   } catch (error) {
-    throw new Error(explain(`stateDir ${directory} cannot be used`, directory, error), {
-      cause: error,
-    });
+    throw unusableDirectory(directory, error);
   }
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
@@ -30,6 +28,10 @@ export const openStateDirectory = (directory: string, log: Log): string[] => {
   }
   return names;
 };
+
+/** What is wrong with a directory that `error` tells of, and how its owner can mend it. */
+export const unusableDirectory = (directory: string, error: unknown): Error =>
+  new Error(explain(`stateDir ${directory} cannot be used`, directory, error), { cause: error });
 
 const ELSEWHERE = 'name another as stateDir in the configuration file';
 
