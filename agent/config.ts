@@ -102,6 +102,18 @@ const SCHEMA = {
   },
 } as const;
 
+/** What each field is for, to end the message of its fault with. */
+const MEANING: Partial<Record<string, string>> = {
+  nodeName: "the node's name in HAPair.spec.nodes, a DNS label such as node1",
+  namespaces: 'the namespaces whose HAPairs this node serves, such as [prod]',
+  kubeconfig: "the path of a kubeconfig with the agent's own ServiceAccount",
+  stateDir: "an absolute path to a directory of the agent's own",
+  leaseNamespace: "the namespace of the agents' ServiceAccounts, as the chart was installed to",
+  logLevel: 'how much is logged',
+  stopTimeoutSeconds: 'how long a stopping agent waits for EC2, below the service manager’s own timeout',
+  commands: 'what the health checks of a HAPair may run on this node, by name',
+};
+
 const validate = new Ajv2020({
   allErrors: true,
   useDefaults: true,
@@ -139,7 +151,10 @@ export const checkConfig = (document: unknown, path: string): AgentConfig => {
 const explain = (error: ErrorObject): string => {
   const { instancePath, keyword, params, message, data, propertyName, parentSchema } = error;
   const field = fieldOf(instancePath);
-  if (keyword === 'required') return `${fieldOf(instancePath, params.missingProperty)}: is missing; add it`;
+  if (keyword === 'required') {
+    const missing = fieldOf(instancePath, params.missingProperty);
+    return `${missing}: is missing; add it${meaning(missing)}`;
+  }
   if (keyword === 'additionalProperties') {
     const known = Object.keys(parentSchema?.properties ?? {}).join(', ');
     return `${fieldOf(instancePath, params.additionalProperty)}: is not known; known are ${known}`;
@@ -149,7 +164,13 @@ const explain = (error: ErrorObject): string => {
   if (propertyName !== undefined)
     return `${fieldOf(instancePath, propertyName)}: the name ${JSON.stringify(propertyName)} ${message}`;
   const allowed = keyword === 'enum' ? `: ${params.allowedValues.join(', ')}` : '';
-  return `${field || 'the document'}: ${JSON.stringify(data)} ${message ?? 'is not valid'}${allowed}`;
+  const fault = `${JSON.stringify(data)} ${message ?? 'is not valid'}${allowed}`;
+  return field === '' ? `the document: ${fault}` : `${field}: ${fault}${meaning(field)}`;
+};
+
+const meaning = (field: string): string => {
+  const text = MEANING[/^\w+/.exec(field)?.[0] ?? ''];
+  return text === undefined ? '' : ` (${text})`;
 };
 
 /** `/commands/app/command/0` as `commands.app.command[0]`. */

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
+import { whyNoChangesHere } from './capabilities.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from './pair-types.ts';
 
 /** An `ip` that takes longer hangs. */
@@ -45,6 +46,8 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
     return answer.promise;
   };
   const reserved = createReservedReader(clock);
+  const why = whyNoChangesHere();
+  if (why !== null) log.error({ err: why }, 'addresses cannot be changed');
   const read = async (): Promise<InterfaceReading> => {
     for (;;) {
       const awaited = last;
@@ -52,7 +55,8 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
       if (awaited !== last) continue;
       const before = changes;
       const [interfaces, addresses] = await Promise.all([readInterfaces(), reserved()]);
-      if (changes === before) return { interfaces, reserved: addresses };
+      if (changes === before)
+        return { interfaces, reserved: addresses, ...(why !== null && { denied: why }) };
     }
   };
 

@@ -17,6 +17,11 @@ const calls = {
   read: libc.func('long read(int fd, void *buffer, size_t length)'),
   write: libc.func('long write(int fd, const void *data, size_t length)'),
   close: libc.func('int close(int fd)'),
+  flock: libc.func('int flock(int fd, int operation)'),
+  // Variadic in C; an int is passed alike on Linux.
+  fcntl: libc.func('int fcntl(int fd, int command, int argument)'),
+  memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
+  execve: libc.func('int execve(const char *path, const char **argv, const char **envp)'),
   ppoll: libc.func('int ppoll(void *fds, unsigned long count, const void *timeout, const void *signals)'),
   ioctl: libc.func('int ioctl(int fd, unsigned long request, void *argument)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
@@ -44,11 +49,14 @@ export class SystemCallError extends Error {
   }
 }
 
+/** Numbers, buffers and C strings; an array of strings ends with null. */
+type Argument = number | string | Uint8Array | readonly (string | null)[] | null;
+
 /** How a call ended: its result, or the errno name with its meaning. */
 export type CallResult = { ok: true; value: number } | { ok: false; code: string; meaning: string };
 
 /** Makes one call; never throws for what the call answers. */
-export const call = (name: SystemCall, ...args: (number | Uint8Array | null)[]): CallResult => {
+export const call = (name: SystemCall, ...args: Argument[]): CallResult => {
   const value = Number(calls[name](...args));
   if (value >= 0) return { ok: true, value };
   const errno = koffi.errno();
@@ -62,12 +70,7 @@ export type Advice = Readonly<Record<string, string>>;
  * As {@link call}, for a call that must not fail.
  * @throws SystemCallError naming `attempt`, with the advice for that errno.
  */
-export const mustCall = (
-  attempt: string,
-  advice: Advice,
-  name: SystemCall,
-  ...args: (number | Uint8Array | null)[]
-): number => {
+export const mustCall = (attempt: string, advice: Advice, name: SystemCall, ...args: Argument[]): number => {
   const result = call(name, ...args);
   if (result.ok) return result.value;
   throw new SystemCallError(attempt, result.code, result.meaning, advice[result.code]);

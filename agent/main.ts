@@ -1,47 +1,48 @@
-/** `hapair-agent --config FILE`: flags, logger and signals; the rest is agent.ts. */
+/** `hapair-agent`: the command line. A run loads as little as it can before its Masters go on; see cli/run.ts. */
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { systemClock } from '../kube/clock.ts';
-import packageJSON from '../package.json' with { type: 'json' };
-import { startAgent } from './agent.ts';
-import { type AgentConfig, ConfigError, loadConfig } from './config.ts';
+import { DEFAULT_CONFIG, EXIT, refuse, USAGE } from './cli/usage.ts';
 
-const USAGE = 'usage: hapair-agent --config FILE';
-
-/** Ends the process with a sentence for people, no stack trace. */
-const refuse = (message: string): never => {
-  process.stderr.write(`hapair-agent: ${message}\n`);
-  process.exit(2);
-};
-
-const readConfig = (): AgentConfig => {
+const parse = () => {
   try {
-    const { values } = parseArgs({ options: { config: { type: 'string' } } });
-    return values.config === undefined ? refuse(USAGE) : loadConfig(values.config);
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', default: DEFAULT_CONFIG },
+        output: { type: 'string', short: 'o' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return refuse(error instanceof ConfigError ? message : `${message}\n${USAGE}`);
+    return refuse(EXIT.usage, `${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
   }
 };
 
-const config = readConfig();
-const log = pino({
-  level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
-  base: { node: config.nodeName },
-  timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
-});
+const { values, positionals } = parse();
+const { config, output, help } = values;
+const [command = process.argv.length > 2 ? 'run' : '', ...operands] = positionals;
+const wanted = command === 'claim' ? 1 : 0;
+if (help) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(EXIT.done);
+}
+if (operands.length !== wanted || (output !== undefined && output !== 'json')) refuse(EXIT.usage, USAGE);
 
-try {
-  const agent = await startAgent(config, packageJSON.version, log);
-  log.info({ reason: 'AgentStarted', version: packageJSON.version, pid: process.pid }, 'agent started');
-
-  const end = Promise.withResolvers<'signal'>();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('signal'));
-  const cause = await Promise.race([end.promise, agent.failed]);
-  if (cause !== 'signal') throw cause;
-  await agent.stop();
-  process.exit(0);
-} catch (error) {
-  log.fatal({ err: error instanceof Error ? error.message : String(error) }, 'agent failed');
-  process.exit(1);
+switch (command) {
+  case 'run':
+    await (await import('./cli/run.ts')).run(config);
+    break;
+  case 'check':
+    await (await import('./cli/check.ts')).check(config, output === 'json');
+    break;
+  case 'status':
+    process.exitCode = await (await import('./cli/status.ts')).status(config, output === 'json');
+    break;
+  case 'claim':
+    process.exitCode = await (await import('./cli/claim.ts')).claim(config, operands[0] ?? '');
+    break;
+  case 'reload':
+    process.exitCode = await (await import('./cli/reload.ts')).reload(config);
+    break;
+  default:
+    refuse(EXIT.usage, USAGE);
 }

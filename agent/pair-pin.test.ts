@@ -28,6 +28,38 @@ test('T24: told to claim never, a Master whose disk is full gives way all the sa
   assert.is(claimOf(bench), 'Normal', 'a claim is made by what is loaded alone');
 });
 
+test('T25: an order to claim never that was taken back since moves no Master', async () => {
+  const bench = await createMaster();
+  bench.world.apiUp = false;
+  await bench.apply({ claim: 'Never' });
+  const replayed = structuredClone(bench.own());
+  await bench.apply({ claim: 'Normal' });
+  bench.world.apiUp = true;
+  // A watch that is resumed tells first what was.
+  bench.pair.wish(replayed);
+  await bench.seconds(5);
+  assert.equal(
+    bench.told('set').filter(({ config }) => config.claim === 'Never'),
+    [],
+  );
+  assert.is(bench.report?.observedGeneration, bench.own().metadata.generation);
+});
+
+test('T24: told to claim never while the API does not confirm it, a Master waits; a Backup obeys at once', async () => {
+  const master = await createMaster();
+  const release = master.holdAPI();
+  await master.apply({ claim: 'Never' });
+  assert.is(claimOf(master), 'Normal');
+  release();
+  await master.seconds(1);
+  assert.is(claimOf(master), 'Never');
+
+  const backup = await createBackup();
+  backup.holdAPI();
+  await backup.apply({ claim: 'Never' });
+  assert.is(claimOf(backup), 'Never');
+});
+
 test('T24: told to claim never, not even a dead peer and failed checks make it the last resort', async () => {
   const bench = await createBackup({ claim: 'Never' });
   await bench.peer('Master', 2);

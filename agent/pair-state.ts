@@ -1,4 +1,5 @@
 /** The state of one pair in this agent, and what follows from it without any effect. */
+import type { Reason } from '../crds/conditions.ts';
 import type {
   SecretRef,
   VRRPInstance,
@@ -45,6 +46,14 @@ export type RunningClaim = Claim & {
 /** Both ends of the pair, as the API server has them. */
 export type Instances = { own: VRRPInstance | null; peer: VRRPInstance | null };
 
+/** One change of VRRP state, as `hapair-agent status` shows it. */
+export type Transition = {
+  state: VRRPState;
+  reason: Reason;
+  /** Unix milliseconds. */
+  atMs: number;
+};
+
 /** Mutable; owned by one actor, changed only by it and its lanes. */
 export type PairState = {
   /** `namespace/pairName`. */
@@ -82,6 +91,8 @@ export type PairState = {
   yieldedTerm: number;
   /** The term whose order to yield was read by GET: a watch that is resumed replays orders that were taken back since (T25). */
   confirmedYield: number;
+  /** `claim: Never` was read by GET, for the same reason: a Master gives way to no pin that was taken back. */
+  confirmedNever: boolean;
   peerHeard: boolean | null;
   /** Packets of the peer that were rejected. */
   rejects: Rejects;
@@ -102,7 +113,12 @@ export type PairState = {
   abandoned: boolean;
   /** The VRRPInstance is gone: no more reports. */
   gone: boolean;
+  /** The newest first, at most {@link TRANSITIONS_KEPT}. */
+  transitions: readonly Transition[];
 };
+
+/** How many changes of state a pair remembers. */
+export const TRANSITIONS_KEPT = 10;
 
 /** The state of a pair before its first input; with a spec on disk that spec is in force. */
 export const initialState = (record: PairRecord, nowUnixMs: number): PairState => ({
@@ -129,6 +145,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   startingUntilMs: Number.NEGATIVE_INFINITY,
   yieldedTerm: 0,
   confirmedYield: 0,
+  confirmedNever: false,
   peerHeard: null,
   rejects: null,
   peerFault: null,
@@ -140,6 +157,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   stopping: false,
   abandoned: false,
   gone: false,
+  transitions: [],
 });
 
 /** The interface that carries the source address, if any does. */
@@ -217,6 +235,9 @@ const obstacleOf = (state: PairState): Problem | null => {
       message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
     };
   if (state.interfaces === null) return null;
+  // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.
+  const { denied } = state.interfaces;
+  if (denied !== undefined && spec.vips.length > 0) return { reason: 'InstanceFaulty', message: denied };
   const carrier = carrierOf(state.interfaces, spec);
   if (carrier === undefined)
     return spec.interface !== undefined &&
@@ -260,9 +281,19 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
   };
 };
 
-/** `Never` counts before it is loaded: a node whose disk is full must be able to give way to the pinned one. */
-const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] =>
-  newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
+/**
+ * `Never` counts before it is loaded: a node whose disk is full must be able to give way to the pinned one. A Master does so
+ * once a GET has shown that it still stands.
+ */
+const claimOf = (state: PairState, spec: VRRPInstanceSpec): VRRPInstanceSpec['claim'] => {
+  const isUnconfirmed = state.election === 'Master' && !state.confirmedNever;
+  if (isUnconfirmed) return spec.claim === 'Never' ? 'Normal' : spec.claim;
+  return newestSpec(state)?.claim === 'Never' ? 'Never' : spec.claim;
+};
+
+/** A Master is told to claim never, and nothing but a watch has said so yet. */
+export const mustConfirmNever = (state: PairState): boolean =>
+  state.election === 'Master' && newestSpec(state)?.claim === 'Never' && !state.confirmedNever;
 
 const parametersOf = (record: PairRecord, set: VRRPParameters): AcceptedParameters => {
   const ref = set.authentication?.secretRef;

@@ -33,6 +33,8 @@ export type InterfaceReading = {
   interfaces: NodeInterface[];
   /** Default gateways and name servers, which no VIP may be. */
   reserved: string[];
+  /** Why this agent may not change them; absent: it may. */
+  denied?: string;
 };
 
 /** One reading of the instance metadata. */

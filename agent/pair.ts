@@ -11,6 +11,7 @@ import { isAnswer } from './kube.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import type { PairLook } from './look.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
+import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
 import { isLoaded, loadStep, messageOf } from './pair-load.ts';
 import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
@@ -25,6 +26,7 @@ import {
   isVerified,
   longestIntervalMs,
   mayResignToPeer,
+  mustConfirmNever,
   mustWatchPeer,
   newestSpec,
   onInterface,
@@ -33,12 +35,14 @@ import {
   type PairState,
   peerFaultOf,
   strandedAddresses,
+  TRANSITIONS_KEPT,
   vipInterfaceOf,
   vipPlan,
   vipsUp,
   workerConfig,
 } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
+import { type PairView, viewOf } from './pair-view.ts';
 import { isDead, observeLife } from './rules/life.ts';
 import { noteReject } from './rules/peer.ts';
 import { isCutOff } from './rules/priority.ts';
@@ -66,12 +70,24 @@ export class Pair {
   #sentSpec: VRRPInstanceSpec | null = null;
   #sentFault: Reason | null = null;
   #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
+  /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
+  #inherited: readonly CheckFinding[] = [];
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
   readonly #transitions = new Transitions();
 
-  /** With a spec in `record` the election begins from disk, before the API server has answered. */
-  constructor(record: PairRecord, ports: PairPorts) {
+  /**
+   * With a spec in `record` the election begins from disk, before the API server has answered.
+   * @param handover of the program that this one has replaced in place: its worker runs already
+   */
+  constructor(record: PairRecord, ports: PairPorts, handover?: PairHandover) {
     this.#state = initialState(record, ports.clock.wall());
+    if (handover !== undefined) {
+      goOn(this.#state, handover);
+      this.#sentConfig = handover.running.config;
+      this.#sentSpec = handover.running.spec;
+      this.#sentFault = handover.running.fault;
+      this.#inherited = handover.checks;
+    }
     this.#ports = ports;
     this.key = this.#state.key;
     this.#lanes = {
@@ -91,6 +107,7 @@ export class Pair {
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
     const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
     this.#state.wish = instance;
+    this.#state.confirmedNever &&= instance.spec.claim === 'Never';
     this.#state.contact.specRead ||= isLoaded(this.#state, instance);
     if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
     this.#converge(probed);
@@ -106,7 +123,7 @@ export class Pair {
 
   /** What is known of the pair's health checks, each of them. */
   health(findings: readonly CheckFinding[]): void {
-    this.#state.checks = findings;
+    this.#state.checks = withInherited(findings, this.#inherited);
     this.#converge();
   }
 
@@ -186,6 +203,28 @@ export class Pair {
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
   lastAdvert(atMs: number): void {
     this.#state.record = { ...this.#state.record, lastAdvertAtMs: this.#unixMs(atMs) };
+  }
+
+  /** What the program that takes this one's place must know; null: nothing runs. */
+  handOver(lastAdvertAtMs: number | null): PairHandover | null {
+    if (this.#sentConfig === null || this.#state.gone || this.#state.stopping) return null;
+    const running = { config: this.#sentConfig, spec: this.#sentSpec, fault: this.#sentFault };
+    return handoverOf(this.#state, running, lastAdvertAtMs);
+  }
+
+  /** What `hapair-agent status` shows. */
+  view(): PairView {
+    return viewOf(this.#state, this.#ports, this.#sentConfig);
+  }
+
+  /** Whether the API server answers just now: asked, not remembered. */
+  async apiAnswers(): Promise<boolean> {
+    try {
+      await this.#ports.kube.readInstances(this.#state.record.peerNode);
+      return true;
+    } catch (error) {
+      return isAnswer(error);
+    }
   }
 
   /** Once a second: what depends on time alone. */
@@ -335,10 +374,10 @@ export class Pair {
     return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
   }
 
-  /** An order to yield is carried out only if it still stands. */
+  /** An order to yield, or to claim never, is carried out only if it still stands. */
   #mustConfirm(): boolean {
     const term = orderedTerm(this.#state);
-    return term !== null && this.#state.confirmedYield !== term;
+    return (term !== null && this.#state.confirmedYield !== term) || mustConfirmNever(this.#state);
   }
 
   /** The checks of the spec in force run, and no others. */
@@ -348,8 +387,9 @@ export class Pair {
     const { healthChecks = [], sourceAddress = '' } = spec ?? {};
     const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
     if (isDeepStrictEqual(wanted, this.#followed)) return;
+    if (this.#followed !== null) this.#inherited = [];
     this.#followed = wanted;
-    state.checks = this.#ports.followChecks(healthChecks, sourceAddress);
+    state.checks = withInherited(this.#ports.followChecks(healthChecks, sourceAddress), this.#inherited);
   }
 
   #steerWorker(): void {
@@ -421,13 +461,21 @@ export class Pair {
     const state = this.#state;
     // The end of what ran at another address is no end of the start here.
     if (election !== 'Init') state.startingUntilMs = Number.NEGATIVE_INFINITY;
-    if (state.election === election) return;
+    if (state.election === election) {
+      if (reason === 'AgentReloaded')
+        this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
+      return;
+    }
     // Settled: the report of it may be out already.
     if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
     if (election === 'Master') state.arrived = [...state.lastDelivered];
     this.#transitions.count(state.election, election, reason);
     state.election = election;
     const sinceMs = this.#unixMs(atMs);
+    state.transitions = [{ state: election, reason, atMs: sinceMs }, ...state.transitions].slice(
+      0,
+      TRANSITIONS_KEPT,
+    );
     this.#ports.log.info(
       { pair: this.key, reason, term: state.claim?.term ?? undefined, at: sinceMs },
       `became ${election}`,
@@ -462,6 +510,7 @@ export class Pair {
     if (this.#mustReadSpec() || this.#mustConfirm()) {
       const { own, peer } = await kube.readInstances(state.record.peerNode);
       state.confirmedYield = own?.spec.yieldTerm ?? 0;
+      state.confirmedNever = own?.spec.claim === 'Never';
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
     }

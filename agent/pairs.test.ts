@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import type { VRRPInstance } from '../crds/types.ts';
 import { KubeError } from '../kube/client.ts';
 import { systemClock } from '../kube/clock.ts';
+import type { AgentHandover } from './handover.ts';
 import type { AgentClient } from './kube.ts';
 import type { ToWorker } from './messages.ts';
 import { emptyRecord } from './pair-types.ts';
@@ -29,7 +30,7 @@ const instance = (pairName = 'web', change: Partial<VRRPInstance['metadata']> = 
 });
 
 /** An API server with one map of instances, which the watch has brought in full. */
-const createWorld = (directory: string) => {
+const createWorld = (directory: string, handover?: AgentHandover) => {
   const instances = new Map<string, VRRPInstance>();
   const sent: ToWorker[] = [];
   const timers: (() => void)[] = [];
@@ -67,6 +68,7 @@ const createWorld = (directory: string) => {
       },
     },
     log: { info: () => {}, warn: () => {}, error: () => {} },
+    handover,
   });
   pairs.interfaces({
     interfaces: [{ name: 'eth0', up: true, addresses: [{ address: '10.10.10.11', prefixLength: 24 }] }],
@@ -242,6 +244,66 @@ test('another namespace’s list says nothing about this one', async ({ director
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(pairs.keys(), ['prod/web']);
   await pairs.close();
+});
+
+test('a claim by hand is for when the API server is away: it asks it, and names the way that goes by it', async ({
+  directory,
+}) => {
+  const { pairs, put, sent } = createWorld(directory);
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  const { pair, refused } = await pairs.claimByHand('web');
+  assert.is(pair, 'prod/web');
+  assert.match(refused ?? '', 'the API server answers');
+  assert.match(
+    refused ?? '',
+    `kubectl patch hapair web -n prod --type=merge -p '{"spec":{"pinnedNode":"node1"}}'`,
+  );
+  assert.not(types(sent).includes('claimByHand'));
+  await pairs.close();
+});
+
+test('a claim by hand goes to the worker while the API server is away, and its answer comes back', async ({
+  directory,
+}) => {
+  const world = createWorld(directory);
+  const { pairs, put, sent } = world;
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  world.apiUp = false;
+  for (const refused of ['a live Master is heard', null]) {
+    const claimed = pairs.claimByHand('prod/web');
+    const asked = () => sent.find((message) => message.type === 'claimByHand');
+    await until('the worker is asked', () => asked() !== undefined);
+    pairs.worker({ type: 'claimByHand', pair: 'prod/web', id: asked()?.id ?? -1, refused });
+    assert.equal(await claimed, { pair: 'prod/web', refused });
+    sent.length = 0;
+  }
+  await pairs.close();
+});
+
+test('a claim by hand of a pair that is not served here, or of an ambiguous name, says what there is', async ({
+  directory,
+}) => {
+  const { pairs } = createWorld(directory);
+  assert.match((await pairs.claimByHand('web')).refused ?? '', 'it serves none');
+  for (const namespace of ['prod', 'test']) pairs.restore({ ...emptyRecord(namespace, 'web'), spec: spec() });
+  assert.match((await pairs.claimByHand('web')).refused ?? '', 'prod/web, test/web');
+  assert.match((await pairs.claimByHand('api')).refused ?? '', 'it serves prod/web, test/web');
+  await pairs.close();
+});
+
+test('what a predecessor ran for a namespace that is served no more ends', async ({ directory }) => {
+  const first = createWorld(directory);
+  first.put(instance());
+  await until('the worker runs it', () => types(first.sent).includes('set'));
+  const handover = { ...first.pairs.handOver({}), lastContactMs: null };
+  assert.equal(Object.keys(handover.pairs), ['prod/web']);
+  await first.pairs.close();
+
+  const second = createWorld(directory, structuredClone(handover));
+  second.pairs.restored();
+  assert.equal(second.sent, [{ type: 'remove', pair: 'prod/web' }]);
 });
 
 test.run();

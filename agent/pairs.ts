@@ -5,19 +5,24 @@ import type { Clock } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
 import type { Key, Store } from '../kube/types.ts';
 import type { Checks } from './checks/checks.ts';
+import { createHandClaims, type HandClaims } from './hand-claims.ts';
+import type { AgentHandover } from './handover.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from './kube.ts';
 import { LeftBehind } from './left-behind.ts';
 import type { PairLook } from './look.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pair } from './pair.ts';
+import type { PairHandover } from './pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
   type InterfaceReading,
   type PairAddresses,
   type PairDisk,
+  type PairPorts,
   type PairRecord,
 } from './pair-types.ts';
+import type { PairView } from './pair-view.ts';
 import type { CheckFinding } from './rules/verdict.ts';
 
 /** What all pairs share. */
@@ -36,6 +41,8 @@ export type PairsOptions = {
   /** Numbers in [0, 1) that spread retries; default Math.random. */
   random?: () => number;
   log: Log;
+  /** Of the program that this one has replaced in place. */
+  handover?: AgentHandover | undefined;
 };
 
 /** The part of a store of VRRPInstances that is read here. */
@@ -55,9 +62,18 @@ export class Pairs {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #closing = false;
 
+  readonly #handClaims: HandClaims;
+  /** Pairs that the worker runs already, and that are not restored yet. */
+  readonly #handedOver: Map<Key, PairHandover>;
+
   constructor(options: PairsOptions) {
+    const { handover, send, clock } = options;
     this.#options = options;
     this.#leftBehind = new LeftBehind(options);
+    this.#handClaims = createHandClaims(send, clock);
+    this.#handedOver = new Map(Object.entries(handover?.pairs ?? {}));
+    this.#imds = handover?.imds ?? null;
+    this.#interfaces = handover?.interfaces ?? null;
   }
 
   /** `namespace/pairName` of every pair. */
@@ -74,6 +90,44 @@ export class Pairs {
   restore(record: PairRecord): void {
     if (record.spec !== null) this.#open(record);
     else this.#leftBehind.keep(record);
+  }
+
+  /** All records are restored: what the worker runs beside, for a namespace that is served no more, ends. */
+  restored(): void {
+    for (const pair of this.#handedOver.keys()) this.#options.send({ type: 'remove', pair });
+    this.#handedOver.clear();
+  }
+
+  /** What the program that takes this one's place must know of each pair that runs. */
+  handOver(lastAdvertAtMs: Readonly<Record<Key, number>>): Omit<AgentHandover, 'lastContactMs'> {
+    const pairs: Record<Key, PairHandover> = {};
+    for (const [key, pair] of this.#pairs) {
+      const handover = pair.handOver(lastAdvertAtMs[key] ?? null);
+      if (handover !== null) pairs[key] = handover;
+    }
+    return { pairs, imds: this.#imds, interfaces: this.#interfaces };
+  }
+
+  /** Every pair as `hapair-agent status` shows it, by name. */
+  view(): PairView[] {
+    return [...this.#pairs.values()].map((pair) => pair.view()).sort((a, b) => (a.pair < b.pair ? -1 : 1));
+  }
+
+  /**
+   * Makes this node Master by hand, while the API server is away.
+   * @param name `namespace/pair`, or `pair` if only one namespace has it
+   * @returns the pair, and why not; null: it is Master now, or was
+   */
+  async claimByHand(name: string): Promise<{ pair: Key; refused: string | null }> {
+    const keys = this.keys().sort();
+    const [pair = name, second] = keys.filter((key) => key === name || key.endsWith(`/${name}`));
+    const refuse = (refused: string) => ({ pair, refused });
+    if (second !== undefined) return refuse(`several pairs have this name: name one of ${keys.join(', ')}`);
+    const actor = this.#pairs.get(pair);
+    if (actor === undefined)
+      return refuse(`this node serves no such pair; it serves ${keys.join(', ') || 'none'}`);
+    if (await actor.apiAnswers()) return refuse(pinInstead(pair, this.#options.nodeName));
+    return { pair, refused: await this.#handClaims.ask(pair) };
   }
 
   /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
@@ -125,7 +179,11 @@ export class Pairs {
 
   /** What the worker says. */
   worker(message: FromWorker): void {
-    if (message.type === 'pong' || message.type === 'stopped' || message.type === 'claimByHand') return;
+    if (message.type === 'pong' || message.type === 'stopped') return;
+    if (message.type === 'claimByHand') {
+      this.#handClaims.answered(message);
+      return;
+    }
     if (message.type === 'state') this.#changedAtMs = this.#options.clock.now();
     this.#pairs.get(message.pair)?.worker(message);
   }
@@ -195,7 +253,7 @@ export class Pairs {
     const { addresses, checks, agentVersion, send, lastContactMs } = this.#options;
     const key = `${record.namespace}/${record.pairName}`;
     const place = { namespace: record.namespace, pairName: record.pairName, nodeName, leaseNamespace };
-    const pair = new Pair(record, {
+    const ports: PairPorts = {
       send,
       kube: createPairKube(client, clock, place),
       addresses,
@@ -206,7 +264,9 @@ export class Pairs {
       ...(random && { random }),
       log,
       agentVersion,
-    });
+    };
+    const pair = new Pair(record, ports, this.#handedOver.get(key));
+    this.#handedOver.delete(key);
     this.#pairs.set(pair.key, pair);
     if (this.#interfaces !== null) pair.interfaces(this.#interfaces);
     pair.imds(this.#imds);
@@ -241,6 +301,13 @@ export class Pairs {
     if (store.get(key) !== undefined) this.ownChanged(store, key);
   }
 }
+
+/** With the API server there a person's wish goes by it: the operator moves the addresses, and everybody sees it. */
+const pinInstead = (pair: Key, nodeName: string): string => {
+  const [namespace, name] = pair.split('/');
+  const patch = `kubectl patch hapair ${name} -n ${namespace} --type=merge -p '{"spec":{"pinnedNode":"${nodeName}"}}'`;
+  return `the API server answers, so ask by it: ${patch} (or set preferredNode for an ordered switch)`;
+};
 
 /** How soon a failed read of a missing instance is repeated. */
 const CHECK_AGAIN_MS = 5_000;

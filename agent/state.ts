@@ -3,11 +3,12 @@
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from './pair-types.ts';
+import { openStateDirectory } from './state-directory.ts';
 
 const SUFFIX = '.pair';
 const MODE = 0o600;
@@ -33,41 +34,45 @@ const decode = (content: string): PairRecord => {
   return { ...emptyRecord(record.namespace, record.pairName), ...record };
 };
 
+/** A file of the state directory: what it holds, or what is wrong with it. */
+export type StateFile = { path: string } & ({ record: PairRecord } | { err: string });
+
+/** All files of pairs in `directory`; changes nothing. @throws Error when the directory cannot be read */
+export const readRecords = (directory: string): StateFile[] => recordsOf(directory, readdirSync(directory));
+
+const recordsOf = (directory: string, names: readonly string[]): StateFile[] =>
+  names
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => {
+      const path = join(directory, name);
+      try {
+        return { path, record: decode(readFileSync(path, 'utf8')) };
+      } catch (error) {
+        return { path, err: messageOf(error) };
+      }
+    });
+
 /**
  * All records in `directory`, which is created when missing. A file that cannot be read is set aside and said, never an
  * obstacle: no safety depends on it.
  * @throws Error when the directory cannot be used at all; it says what to do
  */
 export const loadRecords = (directory: string, log: Log): PairRecord[] =>
-  filesIn(directory).flatMap((name) => {
-    const path = join(directory, name);
-    try {
-      const record = decode(readFileSync(path, 'utf8'));
-      keepPrivate(path, log);
-      return [record];
-    } catch (error) {
-      setAside(path, error, log);
-      return [];
+  recordsOf(directory, openStateDirectory(directory, log)).flatMap((file) => {
+    if ('record' in file) {
+      keepPrivate(file.path, log);
+      return [file.record];
     }
+    setAside(file.path, file.err, log);
+    return [];
   });
 
-const filesIn = (directory: string): string[] => {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  } catch (error) {
-    const wayOut = 'make it a directory of the user that runs the agent, or name another as stateDir';
-    throw new Error(`stateDir ${directory} cannot be used: ${messageOf(error)}; ${wayOut}`, { cause: error });
-  }
-};
-
-const setAside = (path: string, cause: unknown, log: Log): void => {
+const setAside = (path: string, err: string, log: Log): void => {
   const places = Array.from(
     { length: ASIDES },
     (_, index) => `${path}.corrupt${index === 0 ? '' : index + 1}`,
   );
   const aside = places.find((place) => !existsSync(place)) ?? places[ASIDES - 1] ?? '';
-  const err = messageOf(cause);
   try {
     renameSync(path, aside);
     log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');

@@ -1,4 +1,5 @@
 /** The main thread's side of the VRRP worker: starts it, posts to it, hears it. */
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { closeDescriptor, openWake, wake } from './libc.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
@@ -28,6 +29,9 @@ export type VRRPWorkerOptions = {
   realtime?: boolean;
 };
 
+/** The worker's program lies beside this one's and is of its kind: `.ts` in the source tree, `.js` once bundled. */
+const WORKER = new URL(`./worker${extname(import.meta.filename)}`, import.meta.url);
+
 const STOP_DEADLINE_MS = 2000;
 const PING_DEADLINE_MS = 5000;
 
@@ -35,7 +39,7 @@ const PING_DEADLINE_MS = 5000;
 export const startVRRPWorker = ({ onMessage, onExit, realtime = true }: VRRPWorkerOptions): VRRPWorker => {
   const wakeFd = openWake();
   const start: WorkerStart = { wakeFd, realtime };
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: start, name: 'vrrp' });
+  const worker = new Worker(WORKER, { workerData: start, name: 'vrrp' });
   const pings = new Map<number, PromiseWithResolvers<Pong>>();
   const ended = Promise.withResolvers<void>();
   let alive = true;

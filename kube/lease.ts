@@ -1,12 +1,15 @@
 /**
- * Renews one Lease as a sign of life. Nobody competes for it: its owner alone writes it, readers watch it change.
+ * Renews one Lease as a sign of life. Nobody competes for it: its owner alone writes it, readers watch it change. Who must be
+ * the only holder of that name finds out whether somebody else is, too, and never overwrites what it has not seen.
  * Leader election is another thing (compare and swap on a shared Lease): elector.ts.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { apiVersionOf } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
+import { isKubeError } from './errors.ts';
+import { createHolderWatch } from './lease-holder.ts';
 import { formatMicroTime } from './time.ts';
-import type { Key, KubeClient, KubeObject, Resource } from './types.ts';
+import type { CallOptions, Key, KubeClient, KubeObject, Resource } from './types.ts';
 
 export const LEASES: Resource = {
   group: 'coordination.k8s.io',
@@ -46,32 +49,55 @@ export type LeaseRenewerOptions = {
   onError: (error: unknown, retryInMs: number) => void;
   /** Told of each renewal the API server has taken. */
   onRenewed?: () => void;
+  /** Nobody else may hold the Lease; absent: whoever holds it, it is taken. */
+  sole?: SoleHolder;
   clock?: Clock;
   /** Numbers in [0, 1); default Math.random. */
   random?: () => number;
 };
 
+/** What a holder that must be the only one needs beside. */
+export type SoleHolder = {
+  client: Pick<KubeClient, 'get'>;
+  /** Another lives, and has held the Lease for longer, by the word of both: it was not renewed here, and no more will be. */
+  onRival: (holder: string) => void;
+};
+
 /** Deadline of one renewal: two fit into the default interval. */
 const RENEW_DEADLINE_MS = 5_000;
 
+/** While another holds the Lease it is read so often. */
+const LOOK_MS = 2_000;
+
 /** Renews at once and then every interval; resolves when the signal aborts, never rejects. The Lease stays behind. */
 export const renewLease = async (options: LeaseRenewerOptions): Promise<void> => {
-  const { signal, intervalMs = 10_000, clock = systemClock, random = Math.random } = options;
+  const { signal, intervalMs = 10_000, clock = systemClock, random = Math.random, sole } = options;
   const retry: BackoffPolicy = { firstMs: 200, baseMs: 1_000, maxMs: intervalMs };
-  const acquireTime = formatMicroTime(clock.wall());
+  const startTime = formatMicroTime(clock.wall());
+  const hold = sole === undefined ? undefined : createHold(options, sole, startTime);
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = clock.now();
     let waitMs = intervalMs;
     try {
       if ((await options.isAlive?.()) ?? true) {
-        await renew(options, intervalMs, acquireTime, formatMicroTime(clock.wall()));
-        options.onRenewed?.();
+        const verdict = (await hold?.look()) ?? 'Free';
+        if (verdict === 'Rival') return;
+        if (verdict === 'Free') {
+          const renewed = await renew(options, intervalMs, {
+            acquireTime: hold?.acquireTime ?? startTime,
+            renewTime: formatMicroTime(clock.wall()),
+            resourceVersion: hold?.resourceVersion,
+          });
+          hold?.renewed(renewed);
+          options.onRenewed?.();
+        } else waitMs = LOOK_MS;
       }
       failures = 0;
       waitMs -= clock.now() - startedMs;
     } catch (error) {
       if (signal.aborted) return;
+      hold?.forget();
       waitMs = backoffMs(retry, failures++, random());
       options.onError(error, waitMs);
     }
@@ -79,17 +105,119 @@ export const renewLease = async (options: LeaseRenewerOptions): Promise<void> =>
   }
 };
 
-const renew = async (
+/** The Lease as its holder knows it. It is read before the first renewal, and after each that failed. */
+const createHold = (
+  { key, holderIdentity, clock = systemClock, signal }: LeaseRenewerOptions,
+  { client, onRival }: SoleHolder,
+  startTime: string,
+) => {
+  const watch = createHolderWatch(holderIdentity);
+  let acquireTime = startTime;
+  let resourceVersion: string | undefined;
+  let isOurs = false;
+  return {
+    /** Since when this identity holds the Lease, restarts of its process included. */
+    get acquireTime() {
+      return acquireTime;
+    },
+    /** The state that the next renewal overwrites; undefined: there was no Lease. */
+    get resourceVersion() {
+      return resourceVersion;
+    },
+    async look(): Promise<'Free' | 'Unknown' | 'Rival'> {
+      if (isOurs) return 'Free';
+      const lease = await readLease(client, key, { timeoutMs: RENEW_DEADLINE_MS, signal });
+      const { holderIdentity: holder = '', acquireTime: since = '' } = lease?.spec ?? {};
+      if (holder === holderIdentity && since !== '') acquireTime = since;
+      let verdict = watch.judge(lease, clock.now());
+      // Two that run: the younger goes. One that was cut off finds its Lease taken, and takes it back.
+      if (verdict === 'Rival' && (acquireTime < since || (acquireTime === since && holderIdentity < holder)))
+        verdict = 'Free';
+      if (verdict === 'Rival') onRival(holder);
+      resourceVersion = lease?.metadata.resourceVersion;
+      return verdict;
+    },
+    renewed(lease: Lease): void {
+      isOurs = true;
+      resourceVersion = lease.metadata.resourceVersion;
+    },
+    forget(): void {
+      isOurs = false;
+      watch.forget();
+    },
+  };
+};
+
+/** The Lease as it is stored; undefined: there is none. @throws KubeError */
+const readLease = async (
+  client: Pick<KubeClient, 'get'>,
+  key: Key,
+  options: CallOptions,
+): Promise<Lease | undefined> => {
+  try {
+    return await client.get<Lease>(LEASES, key, options);
+  } catch (error) {
+    if (isKubeError(error, 'NotFound')) return undefined;
+    throw error;
+  }
+};
+
+/** What finding a rival needs. */
+export type RivalOptions = {
+  client: Pick<KubeClient, 'get'>;
+  /** The Lease: `namespace/name`. */
+  key: Key;
+  holderIdentity: string;
+  /** Ends the search: nobody was found. */
+  signal: AbortSignal;
+  /** Told once, when another holds the Lease: that takes time to judge. */
+  onWait: (holder: string) => void;
+  clock?: Clock;
+};
+
+/** Deadline of a reading: an API server that does not answer is away. */
+const FIRST_LOOK_MS = 1_000;
+
+/**
+ * Looks, before a start, whether another process lives that holds the Lease; at once when nobody else holds it, else until it
+ * has renewed it, or its lease time is over. With the API server away at the first look nothing is known, and nobody found.
+ * @returns the rival's identity; null: there is none
+ */
+export const findRival = async (options: RivalOptions): Promise<string | null> => {
+  const { client, key, holderIdentity, signal, onWait, clock = systemClock } = options;
+  const watch = createHolderWatch(holderIdentity);
+  let waits = false;
+  while (!signal.aborted) {
+    try {
+      const lease = await readLease(client, key, { timeoutMs: FIRST_LOOK_MS, signal });
+      const holder = lease?.spec?.holderIdentity ?? '';
+      const verdict = watch.judge(lease, clock.now());
+      if (verdict === 'Free') return null;
+      if (verdict === 'Rival') return holder;
+      if (!waits) onWait(holder);
+      waits = true;
+    } catch {
+      // Whoever saw another holder goes on looking: what comes from disk then is not known to be its own.
+      if (!waits) return null;
+      watch.forget();
+    }
+    await sleep(clock, LOOK_MS, signal);
+  }
+  return null;
+};
+
+const renew = (
   { client, key, holderIdentity, fieldManager, leaseDurationSeconds, signal }: LeaseRenewerOptions,
   intervalMs: number,
-  acquireTime: string,
-  renewTime: string,
-): Promise<void> => {
+  now: { acquireTime: string; renewTime: string; resourceVersion: string | undefined },
+): Promise<Lease> => {
+  const { acquireTime, renewTime, resourceVersion } = now;
   const [namespace = '', name = ''] = key.split('/');
   const lease: Lease = {
     apiVersion: apiVersionOf(LEASES),
     kind: LEASES.kind,
-    metadata: { name, namespace },
+    // With its resourceVersion it is refused if somebody has written it since.
+    metadata: { name, namespace, ...(resourceVersion !== undefined && { resourceVersion }) },
     spec: {
       holderIdentity,
       leaseDurationSeconds: leaseDurationSeconds ?? Math.ceil((intervalMs * 4) / 1000),
@@ -98,7 +226,7 @@ const renew = async (
     },
   };
   // Forced: the Lease is ours, whoever touched a field of it.
-  await client.apply(
+  return client.apply<Lease>(
     LEASES,
     lease,
     { fieldManager, force: true },

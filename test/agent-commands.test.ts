@@ -2,7 +2,7 @@
  * Commands that health checks run, with real processes: whatever they do, nothing of them is left, and nothing of the agent's
  * is theirs. A file of its own, because the process it runs in adopts orphans from the first command on.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -180,6 +180,28 @@ for (const [title, script] of [
     await until('nobody should stay a zombie', () => zombies().length === 0);
   });
 }
+
+commands('an agent that exits leaves no command behind', async () => {
+  const word = uniqueWord();
+  const script = `
+    import { createCommandRunner } from ${JSON.stringify(import.meta.resolve('../agent/checks/command.ts'))};
+    import { createLeftovers } from ${JSON.stringify(import.meta.resolve('../agent/checks/leftovers.ts'))};
+    import { systemClock } from ${JSON.stringify(import.meta.resolve('../kube/clock.ts'))};
+    const allowed = { command: ['/bin/sh', '-c', 'sleep ${word} & sleep ${word}'] };
+    const place = { pair: 'prod/web', sourceAddress: '' };
+    const { signal } = new AbortController();
+    createCommandRunner(systemClock, createLeftovers(systemClock))({ check: 'app', allowed, place, signal });
+    process.stdin.on('data', () => process.exit(1));
+  `;
+  const agent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  const ended = new Promise((resolve) => agent.once('exit', resolve));
+  await until('it should run', () => processes(`sleep ${word}`).length >= 2);
+  agent.stdin.end('end');
+  await ended;
+  await until('nothing of it should be left', () => processes(`sleep ${word}`).length === 0);
+});
 
 commands('only what the configuration of the node names is run, and it is said where that is', async () => {
   const probe = createProbe({

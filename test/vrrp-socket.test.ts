@@ -201,6 +201,34 @@ inWorld('T24: pinned elsewhere, a Master resigns, and the pinned node replaces i
   assert.equal(a.states().slice(-1), ['Backup PinnedBySpec']);
 });
 
+inWorld('a claim by hand is refused while a live Master is heard, and carried out when none is', async () => {
+  const [a, b] = await startPair({ advertisementIntervalMs: 1000 });
+  b.send({ type: 'claimByHand', pair: PAIR, id: 7 });
+  const refusal = await b.until({ type: 'claimByHand', id: 7 });
+  assert.match(refusal.type === 'claimByHand' ? (refusal.refused ?? '') : '', 'a live Master is heard');
+  a.send({ type: 'fault', pair: PAIR, fault: 'ChecksFailed' });
+  await b.until({ type: 'settled' });
+  assert.equal(b.states(), ['Backup AgentStarted', 'Master MasterResigned']);
+  b.send({ type: 'resign', pair: PAIR, reason: 'YieldOrdered' });
+  await b.until({ type: 'state', reason: 'YieldOrdered' });
+  b.send({ type: 'claimByHand', pair: PAIR, id: 8 });
+  await b.until({ type: 'claimByHand', id: 8, refused: null });
+  assert.is(b.states().at(-1), 'Master ClaimedByHand');
+});
+
+inWorld('a Master whose process is replaced in time goes on, and its Backup notices nothing', async () => {
+  const [a, b] = await startPair({ advertisementIntervalMs: 2000 });
+  const since = b.events.length;
+  const { lastAdvertAtMs } = await a.ping();
+  await a.kill();
+  const successor = start('a');
+  successor.set({ priority: 200, advertisementIntervalMs: 2000 }, PAIR, lastAdvertAtMs[PAIR]);
+  await successor.until({ type: 'settled' });
+  assert.equal(successor.states(), ['Master AgentReloaded']);
+  await adverts(successor, 1);
+  assert.equal(b.states(since), []);
+});
+
 inWorld('T22: the last resort claims out of Fault, and resigns into it', async () => {
   const [a, b] = await startPair();
   b.send({ type: 'fault', pair: PAIR, fault: 'ChecksFailed' });

@@ -70,8 +70,11 @@ export class TestNode {
     this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** Sets a pair of this node; the peer is the other one of its couple, a's for c. */
-  set(changes: Partial<SetConfig>, pair = PAIR): void {
+  /**
+   * Sets a pair of this node; the peer is the other one of its couple, a's for c.
+   * @param lastAdvertAtMs the worker goes on for one that was Master and sent its last advert then. Default: for nobody.
+   */
+  set(changes: Partial<SetConfig>, pair = PAIR, lastAdvertAtMs?: number): void {
     const config: SetConfig = {
       version: 3,
       virtualRouterID: 51,
@@ -84,7 +87,8 @@ export class TestNode {
       vips: ['10.77.0.100'],
       ...changes,
     };
-    this.send({ type: 'set', pair, config });
+    const resume = lastAdvertAtMs === undefined ? {} : { resume: { lastAdvertAtMs } };
+    this.send({ type: 'set', pair, config, ...resume });
   }
 
   /** The first event from index `since` on that has all of `fields`; waits for it. */

@@ -7,7 +7,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
 import type { Outcome } from '../rules/verdict.ts';
-import type { Leftovers } from './leftovers.ts';
+import { killGroup, type Leftovers } from './leftovers.ts';
 import { keepDescriptors, lowerPriority, withoutAmbientCapabilities } from './privileges.ts';
 import type { CheckPlace } from './types.ts';
 
@@ -61,12 +61,12 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
         lowerPriority(child.pid);
       }
       for (const stream of [child.stdout, child.stderr]) keepSome(stream, output, clock);
-      const giveUp = (): void => killGroup(child);
+      const giveUp = (): void => killAll(child);
       if (signal.aborted) giveUp();
       signal.addEventListener('abort', giveUp, { once: true });
       const end = await ended;
       signal.removeEventListener('abort', giveUp);
-      killGroup(child);
+      killAll(child);
       if (child.pid !== undefined) leftovers.ended(child.pid);
       if (end.code !== 0) await Promise.race([closed, sleep(clock, LAST_WORDS_MS)]);
       for (const stream of [child.stdout, child.stderr]) stream.destroy();
@@ -93,13 +93,8 @@ const closeOf = (child: Child): Promise<void> =>
   });
 
 /** The program and all that it has started, but for what has made a session of its own. */
-const killGroup = ({ pid }: Child): void => {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch {
-    // ESRCH: nobody of the group is left.
-  }
+const killAll = ({ pid }: Child): void => {
+  if (pid !== undefined) killGroup(pid);
 };
 
 /** Reads on to the end, slowly, so that who writes a little too much is not held up; keeps the beginning. */

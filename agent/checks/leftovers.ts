@@ -8,7 +8,7 @@ import type { CancelTimer, Clock } from '../../kube/clock.ts';
 import { call } from '../libc.ts';
 
 export type Leftovers = {
-  /** To be called before a command is started: orphans are adopted from now on. */
+  /** To be called before a command is started: orphans are adopted from now on, and no command outlives this process's exit. */
   prepare(): void;
   /** A command runs: it is ours, and no orphan. */
   started(pid: number): void;
@@ -40,8 +40,10 @@ export const createLeftovers = (clock: Clock): Leftovers => {
   };
   return {
     prepare() {
+      if (adopts !== undefined) return;
+      process.once('exit', () => [...running].forEach(killGroup));
       // Who adopts must be able to bury: without /proc the orphans stay with init.
-      adopts ??= ownEntry() !== undefined && call('prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0).ok;
+      adopts = ownEntry() !== undefined && call('prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0).ok;
     },
     started: (pid) => void running.add(pid),
     ended(pid) {
@@ -69,6 +71,9 @@ const endOrphans = (running: ReadonlySet<number>): number => {
   }
   return orphans.length;
 };
+
+/** The process that leads this group, and all of the group. */
+export const killGroup = (leader: number): void => kill(-leader);
 
 const kill = (pid: number): void => {
   try {

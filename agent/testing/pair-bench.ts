@@ -5,11 +5,13 @@ import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } fr
 import type { Clock } from '../../kube/clock.ts';
 import type { ToWorker } from '../messages.ts';
 import { Pair } from '../pair.ts';
+import type { PairHandover } from '../pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
   type InterfaceReading,
   type PairAddresses,
+  type PairPorts,
   type PairRecord,
   type StoredSecret,
 } from '../pair-types.ts';
@@ -140,9 +142,9 @@ export const createBench = (
     story.push(`${message}${reason}`);
   };
 
-  const start = (record: PairRecord): Pair => {
+  const start = (record: PairRecord, handover?: PairHandover): Pair => {
     const life = ++lives;
-    return new Pair(structuredClone(record), {
+    const ports: PairPorts = {
       send: (message) => world.sent.push(message),
       kube: {
         readInstances: () =>
@@ -198,7 +200,8 @@ export const createBench = (
       clock,
       log: { info: log, warn: log, error: log },
       agentVersion: '0.1.0',
-    });
+    };
+    return new Pair(structuredClone(record), ports, handover);
   };
   let pair = start(firstRecord);
 
@@ -341,6 +344,15 @@ export const createBench = (
         diskGate = null;
         resolve();
       };
+    },
+    /** The program is replaced in place: its successor starts from what is on disk and what it was handed. */
+    async reload() {
+      const handover = pair.handOver(clock.now());
+      if (handover === null) throw new Error('nothing runs');
+      world.sent.length = 0;
+      void pair.close();
+      pair = start(world.disk ?? emptyRecord('prod', 'web'), structuredClone(handover));
+      await quiet();
     },
     /** The process dies at once; a new one starts from what is on disk, or from nothing. */
     async crash(disk: PairRecord | null = world.disk) {

@@ -18,6 +18,8 @@ export type ProductOptions = {
   namespaces?: string[];
   /** Keys of the Secret `hapair-vrrp`, each with a password of its own. Default `web`. */
   secretKeys?: string[];
+  /** The command line that starts an agent, before its own flags; default: from the source tree. */
+  agentProgram?: string[];
   /** Added to the environment of the operator, of the agents. */
   operatorEnv?: Record<string, string>;
   agentEnv?: Record<string, string>;
@@ -58,6 +60,7 @@ export type Product = {
 
 const NAMESPACE = 'hapair-system';
 const ROOT = join(import.meta.dirname, '..', '..');
+const SOURCE_AGENT = [process.execPath, join(ROOT, 'agent', 'main.ts')];
 const KUBERNETES_URL = `https://${management.world}:${management.kubernetesPort}`;
 const END_MS = 30_000;
 const CRD_TIMEOUT = '--timeout=30s';
@@ -138,7 +141,7 @@ async function configureAgent(
   world: World,
   name: string,
   namespaces: string[],
-  { agentEnv: env = {}, commands = () => ({}) }: ProductOptions,
+  { agentEnv: env = {}, agentProgram = SOURCE_AGENT, commands = () => ({}) }: ProductOptions,
 ): Promise<void> {
   const node = world.node(name);
   const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
@@ -153,7 +156,7 @@ async function configureAgent(
   };
   writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
   chmodSync(file, 0o600);
-  const argv = [process.execPath, join(ROOT, 'agent', 'main.ts'), '--config', file];
+  const argv = [...agentProgram, '--config', file];
   await node.setService({ name: 'agent', argv, env });
 }
 

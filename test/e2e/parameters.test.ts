@@ -93,6 +93,87 @@ for (const { title, edits, wanted } of ROWS) {
   });
 }
 
+/** One side as stored: what it is told to send and accept, and whether it has acknowledged that. */
+const side = async (stage: Stage, node: string) => {
+  const instance = await instanceOf(stage, node);
+  const { send, accept } = instance?.spec.vrrp ?? {};
+  return {
+    sends: send?.advertisementIntervalMilliseconds,
+    accepts: accept?.map((set) => set.advertisementIntervalMilliseconds) ?? [],
+    isAcknowledged: instance?.status?.observedGeneration === instance?.metadata.generation,
+  };
+};
+
+const sideSays = (
+  stage: Stage,
+  node: string,
+  what: string,
+  wanted: (found: Awaited<ReturnType<typeof side>>) => boolean,
+) =>
+  eventually(
+    `${node} should ${what}`,
+    async () => ((found) => (wanted(found) ? found : undefined))(await side(stage, node)),
+    60_000,
+  );
+
+row(
+  'an agent that is cut off in any of the three steps holds up the change and nothing else',
+  async (stage) => {
+    const master = await masterOf(stage);
+    const standby = otherNode(master);
+    const fromMs = nowMs();
+    const callID = await lastCallID(stage);
+    const sinceOf = async () =>
+      (await instances(stage)).map(({ status }) => `${status?.state} ${status?.term} ${status?.since}`);
+    const before = await sinceOf();
+
+    // Step 1, accept both: the standby does not hear of it, so nobody sends the new.
+    await stage.world.cut(`${standby}-api`);
+    await edit(stage, interval(2000));
+    await sideSays(
+      stage,
+      master,
+      'accept both',
+      (found) => found.accepts.length === 2 && found.isAcknowledged,
+    );
+    assert.equal(await side(stage, standby), { sends: 1000, accepts: [1000, 2000], isAcknowledged: false });
+    assert.is((await side(stage, master)).sends, 1000);
+
+    // Step 2, send new: the master does, the standby does not know of it and accepts it all the same.
+    await stage.product.killOperator();
+    await stage.world.heal(`${standby}-api`);
+    await sideSays(stage, standby, 'accept both', ({ isAcknowledged }) => isAcknowledged);
+    await stage.world.cut(`${standby}-api`);
+    await stage.product.startOperator();
+    await sideSays(stage, master, 'send the new', (found) => found.sends === 2000 && found.isAcknowledged);
+    await stage.observe(5_000);
+    assert.equal(await side(stage, standby), { sends: 2000, accepts: [1000, 2000], isAcknowledged: false });
+
+    // Step 3, accept the new alone: the standby does, the master does not know of it.
+    await stage.product.killOperator();
+    await stage.world.heal(`${standby}-api`);
+    await sideSays(stage, standby, 'send the new', ({ isAcknowledged }) => isAcknowledged);
+    await stage.world.cut(`${master}-api`);
+    await stage.product.startOperator();
+    await sideSays(
+      stage,
+      standby,
+      'accept the new alone',
+      (found) => found.accepts.length === 1 && found.isAcknowledged,
+    );
+    await stage.observe(5_000);
+    await stage.world.heal(`${master}-api`);
+    await inForce(
+      stage,
+      ({ advertisementIntervalMilliseconds }) => advertisementIntervalMilliseconds === 2000,
+    );
+
+    assert.equal(await sinceOf(), before, 'neither left its state');
+    await assertNothingLost(stage, fromMs);
+    assert.equal(await mutatingCalls(stage, callID), []);
+  },
+);
+
 row('the new parameters carry a failover', async (stage) => {
   const from = await masterOf(stage);
   await stage.world.node(from).crash();

@@ -1,10 +1,12 @@
 /**
  * The demo's story with an EC2 that answers at once: every event ends as it must, costs the EC2 calls it must, and loses no
- * probe where none may be lost. The events build on each other, so they run in order on one stage.
+ * probe where none may be lost. The events build on each other, so they run in order on one stage. The agents are the bundled
+ * ones, as people install them.
  */
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bundleAgent } from '../../hack/build/bundle.ts';
 import { STORY } from '../../hack/demo/events.ts';
 import { openStage, type Stage } from '../../hack/demo/stage.ts';
 import { tell } from '../../hack/demo/tell.ts';
@@ -14,8 +16,13 @@ import { formatEntry } from '../../hack/demo/timeline.ts';
 const test = suite<{ stage?: Stage; broken?: string }>('story');
 
 test.before(async (context) => {
-  const dir = join(import.meta.dirname, '..', '..', '.lab', 'test-story');
-  context.stage = await openStage({ dir, profile: 'instant' });
+  const lab = join(import.meta.dirname, '..', '..', '.lab');
+  const agentProgram = await bundleAgent(join(lab, 'test-story-agent'));
+  context.stage = await openStage({
+    dir: join(lab, 'test-story'),
+    profile: 'instant',
+    product: { agentProgram },
+  });
 });
 
 test.after(async ({ stage }) => {

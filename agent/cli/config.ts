@@ -1,0 +1,15 @@
+/** The configuration as every command reads it. */
+import { type AgentConfig, ConfigError, loadConfig } from '../config.ts';
+import { controlPath } from '../control.ts';
+import { EXIT, refuse } from './usage.ts';
+
+/** A configuration that an agent can start with, and where its socket is; with any other the process ends. */
+export const readConfig = (path: string): { config: AgentConfig; socket: string } => {
+  try {
+    const config = loadConfig(path);
+    return { config, socket: controlPath(config.stateDir) };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return refuse(EXIT.usage, error instanceof ConfigError ? message : `${path}: ${message}`);
+  }
+};

@@ -1,0 +1,134 @@
+/** The running agent: logger, lock, local socket and signals; the rest is agent.ts. */
+import { once } from 'node:events';
+import { flushCompileCache } from 'node:module';
+import { pino } from 'pino';
+import { sleep, systemClock } from '../../kube/clock.ts';
+import { formatTime } from '../../kube/time.ts';
+import packageJSON from '../../package.json' with { type: 'json' };
+import { type Agent, startAgent } from '../agent.ts';
+import type { AgentConfig } from '../config.ts';
+import { type ControlHandlers, openControl } from '../control.ts';
+import type { StartWorker } from '../early-worker.ts';
+import { type Handover, thisProgram } from '../handover.ts';
+import { holderIdentity } from '../identity.ts';
+import { inheritLock, type Lock, lockDirectory } from '../lock.ts';
+import { endOrphans } from '../orphans.ts';
+import { createReloader, type Reloader } from '../reload.ts';
+import { readConfig } from './config.ts';
+import { EXIT, refuse } from './usage.ts';
+
+export type ServeOptions = {
+  configPath: string;
+  /** Of the program that this one has replaced in place; null: there was none. */
+  handover: Handover | null;
+  /** The worker that runs already. */
+  startWorker?: StartWorker | undefined;
+  /** SIGHUP is served from now on. */
+  stopIgnoring: () => void;
+};
+
+const { version } = packageJSON;
+
+/** Whoever reads the log may have stopped to. */
+const LOGGED_MS = 500;
+
+/** Runs the agent and ends the process with it. */
+export const serve = async ({
+  configPath,
+  handover,
+  startWorker,
+  stopIgnoring,
+}: ServeOptions): Promise<void> => {
+  const { config, socket } = readConfig(configPath);
+  const output = pino.destination({ fd: 1, sync: false });
+  const log = pino(
+    {
+      level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
+      base: { node: config.nodeName },
+      timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+    },
+    output,
+  );
+  if (handover !== null) endOrphans(systemClock);
+  const lock = takeLock(config, handover);
+  const life = {
+    reloads: handover?.reloads ?? 0,
+    startedAtMs: handover?.startedAtMs ?? systemClock.wall(),
+  };
+
+  try {
+    const identity = holderIdentity(config.stateDir, config.nodeName, log);
+    const start = { holderIdentity: identity, startWorker, handover: handover ?? undefined };
+    const agent = await startAgent(config, version, log, start);
+    const end = Promise.withResolvers<'signal'>();
+    let isStopping = false;
+    const reloader = createReloader({
+      config,
+      agent,
+      lock,
+      program: thisProgram(),
+      check: checkProgram(configPath),
+      life,
+      isStopping: () => isStopping,
+      log,
+      logged: () =>
+        Promise.race([once(output, 'drain').then(() => undefined), sleep(systemClock, LOGGED_MS)]),
+    });
+    const control = await openControl(socket, handlersOf(agent, reloader, config, life), log).catch(
+      (error: Error) =>
+        log.error({ err: error.message }, 'no local socket: status, claim and reload do not work'),
+    );
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('signal'));
+    process.on('SIGHUP', () => void hangUp(reloader));
+    stopIgnoring();
+    const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
+    log.info({ reason, version, pid: process.pid, identity, ...life }, 'agent started');
+    // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
+    flushCompileCache();
+
+    const cause = await Promise.race([end.promise, agent.failed]);
+    isStopping = true;
+    if (cause !== 'signal') throw cause;
+    await agent.stop();
+    control?.close();
+    process.exit(EXIT.done);
+  } catch (error) {
+    log.fatal({ err: error instanceof Error ? error.message : String(error) }, 'agent failed');
+    process.exit(EXIT.failed);
+  }
+};
+
+const takeLock = ({ stateDir }: AgentConfig, handover: Handover | null): Lock => {
+  try {
+    return handover === null ? lockDirectory(stateDir) : inheritLock(handover.lockFd);
+  } catch (error) {
+    return refuse(EXIT.failed, error instanceof Error ? error.message : String(error));
+  }
+};
+
+/** The same program, asked only whether it could start. */
+const checkProgram = (configPath: string) => {
+  const { file, env } = thisProgram();
+  const [main = ''] = process.argv.slice(1);
+  const args = [...process.execArgv, main, 'check', '--config', configPath, '-o', 'json'];
+  return { file, args, env };
+};
+
+const hangUp = async ({ prepare, replace }: Reloader): Promise<void> => {
+  if ((await prepare()) === null) await replace();
+};
+
+const handlersOf = (
+  agent: Agent,
+  reloader: Reloader,
+  { nodeName }: AgentConfig,
+  { reloads, startedAtMs }: { reloads: number; startedAtMs: number },
+): ControlHandlers => ({
+  status: async () => ({
+    ...{ nodeName, version, pid: process.pid, startedAt: formatTime(startedAtMs), reloads },
+    reloadFailure: reloader.failure,
+    ...(await agent.view()),
+  }),
+  claim: agent.claimByHand,
+  reload: reloader,
+});

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { holderIdentity } from './identity.ts';
+import { LockedError, lockDirectory } from './lock.ts';
+
+const test = suite<{ directory: string }>('lock and identity');
+test.before.each((context) => {
+  context.directory = mkdtempSync(join(tmpdir(), 'hapair-lock-'));
+});
+test.after.each(({ directory }) => rmSync(directory, { recursive: true }));
+
+const told: string[] = [];
+const note = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+const log = { info: note, warn: note, error: note };
+
+test('a second agent is refused, and told which process is in its way', ({ directory }) => {
+  const stateDir = join(directory, 'state');
+  lockDirectory(stateDir);
+  assert.is(statSync(stateDir).mode & 0o777, 0o700);
+  try {
+    lockDirectory(stateDir);
+    assert.unreachable('locked twice');
+  } catch (error) {
+    assert.instance(error, LockedError);
+    assert.match((error as Error).message, new RegExp(`another agent \\(pid ${process.pid}\\) runs`));
+    assert.match((error as Error).message, 'stateDir');
+  }
+});
+
+test('the lock of a process that is dead is free', ({ directory }) => {
+  const lockModule = join(import.meta.dirname, 'lock.ts');
+  const program = `import { lockDirectory } from ${JSON.stringify(lockModule)};
+    lockDirectory(${JSON.stringify(directory)}); process.kill(process.pid, 'SIGKILL'); setTimeout(() => {}, 60_000);`;
+  const { signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', program]);
+  assert.is(signal, 'SIGKILL');
+  lockDirectory(directory);
+});
+
+test('a state directory that cannot be made is named', ({ directory }) => {
+  writeFileSync(join(directory, 'file'), '');
+  assert.throws(() => lockDirectory(join(directory, 'file', 'state')), /stateDir: .*state cannot be used/);
+});
+
+test('an agent knows itself again after a restart; another disk is another agent', ({ directory }) => {
+  const first = holderIdentity(directory, 'node1', log);
+  assert.match(first, /^node1_[0-9a-f]{10}$/);
+  assert.is(holderIdentity(directory, 'node1', log), first);
+  rmSync(join(directory, 'identity'));
+  assert.is.not(holderIdentity(directory, 'node1', log), first);
+  assert.equal(told, []);
+});
+
+test('a damaged identity is replaced; one that cannot be kept is said', ({ directory }) => {
+  writeFileSync(join(directory, 'identity'), 'nonsense\n');
+  assert.match(holderIdentity(directory, 'node1', log), /^node1_[0-9a-f]{10}$/);
+  holderIdentity(join(directory, 'missing'), 'node1', log);
+  assert.match(told.join(), 'the identity is not on disk');
+});
+
+test.run();
