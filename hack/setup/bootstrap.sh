@@ -24,6 +24,6 @@ installed=node_modules/.package-lock.json
 if [ ! -e "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
   echo "hapair: installing Node and the libraries named by package-lock.json" >&2
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed; its reason stands above."
-  ln -sf ../@biomejs/cli-linux-x64/biome node_modules/.bin/biome # the package has just the binary
   touch "$installed"
 fi
+[ -e node_modules/.bin/biome ] || ln -sf ../@biomejs/cli-linux-x64/biome node_modules/.bin/biome # the package has just the binary
