@@ -23,6 +23,8 @@ const TTL = 255;
 const LONGEST_WAITED_MS = 5;
 /** Room for some hundred adverts, in case the thread is late; the kernel may grant less. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024;
+/** More than a node has pairs. */
+const PEERS_KEPT = 1024;
 /** The longest VRRP message over IPv4: 255 addresses, header, authentication and the longest IP header. */
 const LONGEST_DATAGRAM_BYTES = 60 + 8 + 4 * 255 + 8;
 
@@ -81,9 +83,17 @@ export const openVRRPSocket = (source: string, interfaceName: string): VRRPSocke
 /** Sends and receives over a descriptor that is prepared for it. */
 export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
   const buffer = new Uint8Array(LONGEST_DATAGRAM_BYTES);
+  // Written once for each peer; peers come and go, so not without a bound.
+  const addresses = new Map<string, Uint8Array>();
+  const addressOf = (destination: string): Uint8Array => {
+    const known = addresses.get(destination) ?? socketAddress(destination);
+    if (addresses.size >= PEERS_KEPT) addresses.clear();
+    addresses.set(destination, known);
+    return known;
+  };
   return {
     fd,
-    send: (destination, message) => send(fd, interfaceName, destination, message),
+    send: (destination, message) => send(fd, interfaceName, destination, addressOf(destination), message),
     receive: () => receive(fd, interfaceName, buffer),
     waitedMs: () => {
       const waitedMs = sinceArrivalMs(fd);
@@ -107,8 +117,13 @@ const prepare = (fd: number, source: string, interfaceName: string): void => {
   sinceArrivalMs(fd);
 };
 
-const send = (fd: number, interfaceName: string, destination: string, message: Uint8Array): SendResult => {
-  const address = socketAddress(destination);
+const send = (
+  fd: number,
+  interfaceName: string,
+  destination: string,
+  address: Uint8Array,
+  message: Uint8Array,
+): SendResult => {
   const result = call('sendto', fd, message, message.length, MSG_DONTWAIT, address, address.length);
   if (result.ok) return { ok: true };
   const error = `send an advert to ${destination} over ${interfaceName}: ${result.code} (${result.meaning})`;

@@ -45,6 +45,8 @@ export type State = { name: 'Init' } | Backup | Master | Fault;
 /** A virtual router. Every input returns what is to be done, in order; nothing happens between the inputs. */
 export class VirtualRouter {
   #config: VirtualRouterConfig;
+  /** The one that it sends as Master, encoded beforehand: a claim is to leave at once. */
+  #advert: Uint8Array;
   #state: State = { name: 'Init' };
   /** Master_Adver_Interval as the Master's last advert said it; null: none was heard in this state. */
   #heardInterval: number | null = null;
@@ -57,7 +59,7 @@ export class VirtualRouter {
 
   /** @throws RangeError when the configuration cannot be put into an advert. */
   constructor(config: VirtualRouterConfig) {
-    assertEncodable(config);
+    this.#advert = encodeAsMaster(config);
     this.#config = config;
   }
 
@@ -219,11 +221,12 @@ export class VirtualRouter {
    * @throws RangeError when the configuration cannot be put into an advert; the old one stays in force.
    */
   configure(now: number, config: VirtualRouterConfig): Output[] {
-    assertEncodable(config);
+    const advert = encodeAsMaster(config);
     // What a pause left behind ends under the parameters it happened under.
     this.#stepDownIfOverslept(now);
     const before = { config: this.#config, interval: this.#masterAdverInterval(), span: this.#backupSpan() };
     this.#config = config;
+    this.#advert = advert;
     if (config.peerAddress !== before.config.peerAddress) this.#forgetPeer();
     else if (!this.#isAccepted(this.#heardInterval)) this.#heardInterval = null;
     if (this.#state.name === 'Backup') this.#moveMasterDownTimer(now, this.#state, before);
@@ -433,7 +436,9 @@ export class VirtualRouter {
   }
 
   #sendAdvert(priority: number): void {
-    this.#outputs.push({ type: 'send', message: encodeConfigured(this.#config, priority) });
+    const isOwn = priority === this.#config.priority;
+    const message = isOwn ? this.#advert : encodeConfigured(this.#config, priority);
+    this.#outputs.push({ type: 'send', message });
   }
 
   #hear(now: number, priority: number): void {
@@ -497,7 +502,8 @@ const encodeConfigured = (config: VirtualRouterConfig, priority: number): Uint8A
   );
 };
 
-const assertEncodable = (config: VirtualRouterConfig): void => {
+/** @throws RangeError when the configuration cannot be put into an advert */
+const encodeAsMaster = (config: VirtualRouterConfig): Uint8Array => {
   if (config.priority < 1) throw new RangeError(`priority is ${config.priority}; 1 to 255 is expected`);
-  encodeConfigured(config, config.priority);
+  return encodeConfigured(config, config.priority);
 };

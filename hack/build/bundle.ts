@@ -7,6 +7,7 @@ import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/p
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { ENGINE_FLAGS } from '../../agent/engine-flags.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const require = createRequire(import.meta.url);
@@ -58,7 +59,11 @@ export const loadStatic = () => createRequire(import.meta.url)('./koffi.node');`
  * What the agent asks of Node. A young generation of 1 MB for each thread: it serves a daemon that hardly allocates as well as
  * the default of 16 MB, which its memory would grow by. And an old generation that ends a leak before the node suffers.
  */
-export const AGENT_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--max-old-space-size=128'];
+export const AGENT_FLAGS: readonly string[] = [
+  ...ENGINE_FLAGS,
+  '--max-semi-space-size=1',
+  '--max-old-space-size=128',
+];
 
 /** Lets the program be called by its file. */
 const shebang = (flags: readonly string[]): string => `#!/usr/bin/env -S node ${flags.join(' ')}`.trimEnd();

@@ -1,7 +1,7 @@
 /** hapair's ends: the agent's VRRP worker in a process for each. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENGINE_FLAGS } from '../../../agent/engine-flags.ts';
+import { AGENT_FLAGS } from '../../build/bundle.ts';
 import type { Contender } from './contender.ts';
 import { startProgram } from './program.ts';
 
@@ -18,7 +18,7 @@ export const createHapair = (dir: string): Contender => {
       const end = startProgram({
         name: `hapair of ${namespace}`,
         namespace,
-        argv: [process.execPath, ...ENGINE_FLAGS, join(import.meta.dirname, 'end.ts'), JSON.stringify(order)],
+        argv: [process.execPath, ...AGENT_FLAGS, join(import.meta.dirname, 'end.ts'), JSON.stringify(order)],
         logFile: join(dir, `${namespace}-hapair.log`),
       });
       await end.says(/"state":"Backup"/);

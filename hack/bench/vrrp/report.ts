@@ -202,7 +202,8 @@ export const notes = ({
 }): string[] => [
   'Times are minimum / median / p99 / maximum, of adverts as they enter the switch between two ends, stamped by one kernel for both programs.',
   `Crash: SIGKILL; from the Master’s last advert to its successor’s first. Stop: from the resignation (priority 0). Both ends have priority ${SUCCESSOR_PRIORITY} and start as BACKUP with nopreempt. The ends of all pairs share this machine’s processors.`,
-  'hapair’s ends are its VRRP worker, in a process each, as keepalived’s are its VRRP process. In the windows and for the removed VIPs they are that with the agent’s watch of the interface and its rule for VIPs; the API server and EC2 are away.',
+  'hapair’s ends are its VRRP worker, in a process each, as keepalived’s are its VRRP process. In the windows and for the removed VIPs they are that with the agent’s watch of the interface and its rule for VIPs; the API server and EC2 are away. Their engine has the agent’s flags.',
+  'Removed VIP: `ip address del`; times as a netlink monitor beside it tells them. keepalived 2.2.7 notices it too, but as a reason to resign; it claims again after its skew, which is the shorter one here (priority 200, 219 ms).',
   realtime === null
     ? 'Real-time scheduling: not looked at.'
     : `Real-time scheduling (SCHED_RR 50) was asked for, or not, by both: keepalived ${had(realtime.keepalived)}, hapair ${had(realtime.hapair)}.`,
