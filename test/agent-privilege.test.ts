@@ -3,7 +3,7 @@
  * ambient ones, because `ip` needs them too. What it lacks it names, and goes on trying.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -153,6 +153,8 @@ inWorld('one that it may not write is said, and the election goes on with what i
   await first.until('it serves', says('VIP added'));
   await first.end();
   cleanNodes();
+  // It may have ended in the middle of a write.
+  rmSync(join(stateDir, 'prod.web.pair.new'), { force: true });
   chmodSync(stateDir, 0o500);
   const again = await start({ ...options, prepared: true });
   await again.until('it says so', complains(/stateDir .*fixed cannot be written: EACCES.*mode 0500/));
