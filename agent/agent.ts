@@ -12,21 +12,26 @@ import { createProbe } from './checks/probe.ts';
 import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import { trackContact } from './contact.ts';
-import type { StartWorker } from './early-worker.ts';
 import { type AgentHandover, isTimely } from './handover.ts';
-import { healthChecks, readinessChecks } from './health.ts';
-import { createIMDSClient, type IMDSClient, pollIMDS } from './imds.ts';
-import { type InterfacesOptions, watchInterfaces } from './interface.ts';
+import { healthChecks, readinessChecks } from './http/health.ts';
+import type { AgentLook, WatchLook } from './http/look.ts';
+import { createMetrics } from './http/metrics.ts';
+import { openWeb } from './http/web.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
-import type { AgentLook, WatchLook } from './look.ts';
-import { createMetrics } from './metrics.ts';
-import type { PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
-import type { PairView } from './pair-view.ts';
-import { Pairs } from './pairs.ts';
+import { createIMDSClient, type IMDSClient, pollIMDS } from './machine/imds.ts';
+import { type InterfacesOptions, watchInterfaces } from './machine/interface.ts';
+import { loadRecords, openDisk } from './machine/state.ts';
+import type { PairAddresses, PairDisk, PairRecord } from './pair/pair-types.ts';
+import type { PairView } from './pair/pair-view.ts';
+import { Pairs } from './pair/pairs.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
-import { loadRecords, openDisk } from './state.ts';
-import { openWeb } from './web.ts';
-import { type Pong, startVRRPWorker, type VRRPWorker, type VRRPWorkerOptions } from './worker-client.ts';
+import type { StartWorker } from './worker/early-worker.ts';
+import {
+  type Pong,
+  startVRRPWorker,
+  type VRRPWorker,
+  type VRRPWorkerOptions,
+} from './worker/worker-client.ts';
 
 const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */

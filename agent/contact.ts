@@ -4,7 +4,7 @@ import type { Clock } from '../kube/clock.ts';
 import { isKubeError, KubeError, type KubeErrorKind } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
 import type { Store } from '../kube/types.ts';
-import type { APILook, CallResult } from './look.ts';
+import type { APILook, CallResult } from './http/look.ts';
 
 /** Why the API server does not serve this agent. */
 export type ContactError = {

@@ -5,10 +5,10 @@
  */
 import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
-import { call, closeDescriptor, mustCall, SystemCallError } from './libc.ts';
-import type { Lock } from './lock.ts';
-import type { PairHandover } from './pair-handover.ts';
-import type { IMDSReading, InterfaceReading } from './pair-types.ts';
+import { call, closeDescriptor, mustCall, SystemCallError } from './machine/libc.ts';
+import type { Lock } from './machine/lock.ts';
+import type { PairHandover } from './pair/pair-handover.ts';
+import type { IMDSReading, InterfaceReading } from './pair/pair-types.ts';
 import { ADVERTS_TO_MISS } from './vrrp/timers.ts';
 
 /** Grows with every change that an older or newer program could not read. */

@@ -13,7 +13,7 @@ import { isKubeError, KubeError, type KubeErrorKind } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 import { LEASES } from '../kube/lease.ts';
 import type { KubeClient, KubeObject, Resource } from '../kube/types.ts';
-import type { PairKube, StoredSecret } from './pair-types.ts';
+import type { PairKube, StoredSecret } from './pair/pair-types.ts';
 
 export const VRRP_INSTANCES: Resource = {
   group: API_GROUP,

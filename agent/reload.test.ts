@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { lockDirectory } from './lock.ts';
+import { lockDirectory } from './machine/lock.ts';
 import { createReloader, rehearse } from './reload.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');

@@ -8,7 +8,7 @@ import type { Log } from '../kube/log.ts';
 import type { Agent } from './agent.ts';
 import type { AgentConfig } from './config.ts';
 import { type Handover, type Program, replaceProgram } from './handover.ts';
-import type { Lock } from './lock.ts';
+import type { Lock } from './machine/lock.ts';
 
 /** What `hapair-agent check -o json` says of a configuration it can start with. */
 export type CheckedConfig = Pick<AgentConfig, 'nodeName' | 'stateDir'> & { version: string };

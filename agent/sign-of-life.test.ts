@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { renewLease } from '../kube/lease.ts';
 import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
-import type { Pong } from './worker-client.ts';
+import type { Pong } from './worker/worker-client.ts';
 
 const pong: Pong = {
   type: 'pong',

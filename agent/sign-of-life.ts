@@ -1,5 +1,5 @@
 /** What an agent's Lease says: its worker's loop runs (DESIGN.md, "Who is master"; trace T19). */
-import type { Pong, VRRPWorker } from './worker-client.ts';
+import type { Pong, VRRPWorker } from './worker/worker-client.ts';
 
 export type SignOfLifeOptions = {
   ping: VRRPWorker['ping'];

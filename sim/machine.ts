@@ -1,11 +1,11 @@
 /** An EC2 instance: its interface, disk and metadata service, and the agent's process on it, which is the product's. */
 import { type Agent, runAgent } from '../agent/agent.ts';
-import type { FromWorker, ToWorker, WorkerConfig } from '../agent/messages.ts';
-import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/pair-types.ts';
+import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/pair/pair-types.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
-import type { VRRPSocket } from '../agent/socket.ts';
-import type { RouterLink } from '../agent/virtual-routers.ts';
 import { ipv4Datagram } from '../agent/vrrp/datagrams.ts';
+import type { FromWorker, ToWorker, WorkerConfig } from '../agent/worker/messages.ts';
+import type { VRRPSocket } from '../agent/worker/socket.ts';
+import type { RouterLink } from '../agent/worker/virtual-routers.ts';
 import type { Reason } from '../crds/conditions.ts';
 import type { PairNode, VRRPState } from '../crds/types.ts';
 import type { WatchSource } from '../kube/client.ts';

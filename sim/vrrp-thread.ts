@@ -1,8 +1,8 @@
-/** The agent's VRRP thread: the loop of agent/worker-loop.ts, woken by messages, datagrams and its own deadline. */
-import type { FromWorker, ToWorker } from '../agent/messages.ts';
-import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker-client.ts';
-import { WorkerClock } from '../agent/worker-clock.ts';
-import { WorkerLoop } from '../agent/worker-loop.ts';
+/** The agent's VRRP thread: the loop of agent/worker/worker-loop.ts, woken by messages, datagrams and its own deadline. */
+import type { FromWorker, ToWorker } from '../agent/worker/messages.ts';
+import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker/worker-client.ts';
+import { WorkerClock } from '../agent/worker/worker-clock.ts';
+import { WorkerLoop } from '../agent/worker/worker-loop.ts';
 import type { CancelTimer } from '../kube/clock.ts';
 import type { Machine } from './machine.ts';
 import type { Process, Timeline } from './time.ts';

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { watchInterfaces } from '../agent/interface.ts';
-import { emptyRecord, type InterfaceReading } from '../agent/pair-types.ts';
-import { loadRecords, openDisk } from '../agent/state.ts';
+import { watchInterfaces } from '../agent/machine/interface.ts';
+import { loadRecords, openDisk } from '../agent/machine/state.ts';
+import { emptyRecord, type InterfaceReading } from '../agent/pair/pair-types.ts';
 import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 

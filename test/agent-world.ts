@@ -8,8 +8,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { emptyRecord } from '../agent/pair-types.ts';
-import { openDisk } from '../agent/state.ts';
+import { openDisk } from '../agent/machine/state.ts';
+import { emptyRecord } from '../agent/pair/pair-types.ts';
 import type { VRRPInstanceSpec, VRRPParameters } from '../crds/types.ts';
 import { IMDS_ADDRESS, standardVPC } from '../hack/lab/vpc.ts';
 

@@ -3,9 +3,9 @@
  * JSON lines to stdout. A password is written as text. `busy` keeps the main thread computing. The end of stdin stops it.
  */
 import { createInterface } from 'node:readline';
-import type { ToWorker, WorkerConfig } from '../agent/messages.ts';
 import type { AcceptedParameters } from '../agent/vrrp/types.ts';
-import { startVRRPWorker } from '../agent/worker-client.ts';
+import type { ToWorker, WorkerConfig } from '../agent/worker/messages.ts';
+import { startVRRPWorker } from '../agent/worker/worker-client.ts';
 
 /** With the password as text. */
 type Readable<T> = Omit<T, 'password' | 'accept'> & { password?: string };

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { FromWorker } from '../agent/messages.ts';
+import type { FromWorker } from '../agent/worker/messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('./vrrp-node.ts', import.meta.url));
 const DEADLINE_MS = 60_000;

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { FromWorker } from '../agent/messages.ts';
+import type { FromWorker } from '../agent/worker/messages.ts';
 import type { NodeMessage } from './vrrp-node.ts';
 
 const INSIDE = 'HAPAIR_TEST_WORLD';

@@ -1,5 +1,5 @@
 /** What a command may not have of the agent: its priority, its capabilities, its descriptors. */
-import { call } from '../libc.ts';
+import { call } from '../machine/libc.ts';
 
 const PRIO_PGRP = 1;
 /** As nice(1) adds by default: a tenth of an ordinary process's share, so that a check is still answered on a busy node. */

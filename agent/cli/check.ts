@@ -7,7 +7,7 @@ import { readConfig } from './config.ts';
 export const check = async (configPath: string, asJSON: boolean): Promise<void> => {
   const { nodeName, stateDir } = readConfig(configPath).config;
   // All that a run needs is there and can be loaded.
-  await Promise.all([import('./serve.ts'), import('../virtual-routers.ts')]);
+  await Promise.all([import('./serve.ts'), import('../worker/virtual-routers.ts')]);
   const { version } = packageJSON;
   const said = asJSON
     ? JSON.stringify({ version, nodeName, stateDir } satisfies CheckedConfig)

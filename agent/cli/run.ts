@@ -1,6 +1,7 @@
 /** `hapair-agent run`. Where it goes on for a predecessor, the worker runs before anything else is loaded. */
-import { startEarlyWorker } from '../early-worker.ts';
+
 import { takeHandover } from '../handover.ts';
+import { startEarlyWorker } from '../worker/early-worker.ts';
 
 /** Runs until a signal or a failure ends the process. */
 export const run = async (configPath: string): Promise<void> => {

@@ -8,12 +8,12 @@ import packageJSON from '../../package.json' with { type: 'json' };
 import { type Agent, startAgent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { type ControlHandlers, openControl } from '../control.ts';
-import type { StartWorker } from '../early-worker.ts';
 import { type Handover, thisProgram } from '../handover.ts';
-import { holderIdentity } from '../identity.ts';
-import { inheritLock, type Lock, lockDirectory } from '../lock.ts';
-import { endOrphans } from '../orphans.ts';
+import { holderIdentity } from '../machine/identity.ts';
+import { inheritLock, type Lock, lockDirectory } from '../machine/lock.ts';
+import { endOrphans } from '../machine/orphans.ts';
 import { createReloader, type Reloader } from '../reload.ts';
+import type { StartWorker } from '../worker/early-worker.ts';
 import { readConfig } from './config.ts';
 import { EXIT, refuse } from './usage.ts';
 

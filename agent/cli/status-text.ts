@@ -2,8 +2,8 @@
 import { formatTime, parseTimeMs } from '../../kube/time.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../control.ts';
-import type { PairView } from '../pair-view.ts';
-import type { StateFile } from '../state.ts';
+import type { StateFile } from '../machine/state.ts';
+import type { PairView } from '../pair/pair-view.ts';
 
 /** A running agent. */
 export const statusText = (agent: AgentStatus): string => {

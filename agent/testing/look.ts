@@ -1,7 +1,7 @@
 /** A running agent as it looks when all is well, for tests of what is made of that. For tests only. */
 import type { VRRPInstanceStatus } from '../../crds/types.ts';
-import type { AgentLook, PairLook } from '../look.ts';
-import type { WorkerLook } from '../series.ts';
+import type { AgentLook, PairLook } from '../http/look.ts';
+import type { WorkerLook } from '../http/series.ts';
 
 const condition = (type: string, status: 'True' | 'Unknown', reason: string) => ({
   type,

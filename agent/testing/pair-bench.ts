@@ -3,9 +3,8 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
 import type { Clock } from '../../kube/clock.ts';
-import type { ToWorker } from '../messages.ts';
-import { Pair } from '../pair.ts';
-import type { PairHandover } from '../pair-handover.ts';
+import { Pair } from '../pair/pair.ts';
+import type { PairHandover } from '../pair/pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
@@ -14,7 +13,8 @@ import {
   type PairPorts,
   type PairRecord,
   type StoredSecret,
-} from '../pair-types.ts';
+} from '../pair/pair-types.ts';
+import type { ToWorker } from '../worker/messages.ts';
 
 export const VIP = '10.10.10.10';
 const OWN = '10.10.10.11';

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../kube/clock.ts';
 import { replaceProgram, takeHandover, thisProgram } from '../handover.ts';
-import { inheritLock, LockedError, lockDirectory } from '../lock.ts';
-import { endOrphans } from '../orphans.ts';
-import { startVRRPWorker } from '../worker-client.ts';
+import { inheritLock, LockedError, lockDirectory } from '../machine/lock.ts';
+import { endOrphans } from '../machine/orphans.ts';
+import { startVRRPWorker } from '../worker/worker-client.ts';
 import { createMaster } from './pair-bench.ts';
 
 const say = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);

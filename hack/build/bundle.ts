@@ -7,7 +7,7 @@ import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/p
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { ENGINE_FLAGS } from '../../agent/engine-flags.ts';
+import { ENGINE_FLAGS } from '../../agent/worker/engine-flags.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const require = createRequire(import.meta.url);
@@ -27,7 +27,7 @@ const koffiBinary = (): string =>
 
 const PROGRAMS = {
   agent: () => ({
-    entryPoints: { main: 'agent/main.ts', worker: 'agent/worker.ts' },
+    entryPoints: { main: 'agent/main.ts', worker: 'agent/worker/worker.ts' },
     files: [koffiBinary(), join(ROOT, 'agent', 'hapair-agent.service')],
     flags: AGENT_FLAGS,
   }),

@@ -3,7 +3,7 @@
  * Usage: `flood.ts SOURCE DESTINATION COUNT MESSAGE`, the message in hexadecimal digits without its IP header.
  */
 import { setImmediate as breath } from 'node:timers/promises';
-import { openVRRPSocket } from '../../agent/socket.ts';
+import { openVRRPSocket } from '../../agent/worker/socket.ts';
 
 /** Between two breaths. */
 const BURST = 100;

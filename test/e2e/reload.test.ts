@@ -130,7 +130,7 @@ row('a faulty configuration refuses the reload, by its field, and nothing is los
 
 row('a program that cannot start refuses the reload, and nothing is lost', async (stage) => {
   const master = await masterOf(stage);
-  const file = join(treeOf(stage), 'agent', 'imds.ts');
+  const file = join(treeOf(stage), 'agent', 'machine', 'imds.ts');
   const [before, reloads, fromMs] = [await standing(stage), await reloadsOf(stage, master), nowMs()];
   const whole = readFileSync(file, 'utf8');
   writeFileSync(file, whole.slice(0, 1000));

@@ -5,12 +5,12 @@
  *     node end.ts ORDER        ORDER: EndOrder as JSON
  */
 
-import { watchInterfaces } from '../../../agent/interface.ts';
-import { openLane } from '../../../agent/lane.ts';
-import type { FromWorker } from '../../../agent/messages.ts';
-import type { NodeInterface } from '../../../agent/pair-types.ts';
+import { watchInterfaces } from '../../../agent/machine/interface.ts';
+import { openLane } from '../../../agent/pair/lane.ts';
+import type { NodeInterface } from '../../../agent/pair/pair-types.ts';
 import { planVIPs } from '../../../agent/rules/vip.ts';
-import { startVRRPWorker } from '../../../agent/worker-client.ts';
+import type { FromWorker } from '../../../agent/worker/messages.ts';
+import { startVRRPWorker } from '../../../agent/worker/worker-client.ts';
 import type { VRRPState } from '../../../crds/types.ts';
 import { systemClock } from '../../../kube/clock.ts';
 import { type EndOrder, PASSWORD } from './contender.ts';

@@ -1,0 +1,90 @@
+/**
+ * Addresses of ours whose pair is gone: deleted with `onDelete: Keep`, or vanished without an order. They stay on the
+ * interface while EC2 delivers them here, as the VIP rule says for every state. Once EC2 does not, they would only keep this
+ * node from reaching whoever has them now.
+ */
+import type { Clock } from '../../kube/clock.ts';
+import type { Log } from '../../kube/log.ts';
+import type { Key } from '../../kube/types.ts';
+import { ARRIVAL_MS } from '../rules/vip.ts';
+import { messageOf } from './pair-load.ts';
+import type { IMDSReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
+
+/** What is done with them. */
+export type LeftBehindOptions = {
+  addresses: Pick<PairAddresses, 'remove'>;
+  openDisk(record: PairRecord): Pick<PairDisk, 'save' | 'remove'>;
+  clock: Pick<Clock, 'now'>;
+  log: Log;
+};
+
+type Entry = {
+  record: PairRecord;
+  /** Monotonic: since when every reading of IMDS has shown the ENI without the address. */
+  absentSinceMs: Map<string, number>;
+  /** A removal is under way. */
+  busy: boolean;
+};
+
+export class LeftBehind {
+  readonly #options: LeftBehindOptions;
+  readonly #entries = new Map<Key, Entry>();
+
+  constructor(options: LeftBehindOptions) {
+    this.#options = options;
+  }
+
+  /** The record of a pair that is gone but for `added`. */
+  keep(record: PairRecord): void {
+    this.#entries.set(keyOf(record), { record, absentSinceMs: new Map(), busy: false });
+  }
+
+  /** What is known of a pair that has come back; undefined: nothing is left of it. */
+  take(key: Key): PairRecord | undefined {
+    const entry = this.#entries.get(key);
+    this.#entries.delete(key);
+    return entry?.record;
+  }
+
+  /** A reading of IMDS; null, or one without the ENI: unknown, and no proof of anything. */
+  imds(reading: IMDSReading | null): void {
+    const nowMs = this.#options.clock.now();
+    for (const [key, entry] of this.#entries) {
+      const { verifiedNetworkInterfaceID, added } = entry.record;
+      const delivered = reading?.networkInterfaces.find(
+        ({ networkInterfaceID }) => networkInterfaceID === verifiedNetworkInterfaceID,
+      )?.addresses;
+      for (const address of added) {
+        if (delivered === undefined || delivered === null || delivered.includes(address))
+          entry.absentSinceMs.delete(address);
+        else if (!entry.absentSinceMs.has(address)) entry.absentSinceMs.set(address, nowMs);
+      }
+      const [due] = [...entry.absentSinceMs].find(([, sinceMs]) => nowMs - sinceMs >= ARRIVAL_MS) ?? [];
+      // The next reading brings the next address, or the next try.
+      if (due !== undefined && !entry.busy) void this.#takeOff(key, entry, due);
+    }
+  }
+
+  async #takeOff(key: Key, entry: Entry, address: string): Promise<void> {
+    const { addresses, openDisk, log } = this.#options;
+    const { record } = entry;
+    entry.busy = true;
+    try {
+      if (record.interface !== null) await addresses.remove(record.interface, address);
+      entry.record = { ...record, added: record.added.filter((other) => other !== address) };
+      entry.absentSinceMs.delete(address);
+      log.info({ pair: key, vip: address, interface: record.interface }, 'VIP of a former pair removed');
+      // The pair may have come back meanwhile: the file is its own then.
+      if (this.#entries.get(key) !== entry) return;
+      if (entry.record.added.length > 0) return await openDisk(entry.record).save(entry.record);
+      this.#entries.delete(key);
+      await openDisk(entry.record).remove();
+    } catch (error) {
+      log.warn({ pair: key, vip: address, err: messageOf(error) }, 'VIP of a former pair not removed yet');
+    } finally {
+      entry.busy = false;
+    }
+  }
+}
+
+const keyOf = ({ namespace, pairName }: PairRecord): Key => `${namespace}/${pairName}`;

@@ -1,0 +1,19 @@
+/** Counts a pair's changes of state: from where to where, and why. Bounded: states and reasons are words of tables. */
+import type { Reason } from '../../crds/conditions.ts';
+import type { VRRPState } from '../../crds/types.ts';
+import type { Transition } from '../http/look.ts';
+
+export class Transitions {
+  readonly #counted = new Map<string, Transition>();
+
+  count(from: VRRPState, to: VRRPState, reason: Reason): void {
+    const key = `${from} ${to} ${reason}`;
+    const { count } = this.#counted.get(key) ?? { count: 0 };
+    this.#counted.set(key, { from, to, reason, count: count + 1 });
+  }
+
+  /** Each combination once. */
+  list(): readonly Transition[] {
+    return [...this.#counted.values()];
+  }
+}

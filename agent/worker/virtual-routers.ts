@@ -1,0 +1,379 @@
+/**
+ * The virtual routers of this agent between the VRRP heart and the sockets: messages of the main thread and datagrams in,
+ * adverts out first, then messages to the main thread. Lives in the worker thread and never waits.
+ */
+import type { Reason } from '../../crds/conditions.ts';
+import { VirtualRouter } from '../vrrp/machine.ts';
+import { isResignation } from '../vrrp/packet.ts';
+import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
+import { Demultiplexer } from './demultiplexer.ts';
+import { Link } from './link.ts';
+import type { FromWorker, PairStats, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
+import { Lateness, newPairStats } from './worker-stats.ts';
+
+/** How often links are looked at and counted rejections are told. */
+const TICK_MS = 1000;
+/** A look at a link is good for so long: many routers that claim together need not look at it many times. */
+const LOOK_MS = 2;
+/** A Backup looks at its link so long before it claims: a look takes a tenth of a millisecond, which the claim need not wait for. */
+const LOOK_AHEAD_MS = 0.5;
+/** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
+const DATAGRAMS_PER_DRAIN = 1024;
+
+const REFUSALS: Record<ClaimRefusal, string> = {
+  NotStarted: 'the pair has not started on this node yet; try again in a moment',
+  InFault: 'this node is in Fault: a check fails, or its own address or link is missing; mend that first',
+  ClaimNever: 'the pair is pinned to the other node; remove spec.pinnedNode first',
+  MasterHeard: 'a live Master is heard; stop the agent on its node first, if it must not serve',
+};
+
+/** The part of a link that is used here. */
+export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'close'>;
+
+/** Opens a link on the address of an interface. */
+export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
+
+/** A link, the routers that share it, and when it was last looked at. */
+type LinkEntry = { link: RouterLink; routers: Demultiplexer<Instance>; lookedAtMs: number };
+
+type Instance = {
+  pair: string;
+  machine: VirtualRouter;
+  entry: LinkEntry;
+  /** The main thread's fault; a link's comes before it. */
+  fault: Reason | null;
+  /** The last socket trouble told; null: none. */
+  toldError: string | null;
+  lastAdvertAtMs: number | null;
+  /** Rejections not told yet; at most one entry for each cause. */
+  rejected: Map<RejectCause, { source: string; count: number; tellAtMs: number }>;
+  stats: PairStats;
+};
+
+type InstanceMessage = Exclude<ToWorker, { type: 'stop' | 'ping' }>;
+
+/** All virtual routers of one worker thread. */
+export class VirtualRouters {
+  readonly #clock: () => number;
+  /** No input is earlier than one before it. */
+  #latestMs = Number.NEGATIVE_INFINITY;
+  readonly #post: (message: FromWorker) => void;
+  readonly #instances = new Map<string, Instance>();
+  readonly #links = new Map<string, LinkEntry>();
+  readonly #openLink: OpenLink;
+  readonly #lateness = new Lateness();
+  #tickAtMs = 0;
+
+  /** @param now milliseconds of the monotonic clock. @param openLink default: the machine's links. */
+  constructor(
+    now: () => number,
+    post: (message: FromWorker) => void,
+    openLink: OpenLink = (sourceAddress, interfaceName) => new Link(sourceAddress, interfaceName),
+  ) {
+    this.#clock = now;
+    this.#post = post;
+    this.#openLink = openLink;
+  }
+
+  #now(waitedMs = 0): number {
+    this.#latestMs = Math.max(this.#latestMs, this.#clock() - waitedMs);
+    return this.#latestMs;
+  }
+
+  handleMessage(message: InstanceMessage): void {
+    const instance = this.#instances.get(message.pair);
+    if (message.type === 'set') this.#set(message, instance);
+    else if (message.type === 'claimByHand') this.#claimByHand(message, instance);
+    else if (instance !== undefined) this.#change(instance, message);
+    if (message.type === 'set' || message.type === 'remove') this.#arrangeLinks();
+  }
+
+  /** Every Master resigns, every instance ends, every socket is closed. */
+  stop(): void {
+    for (const instance of this.#instances.values()) this.#end(instance, 'AgentStopping');
+    this.#arrangeLinks();
+  }
+
+  /** The sockets to wait for. */
+  descriptors(): number[] {
+    return [...this.#links.values()].flatMap(({ link: { socket } }) => (socket === null ? [] : [socket.fd]));
+  }
+
+  /** When `handleTimeouts` is due. */
+  nextTimeout(): number {
+    if (this.#instances.size === 0) return Number.POSITIVE_INFINITY;
+    let earliest = this.#tickAtMs;
+    // A plain scan: a few microseconds for hundreds of instances, and no second order to keep true.
+    for (const { machine, entry } of this.#instances.values()) {
+      const timeout = machine.nextTimeout();
+      if (timeout === null) continue;
+      const looksFirst = machine.state.name === 'Backup' && timeout - entry.lookedAtMs >= LOOK_MS;
+      const due = looksFirst ? timeout - LOOK_AHEAD_MS : timeout;
+      if (due < earliest) earliest = due;
+    }
+    return earliest;
+  }
+
+  /** A Backup has looked at its link and will claim within half a millisecond. */
+  isAboutToClaim(): boolean {
+    const soon = this.#now() + LOOK_AHEAD_MS;
+    for (const { machine } of this.#instances.values()) {
+      if (machine.state.name === 'Backup' && (machine.nextTimeout() ?? soon + 1) <= soon) return true;
+    }
+    return false;
+  }
+
+  /** Hands every waiting datagram to the virtual routers it is for. */
+  drain(): void {
+    for (const entry of this.#links.values()) {
+      try {
+        for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
+          const { socket } = entry.link;
+          const datagram = socket?.receive() ?? null;
+          if (socket === null || datagram === null) break;
+          const arrivedAtMs = this.#now(socket.waitedMs());
+          for (const instance of entry.routers.recipients(datagram))
+            this.#deliver(instance, arrivedAtMs, datagram);
+        }
+      } catch (error) {
+        this.#lose(entry, error instanceof Error ? error.message : String(error));
+      }
+    }
+  }
+
+  /** Call `drain` first: an expired timer is believed only when nothing unheard waits. */
+  handleTimeouts(): void {
+    if (this.#now() >= this.#tickAtMs) this.#tick();
+    let now = this.#now();
+    for (const instance of this.#instances.values()) {
+      const timeout = instance.machine.nextTimeout();
+      if (timeout === null || timeout - LOOK_AHEAD_MS > now) continue;
+      // No claim while the own address or link is missing: look now, not at the next tick.
+      if (instance.machine.state.name === 'Backup') this.#look(instance.entry, LOOK_MS);
+      now = this.#now();
+      if (timeout > now) continue;
+      this.#lateness.observe(now - timeout);
+      this.#perform(instance, now, instance.machine.handleTimeout(now));
+    }
+  }
+
+  /** What was counted so far. */
+  stats(): WorkerStats {
+    const pairs = [...this.#instances.values()].map(({ pair, stats }) => [pair, stats] as const);
+    return { pairs: Object.fromEntries(pairs), lateness: this.#lateness.snapshot() };
+  }
+
+  /** Of each pair that has advertised. */
+  lastAdvertAtMs(): Record<string, number> {
+    const entries = [...this.#instances.values()].flatMap(({ pair, lastAdvertAtMs }) =>
+      lastAdvertAtMs === null ? [] : [[pair, lastAdvertAtMs] as const],
+    );
+    return Object.fromEntries(entries);
+  }
+
+  #set({ pair, config, resume }: Extract<ToWorker, { type: 'set' }>, running: Instance | undefined): void {
+    const now = this.#now();
+    try {
+      if (running === undefined) {
+        const machine = new VirtualRouter(config);
+        this.#instances.set(pair, newInstance(pair, machine, this.#linkOf(config)));
+      } else {
+        const outputs = running.machine.configure(now, config);
+        running.entry = this.#linkOf(config);
+        this.#perform(running, now, outputs);
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#post({ type: 'socket', pair, error: `cannot run ${pair}: ${error.message}` });
+      return;
+    }
+    const instance = this.#instances.get(pair);
+    if (instance !== undefined) this.#applyFault(instance, resume?.lastAdvertAtMs);
+  }
+
+  #claimByHand({ pair, id }: Extract<ToWorker, { type: 'claimByHand' }>, found: Instance | undefined): void {
+    // A live Master's advert may be waiting unheard.
+    this.drain();
+    const now = this.#now();
+    const outputs = found?.machine.claimByHand(now) ?? [{ type: 'refused', refusal: 'NotStarted' }];
+    if (found !== undefined) this.#perform(found, now, outputs);
+    const refusal = outputs.find((output) => output.type === 'refused')?.refusal;
+    this.#post({
+      type: 'claimByHand',
+      pair,
+      id,
+      refused: refusal === undefined ? null : `cannot claim ${pair} by hand: ${REFUSALS[refusal]}`,
+    });
+  }
+
+  #change(instance: Instance, message: Exclude<InstanceMessage, { type: 'set' | 'claimByHand' }>): void {
+    const now = this.#now();
+    switch (message.type) {
+      case 'remove':
+        this.#end(instance, 'Unconfigured');
+        break;
+      case 'resign':
+        this.#perform(instance, now, instance.machine.resign(now, message.reason));
+        break;
+      case 'lastResort':
+        this.#perform(instance, now, instance.machine.claimUnhealthy(now));
+        break;
+      case 'fault':
+        instance.fault = message.fault;
+        this.#applyFault(instance);
+        break;
+    }
+  }
+
+  #end(instance: Instance, reason: Reason): void {
+    const now = this.#now();
+    this.#perform(instance, now, instance.machine.stop(now, reason));
+    this.#tellRejected(instance, Number.POSITIVE_INFINITY);
+    this.#instances.delete(instance.pair);
+  }
+
+  #deliver(instance: Instance, now: number, datagram: Uint8Array): void {
+    const outputs = instance.machine.handleDatagram(now, datagram);
+    if (!outputs.some(({ type }) => type === 'rejected')) instance.stats.advertsReceived++;
+    this.#perform(instance, now, outputs);
+  }
+
+  /** Adverts first, then words: the peer must not wait for the main thread. */
+  #perform(instance: Instance, now: number, outputs: readonly Output[]): void {
+    let lost: string | null = null;
+    for (const output of outputs) {
+      if (output.type === 'send') lost = this.#send(instance, now, output.message) ?? lost;
+    }
+    for (const output of outputs) this.#tell(instance, now, output);
+    if (lost !== null) this.#lose(instance.entry, lost);
+  }
+
+  /** @returns the error that loses the link. */
+  #send(instance: Instance, now: number, message: Uint8Array): string | null {
+    const { socket } = instance.entry.link;
+    if (socket === null) return null;
+    const result = socket.send(instance.machine.config.peerAddress, message);
+    if (result.ok) {
+      if (isResignation(message)) instance.stats.resignationsSent++;
+      else instance.stats.advertsSent++;
+      instance.lastAdvertAtMs = now;
+      this.#tellError(instance, null);
+      return null;
+    }
+    if (!result.linkLost) this.#tellError(instance, result.error);
+    return result.linkLost ? result.error : null;
+  }
+
+  #tell(instance: Instance, atMs: number, output: Output): void {
+    const { pair } = instance;
+    switch (output.type) {
+      case 'send':
+      case 'refused':
+        break;
+      case 'overslept':
+        instance.stats.overslept++;
+        break;
+      case 'rejected':
+        this.#countRejected(instance, atMs, output.cause, output.source);
+        break;
+      default:
+        this.#post({ ...output, pair, atMs });
+    }
+  }
+
+  #countRejected(instance: Instance, now: number, cause: RejectCause, source: string): void {
+    instance.stats.rejected[cause] = (instance.stats.rejected[cause] ?? 0) + 1;
+    const before = instance.rejected.get(cause) ?? { source, count: 0, tellAtMs: now };
+    instance.rejected.set(cause, { ...before, source, count: before.count + 1 });
+    this.#tellRejected(instance, now);
+  }
+
+  #tellRejected(instance: Instance, now: number): void {
+    for (const [cause, { source, count, tellAtMs }] of instance.rejected) {
+      if (tellAtMs > now) continue;
+      // It has stopped: should it come again, that is told at once.
+      if (count === 0) instance.rejected.delete(cause);
+      else {
+        this.#post({ type: 'rejected', pair: instance.pair, cause, source, count });
+        instance.rejected.set(cause, { source, count: 0, tellAtMs: now + TICK_MS });
+      }
+    }
+  }
+
+  #tellError(instance: Instance, error: string | null): void {
+    if (instance.toldError === error) return;
+    instance.toldError = error;
+    this.#post({ type: 'socket', pair: instance.pair, error });
+  }
+
+  #tick(): void {
+    const now = this.#now();
+    this.#tickAtMs = now + TICK_MS;
+    for (const entry of this.#links.values()) this.#look(entry, 0);
+    for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
+  }
+
+  /** Looks at a link that has not been looked at for `freshMs`. */
+  #look(entry: LinkEntry, freshMs: number): void {
+    const now = this.#now();
+    if (now - entry.lookedAtMs < freshMs) return;
+    entry.lookedAtMs = now;
+    if (entry.link.check()) this.#linkChanged(entry);
+  }
+
+  #lose(entry: LinkEntry, error: string): void {
+    if (entry.link.socket === null) return;
+    entry.link.lose(error);
+    this.#linkChanged(entry);
+  }
+
+  #linkChanged(entry: LinkEntry): void {
+    for (const instance of this.#instances.values()) if (instance.entry === entry) this.#applyFault(instance);
+  }
+
+  /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
+  #applyFault(instance: Instance, lastAdvertAtMs: number | null = null): void {
+    const { machine, entry } = instance;
+    const { link } = entry;
+    const now = this.#now();
+    const fault = link.fault?.reason ?? instance.fault;
+    this.#tellError(instance, link.fault?.error ?? null);
+    this.#perform(instance, now, machine.setFault(now, fault));
+    if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now, lastAdvertAtMs));
+  }
+
+  #linkOf({ sourceAddress, interface: interfaceName }: WorkerConfig): LinkEntry {
+    const key = Link.key(sourceAddress, interfaceName);
+    const known = this.#links.get(key);
+    if (known !== undefined) return known;
+    const link = this.#openLink(sourceAddress, interfaceName);
+    const entry: LinkEntry = { link, routers: new Demultiplexer([]), lookedAtMs: this.#now() };
+    this.#links.set(key, entry);
+    return entry;
+  }
+
+  /** After a change of the instances: who hears what, and which links nobody uses any more. */
+  #arrangeLinks(): void {
+    const instances = [...this.#instances.values()];
+    for (const [key, entry] of this.#links) {
+      const users = instances.filter((instance) => instance.entry === entry);
+      entry.routers = new Demultiplexer(
+        users.map((instance) => [instance, instance.machine.config] as const),
+      );
+      if (users.length > 0) continue;
+      entry.link.close();
+      this.#links.delete(key);
+    }
+  }
+}
+
+const newInstance = (pair: string, machine: VirtualRouter, entry: LinkEntry): Instance => ({
+  pair,
+  machine,
+  entry,
+  fault: null,
+  toldError: null,
+  lastAdvertAtMs: null,
+  rejected: new Map(),
+  stats: newPairStats(),
+});

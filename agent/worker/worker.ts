@@ -1,0 +1,42 @@
+/**
+ * The VRRP worker thread: all virtual routers of this agent, their sockets and their time. It loops for ever over what may
+ * wait for it, never yields to an event loop, and tells the main thread what happened after it has done what cannot wait.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { clearWake, PollSet, tryRealtimeScheduling } from '../machine/libc.ts';
+import { rehearse } from './rehearsal.ts';
+import { WorkerClock } from './worker-clock.ts';
+import { WorkerLoop } from './worker-loop.ts';
+
+/** What the main thread starts this one with. */
+export type WorkerStart = {
+  /** An eventfd that becomes readable when a message is posted. */
+  wakeFd: number;
+  /** Whether to ask for real-time scheduling. */
+  realtime: boolean;
+};
+
+const run = (): void => {
+  if (parentPort === null)
+    throw new Error('the VRRP worker was started as a program; it is a thread of the agent');
+  const port = parentPort;
+  const { wakeFd, realtime }: WorkerStart = workerData;
+  // Before real-time scheduling, as nobody waits for it.
+  rehearse();
+  const loop = new WorkerLoop({
+    receive: () => receiveMessageOnPort(port)?.message,
+    post: (message) => port.postMessage(message),
+    clock: new WorkerClock(),
+    realtime: realtime && tryRealtimeScheduling(),
+  });
+  let poll = new PollSet([wakeFd]);
+  do {
+    const descriptors = [wakeFd, ...loop.descriptors()];
+    if (!poll.isFor(descriptors)) poll = new PollSet(descriptors);
+    const ready = poll.wait(loop.isAboutToClaim ? 0 : loop.waitMs);
+    if (ready.includes(wakeFd)) clearWake(wakeFd);
+  } while (loop.turn());
+  port.close();
+};
+
+run();
