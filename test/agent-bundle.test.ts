@@ -73,7 +73,7 @@ test('its worker finds koffi’s binary beside itself, and names its sources whe
   const { status, stderr } = node('--enable-source-maps', join(agent, 'worker.js'));
   assert.is(status, 1);
   assert.match(stderr, /the VRRP worker was started as a program/);
-  assert.match(stderr, /agent\/worker\.ts:\d+:\d+/);
+  assert.match(stderr, /agent\/worker\/worker\.ts:\d+:\d+/);
 });
 
 test('the operator starts and says what it lacks', ({ operator }) => {
