@@ -84,12 +84,16 @@ const setAside = (path: string, err: string, log: Log): void => {
   }
 };
 
-/** A backup that was restored, or a careless hand, may have opened it to others. */
+/** A backup that was restored, or a careless hand, may have opened it to others. What cannot be mended is said, no obstacle. */
 const keepPrivate = (path: string, log: Log): void => {
-  const mode = statSync(path).mode & 0o777;
-  if ((mode & ~MODE) === 0) return;
-  chmodSync(path, MODE);
-  log.warn({ path, mode: mode.toString(8) }, 'state file was open to others; closed');
+  try {
+    const mode = statSync(path).mode & 0o777;
+    if ((mode & ~MODE) === 0) return;
+    chmodSync(path, MODE);
+    log.warn({ path, mode: mode.toString(8) }, 'state file was open to others; closed');
+  } catch (error) {
+    log.error({ path, err: messageOf(error) }, 'state file is open to others and could not be closed');
+  }
 };
 
 /**
