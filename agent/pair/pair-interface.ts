@@ -17,17 +17,19 @@ import type { PairPorts } from './pair-types.ts';
 
 /**
  * One step of the interface lane.
+ * @returns whether it has changed something
  * @throws Error when the kernel refuses; `state.addressTrouble` says it
  */
 export const interfaceStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
-  await adopt(state, ports);
-  const plan = vipPlan(state, ports.clock.now());
-  const [add] = plan.add;
-  const [remove] = plan.remove;
   const stranded = strandedAddresses(state);
   const [left] = stranded.addresses;
   try {
+    // Before anything is remembered of another interface.
     if (left !== undefined) return await leaveInterface(state, ports, stranded.name, left);
+    await adopt(state, ports);
+    const plan = vipPlan(state, ports.clock.now());
+    const [add] = plan.add;
+    const [remove] = plan.remove;
     if (add !== undefined) return await addVIP(state, ports, add);
     if (remove !== undefined) return await removeVIP(state, ports, remove);
   } catch (error) {
@@ -56,10 +58,11 @@ const forgetVanished = async (state: PairState, ports: PairPorts): Promise<void>
 
 /** With its file lost the agent would leave behind for good what it once put up. */
 const adopt = async (state: PairState, ports: PairPorts): Promise<void> => {
+  const place = vipInterfaceOf(state);
   const vips = orphanAddresses(state);
-  if (vips.length === 0) return;
-  ports.log.info({ pair: state.key, vips }, 'VIP of ours found');
-  await remember(state, ports, { added: [...state.record.added, ...vips] });
+  if (place === undefined || vips.length === 0) return;
+  ports.log.info({ pair: state.key, vips, interface: place.name }, 'VIP of ours found');
+  await remember(state, ports, { added: [...state.record.added, ...vips], interface: place.name });
 };
 
 const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<boolean> => {
@@ -78,8 +81,9 @@ const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<
 };
 
 const removeVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<boolean> => {
-  const name = state.record.interface;
-  if (name === null || !onInterface(state).includes(vip)) return false;
+  // The one that the plan has looked at, whatever is remembered: off another it would change nothing.
+  const name = vipInterfaceOf(state)?.name;
+  if (name === undefined || !onInterface(state).includes(vip)) return false;
   await ports.addresses.remove(name, vip);
   setOnInterface(state, name, vip, false);
   ports.log.info({ pair: state.key, vip, interface: name, state: state.election }, 'VIP removed');

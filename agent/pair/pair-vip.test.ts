@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ARRIVAL_MS } from '../rules/vip.ts';
 import { createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
+import { emptyRecord, type InterfaceReading } from './pair-types.ts';
 
 const OWN = '10.10.10.11';
 
@@ -137,6 +138,74 @@ test('what changed while the API server was away is told with the time of the ch
   assert.is(since, '2026-11-22T11:01:41.000000Z');
   const peerHeard = conditions.find(({ type }) => type === 'PeerHeard');
   assert.equal([peerHeard?.status, peerHeard?.lastTransitionTime], ['False', '2026-11-22T10:01:41Z']);
+});
+
+/** eth0 with the node's own address and a VIP in the form in which an agent puts it up. */
+const withLeftover: InterfaceReading = {
+  interfaces: [
+    {
+      name: 'eth0',
+      up: true,
+      addresses: [
+        { address: OWN, prefixLength: 24, scope: 'global' },
+        { address: VIP, prefixLength: 32, scope: 'host' },
+      ],
+    },
+  ],
+  reserved: [],
+};
+
+/** What is asked of the kernel, which does it, and is not to be asked on and on. */
+const createRecorder = () => {
+  const asked: string[] = [];
+  const ask = (what: string) => async (name: string, address: string) => {
+    if (asked.length === 10) throw new Error('asked again and again');
+    asked.push(`${what} ${address} ${name}`);
+  };
+  return { asked, addresses: { add: ask('add'), remove: ask('remove') } };
+};
+
+test('a VIP found after the file was lost is remembered with its interface, and leaves it with the pair', async () => {
+  const { asked, addresses } = createRecorder();
+  const bench = createBench(undefined, addresses);
+  // The interfaces were read before there was a spec, and are not read again.
+  bench.pair.interfaces(withLeftover);
+  bench.pair.imds({
+    instanceID: 'i-1',
+    networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses: [OWN, VIP] }],
+  });
+  await bench.apply({ onDelete: 'Remove' });
+  assert.equal([bench.world.disk?.added, bench.world.disk?.interface], [[VIP], 'eth0']);
+  assert.is(await bench.pair.forget(), null);
+  assert.equal(asked, [`remove ${VIP} eth0`]);
+});
+
+test('an address leaves the interface that carries it, whichever was remembered', async () => {
+  const { asked, addresses } = createRecorder();
+  const record = { ...emptyRecord('prod', 'web'), added: [VIP], interface: 'eth1' };
+  const bench = createBench(record, addresses);
+  bench.pair.interfaces(withLeftover);
+  bench.pair.imds({
+    instanceID: 'i-1',
+    networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses: [OWN] }],
+  });
+  await bench.apply();
+  assert.equal(asked, [`remove ${VIP} eth0`]);
+  assert.equal(bench.world.disk?.added, []);
+});
+
+test('with a pair every address goes, one that it left on another interface too', async () => {
+  const { asked, addresses } = createRecorder();
+  const bench = createBench(undefined, addresses);
+  bench.pair.interfaces(withLeftover);
+  await bench.apply({ onDelete: 'Remove' });
+  const [eth0] = withLeftover.interfaces;
+  const eth1 = { name: 'eth1', up: true, addresses: [{ address: OWN, prefixLength: 24, scope: 'global' }] };
+  const left = { name: 'eth0', up: true, addresses: eth0?.addresses.slice(1) ?? [] };
+  const forgotten = bench.pair.forget();
+  bench.pair.interfaces({ interfaces: [left, eth1], reserved: [] });
+  await forgotten;
+  assert.equal(asked, [`remove ${VIP} eth0`]);
 });
 
 test.run();

@@ -322,13 +322,23 @@ export class Pair {
     return left;
   }
 
-  /** @throws Error when the kernel refuses, or when it is not known yet what is on the interface. */
+  /** @throws Error when one cannot be taken off, or when it is not known yet what is on the interface. */
   async #removeAddresses(): Promise<void> {
     const state = this.#state;
     state.abandoned = true;
     if (state.interfaces === null && state.record.added.length > 0)
       throw new Error('the interfaces have not been read yet');
-    while (vipPlan(state, this.#ports.clock.now()).remove.length > 0) await interfaceStep(state, this.#ports);
+    const toRemove = () => [
+      ...vipPlan(state, this.#ports.clock.now()).remove,
+      ...strandedAddresses(state).addresses,
+    ];
+    // Each step takes one off; what comes back meanwhile is for the next call.
+    let steps = onInterface(state).length + strandedAddresses(state).addresses.length;
+    for (let left = toRemove(); left.length > 0; left = toRemove()) {
+      if (steps === 0 || !(await interfaceStep(state, this.#ports)))
+        throw new Error(`${left.join(', ')} cannot be taken off the interface yet`);
+      steps -= 1;
+    }
   }
 
   /** Ends all lanes; an unfinished step is waited for. */
