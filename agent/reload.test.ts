@@ -48,6 +48,10 @@ test('a program that cannot start at all is refused', async () => {
     args: ['--eval', 'throw new Error("half an upgrade")'],
   };
   assert.match(await rehearse(broken).catch(({ message }) => message), 'half an upgrade');
+  const another = { ...broken, args: ['--eval', 'console.log("hello")'] };
+  assert.match(await rehearse(another).catch(({ message }) => message), 'does not answer in JSON: hello');
+  const tooLarge = { ...broken, env: { LARGE: 'x'.repeat(200_000) } };
+  assert.match(await rehearse(tooLarge).catch(({ message }) => message), 'E2BIG');
 });
 
 /** An agent with this configuration in force whose program is checked against `file`. */

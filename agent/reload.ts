@@ -16,13 +16,26 @@ export type CheckedConfig = Pick<AgentConfig, 'nodeName' | 'stateDir'> & { versi
 /** A busy machine may take its time to load a program. */
 const REHEARSAL_MS = 30_000;
 const OUTPUT_BYTES = 64 * 1024;
+/** Of what was said instead of an answer. */
+const KEPT_CHARACTERS = 200;
 
 /**
  * Whether the program could start with its configuration, by its own word.
  * @param args of the check, as `thisProgram` has them of the run
  * @throws Error with what it said instead
  */
-export const rehearse = ({ file, args, env }: Program): Promise<CheckedConfig> =>
+export const rehearse = async (check: Program): Promise<CheckedConfig> => {
+  const said = await outputOf(check);
+  try {
+    return JSON.parse(said);
+  } catch (error) {
+    throw new Error(`the program's check does not answer in JSON: ${said.slice(0, KEPT_CHARACTERS).trim()}`, {
+      cause: error,
+    });
+  }
+};
+
+const outputOf = ({ file, args, env }: Program): Promise<string> =>
   new Promise((resolve, reject) => {
     const options = {
       env,
@@ -35,7 +48,7 @@ export const rehearse = ({ file, args, env }: Program): Promise<CheckedConfig> =
       if (error?.killed === true) reject(new Error(`the program did not start within ${REHEARSAL_MS} ms`));
       else if (error !== null)
         reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
-      else resolve(JSON.parse(stdout));
+      else resolve(stdout);
     });
   });
 

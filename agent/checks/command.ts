@@ -3,8 +3,8 @@
  * program does must not disturb the election, nor leave anything behind: it runs in a session of its own, at low priority,
  * without the agent's capabilities, and with its end everything ends that it has started.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
@@ -20,7 +20,6 @@ export type AllowedCommand = {
 };
 
 export type CommandRun = { check: string; allowed: AllowedCommand; place: CheckPlace; signal: AbortSignal };
-type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Output is kept up to here, for the message of a failure. */
@@ -40,7 +39,7 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
     const output = { text: '' };
     try {
       leftovers.prepare();
-      const child = withoutAmbientCapabilities(() =>
+      const child: ChildProcess = withoutAmbientCapabilities(() =>
         spawn(program, args, {
           cwd: '/',
           env: {
@@ -60,7 +59,9 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
         leftovers.started(child.pid);
         lowerPriority(child.pid);
       }
-      for (const stream of [child.stdout, child.stderr]) keepSome(stream, output, clock);
+      // None without descriptors left for them (EMFILE): `ended` says so then.
+      const streams = [child.stdout, child.stderr].filter((stream) => stream instanceof Readable);
+      for (const stream of streams) keepSome(stream, output, clock);
       const giveUp = (): void => killAll(child);
       if (signal.aborted) giveUp();
       signal.addEventListener('abort', giveUp, { once: true });
@@ -69,7 +70,7 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       killAll(child);
       if (child.pid !== undefined) leftovers.ended(child.pid);
       if (end.code !== 0) await Promise.race([closed, sleep(clock, LAST_WORDS_MS)]);
-      for (const stream of [child.stdout, child.stderr]) stream.destroy();
+      for (const stream of streams) stream.destroy();
       return outcomeOf(program, end, output.text);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -81,19 +82,19 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
 type End = { code: number | null; signal: NodeJS.Signals | null };
 
 /** Not when its output ends: whoever it has started may hold that open. @throws Error when it could not be started */
-const endOf = (child: Child): Promise<End> =>
+const endOf = (child: ChildProcess): Promise<End> =>
   new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
 
-const closeOf = (child: Child): Promise<void> =>
+const closeOf = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {
     child.once('close', () => resolve());
   });
 
 /** The program and all that it has started, but for what has made a session of its own. */
-const killAll = ({ pid }: Child): void => {
+const killAll = ({ pid }: ChildProcess): void => {
   if (pid !== undefined) killGroup(pid);
 };
 

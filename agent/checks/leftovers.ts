@@ -94,8 +94,15 @@ const ownEntry = (): Entry | undefined => {
   return entry?.pid === process.pid ? entry : undefined;
 };
 
-const entries = (): Entry[] =>
-  readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (read(name) ?? []) : []));
+const entries = (): Entry[] => names().flatMap((name) => (/^\d+$/.test(name) ? (read(name) ?? []) : []));
+
+const names = (): string[] => {
+  try {
+    return readdirSync('/proc');
+  } catch {
+    return []; // without a descriptor left; the look after the next command finds them
+  }
+};
 
 const read = (name: string): Entry | undefined => {
   let text: string;

@@ -1,5 +1,5 @@
 /** The machine's addresses, read and changed by `ip` (iproute2). */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../../kube/clock.ts';
@@ -42,7 +42,13 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
     changes += 1;
     const answer = Promise.withResolvers<void>();
     waiting.push({ ...command, answer });
-    last = last.then(() => carryOut(waiting.splice(0)));
+    last = last.then(async () => {
+      const batch = waiting.splice(0);
+      // Whatever happens, each hears of its own change, and the next batch has its turn.
+      await carryOut(batch).catch((error: unknown) => {
+        for (const { answer } of batch) answer.reject(error);
+      });
+    });
     return answer.promise;
   };
   const reserved = createReservedReader(clock);
@@ -235,16 +241,21 @@ const ip = async (args: readonly string[]): Promise<string> => {
 /** How an `ip` ended; `fault`: what it says is wrong, null when all went well; `killed`: it did not answer in time. */
 type IPResult = { stdout: string; stderr: string; fault: string | null; killed: boolean };
 
+/** Node throws at once for some errors of fork and exec, such as ENOMEM and E2BIG, and tells of the others later: here all are alike. */
 const runIP = (args: readonly string[], input = ''): Promise<IPResult> =>
   new Promise((resolve) => {
     const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' as const, maxBuffer: OUTPUT_BYTES };
-    const child = execFile('ip', args, options, (error, stdout, stderr) => {
-      const killed = error?.killed === true;
-      const why = killed ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error?.message;
-      resolve({ stdout, stderr, fault: error === null ? null : (why ?? 'failed'), killed });
-    });
-    // An `ip` that ended before it had read everything says so by its exit code.
-    child.stdin?.on('error', () => undefined).end(input);
+    try {
+      const child = execFile('ip', args, options, (error, stdout, stderr) => {
+        const killed = error?.killed === true;
+        const why = killed ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error?.message;
+        resolve({ stdout, stderr, fault: error === null ? null : (why ?? 'failed'), killed });
+      });
+      // An `ip` that ended before it had read everything says so by its exit code.
+      child.stdin?.on('error', () => undefined).end(input);
+    } catch (error) {
+      resolve({ stdout: '', stderr: '', fault: messageOf(error), killed: false });
+    }
   });
 
 /** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */
@@ -253,17 +264,23 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
 
   const listen = (): void => {
     if (signal.aborted) return;
-    const monitor = spawn('ip', ['-o', 'monitor', 'address', 'link'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const stop = () => monitor.kill('SIGKILL');
-    signal.addEventListener('abort', stop, { once: true });
-    monitor.stdout.on('data', () => bell.resolve(true));
-    monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
-    monitor.on('close', () => {
-      signal.removeEventListener('abort', stop);
+    try {
+      const monitor: ChildProcess = spawn('ip', ['-o', 'monitor', 'address', 'link'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const stop = () => monitor.kill('SIGKILL');
+      signal.addEventListener('abort', stop, { once: true });
+      monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
+      monitor.on('close', () => {
+        signal.removeEventListener('abort', stop);
+        clock.setTimer(GLANCE_MS, listen);
+      });
+      // None without a descriptor left for it (EMFILE).
+      monitor.stdout?.on('data', () => bell.resolve(true));
+    } catch (error) {
+      log.warn({ err: messageOf(error) }, 'ip monitor failed');
       clock.setTimer(GLANCE_MS, listen);
-    });
+    }
   };
   listen();
   return {
