@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -29,6 +29,14 @@ test('a second agent is refused, and told which process is in its way', ({ direc
     assert.match((error as Error).message, new RegExp(`another agent \\(pid ${process.pid}\\) runs`));
     assert.match((error as Error).message, 'stateDir');
   }
+});
+
+test('an agent that can create no file has the same lock as one that can', ({ directory }) => {
+  const file = join(directory, 'agent.lock');
+  symlinkSync('missing/agent.lock', file);
+  lockDirectory(directory);
+  rmSync(file);
+  assert.throws(() => lockDirectory(directory), /another agent runs with the state directory/);
 });
 
 test('the lock of a process that is dead is free', ({ directory }) => {

@@ -1,8 +1,9 @@
 /**
- * One agent per state directory: a lock on a file in it (flock(2)), which the kernel drops when its holder dies, however it
- * dies. The lock belongs to the open file, so a program that is replaced in place hands the file on and never lets go of it.
+ * One agent per state directory: a lock on the directory itself (flock(2)), which the kernel drops when its holder dies,
+ * however it dies. It needs no file, so that one agent that may write and one that may not have the same lock. It belongs to
+ * the open directory, so a program that is replaced in place hands that on and never lets go of it.
  */
-import { constants, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, closeDescriptor, mustCall } from './libc.ts';
 import { unusableDirectory } from './state-directory.ts';
@@ -24,49 +25,34 @@ export class LockedError extends Error {
   override readonly name = 'LockedError';
 }
 
+/** In the directory: who holds the lock, for the message to whoever comes second. */
+const HOLDER_FILE = 'agent.lock';
+
 /**
- * Takes the lock of a state directory, which is made if it is missing.
+ * Takes the lock of a state directory, which is made if it is missing. One that has become read-only serves all the same.
  * @throws LockedError when another agent holds it. @throws Error when the directory cannot be used
  */
 export const lockDirectory = (directory: string): Lock => {
-  const path = join(directory, 'agent.lock');
-  const fd = openLock(directory, path);
+  const fd = openDirectory(directory);
   const locked = call('flock', fd, LOCK_EXCLUSIVE_NONBLOCKING);
   if (!locked.ok) {
-    closeDescriptor(fd);
-    if (locked.code !== 'EAGAIN') throw new Error(`lock ${path}: ${locked.code} (${locked.meaning})`);
-    const holder = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+    closeSync(fd);
+    if (locked.code !== 'EAGAIN') throw new Error(`lock ${directory}: ${locked.code} (${locked.meaning})`);
+    const holder = readHolder(directory);
     throw new LockedError(
       `another agent${holder && ` (pid ${holder})`} runs with the state directory ${directory}; stop it, or give this one a stateDir and a nodeName of its own`,
     );
   }
-  noteHolder(fd);
+  noteHolder(directory);
   return lockOf(fd);
 };
 
-const openLock = (directory: string, path: string): number => {
+const openDirectory = (directory: string): number => {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return openSync(path, 'a+', 0o600);
+    return openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
-    const reading = openToRead(directory, path);
-    if (reading === null) throw unusableDirectory(directory, error);
-    return reading;
-  }
-};
-
-/**
- * A directory that has become read-only serves all the same, and the file that lies there, or else the directory itself, is as
- * good a lock. Null: it is of no use at all.
- */
-const openToRead = (directory: string, path: string): number | null => {
-  try {
-    return existsSync(path)
-      ? openSync(path, constants.O_RDONLY)
-      : openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch {
-    // What matters to its owner is why it could not be written.
-    return null;
+    throw unusableDirectory(directory, error);
   }
 };
 
@@ -83,12 +69,19 @@ const lockOf = (fd: number): Lock => ({
   toInherit: () => mustCall('hand on the lock of the state directory', {}, 'fcntl', fd, F_DUPFD, LOWEST_FD),
 });
 
-/** For the message to whoever comes second; a full disk is no obstacle. */
-const noteHolder = (fd: number): void => {
+/** Who could not be noted is not named. */
+const readHolder = (directory: string): string => {
   try {
-    ftruncateSync(fd);
-    writeSync(fd, `${process.pid}\n`);
+    return readFileSync(join(directory, HOLDER_FILE), 'utf8').trim();
   } catch {
-    // The lock holds without it.
+    return '';
+  }
+};
+
+const noteHolder = (directory: string): void => {
+  try {
+    writeFileSync(join(directory, HOLDER_FILE), `${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // A full or read-only disk: the lock holds without it.
   }
 };
