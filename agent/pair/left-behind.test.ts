@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { ARRIVAL_MS } from '../rules/vip.ts';
 import { KEY, VIP } from '../testing/pair-bench.ts';
 import { LeftBehind } from './left-behind.ts';
-import { emptyRecord, type IMDSReading, type PairRecord } from './pair-types.ts';
+import { emptyRecord, type IMDSReading, type NodeAddress, type PairRecord } from './pair-types.ts';
 
 const OTHER = '10.10.10.20';
 const record: PairRecord = {
@@ -13,9 +13,15 @@ const record: PairRecord = {
   verifiedNetworkInterfaceID: 'eni-1',
 };
 
-/** A node with what a pair has left; `refuses`: the kernel does not take it off. */
-const createWorld = (left: PairRecord = record) => {
-  const world = { nowMs: 0, refuses: false, removed: [] as string[], disk: left as PairRecord | null };
+/** A node with what a pair has left; `refuses`: the kernel does not take it off; `taken`: what pairs that run have. */
+const createWorld = (left: PairRecord = record, isRead = true) => {
+  const world = {
+    nowMs: 0,
+    refuses: false,
+    removed: [] as string[],
+    disk: left as PairRecord | null,
+    taken: [] as string[],
+  };
   const told: string[] = [];
   const note = (_: object, message: string) => told.push(message);
   const leftBehind = new LeftBehind({
@@ -27,6 +33,7 @@ const createWorld = (left: PairRecord = record) => {
         world.removed.push(`${address} ${name}`);
       },
     },
+    isTaken: (address) => world.taken.includes(address),
     openDisk: () => ({
       async save(saved) {
         world.disk = saved;
@@ -37,6 +44,10 @@ const createWorld = (left: PairRecord = record) => {
     }),
   });
   leftBehind.keep(left);
+  /** Reads the addresses on eth0. */
+  const read = (...addresses: NodeAddress[]) =>
+    leftBehind.interfaces({ interfaces: [{ name: 'eth0', up: true, addresses }], reserved: [] });
+  if (isRead) read(...left.added.map((address) => ({ address, prefixLength: 32, scope: 'host' })));
   const quiet = async () => {
     for (let round = 0; round < 10; round += 1) await Promise.resolve();
   };
@@ -53,7 +64,7 @@ const createWorld = (left: PairRecord = record) => {
       await quiet();
     }
   };
-  return { world, told, leftBehind, seconds };
+  return { world, told, leftBehind, read, seconds };
 };
 const LONG = 2 * (ARRIVAL_MS / 1_000);
 
@@ -104,6 +115,36 @@ test('what the kernel refuses is tried again; of several addresses each goes by 
   await seconds(1, []);
   assert.equal(world.removed, [`${VIP} eth0`, `${OTHER} eth0`]);
   assert.is(world.disk, null);
+});
+
+test('an address that a running pair has by now is that pair’s alone', async () => {
+  const { world, seconds } = createWorld({ ...record, added: [VIP, OTHER] });
+  world.taken = [VIP];
+  await seconds(1, [VIP, OTHER]);
+  assert.equal(world.disk?.added, [OTHER]);
+  world.taken = [];
+  await seconds(LONG, []);
+  assert.equal(world.removed, [`${OTHER} eth0`]);
+});
+
+test('an address that somebody else has put there in another form is theirs', async () => {
+  for (const form of [{ prefixLength: 24 }, { prefixLength: 32, scope: 'global' }]) {
+    const { world, read, seconds } = createWorld();
+    await seconds(LONG, [VIP]);
+    read({ address: VIP, ...form });
+    await seconds(LONG, []);
+    assert.equal(world.removed, []);
+    assert.is(world.disk, null, 'nothing is left to remember');
+  }
+});
+
+test('nothing is taken off before it is known who has put up what is there', async () => {
+  const { world, read, seconds } = createWorld(record, false);
+  await seconds(LONG, []);
+  assert.equal(world.removed, []);
+  read({ address: VIP, prefixLength: 32, scope: 'host' });
+  await seconds(1, []);
+  assert.equal(world.removed, [`${VIP} eth0`]);
 });
 
 test.run();

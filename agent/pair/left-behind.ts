@@ -6,14 +6,16 @@
 import type { Clock } from '../../kube/clock.ts';
 import type { Log } from '../../kube/log.ts';
 import type { Key } from '../../kube/types.ts';
-import { ARRIVAL_MS } from '../rules/vip.ts';
+import { ARRIVAL_MS, isForeignForm } from '../rules/vip.ts';
 import { messageOf } from './pair-load.ts';
-import type { IMDSReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
+import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 
 /** What is done with them. */
 export type LeftBehindOptions = {
   addresses: Pick<PairAddresses, 'remove'>;
   openDisk(record: PairRecord): Pick<PairDisk, 'save' | 'remove'>;
+  /** A pair that runs has this address now, as a VIP or as one that it added: it alone decides on it. */
+  isTaken(address: string): boolean;
   clock: Pick<Clock, 'now'>;
   log: Log;
 };
@@ -29,6 +31,7 @@ type Entry = {
 export class LeftBehind {
   readonly #options: LeftBehindOptions;
   readonly #entries = new Map<Key, Entry>();
+  #interfaces: InterfaceReading | null = null;
 
   constructor(options: LeftBehindOptions) {
     this.#options = options;
@@ -46,6 +49,11 @@ export class LeftBehind {
     return entry?.record;
   }
 
+  /** A reading of the machine's interfaces; without one nothing is taken off. */
+  interfaces(reading: InterfaceReading): void {
+    this.#interfaces = reading;
+  }
+
   /** A reading of IMDS; null, or one without the ENI: unknown, and no proof of anything. */
   imds(reading: IMDSReading | null): void {
     const nowMs = this.#options.clock.now();
@@ -59,21 +67,35 @@ export class LeftBehind {
           entry.absentSinceMs.delete(address);
         else if (!entry.absentSinceMs.has(address)) entry.absentSinceMs.set(address, nowMs);
       }
-      const [due] = [...entry.absentSinceMs].find(([, sinceMs]) => nowMs - sinceMs >= ARRIVAL_MS) ?? [];
+      if (entry.busy) continue;
       // The next reading brings the next address, or the next try.
-      if (due !== undefined && !entry.busy) void this.#takeOff(key, entry, due);
+      const lost = added.find((address) => this.#isLost(entry.record, address));
+      const [due] = [...entry.absentSinceMs].find(([, sinceMs]) => nowMs - sinceMs >= ARRIVAL_MS) ?? [];
+      if (lost !== undefined) void this.#letGo(key, entry, lost, false);
+      else if (due !== undefined && this.#interfaces !== null) void this.#letGo(key, entry, due, true);
     }
   }
 
-  async #takeOff(key: Key, entry: Entry, address: string): Promise<void> {
+  /** It is somebody else's now: a pair's, or of whoever has put it up in another form since. */
+  #isLost({ interface: name }: PairRecord, address: string): boolean {
+    if (this.#options.isTaken(address)) return true;
+    const carrier = this.#interfaces?.interfaces.find((entry) => entry.name === name);
+    const found = carrier?.addresses.filter((entry) => entry.address === address) ?? [];
+    return found.length > 0 && found.every(isForeignForm);
+  }
+
+  /** @param isOurs it is taken off the interface; else it stays there */
+  async #letGo(key: Key, entry: Entry, address: string, isOurs: boolean): Promise<void> {
     const { addresses, openDisk, log } = this.#options;
     const { record } = entry;
+    const about = { pair: key, vip: address, interface: record.interface };
     entry.busy = true;
     try {
-      if (record.interface !== null) await addresses.remove(record.interface, address);
+      if (isOurs && record.interface !== null) await addresses.remove(record.interface, address);
       entry.record = { ...record, added: record.added.filter((other) => other !== address) };
       entry.absentSinceMs.delete(address);
-      log.info({ pair: key, vip: address, interface: record.interface }, 'VIP of a former pair removed');
+      if (isOurs) log.info(about, 'VIP of a former pair removed');
+      else log.info(about, 'VIP of a former pair is somebody else’s now: it stays');
       // The pair may have come back meanwhile: the file is its own then.
       if (this.#entries.get(key) !== entry) return;
       if (entry.record.added.length > 0) return await openDisk(entry.record).save(entry.record);

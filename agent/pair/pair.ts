@@ -283,6 +283,12 @@ export class Pair {
     return !ownAddresses(this.#state).some((address) => present.includes(address));
   }
 
+  /** It puts this address up and takes it off as its VIP rule says. */
+  decidesOn(address: string): boolean {
+    const { loaded, record } = this.#state;
+    return loaded?.spec.vips.includes(address) === true || record.added.includes(address);
+  }
+
   /** Forgotten, or about to be. */
   get isGone(): boolean {
     return this.#state.gone;

@@ -237,6 +237,30 @@ test('T16: what a pair has left behind goes once EC2 has stopped delivering it h
   await until('forgotten', () => readdirSync(directory).length === 0);
 });
 
+test('what a former pair has left is no longer its own once another pair lists it', async ({ directory }) => {
+  const world = createWorld(directory);
+  const { pairs, put, sent } = world;
+  const left = {
+    ...onDisk,
+    pairName: 'old',
+    uid: null,
+    generation: null,
+    spec: null,
+    verifiedNetworkInterfaceID: 'eni-1',
+  };
+  await openDisk(directory, left).save(left);
+  pairs.restore(left);
+  put(instance());
+  await until('the worker runs it', () => types(sent).includes('set'));
+  pairs.imds({
+    instanceID: 'i-1',
+    networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses: [] }],
+  });
+  await until('forgotten', () => !readdirSync(directory).includes('prod.old.pair'));
+  assert.equal(world.removed, []);
+  await pairs.close();
+});
+
 test('another namespace’s list says nothing about this one', async ({ directory }) => {
   const { pairs, store } = createWorld(directory);
   pairs.restore(onDisk);

@@ -69,11 +69,12 @@ export class Pairs {
   constructor(options: PairsOptions) {
     const { handover, send, clock } = options;
     this.#options = options;
-    this.#leftBehind = new LeftBehind(options);
+    this.#leftBehind = new LeftBehind({ ...options, isTaken: (address) => this.#isTaken(address) });
     this.#handClaims = createHandClaims(send, clock);
     this.#handedOver = new Map(Object.entries(handover?.pairs ?? {}));
     this.#imds = handover?.imds ?? null;
     this.#interfaces = handover?.interfaces ?? null;
+    if (this.#interfaces !== null) this.#leftBehind.interfaces(this.#interfaces);
   }
 
   /** `namespace/pairName` of every pair. */
@@ -203,6 +204,7 @@ export class Pairs {
   /** A reading of the machine's interfaces. */
   interfaces(reading: InterfaceReading): void {
     this.#interfaces = reading;
+    this.#leftBehind.interfaces(reading);
     for (const pair of this.#pairs.values()) pair.interfaces(reading);
   }
 
@@ -246,6 +248,10 @@ export class Pairs {
   /** Ends all actors; unfinished steps are waited for. */
   async close(): Promise<void> {
     await Promise.all([...this.#pairs.values()].map((pair) => pair.close()));
+  }
+
+  #isTaken(address: string): boolean {
+    return [...this.#pairs.values()].some((pair) => pair.decidesOn(address));
   }
 
   #open(record: PairRecord): Pair {
