@@ -296,8 +296,11 @@ export const runAgent = (
     ...(holderIdentity !== undefined && {
       sole: {
         client,
-        // What this one would say now, the other would have to unsay.
-        onRival: (rival) => void worker.stop().then(() => failed.resolve(new RivalError(nodeName, rival))),
+        // What this one would say now, its resignation too, the other would have to unsay.
+        onRival: (rival) => {
+          void pairs.close();
+          void worker.stop().then(() => failed.resolve(new RivalError(nodeName, rival)));
+        },
       },
     }),
     fieldManager: FIELD_MANAGER,

@@ -13,7 +13,7 @@ import { isKubeError, KubeError, type KubeErrorKind } from '../kube/client.ts';
 import type { Clock } from '../kube/clock.ts';
 import { LEASES } from '../kube/lease.ts';
 import type { KubeClient, KubeObject, Resource } from '../kube/types.ts';
-import type { PairKube, StoredSecret } from './pair/pair-types.ts';
+import type { PairKube, StoredReport, StoredSecret } from './pair/pair-types.ts';
 
 export const VRRP_INSTANCES: Resource = {
   group: API_GROUP,
@@ -115,14 +115,16 @@ export const createPairKube = (client: AgentClient, clock: Clock, place: PairPla
     },
     readSecret: (ref) => readSecret(client, namespace, ref),
     async report(status) {
-      const object = {
+      const object: KubeObject & StoredReport = {
         apiVersion: API_GROUP_VERSION,
         kind: VRRP_INSTANCES.kind,
         metadata: { name: instanceName(pairName, nodeName), namespace },
         status,
       };
       const options = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
-      await client.apply(VRRP_INSTANCES, object, options, CALL);
+      const stored = await client.apply(VRRP_INSTANCES, object, options, CALL);
+      const { name, resourceVersion = '' } = stored.metadata;
+      return { metadata: { name, resourceVersion }, status: stored.status ?? status };
     },
   };
 };

@@ -1,4 +1,5 @@
 /** Reads our own writes: what a write returned counts until the watch has caught up with it. */
+import { versionOf } from '../kube/resource-version.ts';
 import type { Key, KubeObject } from '../kube/types.ts';
 
 /** A write that the watch has not shown by then is no longer believed. */
@@ -11,10 +12,6 @@ export type WrittenObjects<T extends KubeObject> = {
   freshest(key: Key, stored: T | undefined, nowMs: number): T | undefined;
   forget(key: Key): void;
 };
-
-/** Resource versions of one resource are ordered numbers (Kubernetes API conventions, since 1.35 by contract). */
-const versionOf = ({ metadata: { resourceVersion } }: KubeObject): bigint =>
-  /^\d+$/.test(resourceVersion ?? '') ? BigInt(resourceVersion ?? 0) : 0n;
 
 export const createWrittenObjects = <T extends KubeObject>(): WrittenObjects<T> => {
   const written = new Map<Key, { object: T; atMs: number; wasStored: boolean }>();

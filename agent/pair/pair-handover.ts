@@ -20,6 +20,7 @@ export type PairHandover = Pick<
   | 'election'
   | 'face'
   | 'reported'
+  | 'stored'
   | 'peer'
   | 'peerHeard'
   | 'checks'
@@ -43,10 +44,10 @@ export const handoverOf = (
   running: Running,
   lastAdvertAtMs: number | null,
 ): PairHandover => {
-  const { election, face, reported, peer, peerHeard, checks } = state;
+  const { election, face, reported, stored, peer, peerHeard, checks } = state;
   const { lastDelivered, arrived, formerClaim, yieldedTerm, transitions, claim, record, contact } = state;
   return {
-    ...{ election, face, reported, peer, peerHeard, checks },
+    ...{ election, face, reported, stored, peer, peerHeard, checks },
     ...{ lastDelivered, arrived, formerClaim, yieldedTerm, transitions, running, lastAdvertAtMs },
     claim: claim && { settled: claim.settled, vipUp: claim.vipUp, term: claim.term, sinceMs: claim.sinceMs },
     highestTerm: record.highestTerm,

@@ -125,7 +125,7 @@ const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStat
   const before = state.reported;
   state.reported = undefined;
   try {
-    await ports.kube.report(status);
+    state.stored = await ports.kube.report(status);
   } catch (error) {
     // Conditions keep their transition times from what is known to have been reported.
     if (state.wish !== null && before !== undefined) state.wish = { ...state.wish, status: before };

@@ -8,11 +8,12 @@ import type {
   VRRPParameters,
   VRRPState,
 } from '../../crds/types.ts';
+import { versionOf } from '../../kube/resource-version.ts';
 import { findings, type Problem } from '../rules/condition.ts';
 import type { Silence } from '../rules/life.ts';
 import { peerFault, type Rejects } from '../rules/peer.ts';
 import { advertisedPriority, type Contact } from '../rules/priority.ts';
-import type { Claim, Facts, Turns } from '../rules/report.ts';
+import { type Claim, type Facts, sameStatus, type Turns } from '../rules/report.ts';
 import { peerHides, type Report } from '../rules/term.ts';
 import { type CheckFinding, problemOf } from '../rules/verdict.ts';
 import {
@@ -33,6 +34,7 @@ import type {
   NodeAddress,
   NodeInterface,
   PairRecord,
+  StoredReport,
   StoredSecret,
 } from './pair-types.ts';
 
@@ -107,6 +109,8 @@ export type PairState = {
   turns: Turns;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
+  /** The API server's answer to the last report that it answered; undefined: there was none, or the predecessor did not say. */
+  stored: StoredReport | undefined;
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
   stopping: boolean;
   /** Take every address we added off the interface, wherever EC2 delivers it. */
@@ -154,6 +158,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   silence: null,
   turns: new Map(),
   reported: undefined,
+  stored: undefined,
   stopping: false,
   abandoned: false,
   gone: false,
@@ -382,6 +387,18 @@ export const vipsUp = (state: PairState): boolean => {
   const possible = spec.vips.filter((vip) => whyNot(vip, network) === null);
   return possible.length > 0 && possible.every((vip) => present.includes(vip));
 };
+
+/**
+ * Somebody else has written this node's report since: a second agent of its name, or a person. Compared is what the API server
+ * has with what it had, so that its own way of writing things is no difference; a watch that lags shows older versions.
+ */
+export const isOverwritten = ({ wish, reported, stored }: PairState): boolean =>
+  wish !== null &&
+  reported !== undefined &&
+  stored !== undefined &&
+  versionOf(stored) > 0n &&
+  versionOf(wish) > versionOf(stored) &&
+  !sameStatus(wish.status, stored.status);
 
 /** The peer's signs of life must be watched: a newer Master's report hides this Master, or this may be the last resort. */
 export const mustWatchPeer = (state: PairState): boolean => isHidden(state) || isLastCandidate(state);

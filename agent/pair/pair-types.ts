@@ -8,6 +8,7 @@ import type {
 } from '../../crds/types.ts';
 import type { Clock } from '../../kube/clock.ts';
 import type { Log } from '../../kube/log.ts';
+import type { KubeObject } from '../../kube/types.ts';
 import type { LifeReading } from '../rules/life.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { ToWorker } from '../worker/messages.ts';
@@ -97,6 +98,12 @@ export const emptyRecord = (namespace: string, pairName: string): PairRecord => 
   lastAdvertAtMs: null,
 });
 
+/** A report as the API server has it since, in its own words. */
+export type StoredReport = {
+  metadata: Pick<KubeObject['metadata'], 'name' | 'resourceVersion'>;
+  status?: VRRPInstanceStatus;
+};
+
 /** The Kubernetes API as one pair uses it. Every call has a deadline and throws KubeError. */
 export type PairKube = {
   /** Both instances, newest state; an unknown peer is looked for. */
@@ -106,7 +113,7 @@ export type PairKube = {
   /** @throws Error also when the key is missing, empty or longer than a VRRPv2 password. */
   readSecret(ref: SecretRef): Promise<StoredSecret>;
   /** Server-side apply of the whole status. */
-  report(status: VRRPInstanceStatus): Promise<void>;
+  report(status: VRRPInstanceStatus): Promise<StoredReport>;
 };
 
 /** The interface as one pair changes it; each call resolves once the kernel has it. */

@@ -28,6 +28,7 @@ import {
   initialState,
   interfaceNameOf,
   isLastCandidate,
+  isOverwritten,
   isVerified,
   longestIntervalMs,
   mayResignToPeer,
@@ -57,6 +58,8 @@ export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'clai
 const LIFE_POLL_MS = 5_000;
 /** Readings of the peer further apart do not prove that the API was reachable throughout. */
 const LIFE_GAP_MS = 12_000;
+/** Two that overwrite each other's reports do not chase each other any faster. */
+const SAY_AGAIN_MS = 10_000;
 /** A worker leaves Init within so long, or its Init is reported. */
 const STARTING_MS = 2_000;
 
@@ -72,6 +75,7 @@ export class Pair {
   #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
   #inherited: readonly CheckFinding[] = [];
+  #saidAgainAtMs = Number.NEGATIVE_INFINITY;
   #lifePolledAtMs = Number.NEGATIVE_INFINITY;
   readonly #transitions = new Transitions();
 
@@ -364,6 +368,7 @@ export class Pair {
     this.#steerWorker();
     this.#yield();
     this.#serveAtLast();
+    this.#sayAgain();
     const { findings } = factsOf(state, this.#ports.agentVersion);
     state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
@@ -371,6 +376,20 @@ export class Pair {
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
     if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
+  }
+
+  /** What somebody else has put in place of the report is said again as it is here. */
+  #sayAgain(): void {
+    const state = this.#state;
+    const { clock, log } = this.#ports;
+    const nowMs = clock.now();
+    if (state.wish === null || !isOverwritten(state) || nowMs - this.#saidAgainAtMs < SAY_AGAIN_MS) return;
+    this.#saidAgainAtMs = nowMs;
+    log.warn({ pair: this.key, state: state.wish.status?.state }, 'report overwritten by somebody else');
+    // Conditions keep their transition times from what was reported here.
+    const { status: _, ...wish } = state.wish;
+    state.wish = { ...wish, ...(state.reported !== undefined && { status: state.reported }) };
+    state.reported = undefined;
   }
 
   /** Says once that the peer sends what must be rejected, and once that it is over. */

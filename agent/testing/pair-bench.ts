@@ -98,6 +98,8 @@ export const createBench = (
     /** By key of the one Secret there is. */
     secrets: new Map<string, StoredSecret>(),
     reports: [] as VRRPInstanceStatus[],
+    /** The API server's own way of writing a report. */
+    storedAs: (status: VRRPInstanceStatus): VRRPInstanceStatus => status,
     reads: 0,
     lastContactMs: 0 as number | null,
     /** The disk, and whether it takes anything. */
@@ -116,6 +118,8 @@ export const createBench = (
   let gate: Promise<void> | null = null;
   let diskGate: Promise<void> | null = null;
   let lives = 0;
+  let version = 0;
+  const nextVersion = (): string => String(++version);
 
   /** What a dead process began has no further effect. */
   const whileAlive = async (life: number): Promise<void> => {
@@ -169,8 +173,10 @@ export const createBench = (
           api(life, () => {
             const own = world.instances.get('web.node1');
             if (own === undefined) throw new Error('not found');
-            own.status = structuredClone(status);
+            own.status = world.storedAs(structuredClone(status));
+            own.metadata.resourceVersion = nextVersion();
             world.reports.push(structuredClone(status));
+            return structuredClone(own);
           }),
       },
       addresses: addresses ?? {
@@ -268,6 +274,7 @@ export const createBench = (
           namespace: 'prod',
           uid: 'u1',
           generation: (before?.metadata.generation ?? 0) + 1,
+          resourceVersion: nextVersion(),
         },
         spec: { ...(before?.spec ?? spec()), ...change },
         ...(before?.status && { status: before.status }),
@@ -275,6 +282,14 @@ export const createBench = (
       world.instances.set('web.node1', instance);
       if (world.apiUp) pair.wish(structuredClone(instance));
       await quiet();
+    },
+    /** Somebody else writes node1's report. @returns the object, which the watch has yet to bring */
+    overwrite(status: Partial<VRRPInstanceStatus>): VRRPInstance {
+      const own = bench.own();
+      if (own.status === undefined) throw new Error('nothing was reported yet');
+      own.status = { ...own.status, ...status };
+      own.metadata.resourceVersion = nextVersion();
+      return structuredClone(own);
     },
     /** The peer reports; `seen`: the watch brings it. */
     async peer(state: VRRPState, term: number, seen = true) {
