@@ -8,7 +8,12 @@ import type { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
-import { keepDescriptors, lowerPriority, withoutAmbientCapabilities } from './privileges.ts';
+import {
+  keepDescriptors,
+  lowerPriority,
+  offerToOOMKiller,
+  withoutAmbientCapabilities,
+} from './privileges.ts';
 import type { CheckPlace } from './types.ts';
 
 /** A command as the node's own configuration has it. */
@@ -59,6 +64,7 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       if (child.pid !== undefined) {
         leftovers.started(child.pid);
         lowerPriority(child.pid);
+        offerToOOMKiller(child.pid);
       }
       for (const stream of [child.stdout, child.stderr]) keepSome(stream, output, clock);
       const giveUp = (): void => killAll(child);
