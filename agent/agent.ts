@@ -12,7 +12,7 @@ import { createProbe } from './checks/probe.ts';
 import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import { trackContact } from './contact.ts';
-import { type AgentHandover, isTimely } from './handover.ts';
+import type { AgentHandover } from './handover.ts';
 import { healthChecks, readinessChecks } from './http/health.ts';
 import type { AgentLook, WatchLook } from './http/look.ts';
 import { createMetrics } from './http/metrics.ts';
@@ -21,6 +21,7 @@ import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './kube.ts';
 import { createIMDSClient, type IMDSClient, pollIMDS } from './machine/imds.ts';
 import { type InterfacesOptions, watchInterfaces } from './machine/interface.ts';
 import { loadRecords, openDisk } from './machine/state.ts';
+import { takeInGoodMoment } from './moment.ts';
 import type { PairAddresses, PairDisk, PairRecord } from './pair/pair-types.ts';
 import type { PairView } from './pair/pair-view.ts';
 import { Pairs } from './pair/pairs.ts';
@@ -37,10 +38,8 @@ const TICK_MS = 1_000;
 /** How long a stopping agent tries to report. */
 const LAST_REPORT_MS = 3_000;
 const STOP_POLL_MS = 20;
-/** How long an agent that is to be replaced waits until its reports are taken, and then for the moment after an advert. */
+/** How long an agent that is to be replaced waits until its reports are taken. */
 const LAST_WORDS_MS = 1_000;
-const MOMENT_MS = 1_000;
-const MOMENT_POLL_MS = 5;
 
 /** What `hapair-agent status` shows of the agent as a whole. */
 export type AgentView = {
@@ -208,6 +207,7 @@ export const runAgent = (
   const contact = trackContact(clock, unlimitedLog, () => pairs.apiBack(), handover?.lastContactMs ?? null);
   const client = withContact(kube, contact.called);
 
+  let commands = 0;
   const worker = surroundings.startWorker({
     onMessage: (message) => pairs.worker(message),
     onExit: (error) => error !== null && failed.resolve(error),
@@ -232,7 +232,10 @@ export const runAgent = (
     client,
     addresses: interfaces,
     checks,
-    send: worker.send,
+    send(message) {
+      commands += 1;
+      worker.send(message);
+    },
     lastContactMs: contact.lastMs,
     clock,
     random,
@@ -371,11 +374,14 @@ export const runAgent = (
   };
   const handOver = async (): Promise<AgentHandover> => {
     await until(clock, () => pairs.isReported, clock.now() + LAST_WORDS_MS);
-    for (const deadlineMs = clock.now() + MOMENT_MS; ; await sleep(clock, MOMENT_POLL_MS)) {
-      const { lastAdvertAtMs } = await ping();
-      const handover = { ...pairs.handOver(lastAdvertAtMs), lastContactMs: contact.lastMs() };
-      if (isTimely(handover.pairs, clock.now()) || clock.now() >= deadlineMs) return handover;
-    }
+    return takeInGoodMoment({
+      clock,
+      commands: () => commands,
+      async take() {
+        const { lastAdvertAtMs } = await ping();
+        return { ...pairs.handOver(lastAdvertAtMs), lastContactMs: contact.lastMs() };
+      },
+    });
   };
   return {
     stop,

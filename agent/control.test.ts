@@ -76,6 +76,26 @@ test('a reload that is refused replaces nothing', async (context) => {
   });
 });
 
+test('a reload whose client has gone away is done all the same', async (context) => {
+  const [asked, gone, replaced] = [0, 0, 0].map(() => Promise.withResolvers<void>());
+  await open(context, {
+    reload: {
+      prepare: async () => {
+        asked?.resolve();
+        await gone?.promise;
+        return null;
+      },
+      replace: async () => replaced?.resolve(),
+    },
+  });
+  context.servers[0]?.once('connection', (socket) => socket.once('close', () => gone?.resolve()));
+  const client = request({ socketPath: context.path, method: 'POST', path: '/v1/reload', agent: false });
+  client.on('error', () => undefined).end();
+  await asked?.promise;
+  client.destroy();
+  await replaced?.promise;
+});
+
 test('what nobody serves, and what fails, is said', async (context) => {
   await open(context, { status: async () => Promise.reject(new Error('the worker hangs')) });
   const failure = (target: string): Promise<string> =>

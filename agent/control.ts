@@ -6,6 +6,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { finished } from 'node:stream';
 import type { Log } from '../kube/log.ts';
 import type { AgentView } from './agent.ts';
 
@@ -35,7 +36,7 @@ export type ControlHandlers = {
   reload: {
     /** Whether it can be done. @returns why not */
     prepare(): Promise<string | null>;
-    /** Does it; called once the answer is out. */
+    /** Does it; called once the answer is out, or nobody waits for it any more. */
     replace(): Promise<void>;
   };
 };
@@ -105,7 +106,8 @@ const serve = async (
     }
     case 'POST /v1/reload': {
       const refused = await reload.prepare();
-      if (refused === null) response.once('finish', () => void reload.replace());
+      // Whoever asked may be gone by now. What was prepared is done all the same, or nobody could ask again.
+      if (refused === null) finished(response, () => void reload.replace());
       return answer(response, refused === null ? 200 : 409, { refused } satisfies ReloadAnswer);
     }
     default:

@@ -9,6 +9,16 @@ import { type AgentHandover, isTimely, takeHandover } from './handover.ts';
 import { createMaster } from './testing/pair-bench.ts';
 
 const PROGRAM = join(import.meta.dirname, 'testing', 'replaced.ts');
+const PATIENCE_MS = 60_000;
+const MAIN = join(import.meta.dirname, 'main.ts');
+/** Loaded first: as soon as the agent hears SIGHUP, which is the first it does, it is hung up on and told to stop. */
+const HURRIED = `process.on('newListener', (name) => {
+  if (name !== 'SIGHUP') return;
+  setImmediate(() => {
+    process.kill(process.pid, 'SIGHUP');
+    process.kill(process.pid, 'SIGTERM');
+  });
+});`;
 
 /** Runs the test program; each of its lines is one JSON value. */
 const run = (mode: string): unknown[] => {
@@ -29,6 +39,46 @@ test('a program is replaced in place: same process, its lock held throughout, it
   assert.is(after?.isLockedForOthers, true);
   assert.is(after?.isTakenAgain, false);
   assert.is(after?.inheritedChildren, 0, 'children of the predecessor are ended and buried');
+  assert.is(after?.isCommandGone, true, 'with all that they have started');
+  assert.is(after?.identity, 'node1_0123456789');
+});
+
+/** The agent, of a machine without a network: how it ends when it is told to before it has started. */
+const runHurried = (before: (stateDir: string) => string[]) => {
+  const directory = mkdtempSync(join(tmpdir(), 'hapair-handover-'));
+  const [config, kubeconfig] = [join(directory, 'agent.yaml'), join(directory, 'kubeconfig')];
+  const cluster = { server: 'http://127.0.0.1:9' };
+  const context = { cluster: 'none', user: 'nobody' };
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      clusters: [{ name: 'none', cluster }],
+      users: [{ name: 'nobody', user: {} }],
+      contexts: [{ name: 'none', context }],
+      'current-context': 'none',
+    }),
+  );
+  const stateDir = join(directory, 'state');
+  writeFileSync(config, JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir, kubeconfig }));
+  const preload = `data:text/javascript,${encodeURIComponent(HURRIED)}`;
+  const args = [...before(stateDir), '--import', preload, MAIN, 'run', '--config', config];
+  const env = { ...process.env, AWS_EC2_METADATA_SERVICE_ENDPOINT: 'http://127.0.0.1:9' };
+  const options = { encoding: 'utf8', env, timeout: PATIENCE_MS, killSignal: 'SIGKILL' } as const;
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, options);
+  rmSync(directory, { recursive: true });
+  return { status, signal, stdout, stderr };
+};
+
+test('told to stop before it has started, the agent that replaced another ends as it always does', () => {
+  const { status, signal, stdout, stderr } = runHurried((stateDir) => [PROGRAM, 'run', stateDir]);
+  assert.equal({ status, signal }, { status: 0, signal: null }, `${stdout}${stderr}`);
+  assert.match(stdout, '"msg":"agent stopped"');
+  assert.match(stdout, '"identity":"node1_0123456789"');
+});
+
+test('so does one that has nobody to take leave of', () => {
+  const { status, signal, stdout, stderr } = runHurried(() => []);
+  assert.equal({ status, signal }, { status: 0, signal: null }, `${stdout}${stderr}`);
 });
 
 test('a replacement that fails leaves everything as it was', () => {
@@ -39,9 +89,9 @@ test('a replacement that fails leaves everything as it was', () => {
 });
 
 test('no record is a start like any other', () => {
-  assert.is(takeHandover({}), null);
+  assert.equal(takeHandover({}), { isSuccessor: false, handover: null });
   const env = { HAPAIR_HANDOVER: 'nonsense' };
-  assert.is(takeHandover(env), null);
+  assert.equal(takeHandover(env), { isSuccessor: true, handover: null });
   assert.equal(env, {}, 'no child sees it');
 });
 
@@ -51,7 +101,8 @@ test('a record of another version is a start like any other, which can take the 
   for (const bytes of [serialize({ format: 0 }), Buffer.from('nonsense')]) {
     writeFileSync(file, bytes);
     const [recordFd, lockFd] = [openSync(file, 'r'), openSync(file, 'r')];
-    assert.is(takeHandover({ HAPAIR_HANDOVER: `${recordFd},${lockFd}` }), null);
+    const taken = takeHandover({ HAPAIR_HANDOVER: `${recordFd},${lockFd}` });
+    assert.equal(taken, { isSuccessor: true, handover: null }, 'but for what there is to clear away');
     for (const fd of [recordFd, lockFd]) assert.throws(() => fstatSync(fd), 'EBADF');
   }
   rmSync(directory, { recursive: true });

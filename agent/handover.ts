@@ -30,6 +30,8 @@ export type Handover = AgentHandover & {
   reloads: number;
   /** When its first program started, in Unix milliseconds. */
   startedAtMs: number;
+  /** By which the node's Lease knows the agent, on disk or not. Absent: the program before knew nothing of this field. */
+  identity?: string;
   /** The lock of the state directory, open. */
   lockFd: number;
 };
@@ -40,19 +42,26 @@ type StoredHandover = Omit<Handover, 'lockFd'> & { format: number };
 /** Names to the successor the descriptors of the record and of the lock, in this order: `23,24`. */
 const VARIABLE = 'HAPAIR_HANDOVER';
 
-/**
- * What the program before this one in the same process has left; null: there was none, or it cannot be understood. It can be
- * taken once, and no child sees it.
- */
-export const takeHandover = (env: NodeJS.ProcessEnv = process.env): Handover | null => {
-  const [, recordFd, lockFd] = /^(\d+),(\d+)$/.exec(env[VARIABLE] ?? '') ?? [];
+/** What there was to take. */
+export type Taken = {
+  /** Whether there was a program before this one in the same process, understood or not. */
+  isSuccessor: boolean;
+  /** What it has left; null: there was none, or it cannot be understood. */
+  handover: Handover | null;
+};
+
+/** What the program before this one in the same process has left. It can be taken once, and no child sees it. */
+export const takeHandover = (env: NodeJS.ProcessEnv = process.env): Taken => {
+  const left = env[VARIABLE];
+  const [, recordFd, lockFd] = /^(\d+),(\d+)$/.exec(left ?? '') ?? [];
   delete env[VARIABLE];
-  if (recordFd === undefined || lockFd === undefined) return null;
+  const isSuccessor = left !== undefined;
+  if (recordFd === undefined || lockFd === undefined) return { isSuccessor, handover: null };
   const record = readRecord(Number(recordFd));
-  if (record !== null) return { ...record, lockFd: Number(lockFd) };
+  if (record !== null) return { isSuccessor, handover: { ...record, lockFd: Number(lockFd) } };
   // Left open, it would keep this very process from taking the lock.
   closeDescriptor(Number(lockFd));
-  return null;
+  return { isSuccessor, handover: null };
 };
 
 const readRecord = (fd: number): StoredHandover | null => {

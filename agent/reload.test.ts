@@ -55,7 +55,7 @@ test('a program that cannot start at all is refused', async () => {
 });
 
 /** An agent with this configuration in force whose program is checked against `file`. */
-const createAgent = (directory: string, file: string) => {
+const createAgent = (directory: string, file: string, onHandOver = (): void => undefined) => {
   const told: string[] = [];
   const note = (_: object, message: string) => told.push(message);
   const state = { handovers: 0, isStopping: false };
@@ -64,13 +64,14 @@ const createAgent = (directory: string, file: string) => {
     agent: {
       handOver: async () => {
         state.handovers += 1;
+        onHandOver();
         return { pairs: {}, lastContactMs: null, imds: null, interfaces: null };
       },
     },
     lock: lockDirectory(directory),
     program: { file: '/nonexistent/node', args: [], env: {} },
     check: checkOf(file),
-    life: { reloads: 0, startedAtMs: 0 },
+    life: { reloads: 0, startedAtMs: 0, identity: 'node1_0123456789' },
     isStopping: () => state.isStopping,
     log: { info: note, warn: note, error: note },
     logged: async () => undefined,
@@ -113,6 +114,21 @@ test('an agent that is stopping is not replaced', async ({ directory, file }) =>
   await reloader.replace();
   assert.is(reloader.failure, null, 'nothing was tried');
   assert.is(await reloader.prepare(), 'the agent is stopping');
+});
+
+test('a SIGTERM that has come but was not heard yet is not lost with the program', async ({
+  directory,
+  file,
+}) => {
+  writeFileSync(file, JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir: directory }));
+  const { reloader, state } = createAgent(directory, file, () => void process.kill(process.pid, 'SIGTERM'));
+  process.once('SIGTERM', () => {
+    state.isStopping = true;
+  });
+  assert.is(await reloader.prepare(), null);
+  await reloader.replace();
+  assert.is(state.handovers, 1);
+  assert.is(reloader.failure, null, 'nothing was tried');
 });
 
 test.run();

@@ -4,6 +4,7 @@
  * can read its configuration. If not, nothing has happened.
  */
 import { execFile } from 'node:child_process';
+import { setImmediate } from 'node:timers/promises';
 import type { Log } from '../kube/log.ts';
 import type { Agent } from './agent.ts';
 import type { AgentConfig } from './config.ts';
@@ -62,7 +63,7 @@ export type ReloadOptions = {
   program: Program;
   check: Program;
   /** Of the record that the successor gets. */
-  life: Pick<Handover, 'reloads' | 'startedAtMs'>;
+  life: Pick<Handover, 'reloads' | 'startedAtMs' | 'identity'>;
   /** The agent is being stopped: it is not to be replaced any more. */
   isStopping: () => boolean;
   log: Log;
@@ -115,6 +116,7 @@ export const createReloader = (options: ReloadOptions): Reloader => {
         log.info({ reason: 'AgentReloaded' }, 'the program is replaced in place');
         await written;
         const handover = await agent.handOver();
+        await signalsHeard();
         if (isStopping()) return;
         replaceProgram(program, { ...handover, ...life, reloads: life.reloads + 1 }, lock);
       } catch (error) {
@@ -123,6 +125,14 @@ export const createReloader = (options: ReloadOptions): Reloader => {
       }
     },
   };
+};
+
+/**
+ * A signal that has come is heard when the event loop has polled next; the new program would know nothing of it. The first turn
+ * may end a poll that is over.
+ */
+const signalsHeard = async (): Promise<void> => {
+  for (let turn = 0; turn < 2; turn++) await setImmediate();
 };
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,7 +3,7 @@
  * is theirs. A file of its own, because the process it runs in adopts orphans from the first command on.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
@@ -136,6 +136,19 @@ commands('it runs at low priority, and so does what it starts', async () => {
     await saidBy(`until [ "${nicenessOf('$$')}" = 10 ]; do :; done; echo ${nicenessOf('self')}`),
     '10',
   );
+});
+
+commands('the OOM killer takes it as soon as any other process, whatever is said of the agent', async () => {
+  const own = '/proc/self/oom_score_adj';
+  const before = readFileSync(own, 'utf8');
+  // To spare this process would need a capability. What tells the two apart is all the same.
+  writeFileSync(own, '7');
+  const end = await sh(
+    'until [ "$(cat /proc/$$/oom_score_adj)" = 0 ]; do :; done',
+    AbortSignal.timeout(PATIENCE_MS),
+  );
+  writeFileSync(own, before);
+  assert.equal(end, { result: 'success' });
 });
 
 commands('much output is no fault by itself', async () => {

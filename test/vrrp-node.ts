@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import type { AcceptedParameters } from '../agent/vrrp/types.ts';
-import type { ToWorker, WorkerConfig } from '../agent/worker/messages.ts';
+import type { Resume, ToWorker, WorkerConfig } from '../agent/worker/messages.ts';
 import { startVRRPWorker } from '../agent/worker/worker-client.ts';
 
 /** With the password as text. */
@@ -18,7 +18,7 @@ export type NodeMessage =
   | {
       type: 'set';
       pair: string;
-      resume?: { lastAdvertAtMs: number };
+      resume?: Resume;
       config: Readable<WorkerConfig> & { accept?: Readable<AcceptedParameters>[] };
     };
 

@@ -87,7 +87,7 @@ export class TestNode {
       vips: ['10.77.0.100'],
       ...changes,
     };
-    const resume = lastAdvertAtMs === undefined ? {} : { resume: { lastAdvertAtMs } };
+    const resume = lastAdvertAtMs === undefined ? {} : { resume: { lastAdvertAtMs, fault: null } };
     this.send({ type: 'set', pair, config, ...resume });
   }
 

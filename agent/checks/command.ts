@@ -8,7 +8,12 @@ import { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
-import { keepDescriptors, lowerPriority, withoutAmbientCapabilities } from './privileges.ts';
+import {
+  keepDescriptors,
+  lowerPriority,
+  offerToOOMKiller,
+  withoutAmbientCapabilities,
+} from './privileges.ts';
 import type { CheckPlace } from './types.ts';
 
 /** A command as the node's own configuration has it. */
@@ -58,6 +63,7 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       if (child.pid !== undefined) {
         leftovers.started(child.pid);
         lowerPriority(child.pid);
+        offerToOOMKiller(child.pid);
       }
       // None without descriptors left for them (EMFILE): `ended` says so then.
       const streams = [child.stdout, child.stderr].filter((stream) => stream instanceof Readable);

@@ -1,4 +1,5 @@
-/** What a command may not have of the agent: its priority, its capabilities, its descriptors. */
+/** What a command may not have of the agent: its priority, its place before the OOM killer, its capabilities, its descriptors. */
+import { writeFileSync } from 'node:fs';
 import { call } from '../machine/libc.ts';
 
 const PRIO_PGRP = 1;
@@ -9,6 +10,18 @@ const NICENESS = 10;
 export const lowerPriority = (pid: number): void => {
   // ESRCH: it has ended already.
   call('setpriority', PRIO_PGRP, pid, NICENESS);
+};
+
+/**
+ * The agent may be the last that the kernel ends when memory is out (`OOMScoreAdjust=` of its unit). A command that eats it up
+ * is to be no later than any other process. To raise the score needs no capability.
+ */
+export const offerToOOMKiller = (pid: number): void => {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '0');
+  } catch {
+    // It has ended already, or has become somebody else's.
+  }
 };
 
 const SYS_CLOSE_RANGE = 436;

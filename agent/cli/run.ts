@@ -2,14 +2,13 @@
 
 import { takeHandover } from '../handover.ts';
 import { startEarlyWorker } from '../worker/early-worker.ts';
+import { hearSignals } from './signals.ts';
 
 /** Runs until a signal or a failure ends the process. */
 export const run = async (configPath: string): Promise<void> => {
-  // Until the agent can be reloaded, what it would be reloaded for is only about to be read.
-  const ignore = (): void => undefined;
-  process.on('SIGHUP', ignore);
-  const handover = takeHandover();
+  const signals = hearSignals();
+  const { isSuccessor, handover } = takeHandover();
   const startWorker = handover === null ? undefined : startEarlyWorker(handover);
   const { serve } = await import('./serve.ts');
-  await serve({ configPath, handover, startWorker, stopIgnoring: () => void process.off('SIGHUP', ignore) });
+  await serve({ configPath, signals, isSuccessor, handover, startWorker });
 };

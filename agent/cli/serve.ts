@@ -15,16 +15,18 @@ import { endOrphans } from '../machine/orphans.ts';
 import { createReloader, type Reloader } from '../reload.ts';
 import type { StartWorker } from '../worker/early-worker.ts';
 import { readConfig } from './config.ts';
+import type { Signals } from './signals.ts';
 import { EXIT, refuse } from './usage.ts';
 
 export type ServeOptions = {
   configPath: string;
-  /** Of the program that this one has replaced in place; null: there was none. */
+  signals: Signals;
+  /** A program that this one has replaced in place may have left children. */
+  isSuccessor: boolean;
+  /** Of that program; null: there was none, or it is not understood. */
   handover: Handover | null;
   /** The worker that runs already. */
   startWorker?: StartWorker | undefined;
-  /** SIGHUP is served from now on. */
-  stopIgnoring: () => void;
 };
 
 const { version } = packageJSON;
@@ -35,9 +37,10 @@ const LOGGED_MS = 500;
 /** Runs the agent and ends the process with it. */
 export const serve = async ({
   configPath,
+  signals,
+  isSuccessor,
   handover,
   startWorker,
-  stopIgnoring,
 }: ServeOptions): Promise<void> => {
   const { config, socket } = readConfig(configPath);
   const output = pino.destination({ fd: 1, sync: false });
@@ -49,19 +52,20 @@ export const serve = async ({
     },
     output,
   );
-  if (handover !== null) endOrphans(systemClock);
+  if (isSuccessor) endOrphans(systemClock);
   const lock = takeLock(config, handover);
   const life = {
     reloads: handover?.reloads ?? 0,
     startedAtMs: handover?.startedAtMs ?? systemClock.wall(),
+    identity: holderIdentity(config.stateDir, config.nodeName, log, handover?.identity),
   };
 
   try {
-    const identity = holderIdentity(config.stateDir, config.nodeName, log);
-    const start = { holderIdentity: identity, startWorker, handover: handover ?? undefined };
-    const agent = await startAgent(config, version, log, start);
-    const end = Promise.withResolvers<'signal'>();
-    let isStopping = false;
+    const start = { holderIdentity: life.identity, startWorker, handover: handover ?? undefined };
+    const starting = startAgent(config, version, log, start);
+    // Until it has started nothing is served, and nobody need be told of the end, unless the worker runs already.
+    const agent = await (handover === null ? Promise.race([starting, signals.stopped]) : starting);
+    if (agent === 'signal') process.exit(EXIT.done);
     const reloader = createReloader({
       config,
       agent,
@@ -69,7 +73,7 @@ export const serve = async ({
       program: thisProgram(),
       check: checkProgram(configPath),
       life,
-      isStopping: () => isStopping,
+      isStopping: signals.isStopping,
       log,
       logged: () =>
         Promise.race([once(output, 'drain').then(() => undefined), sleep(systemClock, LOGGED_MS)]),
@@ -78,16 +82,13 @@ export const serve = async ({
       (error: Error) =>
         log.error({ err: error.message }, 'no local socket: status, claim and reload do not work'),
     );
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('signal'));
-    process.on('SIGHUP', () => void hangUp(reloader));
-    stopIgnoring();
+    signals.onHangUp(() => void hangUp(reloader));
     const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
-    log.info({ reason, version, pid: process.pid, identity, ...life }, 'agent started');
+    log.info({ reason, version, pid: process.pid, ...life }, 'agent started');
     // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
     flushCompileCache();
 
-    const cause = await Promise.race([end.promise, agent.failed]);
-    isStopping = true;
+    const cause = await Promise.race([signals.stopped, agent.failed]);
     if (cause !== 'signal') throw cause;
     await agent.stop();
     control?.close();

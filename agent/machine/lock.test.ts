@@ -72,4 +72,14 @@ test('a damaged identity is replaced; one that cannot be kept is said', ({ direc
   assert.match(told.join(), 'the identity is not on disk');
 });
 
+test('an identity that is in force is kept through a reload, and is put on disk as soon as that works', ({
+  directory,
+}) => {
+  const missing = join(directory, 'missing');
+  const inForce = holderIdentity(missing, 'node1', log);
+  assert.is(holderIdentity(missing, 'node1', log, inForce), inForce);
+  assert.is(holderIdentity(directory, 'node1', log, inForce), inForce);
+  assert.is(holderIdentity(directory, 'node1', log), inForce);
+});
+
 test.run();

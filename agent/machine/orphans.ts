@@ -11,15 +11,21 @@ const WNOHANG = 1;
 const BURIAL_MS = 100;
 const BURIALS = 50;
 
-/** Ends every child that this process has now. */
+/** Ends every child that this process has now; with a command, which leads a group of its own, that whole group. */
 export const endOrphans = (clock: Pick<Clock, 'setTimer'>): void => {
   for (const pid of children()) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // ESRCH, EPERM: gone, or somebody else's by now; either way not ours to kill.
-    }
+    // A group bears the number of its leader: no child's is our own. ESRCH: it leads none.
+    kill(-pid);
+    kill(pid);
     bury(pid, BURIALS, clock);
+  }
+};
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH, EPERM: gone, or somebody else's by now; either way not ours to kill.
   }
 };
 

@@ -1,8 +1,9 @@
 /**
  * A program that replaces itself in place, for handover.test.ts: `replace` does so once and says what it found, `fail` tries
- * a program that is not there.
+ * a program that is not there, `run` puts the agent in its place, with the state directory and the arguments that follow.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +25,7 @@ const handoverOfMaster = async () => {
   const password = new TextEncoder().encode('s3cret');
   const pair = { ...handover, running: { ...running, config: { ...running.config, password } } };
   const agent = { lastContactMs: null, imds: null, interfaces: null };
-  return { ...agent, pairs: { 'prod/web': pair }, reloads: 1, startedAtMs: 0 };
+  return { ...agent, pairs: { 'prod/web': pair }, reloads: 1, startedAtMs: 0, identity: 'node1_0123456789' };
 };
 
 const children = (): number[] =>
@@ -33,6 +34,26 @@ const children = (): number[] =>
     .split(' ')
     .filter(Boolean)
     .map(Number);
+
+/** A command of a health check, and what it has started by now. @returns the latter's process */
+const startCommand = async (): Promise<string> => {
+  const script = 'sleep 60 & echo $!; wait';
+  const { stdout } = spawn('/bin/sh', ['-c', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  const [line] = await once(stdout, 'data');
+  return String(line).trim();
+};
+
+/** Whoever has adopted it may take its time to bury it. */
+const isGone = (pid: string): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return true;
+  }
+};
 
 const isLocked = (directory: string): boolean => {
   try {
@@ -43,13 +64,15 @@ const isLocked = (directory: string): boolean => {
   }
 };
 
-const [, , mode = '', directory = mkdtempSync(join(tmpdir(), 'hapair-replaced-'))] = process.argv;
-const handover = takeHandover();
+const [, , mode = '', directory = mkdtempSync(join(tmpdir(), 'hapair-replaced-')), command = ''] =
+  process.argv;
+const { handover } = takeHandover();
 if (handover !== null) {
   endOrphans(systemClock);
   inheritLock(handover.lockFd);
   const deadlineMs = systemClock.now() + 10_000;
-  while (children().length > 0 && systemClock.now() < deadlineMs) await sleep(10);
+  const isOver = (): boolean => children().length === 0 && isGone(command);
+  while (!isOver() && systemClock.now() < deadlineMs) await sleep(10);
   const { password } = handover.pairs['prod/web']?.running.config ?? {};
   say({
     pid: process.pid,
@@ -57,17 +80,23 @@ if (handover !== null) {
     pairs: Object.keys(handover.pairs),
     password: new TextDecoder().decode(password),
     isLockedForOthers: isLocked(directory),
-    isTakenAgain: takeHandover() !== null,
+    isTakenAgain: takeHandover().isSuccessor,
     inheritedChildren: children().length,
+    isCommandGone: isGone(command),
+    identity: handover.identity,
   });
   rmSync(directory, { recursive: true });
+} else if (mode === 'run') {
+  const program = { ...thisProgram(), args: process.argv.slice(4) };
+  replaceProgram(program, { ...(await handoverOfMaster()), pairs: {} }, lockDirectory(directory));
 } else if (mode === 'replace') {
   spawn('sleep', ['60'], { stdio: 'ignore' });
   const lock = lockDirectory(directory);
   startVRRPWorker({ onMessage: () => undefined, onExit: () => undefined });
   say({ pid: process.pid });
   const program = thisProgram();
-  replaceProgram({ ...program, args: [...program.args, directory] }, await handoverOfMaster(), lock);
+  const args = [...program.args, directory, await startCommand()];
+  replaceProgram({ ...program, args }, await handoverOfMaster(), lock);
 } else {
   const lock = lockDirectory(directory);
   const worker = startVRRPWorker({ onMessage: () => undefined, onExit: () => undefined });

@@ -25,7 +25,7 @@ export type Receive = CaseConfig & {
 /** One input at a time, and everything that must follow. */
 export type Step = { at: number; outputs: string[]; state: string; deadline: number | 'never' } & Partial<{
   start: true;
-  /** A start that goes on for a Master whose last advert left then. */
+  /** A start that goes on for a Master whose last advert left then; `fault` beside it: what that one was told. */
   resume: number;
   timeout: true;
   receive: Receive;
@@ -165,7 +165,8 @@ export const apply = (router: VirtualRouter, step: Step): Output[] => {
   if (step.receive) return router.handleDatagram(step.at, peerDatagram(router.config, step.receive));
   if (step.resign) return router.resign(step.at, step.resign);
   if (step.stop) return router.stop(step.at, step.stop);
-  if (step.resume !== undefined) return router.start(step.at, step.resume);
+  if (step.resume !== undefined)
+    return router.start(step.at, { lastAdvertAt: step.resume, fault: step.fault ?? null });
   if (step.claimByHand) return router.claimByHand(step.at);
   if (step.lastResort) return router.claimUnhealthy(step.at);
   if (step.fault !== undefined) return router.setFault(step.at, step.fault);

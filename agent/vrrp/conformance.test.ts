@@ -32,7 +32,8 @@ const observe = (router: VirtualRouter, step: Step): Seen => {
 };
 
 const inputOf = (step: Step, config: Readonly<VirtualRouterConfig>): string => {
-  if (step.fault !== undefined) return step.fault === null ? 'recovery' : 'fault';
+  if (step.fault !== undefined && step.resume === undefined)
+    return step.fault === null ? 'recovery' : 'fault';
   if (step.receive !== undefined) return `advert of ${rankOf(step.receive, config)}`;
   const [kind] = INPUTS.filter((input) => Reflect.get(step, input) !== undefined);
   assert.ok(kind, `a step at ${step.at} has no input`);
@@ -145,7 +146,9 @@ const anyInput: fc.Arbitrary<Partial<Step>> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ timeout: true as const }) },
   { weight: 3, arbitrary: anyPriority.map((priority) => ({ receive: { priority } })) },
   fc.constant({ start: true as const }),
-  fc.nat({ max: 20_000 }).map((resume) => ({ resume })),
+  fc
+    .tuple(fc.nat({ max: 20_000 }), fc.constantFrom(null, 'ChecksFailed' as const))
+    .map(([resume, fault]) => ({ resume, fault })),
   fc.constant({ resign: 'YieldOrdered' as const }),
   fc.constant({ stop: 'AgentStopping' as const }),
   {

@@ -10,7 +10,13 @@ import type { Reason } from '../../crds/conditions.ts';
 import { parseIPv4Address } from './ipv4.ts';
 import { type Advert, decodeAdvert, encodeAdvert } from './packet.ts';
 import { ADVERTS_TO_MISS, expectedInterval, masterDownInterval, shortestWait, skewTime } from './timers.ts';
-import { type ClaimRefusal, type Output, SETTLE_MS, type VirtualRouterConfig } from './types.ts';
+import {
+  type ClaimRefusal,
+  type Output,
+  type Predecessor,
+  SETTLE_MS,
+  type VirtualRouterConfig,
+} from './types.ts';
 
 const OWNER_PRIORITY = 255;
 const RESIGN_PRIORITY = 0;
@@ -87,15 +93,21 @@ export class VirtualRouter {
 
   /**
    * Startup, RFC 9568 section 6.4.1: the owner of the addresses claims, everybody else listens first.
-   * @param lastAdvertAt this router goes on for one that was Master and sent its last advert then: it is Master at once, unless
-   * a Backup may have missed enough adverts by now to claim. Default: it goes on for nobody.
+   * @param predecessor a Master that this router goes on for: it is Master at once, one of last resort if that one's checks
+   * failed, unless a Backup may have missed enough adverts by now to claim. Default: it goes on for nobody.
    */
-  start(now: number, lastAdvertAt: number | null = null): Output[] {
+  start(now: number, predecessor: Predecessor | null = null): Output[] {
     if (this.#state.name === 'Init') {
       const { claim, priority } = this.#config;
-      if (claim === 'Never') this.#becomeBackup(now, 'AgentStarted');
-      else if (this.#mayGoOn(now, lastAdvertAt)) this.#becomeMaster(now, 'AgentReloaded');
-      else if (priority === OWNER_PRIORITY) this.#becomeMaster(now, 'AgentStarted');
+      const goesOn =
+        claim !== 'Never' && predecessor !== null && this.#mayGoOn(now, predecessor.lastAdvertAt);
+      this.#fault = predecessor?.fault ?? this.#fault;
+      // It was Master although its checks failed: but for a pin, because nobody healthy was left.
+      this.#lastResort = goesOn && this.#fault === 'ChecksFailed' && claim !== 'Always';
+      const isOwner = priority === OWNER_PRIORITY && claim !== 'Never';
+      const mayServe = this.#faultInForce() === null;
+      if (mayServe && goesOn) this.#becomeMaster(now, 'AgentReloaded');
+      else if (mayServe && isOwner) this.#becomeMaster(now, 'AgentStarted');
       else this.#becomeBackup(now, 'AgentStarted');
     }
     return this.#take();
@@ -287,9 +299,9 @@ export class VirtualRouter {
     return excused && this.#fault === 'ChecksFailed' ? null : this.#fault;
   }
 
-  #mayGoOn(now: number, lastAdvertAt: number | null): boolean {
+  #mayGoOn(now: number, lastAdvertAt: number): boolean {
     // An advert of the future is one of another clock.
-    return lastAdvertAt !== null && lastAdvertAt <= now && now - lastAdvertAt < shortestWait(this.#config);
+    return lastAdvertAt <= now && now - lastAdvertAt < shortestWait(this.#config);
   }
 
   #refusal(now: number): ClaimRefusal | null {

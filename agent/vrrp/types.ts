@@ -50,6 +50,14 @@ export type VirtualRouterConfig = {
  */
 export const DEFAULT_MINIMUM_TTL = 254;
 
+/** The Master that a virtual router goes on for. */
+export type Predecessor = {
+  /** When it sent its last advert. */
+  lastAdvertAt: number;
+  /** What it was told last, as with `setFault`. */
+  fault: Reason | null;
+};
+
 /** Why a datagram was rejected; in the order of the receive checks. */
 export const REJECT_CAUSES = [
   'IPHeaderInvalid',

@@ -33,14 +33,16 @@ const createWorker = () => {
   };
 };
 
-test('a Master goes on from its last advert, a Backup listens first, and a fault stands', async () => {
+test('a Master goes on from its last advert with its fault, a Backup listens first, and a fault stands', async () => {
   const { sent, start } = createWorker();
   const web = await handed(createMaster, 4711);
   const api = await handed(createBackup, null);
   const fault = 'ChecksFailed';
-  startEarlyWorker({ pairs: { web, api: { ...api, running: { ...api.running, fault } } } }, start);
+  const withFault = (pair: PairHandover) => ({ ...pair, running: { ...pair.running, fault } }) as const;
+  startEarlyWorker({ pairs: { web, db: withFault(web), api: withFault(api) } }, start);
   assert.equal(sent, [
-    { type: 'set', pair: 'web', config: web.running.config, resume: { lastAdvertAtMs: 4711 } },
+    { type: 'set', pair: 'web', config: web.running.config, resume: { lastAdvertAtMs: 4711, fault: null } },
+    { type: 'set', pair: 'db', config: web.running.config, resume: { lastAdvertAtMs: 4711, fault } },
     { type: 'set', pair: 'api', config: api.running.config },
     { type: 'fault', pair: 'api', fault },
   ]);

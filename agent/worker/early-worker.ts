@@ -29,8 +29,12 @@ export const startEarlyWorker = (
   });
   for (const [pair, { running, election, lastAdvertAtMs }] of Object.entries(pairs)) {
     const { config, fault } = running;
-    const resumes = election === 'Master' && lastAdvertAtMs !== null;
-    worker.send({ type: 'set', pair, config, ...(resumes && { resume: { lastAdvertAtMs } }) });
+    if (election === 'Master' && lastAdvertAtMs !== null) {
+      // A fault that followed would end a Master of last resort.
+      worker.send({ type: 'set', pair, config, resume: { lastAdvertAtMs, fault } });
+      continue;
+    }
+    worker.send({ type: 'set', pair, config });
     if (fault !== null) worker.send({ type: 'fault', pair, fault });
   }
   return (options) => {

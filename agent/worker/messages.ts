@@ -13,13 +13,17 @@ export type WorkerConfig = VirtualRouterConfig & {
   interface: string;
 };
 
+/** Of the Master that an instance goes on for. */
+export type Resume = { lastAdvertAtMs: number; fault: Reason | null };
+
 export type ToWorker =
   /**
    * Starts an instance, or changes a running one without leaving its state.
    * `resume`: this process replaces one that was Master (`hapair-agent reload`) and sent its last advert then: it goes on as
-   * Master without a claim if the peer cannot have missed it yet, and listens first if not.
+   * Master without a claim if the peer cannot have missed it yet, and listens first if not. `fault` is what that one was told:
+   * a Master whose checks fail is one of last resort, or pinned, and stays Master.
    */
-  | { type: 'set'; pair: string; config: WorkerConfig; resume?: { lastAdvertAtMs: number } }
+  | { type: 'set'; pair: string; config: WorkerConfig; resume?: Resume }
   /** Stops an instance: a Master resigns first (priority 0). */
   | { type: 'remove'; pair: string }
   /** A Master sends priority 0 and becomes Backup. Ignored in any other state. */

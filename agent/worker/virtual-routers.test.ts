@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Reason } from '../../crds/conditions.ts';
 import { advertOfPeer, FakeLink } from './fake-link.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { VirtualRouters } from './virtual-routers.ts';
@@ -43,8 +44,13 @@ class World {
     return link as FakeLink;
   }
 
-  set(pair: string, changes: Partial<WorkerConfig> = {}, lastAdvertAtMs?: number): void {
-    const resume = lastAdvertAtMs === undefined ? {} : { resume: { lastAdvertAtMs } };
+  set(
+    pair: string,
+    changes: Partial<WorkerConfig> = {},
+    lastAdvertAtMs?: number,
+    fault: Reason | null = null,
+  ): void {
+    const resume = lastAdvertAtMs === undefined ? {} : { resume: { lastAdvertAtMs, fault } };
     this.routers.handleMessage({ type: 'set', pair, config: config(changes), ...resume });
   }
 
@@ -237,6 +243,26 @@ test('a replaced Master goes on where it was, with an advert at once; too late, 
   );
   world.set('db', { virtualRouterID: 52 }, 9_900);
   assert.equal(world.states('db'), ['Backup AgentStarted'], 'what runs already is not resumed');
+});
+
+test('a replaced Master of last resort goes on as one; too late, or without its link, it is in Fault', () => {
+  const world = new World();
+  world.now = 10_000;
+  world.set('web', {}, 9_000, 'ChecksFailed');
+  world.set('db', { virtualRouterID: 52 }, 6_900, 'ChecksFailed');
+  assert.equal(world.states('web'), ['Master AgentReloaded']);
+  assert.equal(world.states('db'), ['Fault AgentStarted']);
+  assert.equal(
+    world.link.sent.map(({ virtualRouterID, priority }) => ({ virtualRouterID, priority })),
+    [{ virtualRouterID: 51, priority: 100 }],
+    'no resignation',
+  );
+  world.link.trouble = { reason: 'SourceAddressMissing', error: 'gone' };
+  world.runUntil(12_000);
+  world.link.trouble = null;
+  world.runUntil(13_500);
+  assert.is(world.states('web').at(-1), 'Fault SourceAddressMissing');
+  assert.is(world.of('state').at(-1)?.reason, 'SourceAddressMissing', 'its checks fail still: no Backup');
 });
 
 test('a link is closed with the last pair that uses it', () => {

@@ -8,7 +8,7 @@ import { isResignation } from '../vrrp/packet.ts';
 import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
 import { Demultiplexer } from './demultiplexer.ts';
 import { Link } from './link.ts';
-import type { FromWorker, PairStats, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
+import type { FromWorker, PairStats, Resume, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
 import { Lateness, newPairStats } from './worker-stats.ts';
 
 /** How often links are looked at and counted rejections are told. */
@@ -176,7 +176,8 @@ export class VirtualRouters {
     try {
       if (running === undefined) {
         const machine = new VirtualRouter(config);
-        this.#instances.set(pair, newInstance(pair, machine, this.#linkOf(config)));
+        const instance = newInstance(pair, machine, this.#linkOf(config), resume?.fault ?? null);
+        this.#instances.set(pair, instance);
       } else {
         const outputs = running.machine.configure(now, config);
         running.entry = this.#linkOf(config);
@@ -188,7 +189,7 @@ export class VirtualRouters {
       return;
     }
     const instance = this.#instances.get(pair);
-    if (instance !== undefined) this.#applyFault(instance, resume?.lastAdvertAtMs);
+    if (instance !== undefined) this.#applyFault(instance, resume);
   }
 
   #claimByHand({ pair, id }: Extract<ToWorker, { type: 'claimByHand' }>, found: Instance | undefined): void {
@@ -332,14 +333,18 @@ export class VirtualRouters {
   }
 
   /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
-  #applyFault(instance: Instance, lastAdvertAtMs: number | null = null): void {
+  #applyFault(instance: Instance, resume?: Resume): void {
     const { machine, entry } = instance;
     const { link } = entry;
     const now = this.#now();
-    const fault = link.fault?.reason ?? instance.fault;
     this.#tellError(instance, link.fault?.error ?? null);
-    this.#perform(instance, now, machine.setFault(now, fault));
-    if (machine.state.name === 'Init') this.#perform(instance, now, machine.start(now, lastAdvertAtMs));
+    const isStarting = machine.state.name === 'Init' && link.fault === null;
+    const predecessor =
+      resume === undefined ? null : { lastAdvertAt: resume.lastAdvertAtMs, fault: resume.fault };
+    const outputs = isStarting
+      ? machine.start(now, predecessor)
+      : machine.setFault(now, link.fault?.reason ?? instance.fault);
+    this.#perform(instance, now, outputs);
   }
 
   #linkOf({ sourceAddress, interface: interfaceName }: WorkerConfig): LinkEntry {
@@ -367,11 +372,16 @@ export class VirtualRouters {
   }
 }
 
-const newInstance = (pair: string, machine: VirtualRouter, entry: LinkEntry): Instance => ({
+const newInstance = (
+  pair: string,
+  machine: VirtualRouter,
+  entry: LinkEntry,
+  fault: Reason | null,
+): Instance => ({
   pair,
   machine,
   entry,
-  fault: null,
+  fault,
   toldError: null,
   lastAdvertAtMs: null,
   rejected: new Map(),

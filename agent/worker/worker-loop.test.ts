@@ -150,7 +150,7 @@ test('what a pong and a resumed pair say is in the time of the other threads', (
   const { state, said, turnAt } = world();
   state.suspendedMs = 600_000;
   state.waiting = [
-    { type: 'set', pair: 'web', config: config(), resume: { lastAdvertAtMs: 500 } },
+    { type: 'set', pair: 'web', config: config(), resume: { lastAdvertAtMs: 500, fault: null } },
     { type: 'ping', id: 7 },
   ];
   turnAt(1000);

@@ -84,8 +84,9 @@ export class WorkerLoop {
   #obey(message: Exclude<ToWorker, { type: 'stop' }>): void {
     if (message.type === 'ping') this.#answer(message.id);
     else if (message.type === 'set' && message.resume !== undefined) {
+      const { fault } = message.resume;
       const lastAdvertAtMs = this.#ports.clock.fromMonotonic(message.resume.lastAdvertAtMs);
-      this.#routers.handleMessage({ ...message, resume: { lastAdvertAtMs } });
+      this.#routers.handleMessage({ ...message, resume: { lastAdvertAtMs, fault } });
     } else this.#routers.handleMessage(message);
   }
 

@@ -23,12 +23,21 @@ export const agentLog = ({ world }: Stage, node: string): AgentLine[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
 
-/** Waits for a line that says `wanted`, after the first `since` lines. */
-export const agentSays = (stage: Stage, node: string, since: number, wanted: string): Promise<AgentLine> =>
-  eventually(`${node}'s agent should say: ${wanted}`, async () =>
-    agentLog(stage, node)
-      .slice(since)
-      .find(({ msg }) => msg === wanted),
+/** Waits for a line that says `wanted`, after the first `since` lines; default patience: that of `eventually`. */
+export const agentSays = (
+  stage: Stage,
+  node: string,
+  since: number,
+  wanted: string,
+  timeoutMs?: number,
+): Promise<AgentLine> =>
+  eventually(
+    `${node}'s agent should say: ${wanted}`,
+    async () =>
+      agentLog(stage, node)
+        .slice(since)
+        .find(({ msg }) => msg === wanted),
+    timeoutMs,
   );
 
 /** How often it has claimed after the first `since` lines. */
