@@ -4,6 +4,7 @@ import { createCalmLog } from '../kube/calm-log.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
 import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { findRival, renewLease } from '../kube/lease.ts';
+import { createHolderWatch, type HolderWatch } from '../kube/lease-holder.ts';
 import type { Log } from '../kube/log.ts';
 import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
@@ -104,6 +105,8 @@ export type Surroundings = {
   random: () => number;
   /** Who holds this node's Lease, and nobody else may; absent: the node's name, and whoever holds it is overwritten. */
   holderIdentity?: string;
+  /** What was seen of the Lease before the start; default: nothing. */
+  holderWatch?: HolderWatch;
   /** Of the program that this one has replaced in place; its worker runs. */
   handover?: AgentHandover | undefined;
 };
@@ -136,6 +139,7 @@ export const startAgent = async (
     // With something to serve, a lost credential is the same case as an API server that is away.
     patient: records.some(({ spec }) => spec !== null),
   });
+  const holderWatch = createHolderWatch(holderIdentity);
   // Who goes on where a predecessor was has held the Lease a moment ago.
   const rival =
     handover !== undefined
@@ -144,6 +148,7 @@ export const startAgent = async (
           client: kube,
           key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
           holderIdentity,
+          watch: holderWatch,
           signal: new AbortController().signal,
           onWait: (holder) =>
             log.warn(
@@ -155,6 +160,7 @@ export const startAgent = async (
   const agent = runAgent(config, agentVersion, log, {
     kube,
     holderIdentity,
+    holderWatch,
     handover,
     records,
     openDisk: (record) => openDisk(stateDir, record),
@@ -192,7 +198,7 @@ export const runAgent = (
   surroundings: Surroundings,
 ): Agent => {
   const { nodeName, leaseNamespace } = config;
-  const { kube, records, clock, random, imds, holderIdentity, handover } = surroundings;
+  const { kube, records, clock, random, imds, holderIdentity, holderWatch, handover } = surroundings;
   const ending = new AbortController();
   const { signal } = ending;
   const failed = Promise.withResolvers<Error>();
@@ -299,6 +305,7 @@ export const runAgent = (
     ...(holderIdentity !== undefined && {
       sole: {
         client,
+        ...(holderWatch && { watch: holderWatch }),
         // What this one would say now, its resignation too, the other would have to unsay.
         onRival: (rival) => {
           void pairs.close();

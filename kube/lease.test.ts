@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { KubeError } from './errors.ts';
 import { findRival, type Lease, type LeaseRenewerOptions, renewLease } from './lease.ts';
+import { createHolderWatch } from './lease-holder.ts';
 import { createVirtualClock } from './testing/virtual-clock.ts';
 import type { KubeClient } from './types.ts';
 
@@ -193,6 +194,30 @@ test('of two that both run, one goes and one stays', async () => {
   await clock.advance(120_000);
   assert.is(store.holder, 'first');
   assert.equal(rivals, ['first']);
+});
+
+test('who has waited for the silence of a holder that is gone does not wait for it again', async () => {
+  const { clock, store } = createSole(({ take }) => take('other'));
+  const { client } = store;
+  const watch = createHolderWatch('me');
+  const lease = { client, key: 'n/sign-of-life', holderIdentity: 'me', clock };
+  const { signal } = new AbortController();
+  let renewed = 0;
+  void findRival({ ...lease, signal, watch, onWait: () => undefined }).then((rival) => {
+    assert.is(rival, null);
+    void renewLease({
+      ...{ ...lease, signal, fieldManager: 'test', random: () => 0, onError: () => undefined },
+      sole: { client, watch, onRival: () => undefined },
+      onRenewed: () => {
+        renewed += 1;
+      },
+    });
+  });
+  await clock.advance(39_000);
+  assert.is(store.holder, 'other');
+  await clock.advance(3_000);
+  assert.is(store.holder, 'me');
+  assert.ok(renewed > 0);
 });
 
 /** Looks for a rival before a start; `found` is undefined while the search goes on. */

@@ -7,7 +7,7 @@ import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { apiVersionOf } from './client.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError } from './errors.ts';
-import { createHolderWatch } from './lease-holder.ts';
+import { createHolderWatch, type HolderWatch } from './lease-holder.ts';
 import { formatMicroTime } from './time.ts';
 import type { CallOptions, Key, KubeClient, KubeObject, Resource } from './types.ts';
 
@@ -61,6 +61,8 @@ export type SoleHolder = {
   client: Pick<KubeClient, 'get'>;
   /** Another lives, and has held the Lease for longer, by the word of both: it was not renewed here, and no more will be. */
   onRival: (holder: string) => void;
+  /** What has been seen of the Lease so far, so that nobody waits for the same silence twice; default: nothing. */
+  watch?: HolderWatch;
 };
 
 /** Deadline of one renewal: two fit into the default interval. */
@@ -108,10 +110,9 @@ export const renewLease = async (options: LeaseRenewerOptions): Promise<void> =>
 /** The Lease as its holder knows it. It is read before the first renewal, and after each that failed. */
 const createHold = (
   { key, holderIdentity, clock = systemClock, signal }: LeaseRenewerOptions,
-  { client, onRival }: SoleHolder,
+  { client, onRival, watch = createHolderWatch(holderIdentity) }: SoleHolder,
   startTime: string,
 ) => {
-  const watch = createHolderWatch(holderIdentity);
   let acquireTime = startTime;
   let resourceVersion: string | undefined;
   let isOurs = false;
@@ -170,6 +171,8 @@ export type RivalOptions = {
   holderIdentity: string;
   /** Ends the search: nobody was found. */
   signal: AbortSignal;
+  /** Takes what is seen, for who holds the Lease afterwards; default: one of its own. */
+  watch?: HolderWatch;
   /** Told once, when another holds the Lease: that takes time to judge. */
   onWait: (holder: string) => void;
   clock?: Clock;
@@ -185,7 +188,7 @@ const FIRST_LOOK_MS = 1_000;
  */
 export const findRival = async (options: RivalOptions): Promise<string | null> => {
   const { client, key, holderIdentity, signal, onWait, clock = systemClock } = options;
-  const watch = createHolderWatch(holderIdentity);
+  const { watch = createHolderWatch(holderIdentity) } = options;
   let waits = false;
   while (!signal.aborted) {
     try {

@@ -100,6 +100,26 @@ for (const [title, command] of LOSSES) {
   });
 }
 
+row(
+  'the agent crashes as Master and its files are lost: what it left leaves with its next start',
+  async (stage) => {
+    const from = await masterOf(stage);
+    const node = stage.world.node(from);
+    await backup(stage, otherNode(from));
+    await node.killService('agent', 'SIGKILL');
+    await settled(stage, otherNode(from));
+    await stage.gone(from, 'agent');
+    assert.match(await interfaceOf(stage, from), `${VIP}/32`);
+    rmSync(join(node.dir, 'state'), { recursive: true });
+    const since = agentLog(stage, from).length;
+    await node.startService('agent');
+    // It cannot prove that the Lease in its name is its own, so it waits until that has been silent for 40 s.
+    await agentSays(stage, from, since, 'VIP of ours found', 90_000);
+    await carries(stage, from, false);
+    await backup(stage, from);
+  },
+);
+
 row('an address that the machine has of its own is not taken off, whatever the agent was', async (stage) => {
   const node = otherNode(await masterOf(stage));
   await ip(stage, node, `address add ${VIP}/24 dev eth0`);
@@ -130,26 +150,5 @@ row('a VIP that is the gateway is refused, and the condition says why', async (s
   assert.not.match(await interfaceOf(stage, 'node1'), `${gateway}/32`);
   await deletePair(stage, 'hijacker');
 });
-
-row(
-  'the agent crashes as Master and its files are lost: what it left leaves with its next start',
-  async (stage) => {
-    const from = await masterOf(stage);
-    const node = stage.world.node(from);
-    await backup(stage, otherNode(from));
-    await node.killService('agent', 'SIGKILL');
-    await settled(stage, otherNode(from));
-    await stage.gone(from, 'agent');
-    assert.match(await interfaceOf(stage, from), `${VIP}/32`);
-    rmSync(join(node.dir, 'state'), { recursive: true });
-    const since = agentLog(stage, from).length;
-    await node.startService('agent');
-    // The last row: the Lease in its name is not its own for another 40 s.
-    // It cannot prove that the Lease in its name is its own, so it waits until that has been silent for 40 s.
-    await agentSays(stage, from, since, 'VIP of ours found', 90_000);
-    await carries(stage, from, false);
-    await backup(stage, from);
-  },
-);
 
 run();
