@@ -1,7 +1,7 @@
 /** The link to the API server as the agent's calls show it: whether it answers, since when it does not, and why. */
 import type { VRRPInstance } from '../crds/types.ts';
 import type { Clock } from '../kube/clock.ts';
-import { isKubeError, KubeError, type KubeErrorKind } from '../kube/errors.ts';
+import { isKubeError, KubeError, type KubeErrorKind, messageOf } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
 import type { Store } from '../kube/types.ts';
 import type { APILook, CallResult } from './http/look.ts';
@@ -101,5 +101,3 @@ export const trackContact = (
 
 /** What is no KubeError broke on its way to the API server. */
 const kindOf = (error: unknown): KubeErrorKind => (error instanceof KubeError ? error.kind : 'Unreachable');
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,8 +3,10 @@
  * Everything slow comes before the replacement: the new program is started beside the old one, once, just to see whether it
  * can read its configuration. If not, nothing has happened.
  */
+
 import { execFile } from 'node:child_process';
 import { setImmediate } from 'node:timers/promises';
+import { messageOf } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
 import type { Agent } from './agent.ts';
 import type { AgentConfig } from './config.ts';
@@ -134,5 +136,3 @@ export const createReloader = (options: ReloadOptions): Reloader => {
 const signalsHeard = async (): Promise<void> => {
   for (let turn = 0; turn < 2; turn++) await setImmediate();
 };
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -6,6 +6,7 @@
  * asks the elector's own clock first, at the moment of writing. A process leads at most once: when leadership is lost it is
  * over, and a new process starts with nothing remembered.
  */
+
 import { once } from 'node:events';
 import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
@@ -16,6 +17,7 @@ import type { EC2Result } from '../ec2/types.ts';
 import { connect, keyOf } from '../kube/client.ts';
 import { sleep, systemClock } from '../kube/clock.ts';
 import { createElector, electorIdentity } from '../kube/elector.ts';
+import { messageOf } from '../kube/errors.ts';
 import { createEventRecorder, referenceTo } from '../kube/events.ts';
 import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../kube/health.ts';
 import { LEASES } from '../kube/lease.ts';
@@ -90,8 +92,6 @@ const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: H
 /** A DryRun is answered by the error that says it would have worked. */
 const resultOf = (result: EC2Result): RequestResult =>
   result.ok || result.code === 'DryRunOperation' ? 'Success' : reasonOf(result.class);
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Whether `work` ended in time. */
 const endsWithin = async (work: Promise<unknown>, timeoutMs: number): Promise<boolean> => {

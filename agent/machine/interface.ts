@@ -1,8 +1,10 @@
 /** The machine's addresses, read and changed by `ip` (iproute2). */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { type Clock, sleep } from '../../kube/clock.ts';
+import { messageOf } from '../../kube/errors.ts';
 import type { Log } from '../../kube/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from '../pair/pair-types.ts';
 import { whyNoChangesHere } from './capabilities.ts';
@@ -290,5 +292,3 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
     rung: () => bell.promise,
   };
 };
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

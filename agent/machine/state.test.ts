@@ -1,31 +1,11 @@
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyRecord } from '../pair/pair-types.ts';
+import { logTo, stateSuite } from '../testing/state-suite.ts';
 import { loadRecords, openDisk } from './state.ts';
 
-const test = suite<{ directory: string; told: string[] }>('state');
-const log = (told: string[]) => {
-  const note = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
-  return { info: note, warn: note, error: note };
-};
-
-test.before.each((context) => {
-  context.directory = mkdtempSync(join(tmpdir(), 'hapair-state-'));
-  context.told = [];
-});
-test.after.each(({ directory }) => rmSync(directory, { recursive: true }));
+const test = stateSuite('state');
 
 const record = { ...emptyRecord('prod', 'web'), highestTerm: 7, added: ['10.10.10.10'] };
 
@@ -33,7 +13,7 @@ test('what was saved is loaded again, one file per pair', async ({ directory, to
   await openDisk(directory, record).save(record);
   await openDisk(directory, emptyRecord('prod', 'web.b')).save(emptyRecord('prod', 'web.b'));
   assert.equal(
-    loadRecords(directory, log(told)).sort((a, b) => a.pairName.length - b.pairName.length),
+    loadRecords(directory, logTo(told)).sort((a, b) => a.pairName.length - b.pairName.length),
     [record, emptyRecord('prod', 'web.b')],
   );
   assert.equal(told, []);
@@ -52,15 +32,15 @@ test('of many saves at once the newest is on disk when any of them resolves late
   const disk = openDisk(directory, record);
   const saves = Array.from({ length: 50 }, (_, term) => disk.save({ ...record, highestTerm: term }));
   await Promise.all(saves);
-  assert.is(loadRecords(directory, log(told))[0]?.highestTerm, 49);
+  assert.is(loadRecords(directory, logTo(told))[0]?.highestTerm, 49);
 });
 
 test('a note is in the file at once', async ({ directory, told }) => {
   const disk = openDisk(directory, emptyRecord('prod', 'web'));
   await disk.note(record);
-  assert.equal(loadRecords(directory, log(told)), [record]);
+  assert.equal(loadRecords(directory, logTo(told)), [record]);
   await disk.save({ ...record, highestTerm: 8 });
-  assert.is(loadRecords(directory, log(told))[0]?.highestTerm, 8);
+  assert.is(loadRecords(directory, logTo(told))[0]?.highestTerm, 8);
 });
 
 test('it stays for the owner’s eyes only when a crash or a restored backup left it open to others', async ({
@@ -73,7 +53,7 @@ test('it stays for the owner’s eyes only when a crash or a restored backup lef
   assert.is(statSync(path).mode & 0o777, 0o600);
 
   chmodSync(path, 0o644);
-  assert.equal(loadRecords(directory, log(told)), [record]);
+  assert.equal(loadRecords(directory, logTo(told)), [record]);
   assert.is(statSync(path).mode & 0o777, 0o600);
   assert.match(told.join(), /state file was open to others; closed .*644/);
 });
@@ -87,7 +67,7 @@ test('no flipped bit passes for a record', async ({ directory, told }) => {
     const bad = Buffer.from(good);
     bad[at] = (bad[at] ?? 0) ^ (1 << (at % 8));
     writeFileSync(path, bad);
-    assert.equal(loadRecords(directory, log(told)), [], `byte ${at}`);
+    assert.equal(loadRecords(directory, logTo(told)), [], `byte ${at}`);
   }
 });
 
@@ -100,10 +80,10 @@ test('whatever lies in the place of the file is set aside; the pair’s next sav
   for (const aside of ['prod.web.pair.corrupt', 'prod.web.pair.corrupt2']) {
     rmSync(path, { force: true });
     mkdirSync(join(path, 'inner'), { recursive: true });
-    assert.equal(loadRecords(directory, log(told)), []);
+    assert.equal(loadRecords(directory, logTo(told)), []);
     assert.ok(statSync(join(directory, aside)).isDirectory());
     await openDisk(directory, record).save(record);
-    assert.equal(loadRecords(directory, log(told)), [record]);
+    assert.equal(loadRecords(directory, logTo(told)), [record]);
   }
   assert.is(told.length, 2);
   assert.match(told[0] ?? '', /state file set aside.*EISDIR/);
@@ -112,7 +92,7 @@ test('whatever lies in the place of the file is set aside; the pair’s next sav
 test('what is set aside is bounded', ({ directory, told }) => {
   for (let round = 0; round < 20; round += 1) {
     writeFileSync(join(directory, 'prod.web.pair'), `round ${round}`);
-    loadRecords(directory, log(told));
+    loadRecords(directory, logTo(told));
   }
   assert.is(readdirSync(directory).length, 9);
 });
@@ -120,7 +100,7 @@ test('what is set aside is bounded', ({ directory, told }) => {
 test('one unusable file is no obstacle to the others', async ({ directory, told }) => {
   writeFileSync(join(directory, 'prod.bad.pair'), 'nonsense');
   await openDisk(directory, record).save(record);
-  assert.equal(loadRecords(directory, log(told)), [record]);
+  assert.equal(loadRecords(directory, logTo(told)), [record]);
 });
 
 test('a file that was cut or changed is set aside with a clear message', async ({ directory, told }) => {
@@ -132,7 +112,7 @@ test('a file that was cut or changed is set aside with a clear message', async (
   ]) {
     await openDisk(directory, record).save(record);
     writeFileSync(path, damage(readFileSync(path, 'utf8')));
-    assert.equal(loadRecords(directory, log(told)), []);
+    assert.equal(loadRecords(directory, logTo(told)), []);
     assert.match(
       readdirSync(directory).join(),
       /^prod\.web\.pair\.corrupt\d?(,prod\.web\.pair\.corrupt\d)*$/,
@@ -146,7 +126,7 @@ test('a state directory that is none is refused, with the way out', ({ directory
   const file = join(directory, 'file');
   writeFileSync(file, '');
   assert.throws(
-    () => loadRecords(file, log(told)),
+    () => loadRecords(file, logTo(told)),
     (error: Error) =>
       error.message.startsWith(`stateDir ${file} cannot be used: EEXIST`) &&
       error.message.includes('name another'),

@@ -2,10 +2,12 @@
  * The agent's files: one per pair, in the state directory, for the owner's eyes only (mode 0600), because a VRRPv2 password
  * must outlive an outage of the API and a restart. The first line is the checksum of the second.
  */
+
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../../kube/errors.ts';
 import type { Log } from '../../kube/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from '../pair/pair-types.ts';
 import { openStateDirectory } from './state-directory.ts';
@@ -166,5 +168,3 @@ const replaceFile = async (
     );
   }
 };
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -4,10 +4,10 @@
  * node from reaching whoever has them now.
  */
 import type { Clock } from '../../kube/clock.ts';
+import { messageOf } from '../../kube/errors.ts';
 import type { Log } from '../../kube/log.ts';
 import type { Key } from '../../kube/types.ts';
 import { ARRIVAL_MS, isForeignForm } from '../rules/vip.ts';
-import { messageOf } from './pair-load.ts';
 import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 
 /** What is done with them. */

@@ -1,7 +1,7 @@
 /** Keeps the interface as the VIP rule wants it, one address at a time. */
 
+import { messageOf } from '../../kube/errors.ts';
 import type { Problem } from '../rules/condition.ts';
-import { messageOf } from './pair-load.ts';
 import {
   carrierOf,
   deliveredTo,

@@ -1,5 +1,7 @@
 /** Loads a spec: what cannot be run is said and not loaded, the last spec goes on meanwhile. */
+
 import type { SecretRef, VRRPInstance } from '../../crds/types.ts';
+import { messageOf } from '../../kube/errors.ts';
 import type { Problem } from '../rules/condition.ts';
 import { unsupported } from '../rules/support.ts';
 import { type PairState, refusal, secretRefs, storedSecret } from './pair-state.ts';
@@ -72,6 +74,3 @@ const resolveSecret = async (
     throw error;
   }
 };
-
-/** What an error says, for a condition. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,10 +1,11 @@
 /** Takes terms and reports. A Master is reported only together with the term it takes. */
 
 import type { VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
+import { messageOf } from '../../kube/errors.ts';
 import { isDead } from '../rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from '../rules/report.ts';
 import { nextTerm, type TermCause, termCause } from '../rules/term.ts';
-import { isLoaded, messageOf } from './pair-load.ts';
+import { isLoaded } from './pair-load.ts';
 import {
   factsOf,
   type Instances,

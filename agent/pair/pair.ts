@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
-import { KubeError } from '../../kube/errors.ts';
+import { KubeError, messageOf } from '../../kube/errors.ts';
 import type { PairLook } from '../http/look.ts';
 import { isAnswer } from '../kube.ts';
 import { isDead, observeLife } from '../rules/life.ts';
@@ -18,7 +18,7 @@ import type { FromWorker, WorkerConfig } from '../worker/messages.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
 import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
 import { interfaceStep } from './pair-interface.ts';
-import { isLoaded, loadStep, messageOf } from './pair-load.ts';
+import { isLoaded, loadStep } from './pair-load.ts';
 import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
 import {
   deliveredTo,

@@ -4,6 +4,7 @@ import { ipv4Datagram } from '../vrrp/datagrams.ts';
 import { encodeAdvert } from '../vrrp/packet.ts';
 import type { VirtualRouterConfig } from '../vrrp/types.ts';
 import type { LinkFault } from './link.ts';
+import type { WorkerConfig } from './messages.ts';
 import type { RouterLink } from './virtual-routers.ts';
 
 /** What was sent, and where to. */
@@ -76,3 +77,20 @@ export const advertOfPeer = (
   const content = { version, virtualRouterID, priority, advertisementIntervalMs, addresses: vips };
   return ipv4Datagram(encodeAdvert(content, { ...route, checksum }), route);
 };
+
+/** What a pair runs as, but for `changes`. */
+export const routerConfig = (changes: Partial<WorkerConfig> = {}): WorkerConfig => ({
+  version: 3,
+  virtualRouterID: 51,
+  priority: 100,
+  advertisementIntervalMs: 1000,
+  checksum: 'Pseudoheader',
+  sourceAddress: '10.0.0.1',
+  peerAddress: '10.0.0.2',
+  interface: 'eth0',
+  vips: ['10.0.0.100'],
+  ...changes,
+});
+
+/** Its master-down interval. */
+export const MASTER_DOWN_MS = 3609.375;

@@ -1,23 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Reason } from '../../crds/conditions.ts';
-import { advertOfPeer, FakeLink } from './fake-link.ts';
+import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './fake-link.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
 import { VirtualRouters } from './virtual-routers.ts';
-
-const config = (changes: Partial<WorkerConfig> = {}): WorkerConfig => ({
-  version: 3,
-  virtualRouterID: 51,
-  priority: 100,
-  advertisementIntervalMs: 1000,
-  checksum: 'Pseudoheader',
-  sourceAddress: '10.0.0.1',
-  peerAddress: '10.0.0.2',
-  interface: 'eth0',
-  vips: ['10.0.0.100'],
-  ...changes,
-});
-const MASTER_DOWN_MS = 3609.375;
 
 /** Virtual routers in virtual time on links in memory, and all they say. */
 class World {

@@ -1,28 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { advertOfPeer, FakeLink } from './fake-link.ts';
+import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './fake-link.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
-const config = (changes: Partial<WorkerConfig> = {}): WorkerConfig => ({
-  version: 3,
-  virtualRouterID: 51,
-  priority: 100,
-  advertisementIntervalMs: 1000,
-  checksum: 'Pseudoheader',
-  sourceAddress: '10.0.0.1',
-  peerAddress: '10.0.0.2',
-  interface: 'eth0',
-  vips: ['10.0.0.100'],
-  ...changes,
-});
 const set = (changes: Partial<WorkerConfig> = {}): ToWorker => ({
   type: 'set',
   pair: 'web',
   config: config(changes),
 });
-const MASTER_DOWN_MS = 3609.375;
 
 /** A worker in virtual time. `waiting` are messages; `onEmpty` is called whenever none is found, and may post some. */
 const world = () => {
