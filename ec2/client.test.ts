@@ -41,8 +41,6 @@ const withEC2 = async (
     credentials: CREDENTIALS,
     now: () => 42,
     wall: () => 0,
-    readTimeoutMs: 100,
-    writeTimeoutMs: 100,
     ...options,
   });
   try {
@@ -127,6 +125,7 @@ test('a call without an answer ends by its deadline, and may have happened', asy
       assert.is(result.ok, false);
       if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['TimedOut', true]);
     },
+    { writeTimeoutMs: 100 },
   );
   assert.is(sent.length, 1);
 });
@@ -256,6 +255,32 @@ test('a watch asks for the EIPs that no ENI shows: only EC2 itself may say that 
       assert.is(view.elasticIPs['eipalloc-2'], null);
     },
   );
+});
+
+test('ENIs that were seen to hold many addresses are asked for in smaller calls: an answer is parsed at one go', async () => {
+  const enis = ['eni-1', 'eni-2', 'eni-3'];
+  const item = (id: string): string =>
+    `<item><networkInterfaceId>${id}</networkInterfaceId><privateIpAddressesSet>${'<item><privateIpAddress>10.0.0.9</privateIpAddress></item>'.repeat(100)}</privateIpAddressesSet></item>`;
+  const namedIn = (parameters: URLSearchParams): string[] =>
+    [...parameters].flatMap(([name, value]) => (name.startsWith('NetworkInterfaceId.') ? [value] : []));
+  const sent = await withEC2(
+    (parameters, response) =>
+      xml(
+        response,
+        200,
+        `<Response><networkInterfaceSet>${namedIn(parameters).map(item).join('')}</networkInterfaceSet></Response>`,
+      ),
+    async (ec2) => {
+      const request = { region: REGION, networkInterfaceIDs: enis, allocationIDs: [] };
+      for (let reading = 0; reading < 2; reading++) {
+        const { view } = await ec2.read(request, 'Watch', signal);
+        assert.equal(Object.keys(view.networkInterfaces).sort(), enis);
+      }
+    },
+  );
+  const [first, ...second] = sent.map(namedIn);
+  assert.equal(first, enis);
+  assert.equal(second, [['eni-1', 'eni-2'], ['eni-3']]);
 });
 
 test('each Region is asked by a client of its own', async () => {

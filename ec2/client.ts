@@ -13,11 +13,19 @@ import { type CredentialsSource, createCredentialsCache, providerOf } from './cr
 import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
 import { guard } from './guard.ts';
-import { inChunks } from './read.ts';
+import { type Found, inChunks } from './read.ts';
 import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
 import { rawErrorOf } from './shapes.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
-import type { CallPurpose, EC2Call, EC2Facts, EC2Result, EC2View, ElasticIP } from './types.ts';
+import type {
+  CallPurpose,
+  EC2Call,
+  EC2Facts,
+  EC2Result,
+  EC2View,
+  ElasticIP,
+  NetworkInterface,
+} from './types.ts';
 
 export type EC2Options = {
   /** Whose default credentials chain is used; its client is the only one that is there from the start. */
@@ -87,13 +95,25 @@ const MISSING_ADDRESS = [
 /** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
 const MOST_CONNECTIONS = 128;
 
-const readInterfaces = (requests: RegionRequests, ids: readonly string[], errand: Errand) =>
-  inChunks(ids, {
+/** Their answers are cut by the private addresses they held the last time. */
+const readInterfaces = async (
+  { requests, sizes }: Region,
+  ids: readonly string[],
+  errand: Errand,
+): Promise<Found<NetworkInterface>> => {
+  const answer = await inChunks(ids, {
     read: (some) => requests.networkInterfaces(some, errand),
     idOf: ({ networkInterfaceID }) => networkInterfaceID,
+    weigh: (id) => sizes.get(id) ?? 1,
     missingCodes: MISSING_INTERFACE,
     rawErrorOf,
   });
+  for (const [id, each] of Object.entries(answer.found)) {
+    if (each) sizes.set(id, each.privateIPAddresses.length);
+    else sizes.delete(id);
+  }
+  return answer;
+};
 
 const readAddresses = (requests: RegionRequests, ids: readonly string[], errand: Errand) =>
   inChunks(ids, {
@@ -103,7 +123,13 @@ const readAddresses = (requests: RegionRequests, ids: readonly string[], errand:
     rawErrorOf,
   });
 
-type Region = { client: EC2Client; requests: RegionRequests; tags: TagBook };
+type Region = {
+  client: EC2Client;
+  requests: RegionRequests;
+  tags: TagBook;
+  /** Private addresses of each ENI, as last read. */
+  sizes: Map<string, number>;
+};
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
 export const createEC2 = (options: EC2Options): EC2 => {
@@ -144,7 +170,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
       ...(budget && { budget }),
       ...(onAnswer && { onAnswer }),
     });
-    return { client, requests, tags: createTagBook() };
+    return { client, requests, tags: createTagBook(), sizes: new Map() };
   };
 
   const regionOf = (name: string): Region => {
@@ -155,8 +181,10 @@ export const createEC2 = (options: EC2Options): EC2 => {
 
   /** ENIs first: where they show an EIP, it need not be asked for. */
   const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
-    const { requests, tags } = region;
-    const interfaces = await readInterfaces(requests, request.networkInterfaceIDs, errand);
+    const { requests, tags, sizes } = region;
+    const named = new Set(request.networkInterfaceIDs);
+    for (const id of sizes.keys()) if (!named.has(id)) sizes.delete(id);
+    const interfaces = await readInterfaces(region, request.networkInterfaceIDs, errand);
     const shown = elasticIPsOn(Object.values(interfaces.found), tags);
     const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));
     for (const id of tags.oldest(request.allocationIDs)) others.add(id);
@@ -172,7 +200,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
 
   const ask = async (region: Region, request: ReadRequest, errand: Errand) => {
     const [interfaces, addresses] = await Promise.all([
-      readInterfaces(region.requests, request.networkInterfaceIDs, errand),
+      readInterfaces(region, request.networkInterfaceIDs, errand),
       readAddresses(region.requests, request.allocationIDs, errand),
     ]);
     region.tags.learn(addresses.found);

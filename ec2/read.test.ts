@@ -37,6 +37,20 @@ test('ids are read in chunks of at most 200', async () => {
   assert.is(failure, undefined);
 });
 
+test('what answers with more is asked for in smaller chunks, in its order, and whatever its size is asked for', async () => {
+  const asked: (readonly string[])[] = [];
+  const { read, ...reader } = readerOf(() => true, []);
+  const weigh = (id: string): number => (id === 'eni-2' ? 1_000 : 100);
+  await inChunks(ids(6), {
+    ...{ ...reader, weigh },
+    read: (some) => {
+      asked.push(some);
+      return read(some);
+    },
+  });
+  assert.equal(asked, [['eni-0', 'eni-1'], ['eni-2'], ['eni-3', 'eni-4'], ['eni-5']]);
+});
+
 test('one unknown id is null and hides no other; it costs few calls', async () => {
   const calls: number[] = [];
   const { found } = await inChunks(

@@ -5,7 +5,12 @@
 import type { RawError } from './errors.ts';
 
 /** Ids in one call. */
-const CHUNK_SIZE = 200;
+const MOST_IDS = 200;
+/**
+ * Weight of one call. Its answer is parsed at one go, for about 0.1 ms for each private address in it (`EC2Client`, an ENI of
+ * 100 addresses, two-core machine), and a failover waits meanwhile.
+ */
+const MOST_WEIGHT = 256;
 /** Chunks under way at the same time. */
 const CONCURRENCY = 4;
 
@@ -14,6 +19,8 @@ export type Reader<T> = {
   /** All of `ids`, in one call or its pages. Rejects when one is unknown. */
   read: (ids: readonly string[]) => Promise<T[]>;
   idOf: (thing: T) => string;
+  /** How much the answer is expected to hold for this id; default 1. */
+  weigh?: (id: string) => number;
   /** Error codes that say an id is unknown. */
   missingCodes: readonly string[];
   rawErrorOf: (error: unknown) => RawError;
@@ -40,12 +47,27 @@ const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<
   }
 };
 
+/** Ids in their order, so that those of one pair are read together where they fit. */
+const chunksOf = (ids: Iterable<string>, weigh: (id: string) => number): string[][] => {
+  const chunks: string[][] = [];
+  let chunk: string[] = [];
+  let weight = 0;
+  for (const id of ids) {
+    const own = weigh(id);
+    if (chunk.length >= MOST_IDS || (chunk.length > 0 && weight + own > MOST_WEIGHT)) {
+      chunks.push(chunk);
+      chunk = [];
+      weight = 0;
+    }
+    chunk.push(id);
+    weight += own;
+  }
+  return chunk.length > 0 ? [...chunks, chunk] : chunks;
+};
+
 /** Reads `ids` in chunks; never rejects. */
 export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
-  const distinct = [...new Set(ids)];
-  const chunks = Array.from({ length: Math.ceil(distinct.length / CHUNK_SIZE) }, (_, at) =>
-    distinct.slice(at * CHUNK_SIZE, (at + 1) * CHUNK_SIZE),
-  );
+  const chunks = chunksOf(new Set(ids), reader.weigh ?? (() => 1));
   const all: Found<T> = { found: {} };
   const worker = async (): Promise<void> => {
     for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {

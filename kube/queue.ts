@@ -8,10 +8,10 @@
  * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
  * number of distinct keys, which are the objects of the stores.
  */
-import { setImmediate } from 'node:timers/promises';
 import { type BackoffPolicy, backoffMs } from './backoff.ts';
 import { type CancelTimer, type Clock, systemClock } from './clock.ts';
 import { KubeError } from './errors.ts';
+import { Turns } from './turns.ts';
 import type { Key } from './types.ts';
 
 export type WorkQueueOptions = {
@@ -44,12 +44,6 @@ const QUEUE_RETRY: BackoffPolicy = { firstMs: 200, baseMs: 400, maxMs: 10_000 };
 /** Of so many keys taken one after the other, one is routine's if any waits: changes without end do not starve it. */
 const ROUTINE_SHARE = 8;
 
-/**
- * Keys are handled for so long before the event loop turns. Handlers that wait for nothing would keep it from turning until the
- * last of ten thousand keys: no answer would be read and no Lease renewed meanwhile.
- */
-const TURN_MS = 5;
-
 type Lane = 'change' | 'routine';
 type Delayed = { dueMs: number; cancel: CancelTimer };
 
@@ -65,22 +59,19 @@ export class WorkQueue {
   readonly #idleWorkers: (() => void)[] = [];
   #retries = 0;
   #taken = 0;
-  /** Since when the event loop may not have turned. */
-  #turnedAtMs = Number.NEGATIVE_INFINITY;
-  /** The turn that workers wait for. */
-  #turning: Promise<void> | undefined;
   readonly #now: Clock['now'];
   readonly #setTimer: Clock['setTimer'];
   readonly #random: () => number;
   readonly #retry: BackoffPolicy;
-  readonly #breathe: () => Promise<unknown>;
+  /** Handlers that wait for nothing would keep the event loop from turning until the last key. */
+  readonly #turns: Turns;
 
   constructor(options: WorkQueueOptions = {}) {
     this.#now = options.now ?? systemClock.now;
     this.#setTimer = options.setTimer ?? systemClock.setTimer;
     this.#random = options.random ?? Math.random;
     this.#retry = options.retry ?? QUEUE_RETRY;
-    this.#breathe = options.breathe ?? setImmediate;
+    this.#turns = new Turns({ now: this.#now, breathe: options.breathe });
   }
 
   /** Keys waiting now, delayed ones apart. */
@@ -174,12 +165,12 @@ export class WorkQueue {
 
   async #work(options: RunOptions): Promise<void> {
     while (!options.signal.aborted) {
-      if (this.#now() - this.#turnedAtMs >= TURN_MS) await this.#turn();
+      if (this.#turns.isDue()) await this.#turns.turn();
       const taken = this.#take();
       if (taken === undefined) {
         await new Promise<void>((resolve) => this.#idleWorkers.push(resolve));
         // Woken from idleness by an event: the loop has just turned.
-        if (this.#processing.size === 0) this.#turnedAtMs = this.#now();
+        if (this.#processing.size === 0) this.#turns.turned();
         continue;
       }
       const { key, lane } = taken;
@@ -194,15 +185,6 @@ export class WorkQueue {
         this.#done(key);
       }
     }
-  }
-
-  /** One turn for all workers that ask while it lasts. */
-  #turn(): Promise<void> {
-    this.#turning ??= this.#breathe().then(() => {
-      this.#turnedAtMs = this.#now();
-      this.#turning = undefined;
-    });
-    return this.#turning;
   }
 
   #take(): { key: Key; lane: Lane } | undefined {

@@ -21,8 +21,8 @@ export type FactsOptions = {
   isMoving: () => boolean;
   /** All pairs. */
   subjects: () => readonly FactsSubject[];
-  /** What is known of a Region has grown or changed. Must not throw. */
-  onRead: (region: string) => void;
+  /** What is known of a Region has grown or changed. Must not reject. */
+  onRead: (region: string) => Promise<void>;
   /** Default 300,000 ms, with 10 % jitter. */
   intervalMs?: number;
 };
@@ -160,7 +160,7 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
     if (signal.aborted) return false;
     for (const { allocationID } of request.associations) triedAtMs.set(allocationID, clock.now());
     merge(request.region, facts);
-    onRead(request.region);
+    await onRead(request.region);
     return facts.failure === undefined;
   };
 

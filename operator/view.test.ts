@@ -14,8 +14,17 @@ const SCOPE = {
   allocationIDs: [ALLOCATION],
 };
 
-const bench = () => {
-  const clock = createVirtualClock();
+/** Each look at the clock takes `lookMs` of the processor. */
+const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
+  const virtual = createVirtualClock();
+  let spentMs = 0;
+  const clock = {
+    ...virtual,
+    now: () => {
+      spentMs += lookMs;
+      return virtual.now() + spentMs;
+    },
+  };
   const cloud = new Cloud();
   const requests: ReadRequest[] = [];
   const purposes: CallPurpose[] = [];
@@ -71,6 +80,7 @@ const bench = () => {
     clock,
     random: () => 0.5,
     onRead: (key) => told.push(key),
+    breathe,
     signal: stop.signal,
     log,
   });
@@ -102,6 +112,26 @@ test('pairs that ask at the same moment share one reading, and each is told', as
   assert.is(requests[0]?.networkInterfaceIDs.length, 2, 'each id once');
   assert.equal(told, ['a', 'b']);
   assert.ok((views.of('a').view?.readAtMs ?? -1) >= 0);
+});
+
+test('while a reading of many pairs is taken the event loop turns, and a pair forgotten meanwhile is told nothing', async () => {
+  const others: (() => void)[] = [];
+  let turns = 0;
+  const breathe = async (): Promise<void> => {
+    turns += 1;
+    for (const other of others.splice(0)) other();
+  };
+  const { clock, told, views } = bench({ breathe, lookMs: 1 });
+  for (let at = 0; at < 100; at++) {
+    views.cover(`pair${at}`, SCOPE);
+    views.want(`pair${at}`, 0);
+  }
+  await clock.advance(14);
+  others.push(() => views.forget('pair99'));
+  await clock.advance(100);
+  assert.ok(turns >= 10, `${turns} turns`);
+  assert.is(told.length, 99);
+  assert.not.ok(told.includes('pair99'));
 });
 
 test('a reading under way that began in time is not repeated; one that began too early is', async () => {

@@ -6,9 +6,10 @@ import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
 import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
 import { type Clock, sleep } from '../kube/clock.ts';
 import type { Log } from '../kube/log.ts';
+import { Turns } from '../kube/turns.ts';
 import type { Key } from '../kube/types.ts';
 import { createFactsKeeper, type FactsSubject } from './facts.ts';
-import { createInterner, internAll, isSame } from './intern.ts';
+import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
 export type ViewOptions = {
@@ -26,6 +27,8 @@ export type ViewOptions = {
   intervalMs?: number;
   /** A call that moves addresses is under way or waits: facts for the preflight are read later. Default: never. */
   isMoving?: () => boolean;
+  /** Lets the event loop turn once; default: setImmediate. */
+  breathe?: () => Promise<unknown>;
 };
 
 export type Views = {
@@ -91,6 +94,8 @@ type Chosen = { key: Key; entry: Entry };
 
 export const createViews = (options: ViewOptions): Views => {
   const { ec2, clock, random, onRead, signal, log, intervalMs = 30_000, isMoving = () => false } = options;
+  /** A reading is of all pairs: ten thousand of them are not taken at one go. */
+  const turns = new Turns({ now: clock.now, breathe: options.breathe });
   const entries = new Map<Key, Entry>();
   /** Asked for within the present moment; each pair stands here once. */
   const batch = new Set<Key>();
@@ -118,9 +123,11 @@ export const createViews = (options: ViewOptions): Views => {
     signal,
     isMoving,
     subjects: () => [...entries].map(([key, entry]) => subjectOf(key, entry)),
-    onRead: (region) => {
+    onRead: async (region) => {
       for (const [key, entry] of entries) {
-        if (entry.scope.region === region && withFacts(key, entry)) onRead(key, false);
+        if (turns.isDue()) await turns.turn();
+        if (entry.scope.region === region && entries.get(key) === entry && withFacts(key, entry))
+          onRead(key, false);
       }
     },
   });
@@ -190,6 +197,15 @@ export const createViews = (options: ViewOptions): Views => {
     if (isAnswered || isNews || hasNewFacts) onRead(key, wanted !== undefined);
   };
 
+  const internByTurns = async <T>(things: Record<string, T>, { intern }: Interner<T>) => {
+    const interned: Record<string, T> = {};
+    for (const [id, thing] of Object.entries(things)) {
+      if (turns.isDue()) await turns.turn();
+      interned[id] = intern(id, thing);
+    }
+    return interned;
+  };
+
   const readRegion = async (region: string, chosen: readonly Chosen[], purpose: CallPurpose) => {
     const beganAtMs = clock.now();
     for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
@@ -203,12 +219,13 @@ export const createViews = (options: ViewOptions): Views => {
     const result: ReadResult = {
       view: {
         readAtMs: view.readAtMs,
-        networkInterfaces: internAll(view.networkInterfaces, interfaces),
-        elasticIPs: internAll(view.elasticIPs, addresses),
+        networkInterfaces: await internByTurns(view.networkInterfaces, interfaces),
+        elasticIPs: await internByTurns(view.elasticIPs, addresses),
       },
       ...(failure && { failure }),
     };
     for (const each of chosen) {
+      if (turns.isDue()) await turns.turn();
       const { key, entry } = each;
       if (entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
       if (entries.get(key) === entry) take(each, result);

@@ -136,7 +136,10 @@ export class Operator {
       clock,
       random: random.next,
     });
-    const views = createViews({ ec2, clock, random: random.next, onRead: requeue, signal, log });
+    const views = createViews({
+      ...{ ec2, clock, random: random.next, breathe },
+      ...{ onRead: requeue, signal, log },
+    });
     const { pairs, instances, leases } = watchAll({
       kube: client,
       namespace: 'hapair-system',

@@ -131,6 +131,7 @@ export class World {
       clock,
       random,
       onRead: requeue,
+      breathe: atOnce,
       signal,
       log,
     });
