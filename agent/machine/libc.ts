@@ -55,11 +55,20 @@ type Argument = number | string | Uint8Array | readonly (string | null)[] | null
 /** How a call ended: its result, or the errno name with its meaning. */
 export type CallResult = { ok: true; value: number } | { ok: false; code: string; meaning: string };
 
+const EAGAIN = 11;
+/** The one failure that is an everyday answer, so its words are made once. */
+const NOTHING_WAITS: CallResult = {
+  ok: false,
+  code: getSystemErrorName(-EAGAIN),
+  meaning: getSystemErrorMessage(-EAGAIN),
+};
+
 /** Makes one call; never throws for what the call answers. */
 export const call = (name: SystemCall, ...args: Argument[]): CallResult => {
   const value = Number(calls[name](...args));
   if (value >= 0) return { ok: true, value };
   const errno = koffi.errno();
+  if (errno === EAGAIN) return NOTHING_WAITS;
   return { ok: false, code: getSystemErrorName(-errno), meaning: getSystemErrorMessage(-errno) };
 };
 

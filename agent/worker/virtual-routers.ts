@@ -14,9 +14,12 @@ import { Lateness, newPairStats } from './worker-stats.ts';
 /** How often links are looked at and counted rejections are told. */
 const TICK_MS = 1000;
 /** A look at a link is good for so long: many routers that claim together need not look at it many times. */
-const LOOK_MS = 2;
-/** A Backup looks at its link so long before it claims: a look takes a tenth of a millisecond, which the claim need not wait for. */
-const LOOK_AHEAD_MS = 0.5;
+const LOOK_MS = 5;
+/**
+ * A Backup looks at its link so long before it claims, and stays awake until then. To be woken and to look takes some tenths
+ * of a millisecond for a thread that has slept long, whose code has left the processor's caches; the claim need not wait for it.
+ */
+const LOOK_AHEAD_MS = 4;
 /** More than a full receive buffer holds, so a flood cannot keep the timers waiting for ever. */
 const DATAGRAMS_PER_DRAIN = 1024;
 
@@ -114,7 +117,7 @@ export class VirtualRouters {
     return earliest;
   }
 
-  /** A Backup has looked at its link and will claim within half a millisecond. */
+  /** A Backup has looked at its link and will claim within `LOOK_AHEAD_MS`. */
   isAboutToClaim(): boolean {
     const soon = this.#now() + LOOK_AHEAD_MS;
     for (const { machine } of this.#instances.values()) {

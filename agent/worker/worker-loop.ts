@@ -41,7 +41,7 @@ export class WorkerLoop {
     return Math.max(0, Math.min(LONGEST_WAIT_MS, untilTimeout));
   }
 
-  /** To be woken takes a tenth of a millisecond: for the last moment before a claim a thread had better not sleep. */
+  /** To be woken takes a tenth of a millisecond: for the last moments before a claim a thread had better not sleep. */
   get isAboutToClaim(): boolean {
     return this.#routers.isAboutToClaim();
   }

@@ -4,7 +4,7 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { clearWake, PollSet, tryRealtimeScheduling } from '../machine/libc.ts';
-import { rehearse } from './rehearsal.ts';
+import { prepareClaim, rehearse } from './rehearsal.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
@@ -23,6 +23,7 @@ const run = (): void => {
   const { wakeFd, realtime }: WorkerStart = workerData;
   // Before real-time scheduling, as nobody waits for it.
   rehearse();
+  const rehearseClaim = prepareClaim();
   const loop = new WorkerLoop({
     receive: () => receiveMessageOnPort(port)?.message,
     post: (message) => port.postMessage(message),
@@ -30,11 +31,18 @@ const run = (): void => {
     realtime: realtime && tryRealtimeScheduling(),
   });
   let poll = new PollSet([wakeFd]);
-  do {
+  let wasAboutToClaim = false;
+  const wait = (): void => {
     const descriptors = [wakeFd, ...loop.descriptors()];
     if (!poll.isFor(descriptors)) poll = new PollSet(descriptors);
-    const ready = poll.wait(loop.isAboutToClaim ? 0 : loop.waitMs);
+    const ready = poll.wait(loop.waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
+  };
+  do {
+    const { isAboutToClaim } = loop;
+    if (!isAboutToClaim) wait();
+    else if (!wasAboutToClaim) rehearseClaim();
+    wasAboutToClaim = isAboutToClaim;
   } while (loop.turn());
   port.close();
 };
