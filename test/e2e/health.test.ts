@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import type { HealthCheck, VRRPInstance } from '../../crds/types.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import { nowMs } from '../../hack/lab/rpc.ts';
+import { assertUnmoved, hapairAgent, standing, statusOf } from './agent-life.ts';
 import {
   assertNothingLost,
   assertSwitched,
@@ -236,5 +237,38 @@ row('checks that hang, flood, fork and flee: the election does not notice', asyn
   await assertNothingLost(stage, fromMs);
   assert.equal(await mutatingCalls(stage, callID), []);
 });
+
+/** A node without an agent counts as dead after 40 s. */
+const DEAD_MS = 120_000;
+
+row(
+  'nobody healthy, and the agent of one node dead: the other serves, also across a reload',
+  async (stage) => {
+    const dead = await masterOf(stage);
+    const last = otherNode(dead);
+    await stage.world.node(dead).killService('agent', 'SIGKILL');
+    await settled(stage, last);
+    await edit(stage, { healthChecks: [appAt('/helthz')] });
+    await eventually(
+      `${last} should claim as the last resort`,
+      async () => {
+        const [newest] = (await statusOf(stage, last)).pairs[0]?.transitions ?? [];
+        return newest?.state === 'Master' && newest.reason === 'LastResort' ? true : undefined;
+      },
+      DEAD_MS,
+    );
+    await settled(stage, last);
+    const [before, fromMs] = [await standing(stage), nowMs()];
+    const { code, stdout, stderr } = await hapairAgent(stage, last, ['reload']);
+    assert.is(code, 0, stderr);
+    assert.match(stdout, 'Master of prod/web');
+    await assertUnmoved(stage, before);
+    await assertNothingLost(stage, fromMs);
+    await edit(stage, { healthChecks: [appAt('/healthz')] });
+    await stage.world.node(dead).startService('agent');
+    await wellAgain(stage);
+    assert.is(await masterOf(stage), last, 'what returns takes nothing over');
+  },
+);
 
 run();

@@ -25,4 +25,21 @@ row('a reload of the master at 100 ms ends with one master and one standby, whoe
   assert.equal(resigned, [], 'a reload is no resignation');
 });
 
+row(
+  'a stop at once after a reload: whatever it interrupts, the agent ends and the other node serves',
+  async (stage) => {
+    const from = await masterOf(stage);
+    const to = otherNode(from);
+    const node = stage.world.node(from);
+    await backup(stage, to);
+    await node.killService('agent', 'SIGHUP');
+    await node.stopService('agent');
+    await stage.gone(from, 'agent');
+    await settled(stage, to);
+    await node.startService('agent');
+    await backup(stage, from);
+    assert.is(await masterOf(stage), to);
+  },
+);
+
 run();
