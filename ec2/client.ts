@@ -104,7 +104,7 @@ const readInterfaces = async (
   const answer = await inChunks(ids, {
     read: (some) => requests.networkInterfaces(some, errand),
     idOf: ({ networkInterfaceID }) => networkInterfaceID,
-    weigh: (id) => sizes.get(id) ?? 1,
+    weigh: (id) => sizes.get(id) ?? 0,
     missingCodes: MISSING_INTERFACE,
     rawErrorOf,
   });

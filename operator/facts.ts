@@ -241,7 +241,7 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
     observe(subject) {
       if (!lacks(known.get(subject.scope.region), needsOf(subject))) return;
       wanting.add(subject.key);
-      wake();
+      if (wanting.size === 1) wake();
     },
     forget(key) {
       wanting.delete(key);

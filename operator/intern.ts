@@ -1,5 +1,5 @@
 /** Equal things become the same thing, so that what did not change is told by `===` and not by comparing its contents. */
-import { canonical } from './plan/support.ts';
+import { isEqual } from './plan/support.ts';
 
 export type Interner<T> = {
   /** The thing known by this id if it is equal to `thing`, else `thing`, which is then the known one. */
@@ -10,13 +10,12 @@ export type Interner<T> = {
 const MOST_KNOWN = 100_000;
 
 export const createInterner = <T>(): Interner<T> => {
-  const known = new Map<string, { text: string; thing: T }>();
+  const known = new Map<string, T>();
   return {
     intern(id, thing) {
-      const text = canonical(thing);
       const before = known.get(id);
-      if (before?.text === text) return before.thing;
-      known.set(id, { text, thing });
+      if (before !== undefined && isEqual(before, thing)) return before;
+      known.set(id, thing);
       const [oldest] = known.keys();
       if (known.size > MOST_KNOWN && oldest !== undefined) known.delete(oldest);
       return thing;

@@ -35,8 +35,8 @@ const AGENT_USERS = 'system:serviceaccount:hapair-system:hapair-agent-';
 const POLL_MS = 200;
 const PROGRESS_MS = 15_000;
 const CREATES_AT_ONCE = 16;
-/** The API server needs most of it: some 16 writes for each pair, at 8 ms of processor time each. */
-const CONVERGENCE_MS = 45 * 60_000;
+/** The API server needs most of it: some 25 writes for each pair, at 8 to 18 ms of processor time each. */
+const CONVERGENCE_MS = 90 * 60_000;
 const HAPAIRS = `/apis/${API_GROUP_VERSION}/namespaces/${NAMESPACE}/hapairs`;
 
 /** What users see: the HAPairs' status, followed by a watch. */
