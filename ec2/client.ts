@@ -105,6 +105,8 @@ const readInterfaces = async (
     read: (some) => requests.networkInterfaces(some, errand),
     idOf: ({ networkInterfaceID }) => networkInterfaceID,
     weigh: (id) => sizes.get(id) ?? 0,
+    // Nobody waits for the periodic reading.
+    ...(errand.purpose === 'Watch' && { concurrency: 2 }),
     missingCodes: MISSING_INTERFACE,
     rawErrorOf,
   });

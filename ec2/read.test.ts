@@ -51,6 +51,24 @@ test('what answers with more is asked for in smaller chunks, in its order, and w
   assert.equal(asked, [['eni-0', 'eni-1'], ['eni-2'], ['eni-3', 'eni-4'], ['eni-5']]);
 });
 
+test('no more chunks are under way than the reader allows', async () => {
+  let underWay = 0;
+  let most = 0;
+  const { read, ...reader } = readerOf(() => true, []);
+  await inChunks(ids(1_000), {
+    ...reader,
+    concurrency: 2,
+    read: async (some) => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await Promise.resolve();
+      underWay -= 1;
+      return read(some);
+    },
+  });
+  assert.is(most, 2);
+});
+
 test('one unknown id is null and hides no other; it costs few calls', async () => {
   const calls: number[] = [];
   const { found } = await inChunks(

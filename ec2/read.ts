@@ -11,7 +11,7 @@ const MOST_IDS = 200;
  * 100 addresses, two-core machine), and a failover waits meanwhile.
  */
 const MOST_WEIGHT = 128;
-/** Chunks under way at the same time. */
+/** Chunks under way at the same time, unless the reader says otherwise. */
 const CONCURRENCY = 4;
 
 /** How to read one kind of thing. */
@@ -21,6 +21,8 @@ export type Reader<T> = {
   idOf: (thing: T) => string;
   /** How much the answer is expected to hold for this id; default 0. */
   weigh?: (id: string) => number;
+  /** Chunks under way at the same time: answers that come together are parsed one right after the other. Default 4. */
+  concurrency?: number;
   /** Error codes that say an id is unknown. */
   missingCodes: readonly string[];
   rawErrorOf: (error: unknown) => RawError;
@@ -76,6 +78,7 @@ export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Pr
       if (failure) all.failure ??= failure;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, chunks.length) }, worker));
+  const workers = Math.min(reader.concurrency ?? CONCURRENCY, chunks.length);
+  await Promise.all(Array.from({ length: workers }, worker));
   return all;
 };

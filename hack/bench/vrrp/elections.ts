@@ -1,7 +1,6 @@
 /**
- * Takeovers: the Masters of several pairs of both programs go one after another, in turn, each at some phase of its adverts;
- * when all have their successors, they come back as Backups. So the programs alternate, and every second time the other end of
- * a pair takes over.
+ * Takeovers: the Masters of several pairs of both programs go one after another, in an order of chance, each at some phase of its
+ * adverts; when all have their successors, they come back as Backups. So every second time the other end of a pair takes over.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../failover/observe.ts';
@@ -15,6 +14,13 @@ const SPACING_MS = { least: 80, random: 120 } as const;
 
 /** So many that told nothing, and the rest would only wait for what does not come. */
 const MOST_FAILURES = 10;
+
+/** By turns, a takeover of one program would always fall into the same moment of that program's next departures. */
+const inAnyOrder = <T>(things: readonly T[]): T[] =>
+  things
+    .map((thing) => ({ thing, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ thing }) => thing);
 
 /** What the takeovers of one timing gave. */
 export type Elections = { takeovers: Takeover[]; failures: Failure[] };
@@ -63,7 +69,7 @@ const runRound = async (
   found: Elections,
 ): Promise<void> => {
   const left: { pair: BenchPair; from: Place; sinceMs: number }[] = [];
-  for (const pair of pairs) {
+  for (const pair of inAnyOrder(pairs)) {
     const from = masterOf(stage.capture.adverts(pair.site));
     const end = from === undefined ? undefined : pair.ends[from];
     if (from === undefined || end === undefined) {
