@@ -47,8 +47,8 @@ const samples = (sizes: readonly number[]): Sample[] =>
   }));
 
 test('median and largest size, growth by the hour, percent of a processor', () => {
-  const { rss, growth, cpu } = footprintOf(samples([80, 81, 82, 83, 84]));
-  assert.equal(rss, { median: 82, max: 84 });
+  const { rss, growth, cpu } = footprintOf(samples([80, 81, 82, 83, 84, 85, 86]));
+  assert.equal(rss, { median: 83, max: 86 });
   assert.ok(Math.abs(growth.perHour - 60) < 1e-9);
   assert.ok(growth.error < 1e-6);
   assert.ok(Math.abs(cpu.own - 1) < 1e-9);
@@ -56,12 +56,16 @@ test('median and largest size, growth by the hour, percent of a processor', () =
 });
 
 test('what only swings does not grow, and the error says how sure that is', () => {
-  const { growth } = footprintOf(samples([80, 82, 80, 82, 80, 82, 80]));
+  const { growth } = footprintOf(samples([80, 82, 80, 82, 80, 82, 80, 82, 80, 82]));
   assert.ok(Math.abs(growth.perHour) < growth.error);
 });
 
-test('two samples show no growth', () => {
-  assert.throws(() => footprintOf(samples([80, 81])), /2 samples show no growth/);
+test('what is taken at first and kept is no growth', () => {
+  assert.ok(Math.abs(footprintOf(samples([60, 70, 80, 80, 80, 80, 80])).growth.perHour) < 1e-9);
+});
+
+test('five samples show no growth', () => {
+  assert.throws(() => footprintOf(samples([80, 81, 80, 81, 80])), /5 samples show no growth/);
 });
 
 test.run();

@@ -72,24 +72,27 @@ export const sampleOf = (atMs: number, stat: string, status: string): Sample => 
 export type Footprint = {
   /** MB, over all samples. */
   rss: { median: number; max: number };
-  /** MB an hour: the line that fits the samples best, and its standard error. */
+  /**
+   * MB an hour: the line that fits the later half of the samples best, and its standard error. The first half fills caches and
+   * stretches heaps to their working size.
+   */
   growth: { perHour: number; error: number };
   /** Percent of one processor between the first sample and the last: the process, and the programs it ran. */
   cpu: { own: number; children: number };
 };
 
-/** @throws RangeError for fewer than three samples: they show no growth. */
+/** @throws RangeError for fewer than six samples: half of them show no growth. */
 export const footprintOf = (samples: readonly Sample[]): Footprint => {
   const [first] = samples;
   const last = samples.at(-1);
-  if (samples.length < 3 || first === undefined || last === undefined)
-    throw new RangeError(`${samples.length} samples show no growth; at least 3 do`);
+  if (samples.length < 6 || first === undefined || last === undefined)
+    throw new RangeError(`${samples.length} samples show no growth; at least 6 do`);
   const seconds = (last.atMs - first.atMs) / 1000;
   const percent = (from: number, to: number): number => (100 * (to - from)) / seconds;
   const sizes = samples.map(({ rssMB }) => rssMB).sort((a, b) => a - b);
   return {
     rss: { median: sizes[Math.floor(sizes.length / 2)] ?? 0, max: sizes.at(-1) ?? 0 },
-    growth: growthOf(samples),
+    growth: growthOf(samples.slice(Math.floor(samples.length / 2))),
     cpu: {
       own: percent(first.cpuSeconds, last.cpuSeconds),
       children: percent(first.childCPUSeconds, last.childCPUSeconds),

@@ -24,6 +24,8 @@ export type Measured = {
   role: 'Master' | 'Backup';
   footprint: Footprint;
   parts: Parts;
+  /** What it was made of, for whoever draws it. */
+  samples: Sample[];
 };
 
 /** How an agent is measured. */
@@ -96,6 +98,7 @@ export const measureMemory = async (options: MemoryOptions): Promise<Measured[]>
         role: index === 0 ? ('Master' as const) : ('Backup' as const),
         footprint: footprintOf(samples[index] ?? []),
         parts: partsOf(await agent.read('smaps')),
+        samples: samples[index] ?? [],
       })),
     );
   } finally {
