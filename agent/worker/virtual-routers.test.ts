@@ -203,6 +203,19 @@ test('many pairs that claim at the same moment look at their link once', () => {
   assert.is(world.link.looks, before + 1);
 });
 
+test('a look that will be too old for the next claim is repeated at its time, not waited for', () => {
+  const world = new World();
+  world.set('web');
+  world.now = 3;
+  world.set('db', { virtualRouterID: 52 });
+  world.runUntil(MASTER_DOWN_MS - 2);
+  const looks = world.link.looks;
+  world.now = MASTER_DOWN_MS - 1; // four milliseconds before the second claim, three after the look for the first
+  world.routers.handleTimeouts();
+  assert.is(world.link.looks, looks + 1);
+  assert.is(world.routers.nextTimeout(), MASTER_DOWN_MS);
+});
+
 test('claimed by hand, a pair is Master, unless an advert of the Master is waiting unheard', () => {
   const world = new World();
   world.set('web');

@@ -110,7 +110,7 @@ export class VirtualRouters {
     for (const { machine, entry } of this.#instances.values()) {
       const timeout = machine.nextTimeout();
       if (timeout === null) continue;
-      const looksFirst = machine.state.name === 'Backup' && timeout - entry.lookedAtMs >= LOOK_MS;
+      const looksFirst = machine.state.name === 'Backup' && isLookDue(entry, timeout);
       const due = looksFirst ? timeout - LOOK_AHEAD_MS : timeout;
       if (due < earliest) earliest = due;
     }
@@ -152,7 +152,8 @@ export class VirtualRouters {
       const timeout = instance.machine.nextTimeout();
       if (timeout === null || timeout - LOOK_AHEAD_MS > now) continue;
       // No claim while the own address or link is missing: look now, not at the next tick.
-      if (instance.machine.state.name === 'Backup') this.#look(instance.entry, LOOK_MS);
+      const { machine, entry } = instance;
+      if (machine.state.name === 'Backup' && isLookDue(entry, Math.max(timeout, now))) this.#look(entry);
       now = this.#now();
       if (timeout > now) continue;
       this.#lateness.observe(now - timeout);
@@ -313,15 +314,12 @@ export class VirtualRouters {
   #tick(): void {
     const now = this.#now();
     this.#tickAtMs = now + TICK_MS;
-    for (const entry of this.#links.values()) this.#look(entry, 0);
+    for (const entry of this.#links.values()) this.#look(entry);
     for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
   }
 
-  /** Looks at a link that has not been looked at for `freshMs`. */
-  #look(entry: LinkEntry, freshMs: number): void {
-    const now = this.#now();
-    if (now - entry.lookedAtMs < freshMs) return;
-    entry.lookedAtMs = now;
+  #look(entry: LinkEntry): void {
+    entry.lookedAtMs = this.#now();
     if (entry.link.check()) this.#linkChanged(entry);
   }
 
@@ -374,6 +372,10 @@ export class VirtualRouters {
     }
   }
 }
+
+/** The last look at a link is too old for a claim at that time. */
+const isLookDue = ({ lookedAtMs }: LinkEntry, claimAtMs: number): boolean =>
+  claimAtMs - lookedAtMs >= LOOK_MS;
 
 const newInstance = (
   pair: string,
