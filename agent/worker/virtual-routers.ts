@@ -149,15 +149,15 @@ export class VirtualRouters {
     if (this.#now() >= this.#tickAtMs) this.#tick();
     let now = this.#now();
     for (const instance of this.#instances.values()) {
-      const timeout = instance.machine.nextTimeout();
+      const { machine, entry } = instance;
+      const timeout = machine.nextTimeout();
       if (timeout === null || timeout - LOOK_AHEAD_MS > now) continue;
       // No claim while the own address or link is missing: look now, not at the next tick.
-      const { machine, entry } = instance;
       if (machine.state.name === 'Backup' && isLookDue(entry, Math.max(timeout, now))) this.#look(entry);
       now = this.#now();
       if (timeout > now) continue;
       this.#lateness.observe(now - timeout);
-      this.#perform(instance, now, instance.machine.handleTimeout(now));
+      this.#perform(instance, now, machine.handleTimeout(now));
     }
   }
 

@@ -31,14 +31,15 @@ const run = (): void => {
     realtime: realtime && tryRealtimeScheduling(),
   });
   let poll = new PollSet([wakeFd]);
-  let wasAboutToClaim = false;
   const wait = (): void => {
     const descriptors = [wakeFd, ...loop.descriptors()];
     if (!poll.isFor(descriptors)) poll = new PollSet(descriptors);
     const ready = poll.wait(loop.waitMs);
     if (ready.includes(wakeFd)) clearWake(wakeFd);
   };
+  let wasAboutToClaim = false;
   do {
+    // No sleep then: each turn looks at sockets and messages by itself.
     const { isAboutToClaim } = loop;
     if (!isAboutToClaim) wait();
     else if (!wasAboutToClaim) rehearseClaim();

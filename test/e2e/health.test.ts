@@ -238,7 +238,7 @@ row('checks that hang, flood, fork and flee: the election does not notice', asyn
   assert.equal(await mutatingCalls(stage, callID), []);
 });
 
-/** A node without an agent counts as dead after 40 s. */
+/** Patience: a node without an agent counts as dead after 40 s, and the claim follows. */
 const DEAD_MS = 120_000;
 
 row(
