@@ -60,8 +60,11 @@ export type Budget = {
   levels(): BudgetLevel[];
 };
 
-/** A token that its key does not take goes to the next after this long. */
-export const HELD_MS = 1_000;
+/**
+ * A token that its key does not take goes to the next after this long, and the key to the end of the line: longer than a busy
+ * operator takes to come to it. A key that wants no call any more gives the token back at once.
+ */
+export const HELD_MS = 5_000;
 
 type Account = {
   region: string;

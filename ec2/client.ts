@@ -7,6 +7,7 @@
  */
 import { Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
+import { setTimeout } from 'node:timers/promises';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import type { Budget } from './budget.ts';
 import { type CredentialsSource, createCredentialsCache, providerOf } from './credentials.ts';
@@ -53,6 +54,8 @@ export type EC2Options = {
   readTimeoutMs?: number;
   /** Default 10,000 ms. */
   writeTimeoutMs?: number;
+  /** Between two calls of one `Watch`; default 100 ms. */
+  watchPauseMs?: number;
 };
 
 export type { FactsRequest } from './facts.ts';
@@ -97,7 +100,7 @@ const MOST_CONNECTIONS = 128;
 
 /** Their answers are cut by the private addresses they held the last time. */
 const readInterfaces = async (
-  { requests, sizes }: Region,
+  { requests, sizes, watchPauseMs }: Region,
   ids: readonly string[],
   errand: Errand,
 ): Promise<Found<NetworkInterface>> => {
@@ -105,8 +108,12 @@ const readInterfaces = async (
     read: (some) => requests.networkInterfaces(some, errand),
     idOf: ({ networkInterfaceID }) => networkInterfaceID,
     weigh: (id) => sizes.get(id) ?? 0,
-    // Nobody waits for the periodic reading.
-    ...(errand.purpose === 'Watch' && { concurrency: 2 }),
+    // Nobody waits for the periodic reading, and a failover that comes meanwhile should not wait for it either.
+    ...(errand.purpose === 'Watch' && {
+      concurrency: 1,
+      // An abort ends the pause, and then the next call.
+      pause: () => setTimeout(watchPauseMs, undefined, { signal: errand.signal }).catch(() => undefined),
+    }),
     missingCodes: MISSING_INTERFACE,
     rawErrorOf,
   });
@@ -131,12 +138,14 @@ type Region = {
   tags: TagBook;
   /** Private addresses of each ENI, as last read. */
   sizes: Map<string, number>;
+  watchPauseMs: number;
 };
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
 export const createEC2 = (options: EC2Options): EC2 => {
   const { endpoint, now, wall, budget, onAnswer, mayWrite = () => true } = options;
   const { readTimeoutMs = 5_000, writeTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
+  const { watchPauseMs = 100 } = options;
   const timeouts = { readTimeoutMs, writeTimeoutMs, connectTimeoutMs };
   const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
   const httpsAgent = new HTTPSAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
@@ -172,7 +181,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
       ...(budget && { budget }),
       ...(onAnswer && { onAnswer }),
     });
-    return { client, requests, tags: createTagBook(), sizes: new Map() };
+    return { client, requests, tags: createTagBook(), sizes: new Map(), watchPauseMs };
   };
 
   const regionOf = (name: string): Region => {

@@ -69,6 +69,21 @@ test('no more chunks are under way than the reader allows', async () => {
   assert.is(most, 2);
 });
 
+test('a reader may pause between two chunks', async () => {
+  const order: (number | 'pause')[] = [];
+  const { read, ...reader } = readerOf(() => true, []);
+  await inChunks(ids(450), {
+    ...reader,
+    concurrency: 1,
+    pause: async () => order.push('pause'),
+    read: (some) => {
+      order.push(some.length);
+      return read(some);
+    },
+  });
+  assert.equal(order, [200, 'pause', 200, 'pause', 50]);
+});
+
 test('one unknown id is null and hides no other; it costs few calls', async () => {
   const calls: number[] = [];
   const { found } = await inChunks(

@@ -23,6 +23,8 @@ export type Reader<T> = {
   weigh?: (id: string) => number;
   /** Chunks under way at the same time: answers that come together are parsed one right after the other. Default 4. */
   concurrency?: number;
+  /** Awaited between two chunks of one worker; default: nothing. */
+  pause?: () => Promise<unknown>;
   /** Error codes that say an id is unknown. */
   missingCodes: readonly string[];
   rawErrorOf: (error: unknown) => RawError;
@@ -76,6 +78,7 @@ export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Pr
       const { found, failure } = await readChunk(chunk, reader);
       Object.assign(all.found, found);
       if (failure) all.failure ??= failure;
+      if (chunks.length > 0) await reader.pause?.();
     }
   };
   const workers = Math.min(reader.concurrency ?? CONCURRENCY, chunks.length);

@@ -184,6 +184,21 @@ test('a change overtakes ten thousand routine keys, also one that waits among th
   assert.is(order.length, 10_001);
 });
 
+test('what something is held for overtakes changes, also when it waits among them or is being handled', async () => {
+  const world = startQueue(1);
+  const { clock, queue } = world;
+  queue.add('busy');
+  await clock.advance(0);
+  queue.addAfter('routine', 0);
+  for (const key of ['a', 'b', 'c']) queue.add(key);
+  queue.addUrgent('c');
+  queue.addUrgent('busy');
+  queue.add('busy');
+  queue.add('c');
+  assert.is(queue.depth(), 4);
+  assert.equal(await drain(world), ['busy', 'c', 'busy', 'a', 'b', 'routine']);
+});
+
 test('changes without end leave one turn in eight to routine', async () => {
   const world = startQueue(1);
   const { clock, queue } = world;

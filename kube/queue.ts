@@ -2,8 +2,9 @@
  * A work queue after client-go's `util/workqueue`: it holds keys, not objects or events. A key added while a worker has it
  * runs again afterwards, never at the same time, and however often it is added it waits once.
  *
- * Two lanes: a change (`add`) overtakes routine (`addAfter`: a timer, a resync), so that one failover does not wait behind ten
- * thousand routine looks. A repetition after a failure stays in the lane of the run that failed.
+ * Three lanes: a change (`add`) overtakes routine (`addAfter`: a timer, a resync), so that one failover does not wait behind ten
+ * thousand routine looks; what something is held for (`addUrgent`) overtakes both. A repetition after a failure stays in the
+ * lane of the run that failed.
  *
  * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
  * number of distinct keys, which are the objects of the stores.
@@ -44,12 +45,21 @@ const QUEUE_RETRY: BackoffPolicy = { firstMs: 200, baseMs: 400, maxMs: 10_000 };
 /** Of so many keys taken one after the other, one is routine's if any waits: changes without end do not starve it. */
 const ROUTINE_SHARE = 8;
 
-type Lane = 'change' | 'routine';
+/** The most urgent first. */
+const LANES = ['urgent', 'change', 'routine'] as const;
+type Lane = (typeof LANES)[number];
+
+/** The more urgent of two. */
+const moreUrgent = (a: Lane, b: Lane): Lane => (LANES.indexOf(a) < LANES.indexOf(b) ? a : b);
 type Delayed = { dueMs: number; cancel: CancelTimer };
 
 export class WorkQueue {
   /** Waiting keys and since when, oldest first. */
-  readonly #waiting: Record<Lane, Map<Key, number>> = { change: new Map(), routine: new Map() };
+  readonly #waiting: Record<Lane, Map<Key, number>> = {
+    urgent: new Map(),
+    change: new Map(),
+    routine: new Map(),
+  };
   /** Keys that a worker has, and the lane they came by. */
   readonly #processing = new Map<Key, Lane>();
   /** Keys added while a worker has them: they wait again when it is done. */
@@ -76,7 +86,7 @@ export class WorkQueue {
 
   /** Keys waiting now, delayed ones apart. */
   depth(): number {
-    return this.#waiting.change.size + this.#waiting.routine.size;
+    return LANES.reduce((sum, lane) => sum + this.#waiting[lane].size, 0);
   }
 
   /** Keys being handled now. */
@@ -99,6 +109,14 @@ export class WorkQueue {
   /** Adds a key now: something has changed. */
   add(key: Key): void {
     this.#add(key, 'change');
+  }
+
+  /**
+   * Adds a key for which something is held that others want. There must be few of them at a time: changes wait, routine gets its
+   * share.
+   */
+  addUrgent(key: Key): void {
+    this.#add(key, 'urgent');
   }
 
   /** Adds a key after a delay, as routine; of several delays of one key the earliest counts. */
@@ -128,11 +146,14 @@ export class WorkQueue {
 
   #add(key: Key, lane: Lane): void {
     if (this.#processing.has(key)) {
-      if (this.#again.get(key) !== 'change') this.#again.set(key, lane);
+      this.#again.set(key, moreUrgent(lane, this.#again.get(key) ?? lane));
       return;
     }
-    if (this.#waiting[lane].has(key) || this.#waiting.change.has(key)) return;
-    this.#waiting.routine.delete(key);
+    const present = LANES.find((each) => this.#waiting[each].has(key));
+    if (present !== undefined) {
+      if (moreUrgent(present, lane) === present) return;
+      this.#waiting[present].delete(key);
+    }
     this.#waiting[lane].set(key, this.#now());
     this.#idleWorkers.shift()?.();
   }
@@ -188,10 +209,10 @@ export class WorkQueue {
   }
 
   #take(): { key: Key; lane: Lane } | undefined {
-    const { change, routine } = this.#waiting;
     this.#taken += 1;
-    const lane =
-      change.size === 0 || (routine.size > 0 && this.#taken % ROUTINE_SHARE === 0) ? 'routine' : 'change';
+    const isRoutinesTurn = this.#waiting.routine.size > 0 && this.#taken % ROUTINE_SHARE === 0;
+    const lane = isRoutinesTurn ? 'routine' : LANES.find((each) => this.#waiting[each].size > 0);
+    if (lane === undefined) return undefined;
     const [key] = this.#waiting[lane].keys();
     if (key === undefined) return undefined;
     this.#waiting[lane].delete(key);

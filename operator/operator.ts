@@ -135,7 +135,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     onError: (error) => log.warn({ error: messageOf(error) }, 'the Lease was not read or renewed'),
   });
   const writes = guarded(counted(kube, metrics.kubernetesWrote), elector.isLeader);
-  const budget = createBudget({ clock, onTurn: (key) => requeue(key) });
+  const budget = createBudget({ clock, onTurn: (key) => queue.addUrgent(key) });
   const ec2 = createEC2({
     defaultRegion: region,
     now: clock.now,

@@ -124,7 +124,7 @@ export class Operator {
     const requeue = (key: Key): void => {
       if (isWorking) queue.add(key);
     };
-    const budget = createBudget({ clock, onTurn: requeue });
+    const budget = createBudget({ clock, onTurn: (key) => queue.addUrgent(key) });
     const ec2 = this.#world.connectEC2(process, this);
     const claims = createClaimIndex(SETTINGS.region);
     const life = createLifeBook();
