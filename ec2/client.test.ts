@@ -257,30 +257,48 @@ test('a watch asks for the EIPs that no ENI shows: only EC2 itself may say that 
   );
 });
 
+const namedIn = (parameters: URLSearchParams): string[] =>
+  [...parameters].flatMap(([name, value]) => (name.startsWith('NetworkInterfaceId.') ? [value] : []));
+
+/** Every ENI asked for exists, and holds so many addresses. */
+const crowded =
+  (addresses: number): Answer =>
+  (parameters, response) => {
+    const set = '<item><privateIpAddress>10.0.0.9</privateIpAddress></item>'.repeat(addresses);
+    const items = namedIn(parameters).map(
+      (id) =>
+        `<item><networkInterfaceId>${id}</networkInterfaceId><privateIpAddressesSet>${set}</privateIpAddressesSet></item>`,
+    );
+    xml(response, 200, `<Response><networkInterfaceSet>${items.join('')}</networkInterfaceSet></Response>`);
+  };
+
 test('ENIs that were seen to hold many addresses are asked for in smaller calls: an answer is parsed at one go', async () => {
   const enis = ['eni-1', 'eni-2', 'eni-3'];
-  const item = (id: string): string =>
-    `<item><networkInterfaceId>${id}</networkInterfaceId><privateIpAddressesSet>${'<item><privateIpAddress>10.0.0.9</privateIpAddress></item>'.repeat(50)}</privateIpAddressesSet></item>`;
-  const namedIn = (parameters: URLSearchParams): string[] =>
-    [...parameters].flatMap(([name, value]) => (name.startsWith('NetworkInterfaceId.') ? [value] : []));
-  const sent = await withEC2(
-    (parameters, response) =>
-      xml(
-        response,
-        200,
-        `<Response><networkInterfaceSet>${namedIn(parameters).map(item).join('')}</networkInterfaceSet></Response>`,
-      ),
-    async (ec2) => {
-      const request = { region: REGION, networkInterfaceIDs: enis, allocationIDs: [] };
-      for (let reading = 0; reading < 2; reading++) {
-        const { view } = await ec2.read(request, 'Watch', signal);
-        assert.equal(Object.keys(view.networkInterfaces).sort(), enis);
-      }
-    },
-  );
+  const sent = await withEC2(crowded(50), async (ec2) => {
+    const request = { region: REGION, networkInterfaceIDs: enis, allocationIDs: [] };
+    for (let reading = 0; reading < 2; reading++) {
+      const { view } = await ec2.read(request, 'Watch', signal);
+      assert.equal(Object.keys(view.networkInterfaces).sort(), enis);
+    }
+  });
   const [first, ...second] = sent.map(namedIn);
   assert.equal(first, enis);
   assert.equal(second, [['eni-1', 'eni-2'], ['eni-3']]);
+});
+
+test('of ENIs that were never read a few are asked for first, to learn how much such answers hold', async () => {
+  const enis = Array.from({ length: 40 }, (_, at) => `eni-${at}`);
+  const sent = await withEC2(
+    crowded(64),
+    async (ec2) => {
+      await ec2.read({ region: REGION, networkInterfaceIDs: enis, allocationIDs: [] }, 'Watch', signal);
+    },
+    { watchPauseMs: 0 },
+  );
+  assert.equal(
+    sent.map((parameters) => namedIn(parameters).length),
+    [32, 2, 2, 2, 2],
+  );
 });
 
 test('each Region is asked by a client of its own', async () => {

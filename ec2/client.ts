@@ -9,6 +9,7 @@ import { Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
 import { setTimeout } from 'node:timers/promises';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { AnswerSizes } from './answer-sizes.ts';
 import type { Budget } from './budget.ts';
 import { type CredentialsSource, createCredentialsCache, providerOf } from './credentials.ts';
 import { failureOf } from './errors.ts';
@@ -98,16 +99,21 @@ const MISSING_ADDRESS = [
 /** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
 const MOST_CONNECTIONS = 128;
 
-/** Their answers are cut by the private addresses they held the last time. */
+/** In answers of a bounded size. */
 const readInterfaces = async (
   { requests, sizes, watchPauseMs }: Region,
   ids: readonly string[],
   errand: Errand,
 ): Promise<Found<NetworkInterface>> => {
   const answer = await inChunks(ids, {
-    read: (some) => requests.networkInterfaces(some, errand),
+    async read(some) {
+      const interfaces = await requests.networkInterfaces(some, errand);
+      for (const { networkInterfaceID, privateIPAddresses } of interfaces)
+        sizes.learn(networkInterfaceID, privateIPAddresses.length);
+      return interfaces;
+    },
     idOf: ({ networkInterfaceID }) => networkInterfaceID,
-    weigh: (id) => sizes.get(id) ?? 0,
+    weigh: (id) => sizes.of(id),
     // Nobody waits for the periodic reading, and a failover that comes meanwhile should not wait for it either.
     ...(errand.purpose === 'Watch' && {
       concurrency: 1,
@@ -117,10 +123,7 @@ const readInterfaces = async (
     missingCodes: MISSING_INTERFACE,
     rawErrorOf,
   });
-  for (const [id, each] of Object.entries(answer.found)) {
-    if (each) sizes.set(id, each.privateIPAddresses.length);
-    else sizes.delete(id);
-  }
+  for (const [id, each] of Object.entries(answer.found)) if (!each) sizes.forget(id);
   return answer;
 };
 
@@ -136,8 +139,7 @@ type Region = {
   client: EC2Client;
   requests: RegionRequests;
   tags: TagBook;
-  /** Private addresses of each ENI, as last read. */
-  sizes: Map<string, number>;
+  sizes: AnswerSizes;
   watchPauseMs: number;
 };
 
@@ -181,7 +183,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
       ...(budget && { budget }),
       ...(onAnswer && { onAnswer }),
     });
-    return { client, requests, tags: createTagBook(), sizes: new Map(), watchPauseMs };
+    return { client, requests, tags: createTagBook(), sizes: new AnswerSizes(), watchPauseMs };
   };
 
   const regionOf = (name: string): Region => {
@@ -193,8 +195,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
   /** ENIs first: where they show an EIP, it need not be asked for. */
   const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
     const { requests, tags, sizes } = region;
-    const named = new Set(request.networkInterfaceIDs);
-    for (const id of sizes.keys()) if (!named.has(id)) sizes.delete(id);
+    sizes.keep(new Set(request.networkInterfaceIDs));
     const interfaces = await readInterfaces(region, request.networkInterfaceIDs, errand);
     const shown = elasticIPsOn(Object.values(interfaces.found), tags);
     const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));

@@ -19,7 +19,7 @@ export type Reader<T> = {
   /** All of `ids`, in one call or its pages. Rejects when one is unknown. */
   read: (ids: readonly string[]) => Promise<T[]>;
   idOf: (thing: T) => string;
-  /** How much the answer is expected to hold for this id; default 0. */
+  /** How much the answer is expected to hold for this id, by what is known when the chunk leaves; default 0. */
   weigh?: (id: string) => number;
   /** Chunks under way at the same time: answers that come together are parsed one right after the other. Default 4. */
   concurrency?: number;
@@ -51,37 +51,30 @@ const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<
   }
 };
 
-/** Ids in their order, so that those of one pair are read together where they fit. */
-const chunksOf = (ids: Iterable<string>, weigh: (id: string) => number): string[][] => {
-  const chunks: string[][] = [];
-  let chunk: string[] = [];
+/** Takes the next chunk off: ids in their order, so that those of one pair are read together where they fit. */
+const cutChunk = (ids: string[], weigh: (id: string) => number): string[] => {
   let weight = 0;
-  for (const id of ids) {
-    const own = weigh(id);
-    if (chunk.length >= MOST_IDS || (chunk.length > 0 && weight + own > MOST_WEIGHT)) {
-      chunks.push(chunk);
-      chunk = [];
-      weight = 0;
-    }
-    chunk.push(id);
-    weight += own;
-  }
-  return chunk.length > 0 ? [...chunks, chunk] : chunks;
+  const fits = (id: string, at: number): boolean => {
+    weight += weigh(id);
+    return at === 0 || (at < MOST_IDS && weight <= MOST_WEIGHT);
+  };
+  const end = ids.findIndex((id, at) => !fits(id, at));
+  return ids.splice(0, end < 0 ? ids.length : end);
 };
 
 /** Reads `ids` in chunks; never rejects. */
 export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
-  const chunks = chunksOf(new Set(ids), reader.weigh ?? (() => 0));
+  const { weigh = () => 0, concurrency = CONCURRENCY } = reader;
+  const waiting = [...new Set(ids)];
   const all: Found<T> = { found: {} };
   const worker = async (): Promise<void> => {
-    for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
-      const { found, failure } = await readChunk(chunk, reader);
+    while (waiting.length > 0) {
+      const { found, failure } = await readChunk(cutChunk(waiting, weigh), reader);
       Object.assign(all.found, found);
       if (failure) all.failure ??= failure;
-      if (chunks.length > 0) await reader.pause?.();
+      if (waiting.length > 0) await reader.pause?.();
     }
   };
-  const workers = Math.min(reader.concurrency ?? CONCURRENCY, chunks.length);
-  await Promise.all(Array.from({ length: workers }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
   return all;
 };

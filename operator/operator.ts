@@ -159,8 +159,12 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   /** From the moment at which this process leads and its stores are fresh. */
   let isWorking = false;
   let ledSinceMs = Number.POSITIVE_INFINITY;
+  /** A pair that was never elected has no failover to hurry for: those of others need not wait behind thousands of new ones. */
   const requeue = (key: Key): void => {
-    if (isWorking) queue.add(key);
+    if (!isWorking) return;
+    const hasServed = (pairs.get(key)?.status?.term ?? 0) > 0;
+    if (hasServed) queue.add(key);
+    else queue.addAfter(key, 0);
   };
   const read: EC2['read'] = async (...request) => {
     const result = await ec2.read(...request);
@@ -206,7 +210,7 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     onPair: (key, pair) => {
       series.observe(key, pair);
       for (const other of claims.update(key, pair)) requeue(other);
-      if (isWorking) queue.add(key);
+      if (isWorking) requeue(key);
       else keepWarm(key, pair);
     },
     onInstanceOf: requeue,
@@ -275,7 +279,8 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);
     if (finishing.signal.aborted) return;
     isWorking = true;
-    for (const pair of pairs.list()) queue.add(keyOf(pair));
+    // As routine: what changes from now on comes before.
+    for (const pair of pairs.list()) queue.addAfter(keyOf(pair), 0);
     await queue.run({
       workers: WORKERS,
       signal: finishing.signal,
