@@ -278,6 +278,7 @@ export class Machine {
             return { ok: true };
           },
           receive: () => waiting.shift() ?? null,
+          rehearse: () => undefined,
           waitedMs: () => 0,
           close: () => undefined,
         };

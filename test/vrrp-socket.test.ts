@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openVRRPSocket } from '../agent/worker/socket.ts';
 import { ADDRESSES, ip, type NodeName, PAIR, runInWorld, type SetConfig, TestNode } from './vrrp-world.ts';
 
 const inWorld = suite('VRRP workers on real packets');
@@ -34,6 +35,19 @@ inWorld('started together, two workers elect one Master, the other hears it', as
   await other.until({ type: 'peer', heard: true });
   assert.is(first.states().at(-1), 'Master MasterDownTimerExpired');
   assert.match(other.states().at(-1) ?? '', 'Backup');
+});
+
+inWorld('to rehearse an advert sends nothing', () => {
+  ip('link set lo up');
+  const socket = openVRRPSocket('127.0.0.1', 'lo');
+  try {
+    socket.rehearse('127.0.0.1');
+    assert.is(socket.receive(), null);
+    assert.equal(socket.send('127.0.0.1', Uint8Array.of(1, 2, 3)), { ok: true });
+    assert.equal(socket.receive()?.subarray(-3), Uint8Array.of(1, 2, 3));
+  } finally {
+    socket.close();
+  }
 });
 
 inWorld('a crashed Master is replaced when the master-down timer expires, once', async () => {

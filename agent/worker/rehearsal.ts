@@ -111,6 +111,7 @@ class Stage implements RouterLink {
       this.sent += 1;
       return { ok: true } as const;
     },
+    rehearse: (destination: string) => this.#nowhere.rehearse(destination),
     receive: () => this.waiting.shift() ?? null,
     waitedMs: () => this.#nowhere.waitedMs(),
     close: () => undefined,

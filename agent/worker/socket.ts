@@ -11,6 +11,8 @@ const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
 const MSG_DONTWAIT = 0x40;
+/** sendto(2) finds the way of a datagram and sends nothing. */
+const MSG_PROBE = 0x10;
 
 /** Internetwork control, as keepalived sends. */
 const TOS = 0xc0;
@@ -27,6 +29,8 @@ const RECEIVE_BUFFER_BYTES = 256 * 1024;
 const PEERS_KEPT = 1024;
 /** The longest VRRP message over IPv4: 255 addresses, header, authentication and the longest IP header. */
 const LONGEST_DATAGRAM_BYTES = 60 + 8 + 4 * 255 + 8;
+/** A v3 advert of one address. */
+const SHORTEST_MESSAGE_BYTES = 12;
 
 const ADVICE = {
   EPERM: 'grant CAP_NET_RAW to the agent',
@@ -48,6 +52,8 @@ export type VRRPSocket = {
   fd: number;
   /** Sends one VRRP message to `destination`, dotted decimal. */
   send(destination: string, message: Uint8Array): SendResult;
+  /** Goes the way of a message to `destination` as far as its route, and sends nothing: the next one finds it trodden. */
+  rehearse(destination: string): void;
   /**
    * The next waiting datagram, valid until the next call; null: none is waiting.
    * @throws SystemCallError when the socket is of no use any more.
@@ -94,6 +100,10 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
   return {
     fd,
     send: (destination, message) => send(fd, interfaceName, destination, addressOf(destination), message),
+    rehearse: (destination) => {
+      const address = addressOf(destination);
+      call('sendto', fd, buffer, SHORTEST_MESSAGE_BYTES, MSG_DONTWAIT | MSG_PROBE, address, address.length);
+    },
     receive: () => receive(fd, interfaceName, buffer),
     waitedMs: () => {
       const waitedMs = sinceArrivalMs(fd);

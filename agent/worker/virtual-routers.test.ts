@@ -203,6 +203,21 @@ test('many pairs that claim at the same moment look at their link once', () => {
   assert.is(world.link.looks, before + 1);
 });
 
+test('shortly before a claim its way is rehearsed, once a turn whatever the number of pairs; at other times never', () => {
+  const world = new World();
+  for (let id = 1; id <= 3; id++) world.set(`pair${id}`, { virtualRouterID: id });
+  world.runUntil(MASTER_DOWN_MS - 5);
+  assert.equal(world.link.rehearsed, []);
+  for (const now of [MASTER_DOWN_MS - 4, MASTER_DOWN_MS - 2]) {
+    world.now = now;
+    world.routers.handleTimeouts();
+  }
+  assert.equal(world.link.rehearsed, [config().peerAddress, config().peerAddress]);
+  assert.equal(world.link.sent, []);
+  world.runUntil(MASTER_DOWN_MS + 10_000);
+  assert.is(world.link.rehearsed.length, 2);
+});
+
 test('a look that will be too old for the next claim is repeated at its time, not waited for', () => {
   const world = new World();
   world.set('web');

@@ -148,6 +148,7 @@ export class VirtualRouters {
   handleTimeouts(): void {
     if (this.#now() >= this.#tickAtMs) this.#tick();
     let now = this.#now();
+    let isRehearsed = false;
     for (const instance of this.#instances.values()) {
       const { machine, entry } = instance;
       const timeout = machine.nextTimeout();
@@ -155,7 +156,12 @@ export class VirtualRouters {
       // No claim while the own address or link is missing: look now, not at the next tick.
       if (machine.state.name === 'Backup' && isLookDue(entry, Math.max(timeout, now))) this.#look(entry);
       now = this.#now();
-      if (timeout > now) continue;
+      if (timeout > now) {
+        // The claim is near, and its way cold; one of many is enough, as the way is the same but for its end.
+        if (!isRehearsed) entry.link.socket?.rehearse(machine.config.peerAddress);
+        isRehearsed = true;
+        continue;
+      }
       this.#lateness.observe(now - timeout);
       this.#perform(instance, now, machine.handleTimeout(now));
     }
