@@ -15,9 +15,10 @@ import { type CredentialsSource, createCredentialsCache, providerOf } from './cr
 import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
 import { guard } from './guard.ts';
-import { type Found, inChunks } from './read.ts';
+import { inChunks, type Reader } from './read.ts';
 import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
 import { rawErrorOf } from './shapes.ts';
+import { createSharedReads, type SharedReads } from './shared-reads.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
 import type {
   CallPurpose,
@@ -73,7 +74,7 @@ export type ReadResult = { view: EC2View; failure?: EC2Result & { ok: false } };
 
 export type EC2 = {
   /**
-   * Reads in chunks; never rejects. A `Watch` takes the EIPs that the ENIs show from there, with tags read up to some
+   * Reads in chunks, and things that several ask for once; never rejects. A `Watch` takes the EIPs that the ENIs show from there, with tags read up to some
    * minutes before: DescribeAddresses is asked for the rest alone.
    */
   read(request: ReadRequest, purpose: CallPurpose, signal: AbortSignal): Promise<ReadResult>;
@@ -99,49 +100,37 @@ const MISSING_ADDRESS = [
 /** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
 const MOST_CONNECTIONS = 128;
 
-/** In answers of a bounded size. */
-const readInterfaces = async (
-  { requests, sizes, watchPauseMs }: Region,
-  ids: readonly string[],
-  errand: Errand,
-): Promise<Found<NetworkInterface>> => {
-  const answer = await inChunks(ids, {
-    async read(some) {
-      const interfaces = await requests.networkInterfaces(some, errand);
-      for (const { networkInterfaceID, privateIPAddresses } of interfaces)
-        sizes.learn(networkInterfaceID, privateIPAddresses.length);
-      return interfaces;
-    },
-    idOf: ({ networkInterfaceID }) => networkInterfaceID,
-    weigh: (id) => sizes.of(id),
-    // Nobody waits for the periodic reading, and a failover that comes meanwhile should not wait for it either.
-    ...(errand.purpose === 'Watch' && {
-      concurrency: 1,
-      // An abort ends the pause, and then the next call.
-      pause: () => setTimeout(watchPauseMs, undefined, { signal: errand.signal }).catch(() => undefined),
-    }),
-    missingCodes: MISSING_INTERFACE,
-    rawErrorOf,
-  });
-  for (const [id, each] of Object.entries(answer.found)) if (!each) sizes.forget(id);
-  return answer;
-};
-
-const readAddresses = (requests: RegionRequests, ids: readonly string[], errand: Errand) =>
-  inChunks(ids, {
-    read: (some) => requests.addresses(some, errand),
-    idOf: ({ allocationID }) => allocationID,
-    missingCodes: MISSING_ADDRESS,
-    rawErrorOf,
-  });
-
 type Region = {
   client: EC2Client;
   requests: RegionRequests;
   tags: TagBook;
   sizes: AnswerSizes;
-  watchPauseMs: number;
+  /** For all but the periodic reading, which asks for everything by itself. */
+  shared: { interfaces: SharedReads<NetworkInterface, Errand>; addresses: SharedReads<ElasticIP, Errand> };
 };
+
+const interfacesReader = (
+  { requests, sizes }: Pick<Region, 'requests' | 'sizes'>,
+  errand: Errand,
+): Reader<NetworkInterface> => ({
+  async read(ids) {
+    const interfaces = await requests.networkInterfaces(ids, errand);
+    for (const { networkInterfaceID, privateIPAddresses } of interfaces)
+      sizes.learn(networkInterfaceID, privateIPAddresses.length);
+    return interfaces;
+  },
+  idOf: ({ networkInterfaceID }) => networkInterfaceID,
+  weigh: (id) => sizes.of(id),
+  missingCodes: MISSING_INTERFACE,
+  rawErrorOf,
+});
+
+const addressesReader = (requests: RegionRequests, errand: Errand): Reader<ElasticIP> => ({
+  read: (ids) => requests.addresses(ids, errand),
+  idOf: ({ allocationID }) => allocationID,
+  missingCodes: MISSING_ADDRESS,
+  rawErrorOf,
+});
 
 /** Opens nothing yet: the first read connects and fetches credentials. */
 export const createEC2 = (options: EC2Options): EC2 => {
@@ -183,7 +172,12 @@ export const createEC2 = (options: EC2Options): EC2 => {
       ...(budget && { budget }),
       ...(onAnswer && { onAnswer }),
     });
-    return { client, requests, tags: createTagBook(), sizes: new AnswerSizes(), watchPauseMs };
+    const sizes = new AnswerSizes();
+    const shared = {
+      interfaces: createSharedReads((errand: Errand) => interfacesReader({ requests, sizes }, errand)),
+      addresses: createSharedReads((errand: Errand) => addressesReader(requests, errand)),
+    };
+    return { client, requests, tags: createTagBook(), sizes, shared };
   };
 
   const regionOf = (name: string): Region => {
@@ -196,11 +190,17 @@ export const createEC2 = (options: EC2Options): EC2 => {
   const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
     const { requests, tags, sizes } = region;
     sizes.keep(new Set(request.networkInterfaceIDs));
-    const interfaces = await readInterfaces(region, request.networkInterfaceIDs, errand);
+    const interfaces = await inChunks(request.networkInterfaceIDs, {
+      ...interfacesReader(region, errand),
+      // Nobody waits for it, and a failover that comes meanwhile should not wait for it either.
+      concurrency: 1,
+      // An abort ends the pause, and then the next call.
+      pause: () => setTimeout(watchPauseMs, undefined, { signal: errand.signal }).catch(() => undefined),
+    });
     const shown = elasticIPsOn(Object.values(interfaces.found), tags);
     const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));
     for (const id of tags.oldest(request.allocationIDs)) others.add(id);
-    const addresses = await readAddresses(requests, [...others], errand);
+    const addresses = await inChunks([...others], addressesReader(requests, errand));
     tags.learn(addresses.found);
     const found: Record<string, ElasticIP | null> = { ...addresses.found };
     for (const id of request.allocationIDs) {
@@ -210,12 +210,12 @@ export const createEC2 = (options: EC2Options): EC2 => {
     return { interfaces, addresses: { ...addresses, found } };
   };
 
-  const ask = async (region: Region, request: ReadRequest, errand: Errand) => {
+  const ask = async ({ shared, tags }: Region, request: ReadRequest, errand: Errand) => {
     const [interfaces, addresses] = await Promise.all([
-      readInterfaces(region, request.networkInterfaceIDs, errand),
-      readAddresses(region.requests, request.allocationIDs, errand),
+      shared.interfaces.read(request.networkInterfaceIDs, errand),
+      shared.addresses.read(request.allocationIDs, errand),
     ]);
-    region.tags.learn(addresses.found);
+    tags.learn(addresses.found);
     return { interfaces, addresses };
   };
 

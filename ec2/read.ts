@@ -12,7 +12,7 @@ const MOST_IDS = 200;
  */
 const MOST_WEIGHT = 128;
 /** Chunks under way at the same time, unless the reader says otherwise. */
-const CONCURRENCY = 4;
+export const CONCURRENCY = 4;
 
 /** How to read one kind of thing. */
 export type Reader<T> = {
@@ -33,7 +33,8 @@ export type Reader<T> = {
 /** `null`: EC2 said that it does not exist. An id that is no key could not be read, and `failure` says why. */
 export type Found<T> = { found: Record<string, T | null>; failure?: RawError };
 
-const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
+/** Reads `ids` in one call, and in halves as long as one of them is unknown; never rejects. */
+export const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
   try {
     const things = await reader.read(ids);
     // An id that EC2 left out without an error is not proven absent: reads have been seen to omit things.
@@ -51,30 +52,32 @@ const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<
   }
 };
 
-/** Takes the next chunk off: ids in their order, so that those of one pair are read together where they fit. */
-const cutChunk = (ids: string[], weigh: (id: string) => number): string[] => {
+/** The next chunk: the first ids that fit, in their order, so that those of one pair are read together. At least one. */
+export const cutChunk = (ids: Iterable<string>, weigh: (id: string) => number = () => 0): string[] => {
+  const chunk: string[] = [];
   let weight = 0;
-  const fits = (id: string, at: number): boolean => {
+  for (const id of ids) {
     weight += weigh(id);
-    return at === 0 || (at < MOST_IDS && weight <= MOST_WEIGHT);
-  };
-  const end = ids.findIndex((id, at) => !fits(id, at));
-  return ids.splice(0, end < 0 ? ids.length : end);
+    if (chunk.length > 0 && (chunk.length >= MOST_IDS || weight > MOST_WEIGHT)) break;
+    chunk.push(id);
+  }
+  return chunk;
 };
 
 /** Reads `ids` in chunks; never rejects. */
 export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
-  const { weigh = () => 0, concurrency = CONCURRENCY } = reader;
-  const waiting = [...new Set(ids)];
+  const waiting = new Set(ids);
   const all: Found<T> = { found: {} };
   const worker = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const { found, failure } = await readChunk(cutChunk(waiting, weigh), reader);
+    while (waiting.size > 0) {
+      const chunk = cutChunk(waiting, reader.weigh);
+      for (const id of chunk) waiting.delete(id);
+      const { found, failure } = await readChunk(chunk, reader);
       Object.assign(all.found, found);
       if (failure) all.failure ??= failure;
-      if (waiting.length > 0) await reader.pause?.();
+      if (waiting.size > 0) await reader.pause?.();
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+  await Promise.all(Array.from({ length: reader.concurrency ?? CONCURRENCY }, worker));
   return all;
 };

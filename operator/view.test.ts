@@ -308,17 +308,4 @@ test('no facts are read while addresses are being moved', async () => {
   all.stop.abort();
 });
 
-test('a thousand pairs that ask one after another while readings are slow share few of them', async () => {
-  const { clock, requests, told, views, slow } = bench();
-  slow.readMs = 1_000;
-  for (let at = 0; at < 1_000; at++) {
-    views.cover(`pair-${at}`, SCOPE);
-    views.want(`pair-${at}`, clock.now());
-    await clock.advance(11);
-  }
-  await clock.advance(5_000);
-  assert.is(new Set(told).size, 1_000, 'each is told');
-  assert.ok(requests.length <= 100, `${requests.length} requests`);
-});
-
 test.run();

@@ -44,8 +44,6 @@ export type Views = {
 
 /** Pairs that ask within this time share a reading. */
 const COALESCE_MS = 10;
-/** Batches under way at the same time; a slow one, or a slow Region, holds up no other until so many are slow. */
-const MOST_UNDER_WAY = 8;
 /** Delay after a failed reading; doubles up to the bound. */
 const RETRY_MS = { first: 200, most: 10_000 };
 
@@ -103,7 +101,6 @@ export const createViews = (options: ViewOptions): Views => {
   const addresses = createInterner<ElasticIP | null>();
   /** Regions that cannot be read. */
   let isArmed = false;
-  let underWay = 0;
   const failing = new Set<string>();
 
   const subjectOf = (key: Key, { scope, reading: { view } }: Entry): FactsSubject => ({ key, scope, view });
@@ -137,9 +134,8 @@ export const createViews = (options: ViewOptions): Views => {
     if (!isArmed) arm();
   };
 
-  /** The next batch leaves soon, or as soon as fewer are under way: meanwhile it collects whoever asks. */
+  /** The next batch leaves soon: meanwhile it collects whoever asks. That a slow EC2 is asked once for each thing is its client's part. */
   const arm = (): void => {
-    if (underWay >= MOST_UNDER_WAY || batch.size === 0) return;
     isArmed = true;
     clock.setTimer(COALESCE_MS, () => {
       isArmed = false;
@@ -149,12 +145,7 @@ export const createViews = (options: ViewOptions): Views => {
         const entry = entries.get(key);
         if (entry) entry.isQueued = false;
       }
-      underWay++;
-      void read(keys, 'Confirm').finally(() => {
-        underWay--;
-        if (!isArmed) arm();
-      });
-      arm();
+      void read(keys, 'Confirm');
     });
   };
 
