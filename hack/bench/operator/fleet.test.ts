@@ -4,10 +4,12 @@ import type { HAPair } from '../../../crds/types.ts';
 import { validateHAPair } from '../../../crds/validate.ts';
 import { place } from '../../lab/ec2/placement.ts';
 import { holderOf, initialState } from '../../lab/ec2/state.ts';
-import { fleetOf, MOST_PAIRS, manifestOf } from './fleet.ts';
+import { fleetOf, manifestOf } from './fleet.ts';
 
 const test = suite('bench fleet');
 const COUNT = 450;
+/** As many as fit on 200 instances: a couple has 255 VRIDs. */
+const MOST_PAIRS = 25_500;
 const fleet = fleetOf(COUNT);
 
 const distinct = (values: readonly unknown[]): number => new Set(values).size;
@@ -50,8 +52,15 @@ test('both instances of a couple hold about half of its VIPs', () => {
   assert.ok(Math.abs(evens - COUNT / 2) <= COUNT / 8, `${evens} of ${COUNT}`);
 });
 
+test('on fewer instances each holds more', () => {
+  const small = fleetOf(COUNT, 10);
+  assert.is(small.vpc.instances.length, 10);
+  assert.is(Math.max(...small.pairs.map(({ virtualRouterID }) => virtualRouterID)), 90);
+});
+
 test('a fleet that does not fit is refused', () => {
   for (const count of [0, 1.5, MOST_PAIRS + 1]) assert.throws(() => fleetOf(count), /1 to/);
+  assert.throws(() => fleetOf(511, 4), /1 to 510 pairs, not 511/);
 });
 
 test.run();

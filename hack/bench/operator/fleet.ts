@@ -1,4 +1,4 @@
-/** N pairs on at most 200 instances as data: the lab's large VPC, and the HAPairs that belong to it. */
+/** N pairs on some hundred instances as data: the lab's large VPC, and the HAPairs that belong to it. */
 import { API_GROUP_VERSION } from '../../../crds/types.ts';
 import { largeVPC } from '../../lab/ec2/large-vpc.ts';
 import type { LabVPC } from '../../lab/types.ts';
@@ -20,20 +20,22 @@ export type Fleet = {
   initial: readonly string[];
 };
 
-/** Couples of instances; a pair's VRID must be unique on both, so 255 pairs fit on one. */
-export const COUPLES = 100;
-export const MOST_PAIRS = COUPLES * 255;
+/** Instances, unless said otherwise. */
+export const NODES = 200;
+/** A pair's VRID must be unique on both its instances. */
+const MOST_ON_COUPLE = 255;
 /** Where the HAPairs are. */
 export const NAMESPACE = 'prod';
 
 /**
- * The fleet of `count` pairs: spread evenly over the couples, half of the holders on each side.
+ * The fleet of `count` pairs: spread evenly over couples of at most `nodes` instances, half of the holders on each side.
  * @throws RangeError when they do not fit.
  */
-export const fleetOf = (count: number): Fleet => {
-  if (!Number.isInteger(count) || count < 1 || count > MOST_PAIRS)
-    throw new RangeError(`The fleet has 1 to ${MOST_PAIRS} pairs, not ${count}.`);
-  const couples = Math.min(count, COUPLES);
+export const fleetOf = (count: number, nodes = NODES): Fleet => {
+  const most = Math.floor(nodes / 2) * MOST_ON_COUPLE;
+  if (!Number.isInteger(count) || count < 1 || count > most)
+    throw new RangeError(`A fleet on ${nodes} instances has 1 to ${most} pairs, not ${count}.`);
+  const couples = Math.min(count, Math.floor(nodes / 2));
   const { vpc, pairs, initial } = largeVPC({ pairs: count, nodes: 2 * couples, eips: true });
   const indexOf = new Map(vpc.instances.map(({ name }, index) => [name, index]));
   const at = (name: string): number => indexOf.get(name) ?? Number.NaN;

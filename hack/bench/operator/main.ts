@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nowMs } from '../../lab/ec2/clock.ts';
 import { type Agents, startAgents } from './agents.ts';
-import { fleetOf } from './fleet.ts';
+import { fleetOf, NODES } from './fleet.ts';
 import { messagesOf, tally, usageOf } from './measure.ts';
 import {
   converge,
@@ -29,6 +29,7 @@ const ROOT = join(import.meta.dirname, '..', '..', '..');
 const OUT = join(ROOT, '.out');
 const USAGE = `usage: node hack/bench/operator/main.ts [flags]
   --pairs N[,N…]      sizes of the fleet (default: 100,1000,10000)
+  --nodes N           instances, two for each pair (default: ${NODES}); fewer hold more addresses each
   --samples N         failovers one by one (default: 100)
   --spacing MS        mean time between two of them (default: 700)
   --at-once N         pairs that fail at once (default: 1000, at most all)
@@ -47,6 +48,7 @@ const readFlags = () => {
     return parseArgs({
       options: {
         pairs: { ...text, default: '100,1000,10000' },
+        nodes: { ...text, default: String(NODES) },
         samples: { ...text, default: '100' },
         spacing: { ...text, default: '700' },
         'at-once': { ...text, default: '1000' },
@@ -65,6 +67,7 @@ const numberOf = (value: string, flag: string): number =>
 
 const flags = readFlags();
 const sizes = flags.pairs.split(',').map((each) => numberOf(each, 'pairs'));
+const nodes = numberOf(flags.nodes, 'nodes');
 const samples = numberOf(flags.samples, 'samples');
 const spacingMs = numberOf(flags.spacing, 'spacing');
 const atOnce = numberOf(flags['at-once'], 'at-once');
@@ -152,7 +155,7 @@ mkdirSync(OUT, { recursive: true });
 try {
   for (const size of sizes) {
     say(`== ${size} pairs`);
-    const fleet = fleetOf(size);
+    const fleet = fleetOf(size, nodes);
     const stage = await openStage({ dir: flags.dir, fleet, onLog: say });
     try {
       const run = await measure(stage, size, fleet);
