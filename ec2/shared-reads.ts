@@ -42,14 +42,15 @@ export const createSharedReads = <T, Errand>(
       reader,
     );
     underWay -= 1;
-    for (const { id, answer } of asked)
-      answer.resolve(id in found ? { thing: found[id] } : { failure: failure });
+    for (const { id, answer } of asked) answer.resolve(id in found ? { thing: found[id] } : { failure });
     next();
   };
 
   const next = (): void => {
-    for (const { errand } of waiting.values()) {
-      const reader = readerFor(errand);
+    for (;;) {
+      const [first] = waiting.values();
+      if (!first) return;
+      const reader = readerFor(first.errand);
       if (underWay >= (reader.concurrency ?? CONCURRENCY)) return;
       void call(reader);
     }
