@@ -1,10 +1,10 @@
 /**
  * How much EC2 answers for an ENI: its private addresses, as last read. One that was not read yet is taken for the average of
- * those that were; before the first of them, for a small one.
+ * those that were; before the first of them, for a crowded one.
  */
 
-/** A primary address, and some more. */
-const FIRST_GUESS = 4;
+/** The calls that leave before the first answer are small ones, which costs little: there are some four of them. */
+const FIRST_GUESS = 16;
 
 export class AnswerSizes {
   readonly #sizes = new Map<string, number>();

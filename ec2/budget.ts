@@ -61,8 +61,8 @@ export type Budget = {
 };
 
 /**
- * A token that its key does not take goes to the next after this long, and the key to the end of the line: longer than a busy
- * operator takes to come to it. A key that wants no call any more gives the token back at once.
+ * A token that its key does not take goes to the next after this long, and the key stands in no line until it asks again: longer
+ * than a busy operator takes to come to it. A key that wants no call any more gives the token back at once.
  */
 export const HELD_MS = 5_000;
 

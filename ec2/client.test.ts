@@ -17,6 +17,15 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
   return body;
 };
 
+/** @throws Error when it does not come to pass. */
+const until = async (isDone: () => boolean): Promise<void> => {
+  for (let turn = 0; turn < 100_000; turn++) {
+    if (isDone()) return;
+    await new Promise(setImmediate);
+  }
+  throw new Error('awaited in vain');
+};
+
 /** Runs `use` with a client whose EC2 answers by `answer`; gives back what was sent. */
 const withEC2 = async (
   answer: Answer,
@@ -286,6 +295,30 @@ test('ENIs that were seen to hold many addresses are asked for in smaller calls:
   assert.equal(second, [['eni-1', 'eni-2'], ['eni-3']]);
 });
 
+test('many who wait for the same ENIs share the calls that have not left yet', async () => {
+  const held: (() => void)[] = [];
+  const answer = crowded(1);
+  const sent = await withEC2(
+    (parameters, response) => void held.push(() => answer(parameters, response)),
+    async (ec2) => {
+      const confirm = (...networkInterfaceIDs: string[]) =>
+        ec2.read({ region: REGION, networkInterfaceIDs, allocationIDs: [] }, 'Confirm', signal);
+      const reads = [];
+      for (const id of ['eni-1', 'eni-2', 'eni-3', 'eni-4']) {
+        reads.push(confirm(id));
+        await until(() => held.length === reads.length);
+      }
+      for (let count = 0; count < 100; count++) reads.push(confirm('eni-1', 'eni-9'));
+      while (held.length > 0) held.shift()?.();
+      await until(() => held.length === 1);
+      held.shift()?.();
+      const views = await Promise.all(reads);
+      assert.ok(views.slice(4).every(({ view }) => Object.keys(view.networkInterfaces).length === 2));
+    },
+  );
+  assert.equal(sent.map(namedIn), [['eni-1'], ['eni-2'], ['eni-3'], ['eni-4'], ['eni-1', 'eni-9']]);
+});
+
 test('of ENIs that were never read a few are asked for first, to learn how much such answers hold', async () => {
   const enis = Array.from({ length: 40 }, (_, at) => `eni-${at}`);
   const sent = await withEC2(
@@ -297,7 +330,7 @@ test('of ENIs that were never read a few are asked for first, to learn how much 
   );
   assert.equal(
     sent.map((parameters) => namedIn(parameters).length),
-    [32, 2, 2, 2, 2],
+    [8, ...Array(16).fill(2)],
   );
 });
 

@@ -74,8 +74,9 @@ export type ReadResult = { view: EC2View; failure?: EC2Result & { ok: false } };
 
 export type EC2 = {
   /**
-   * Reads in chunks, and things that several ask for once; never rejects. A `Watch` takes the EIPs that the ENIs show from there, with tags read up to some
-   * minutes before: DescribeAddresses is asked for the rest alone.
+   * Reads in chunks; never rejects. Several `Confirm` share calls, so an abort of one may fail another: they pass the same signal. A
+   * `Watch` takes the EIPs that the ENIs show from there, with tags read up to some minutes before: DescribeAddresses is asked for
+   * the rest alone. It pauses between its calls, and gives up when several in a row fail.
    */
   read(request: ReadRequest, purpose: CallPurpose, signal: AbortSignal): Promise<ReadResult>;
   /** One mutating call, one attempt; never rejects. Its answer is told to the budget. */
@@ -105,7 +106,7 @@ type Region = {
   requests: RegionRequests;
   tags: TagBook;
   sizes: AnswerSizes;
-  /** For all but the periodic reading, which asks for everything by itself. */
+  /** For `Confirm`: many may wait for the same things. */
   shared: { interfaces: SharedReads<NetworkInterface, Errand>; addresses: SharedReads<ElasticIP, Errand> };
 };
 
@@ -190,17 +191,20 @@ export const createEC2 = (options: EC2Options): EC2 => {
   const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
     const { requests, tags, sizes } = region;
     sizes.keep(new Set(request.networkInterfaceIDs));
-    const interfaces = await inChunks(request.networkInterfaceIDs, {
-      ...interfacesReader(region, errand),
-      // Nobody waits for it, and a failover that comes meanwhile should not wait for it either.
+    // Nobody waits for it, and a failover that comes meanwhile should not wait for it either.
+    const leisurely = {
       concurrency: 1,
       // An abort ends the pause, and then the next call.
       pause: () => setTimeout(watchPauseMs, undefined, { signal: errand.signal }).catch(() => undefined),
+    };
+    const interfaces = await inChunks(request.networkInterfaceIDs, {
+      ...interfacesReader(region, errand),
+      ...leisurely,
     });
     const shown = elasticIPsOn(Object.values(interfaces.found), tags);
     const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));
     for (const id of tags.oldest(request.allocationIDs)) others.add(id);
-    const addresses = await inChunks([...others], addressesReader(requests, errand));
+    const addresses = await inChunks([...others], { ...addressesReader(requests, errand), ...leisurely });
     tags.learn(addresses.found);
     const found: Record<string, ElasticIP | null> = { ...addresses.found };
     for (const id of request.allocationIDs) {
@@ -210,10 +214,17 @@ export const createEC2 = (options: EC2Options): EC2 => {
     return { interfaces, addresses: { ...addresses, found } };
   };
 
-  const ask = async ({ shared, tags }: Region, request: ReadRequest, errand: Errand) => {
+  const ask = async (region: Region, request: ReadRequest, errand: Errand) => {
+    const { shared, requests, tags } = region;
+    const { networkInterfaceIDs, allocationIDs } = request;
+    const isShared = errand.purpose === 'Confirm';
     const [interfaces, addresses] = await Promise.all([
-      shared.interfaces.read(request.networkInterfaceIDs, errand),
-      shared.addresses.read(request.allocationIDs, errand),
+      isShared
+        ? shared.interfaces.read(networkInterfaceIDs, errand)
+        : inChunks(networkInterfaceIDs, interfacesReader(region, errand)),
+      isShared
+        ? shared.addresses.read(allocationIDs, errand)
+        : inChunks(allocationIDs, addressesReader(requests, errand)),
     ]);
     tags.learn(addresses.found);
     return { interfaces, addresses };

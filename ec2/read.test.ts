@@ -107,6 +107,31 @@ test('what could not be read is no key, and says why', async () => {
   assert.is(failure?.code, 'RequestLimitExceeded');
 });
 
+test('when nothing can be read the rest is given up soon', async () => {
+  const calls: number[] = [];
+  const { found, failure } = await inChunks(ids(4_000), {
+    ...readerOf(
+      () => true,
+      calls,
+      () => true,
+    ),
+    concurrency: 1,
+  });
+  assert.is(calls.length, 3);
+  assert.equal(found, {});
+  assert.is(failure?.code, 'RequestLimitExceeded');
+});
+
+test('a chunk that fails again and again keeps no other from being read', async () => {
+  const reader = readerOf(
+    () => true,
+    [],
+    (chunk) => chunk.includes('eni-0'),
+  );
+  const { found } = await inChunks(ids(1_000), { ...reader, concurrency: 1 });
+  assert.is(Object.keys(found).length, 800);
+});
+
 test('nothing asked, nothing called', async () => {
   const calls: number[] = [];
   assert.equal(

@@ -11,6 +11,8 @@ const MOST_IDS = 200;
  * 100 addresses, two-core machine), and a failover waits meanwhile.
  */
 const MOST_WEIGHT = 128;
+/** After so many failed chunks in a row the rest is given up: each may last until its deadline, and nobody was told yet. */
+const MOST_FAILURES = 3;
 /** Chunks under way at the same time, unless the reader says otherwise. */
 export const CONCURRENCY = 4;
 
@@ -23,7 +25,7 @@ export type Reader<T> = {
   weigh?: (id: string) => number;
   /** Chunks under way at the same time: answers that come together are parsed one right after the other. Default 4. */
   concurrency?: number;
-  /** Awaited between two chunks of one worker; default: nothing. */
+  /** `inChunks` awaits it between two chunks of one worker; default: nothing. */
   pause?: () => Promise<unknown>;
   /** Error codes that say an id is unknown. */
   missingCodes: readonly string[];
@@ -68,6 +70,7 @@ export const cutChunk = (ids: Iterable<string>, weigh: (id: string) => number = 
 export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
   const waiting = new Set(ids);
   const all: Found<T> = { found: {} };
+  let failures = 0;
   const worker = async (): Promise<void> => {
     while (waiting.size > 0) {
       const chunk = cutChunk(waiting, reader.weigh);
@@ -75,6 +78,8 @@ export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Pr
       const { found, failure } = await readChunk(chunk, reader);
       Object.assign(all.found, found);
       if (failure) all.failure ??= failure;
+      failures = failure ? failures + 1 : 0;
+      if (failures >= MOST_FAILURES) waiting.clear();
       if (waiting.size > 0) await reader.pause?.();
     }
   };

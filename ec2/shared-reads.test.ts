@@ -41,7 +41,9 @@ const settle = async (): Promise<void> => {
 test('what waits is read once for all who asked meanwhile, by a call that begins after them', async () => {
   const { calls, idsOf, read } = bench();
   const first = read(['a', 'b'], 'one');
+  await settle();
   const second = read(['c'], 'two');
+  await settle();
   // Both calls are under way: who asks now waits for the next.
   const third = read(['a', 'd'], 'three');
   const fourth = read(['d', 'a', 'e'], 'four');
@@ -59,9 +61,21 @@ test('what waits is read once for all who asked meanwhile, by a call that begins
   assert.is(failure, undefined);
 });
 
+test('who asks in the same breath shares a call', async () => {
+  const { calls, idsOf, read } = bench();
+  const both = [read(['a'], ''), read(['b', 'a'], '')];
+  await settle();
+  assert.equal(idsOf(), [['a', 'b']]);
+  calls[0]?.answer();
+  assert.is((await Promise.all(both)).length, 2);
+});
+
 test('a thousand who ask for the same things while calls are slow are served by the next round', async () => {
   const { calls, read } = bench();
-  const asked = [read(['a'], ''), read(['b'], '')];
+  const asked = [read(['a'], '')];
+  await settle();
+  asked.push(read(['b'], ''));
+  await settle();
   for (let at = 0; at < 1_000; at++) asked.push(read(['a', 'b'], ''));
   for (const { answer } of calls) answer();
   await settle();
@@ -73,6 +87,7 @@ test('a thousand who ask for the same things while calls are slow are served by 
 test('calls are of a bounded size, a few at a time, in the order of asking', async () => {
   const { calls, idsOf, read } = bench(() => 64);
   const all = read(['a', 'b', 'c', 'd', 'e'], '');
+  await settle();
   assert.equal(idsOf(), [
     ['a', 'b'],
     ['c', 'd'],
@@ -88,17 +103,22 @@ test('calls are of a bounded size, a few at a time, in the order of asking', asy
 test('unknown, unread and left out are told apart, each to whom it concerns', async () => {
   const { calls, missing, trouble, read } = bench();
   missing.add('gone');
-  const [gone, there] = [read(['gone'], ''), read(['there', 'silent'], '')];
+  const gone = read(['gone'], '');
+  await settle();
+  const there = read(['there', 'silent'], '');
+  await settle();
   calls[0]?.answer();
   calls[1]?.answer(['silent']);
   assert.equal(await gone, { found: { gone: null } });
   assert.equal(await there, { found: { there: { id: 'there', call: 1 } } });
   trouble.on = true;
   const failed = read(['there'], '');
+  await settle();
   calls[2]?.answer();
   assert.equal(await failed, { found: {}, failure: { code: 'Throttling', message: 'no' } });
   trouble.on = false;
   const again = read(['there'], '');
+  await settle();
   calls[3]?.answer();
   assert.is((await again).found.there?.call, 3, 'a failure stops nothing');
 });

@@ -199,6 +199,20 @@ test('what something is held for overtakes changes, also when it waits among the
   assert.equal(await drain(world), ['busy', 'c', 'busy', 'a', 'b', 'routine']);
 });
 
+test('an urgent key that failed comes back as a change', async () => {
+  const world = startQueue(1);
+  const { clock, queue, take } = world;
+  queue.addUrgent('held');
+  await clock.advance(0);
+  take().fail(new Error('no'));
+  await clock.advance(0);
+  queue.add('busy');
+  await clock.advance(0);
+  queue.add('changed');
+  await clock.advance(200);
+  assert.equal(await drain(world), ['busy', 'changed', 'held']);
+});
+
 test('changes without end leave one turn in eight to routine', async () => {
   const world = startQueue(1);
   const { clock, queue } = world;

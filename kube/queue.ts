@@ -4,7 +4,7 @@
  *
  * Three lanes: a change (`add`) overtakes routine (`addAfter`: a timer, a resync), so that one failover does not wait behind ten
  * thousand routine looks; what something is held for (`addUrgent`) overtakes both. A repetition after a failure stays in the
- * lane of the run that failed.
+ * lane of the run that failed, or is a change like others.
  *
  * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
  * number of distinct keys, which are the objects of the stores.
@@ -180,7 +180,8 @@ export class WorkQueue {
     this.#failures.set(key, failures + 1);
     this.#retries += 1;
     const delayMs = Math.max(backoffMs(this.#retry, failures, this.#random()), atLeastMs);
-    this.#addAfter(key, delayMs, lane);
+    // What was held for it will not be held so long.
+    this.#addAfter(key, delayMs, lane === 'urgent' ? 'change' : lane);
     return delayMs;
   }
 

@@ -8,7 +8,7 @@
  */
 
 import { once } from 'node:events';
-import type { HAPair } from '../crds/types.ts';
+import { type HAPair, instanceName } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
 import { createBudget } from '../ec2/budget.ts';
 import { createEC2, type EC2 } from '../ec2/client.ts';
@@ -220,6 +220,13 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   });
   const stores = Object.entries({ hapairs: pairs, vrrpinstances: instances, leases });
 
+  /** An agent reports an election that the status does not know of. */
+  const hasNewTerm = ({ metadata: { name, namespace }, spec: { nodes }, status }: HAPair): boolean =>
+    nodes.some((node) => {
+      const instance = instances.get(`${namespace}/${instanceName(name, node.name)}`);
+      return (instance?.status?.term ?? 0) > (status?.term ?? 0);
+    });
+
   const reconciler = createReconciler(
     {
       pairs,
@@ -279,8 +286,11 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     await Promise.race([Promise.all(stores.map(([, store]) => store.refresh())), finished]);
     if (finishing.signal.aborted) return;
     isWorking = true;
-    // As routine: what changes from now on comes before.
-    for (const pair of pairs.list()) queue.addAfter(keyOf(pair), 0);
+    for (const pair of pairs.list()) {
+      // As routine: what has changed while nobody led, or changes from now on, comes before.
+      if (hasNewTerm(pair)) queue.add(keyOf(pair));
+      else queue.addAfter(keyOf(pair), 0);
+    }
     await queue.run({
       workers: WORKERS,
       signal: finishing.signal,

@@ -100,16 +100,19 @@ const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
   };
 };
 
-test('pairs that ask at the same moment share one reading, and each is told', async () => {
+test('pairs that ask at the same moment ask EC2 together, once each, and each is told', async () => {
   const { clock, requests, told, views } = bench();
   for (const key of ['a', 'b']) {
     views.cover(key, SCOPE);
     views.want(key, clock.now());
     views.want(key, clock.now());
   }
-  await clock.advance(100);
-  assert.is(requests.length, 1);
+  await clock.advance(9);
+  assert.equal(requests, []);
+  await clock.advance(1);
+  assert.is(requests.length, 2);
   assert.is(requests[0]?.networkInterfaceIDs.length, 2, 'each id once');
+  await clock.advance(100);
   assert.equal(told, ['a', 'b']);
   assert.ok((views.of('a').view?.readAtMs ?? -1) >= 0);
 });
@@ -145,6 +148,41 @@ test('a reading under way that began in time is not repeated; one that began too
   await clock.advance(100);
   assert.is(requests.length, 2);
   assert.ok((views.of('a').view?.readAtMs ?? 0) >= 12);
+});
+
+test('who asks while the periodic reading goes on does not wait for its end', async () => {
+  const { clock, purposes, slow, stop, views } = bench();
+  views.cover('a', SCOPE);
+  const running = views.run();
+  slow.readMs = 14_000;
+  await clock.advance(32_000);
+  assert.equal(purposes, ['Watch']);
+  slow.readMs = 5;
+  const askedAtMs = clock.now() - 1_000;
+  views.want('a', askedAtMs);
+  await clock.advance(100);
+  assert.equal(purposes, ['Watch', 'Confirm']);
+  assert.ok((views.of('a').view?.readAtMs ?? 0) >= askedAtMs);
+  stop.abort();
+  await clock.advance(20_000);
+  await running;
+});
+
+test('a periodic reading that failed, begun before one that did not, says nothing', async () => {
+  const { clock, slow, stop, trouble, views } = bench();
+  views.cover('a', SCOPE);
+  const running = views.run();
+  slow.readMs = 14_000;
+  await clock.advance(32_000);
+  slow.readMs = 5;
+  views.want('a', clock.now());
+  await clock.advance(100);
+  trouble.with = failureOf({ code: 'RequestLimitExceeded', message: 'slow down', httpStatus: 503 });
+  await clock.advance(14_000);
+  assert.ok(views.of('a').view);
+  assert.is(views.of('a').failure, undefined);
+  stop.abort();
+  await running;
 });
 
 test('a failed reading keeps the last view, says why, and is repeated with growing delay', async () => {

@@ -1,6 +1,6 @@
 /**
- * Keeps a reading of EC2 for every pair: all of them together every 30 s, single ones at once when a pair asks. The periodic
- * reading also proves credentials and keeps the connection warm, so that a failover finds both ready.
+ * Keeps a reading of EC2 for every pair: all of them together, 30 s after the last time, single ones at once when a pair asks.
+ * The periodic reading also proves credentials and keeps the connection warm, so that a failover finds both ready.
  */
 import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
 import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
@@ -42,8 +42,10 @@ export type Views = {
   run(): Promise<void>;
 };
 
-/** Pairs that ask within this time share a reading. */
+/** Pairs that ask within this time ask together. */
 const COALESCE_MS = 10;
+/** A Region can be read again when no reading has failed for so long. */
+const CALM_MS = 5_000;
 /** Delay after a failed reading; doubles up to the bound. */
 const RETRY_MS = { first: 200, most: 10_000 };
 
@@ -52,7 +54,7 @@ type Entry = {
   reading: EC2Reading;
   /** The pair waits for a reading begun at this time or later. */
   wantedSinceMs?: number;
-  /** The youngest reading under way that covers it began then. */
+  /** The youngest reading under way that was asked for began then. */
   readingSinceMs: number;
   /** It waits for the next batch, or for the end of its backoff. */
   isQueued: boolean;
@@ -99,9 +101,9 @@ export const createViews = (options: ViewOptions): Views => {
   const batch = new Set<Key>();
   const interfaces = createInterner<NetworkInterface | null>();
   const addresses = createInterner<ElasticIP | null>();
-  /** Regions that cannot be read. */
   let isArmed = false;
-  const failing = new Set<string>();
+  /** Regions that cannot be read, and when that was seen last. */
+  const failing = new Map<string, number>();
 
   const subjectOf = (key: Key, { scope, reading: { view } }: Entry): FactsSubject => ({ key, scope, view });
 
@@ -134,7 +136,7 @@ export const createViews = (options: ViewOptions): Views => {
     if (!isArmed) arm();
   };
 
-  /** The next batch leaves soon: meanwhile it collects whoever asks. That a slow EC2 is asked once for each thing is its client's part. */
+  /** The next batch leaves soon: those who ask meanwhile share calls, which is the client's part. */
   const arm = (): void => {
     isArmed = true;
     clock.setTimer(COALESCE_MS, () => {
@@ -145,7 +147,8 @@ export const createViews = (options: ViewOptions): Views => {
         const entry = entries.get(key);
         if (entry) entry.isQueued = false;
       }
-      void read(keys, 'Confirm');
+      // Each for itself: one that must wait for EC2 holds up no other.
+      for (const key of keys) void read([key], 'Confirm');
     });
   };
 
@@ -159,13 +162,14 @@ export const createViews = (options: ViewOptions): Views => {
     clock.setTimer(backoffMs * (0.5 + random() / 2), () => join(key));
   };
 
-  /** The pair's part of a reading; one that is older than what it has, or failed, takes nothing away. */
+  /** The pair's part of a reading; one that is older than what it has says nothing, and one that failed takes nothing away. */
   const takeReading = (entry: Entry, result: ReadResult, slice: EC2View | undefined): void => {
     const { view, facts } = entry.reading;
+    if (view !== undefined && view.readAtMs > result.view.readAtMs) return;
     const kept = { ...(view && { view }), ...(facts && { facts }) };
+    entry.failures = slice ? 0 : entry.failures + 1;
     if (slice) {
-      const isOlder = view !== undefined && view.readAtMs > slice.readAtMs;
-      if (!isOlder) entry.reading = { ...kept, view: slice };
+      entry.reading = { ...kept, view: slice };
       return;
     }
     const { class: errorClass = 'Unavailable', message = 'EC2 left out what was asked for' } =
@@ -176,12 +180,11 @@ export const createViews = (options: ViewOptions): Views => {
   const take = ({ key, entry }: Chosen, result: ReadResult): void => {
     const before = entry.reading;
     const slice = sliceOf(result.view, entry.scope);
-    entry.failures = slice ? 0 : entry.failures + 1;
     takeReading(entry, result, slice);
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
     if (isAnswered) delete entry.wantedSinceMs;
-    else if (wanted !== undefined && !entry.isQueued) queue(key, entry);
+    else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted) queue(key, entry);
     const isNews = !saysTheSame(before, entry.reading);
     if (isNews) keeper.observe(subjectOf(key, entry));
     const hasNewFacts = isNews && withFacts(key, entry);
@@ -199,7 +202,9 @@ export const createViews = (options: ViewOptions): Views => {
 
   const readRegion = async (region: string, chosen: readonly Chosen[], purpose: CallPurpose) => {
     const beganAtMs = clock.now();
-    for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
+    // The periodic reading takes long: who waits for an answer does not wait for that one.
+    const isWatch = purpose === 'Watch';
+    if (!isWatch) for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
     const request = union(
       region,
       chosen.map(({ entry }) => entry),
@@ -218,7 +223,7 @@ export const createViews = (options: ViewOptions): Views => {
     for (const each of chosen) {
       if (turns.isDue()) await turns.turn();
       const { key, entry } = each;
-      if (entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
+      if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
       if (entries.get(key) === entry) take(each, result);
     }
   };
@@ -233,14 +238,14 @@ export const createViews = (options: ViewOptions): Views => {
     await Promise.all([...byRegion].map(([region, some]) => readRegion(region, some, purpose)));
   };
 
-  /** One line when reading a Region begins to fail, one when it works again. */
+  /** One line when reading a Region begins to fail, one when it has worked for a while: some readings fail while others do not. */
   const note = (region: string, error: string | undefined): void => {
-    const wasFailing = failing.has(region);
-    if (error !== undefined && !wasFailing) {
-      failing.add(region);
-      log.warn({ reason: 'EC2ReadFailed', region, error }, 'EC2 could not be read');
-    }
-    if (error === undefined && wasFailing) {
+    const failedAtMs = failing.get(region);
+    if (error !== undefined) {
+      if (failedAtMs === undefined)
+        log.warn({ reason: 'EC2ReadFailed', region, error }, 'EC2 could not be read');
+      failing.set(region, clock.now());
+    } else if (failedAtMs !== undefined && clock.now() - failedAtMs >= CALM_MS) {
       failing.delete(region);
       log.info({ reason: 'Converged', region }, 'EC2 can be read again');
     }

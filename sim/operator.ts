@@ -1,6 +1,6 @@
 /**
- * A replica of the operator: the product's elector, reconciler, queue, views and watches, wired as operator.ts wires them.
- * Whatever writes asks the elector first.
+ * A replica of the operator: the product's elector, reconciler, queue, views and watches, wired much as operator.ts wires them (there, who
+ * is in a hurry overtakes others; here nothing takes time). Whatever writes asks the elector first.
  */
 import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';

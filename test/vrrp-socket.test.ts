@@ -41,7 +41,7 @@ inWorld('to rehearse an advert sends nothing', () => {
   ip('link set lo up');
   const socket = openVRRPSocket('127.0.0.1', 'lo');
   try {
-    socket.rehearse('127.0.0.1');
+    assert.ok(socket.rehearse('127.0.0.1'));
     assert.is(socket.receive(), null);
     assert.equal(socket.send('127.0.0.1', Uint8Array.of(1, 2, 3)), { ok: true });
     assert.equal(socket.receive()?.subarray(-3), Uint8Array.of(1, 2, 3));

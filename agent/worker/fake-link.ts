@@ -44,7 +44,7 @@ export class FakeLink implements RouterLink {
         this.sent.push({ destination, virtualRouterID, priority });
         return { ok: true };
       },
-      rehearse: (destination) => this.rehearsed.push(destination),
+      rehearse: (destination) => this.rehearsed.push(destination) > 0,
       receive: () => (typeof this.waiting === 'function' ? this.waiting() : (this.waiting.shift() ?? null)),
       waitedMs: () => this.waitedMs,
       close: () => undefined,

@@ -11,7 +11,7 @@ const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
 const MSG_DONTWAIT = 0x40;
-/** sendto(2) finds the way of a datagram and sends nothing. */
+/** Linux: a datagram's way is found and nothing is sent (`ip_append_data`). */
 const MSG_PROBE = 0x10;
 
 /** Internetwork control, as keepalived sends. */
@@ -52,8 +52,11 @@ export type VRRPSocket = {
   fd: number;
   /** Sends one VRRP message to `destination`, dotted decimal. */
   send(destination: string, message: Uint8Array): SendResult;
-  /** Goes the way of a message to `destination` as far as its route, and sends nothing: the next one finds it trodden. */
-  rehearse(destination: string): void;
+  /**
+   * Goes the way of a message to `destination` as far as its route, and sends nothing: the next one finds it trodden.
+   * @returns whether there is such a way
+   */
+  rehearse(destination: string): boolean;
   /**
    * The next waiting datagram, valid until the next call; null: none is waiting.
    * @throws SystemCallError when the socket is of no use any more.
@@ -102,7 +105,8 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
     send: (destination, message) => send(fd, interfaceName, destination, addressOf(destination), message),
     rehearse: (destination) => {
       const address = addressOf(destination);
-      call('sendto', fd, buffer, SHORTEST_MESSAGE_BYTES, MSG_DONTWAIT | MSG_PROBE, address, address.length);
+      const flags = MSG_DONTWAIT | MSG_PROBE;
+      return call('sendto', fd, buffer, SHORTEST_MESSAGE_BYTES, flags, address, address.length).ok;
     },
     receive: () => receive(fd, interfaceName, buffer),
     waitedMs: () => {

@@ -36,8 +36,13 @@ export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'clo
 /** Opens a link on the address of an interface. */
 export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
 
-/** A link, the routers that share it, and when it was last looked at. */
-type LinkEntry = { link: RouterLink; routers: Demultiplexer<Instance>; lookedAtMs: number };
+/** A link, the routers that share it, when it was last looked at, and in which turn its way was last rehearsed. */
+type LinkEntry = {
+  link: RouterLink;
+  routers: Demultiplexer<Instance>;
+  lookedAtMs: number;
+  rehearsedInTurn: number;
+};
 
 type Instance = {
   pair: string;
@@ -66,6 +71,8 @@ export class VirtualRouters {
   readonly #openLink: OpenLink;
   readonly #lateness = new Lateness();
   #tickAtMs = 0;
+  /** Counts calls of `handleTimeouts`. */
+  #turn = 0;
 
   /** @param now milliseconds of the monotonic clock. @param openLink default: the machine's links. */
   constructor(
@@ -148,7 +155,7 @@ export class VirtualRouters {
   handleTimeouts(): void {
     if (this.#now() >= this.#tickAtMs) this.#tick();
     let now = this.#now();
-    let isRehearsed = false;
+    this.#turn += 1;
     for (const instance of this.#instances.values()) {
       const { machine, entry } = instance;
       const timeout = machine.nextTimeout();
@@ -157,14 +164,19 @@ export class VirtualRouters {
       if (machine.state.name === 'Backup' && isLookDue(entry, Math.max(timeout, now))) this.#look(entry);
       now = this.#now();
       if (timeout > now) {
-        // The claim is near, and its way cold; one of many is enough, as the way is the same but for its end.
-        if (!isRehearsed) entry.link.socket?.rehearse(machine.config.peerAddress);
-        isRehearsed = true;
+        if (machine.state.name === 'Backup') this.#rehearse(instance);
         continue;
       }
       this.#lateness.observe(now - timeout);
       this.#perform(instance, now, machine.handleTimeout(now));
     }
+  }
+
+  /** A claim is near, and its way cold. Once a turn on each link: many claim together, and their ways differ in their ends alone. */
+  #rehearse({ machine, entry }: Instance): void {
+    if (entry.rehearsedInTurn === this.#turn) return;
+    entry.rehearsedInTurn = this.#turn;
+    entry.link.socket?.rehearse(machine.config.peerAddress);
   }
 
   /** What was counted so far. */
@@ -359,7 +371,8 @@ export class VirtualRouters {
     const known = this.#links.get(key);
     if (known !== undefined) return known;
     const link = this.#openLink(sourceAddress, interfaceName);
-    const entry: LinkEntry = { link, routers: new Demultiplexer([]), lookedAtMs: this.#now() };
+    const routers = new Demultiplexer<Instance>([]);
+    const entry: LinkEntry = { link, routers, lookedAtMs: this.#now(), rehearsedInTurn: 0 };
     this.#links.set(key, entry);
     return entry;
   }

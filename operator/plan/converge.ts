@@ -15,7 +15,10 @@ import {
 } from './places.ts';
 import type { Authority, PairMemory, PlannedCall, Suspicion } from './types.ts';
 
-/** Two readings must agree at least this far apart before a repair: a single one may be stale or incomplete. */
+/**
+ * Two readings must agree before a repair, since a single one may be stale or incomplete: the second begins so long after the first
+ * was taken. When it was begun says too little: EC2 may have been asked much later.
+ */
 export const AGREEMENT_MS = 2_000;
 /** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
 export const CLOCK_STEP_MS = 0.001;
@@ -110,15 +113,15 @@ const learn = (input: ConvergeInput): PairMemory => {
   const suspicions = drift.map(({ item }): [string, Suspicion] => {
     const where = whereabouts(view, item);
     const before = rest.suspicions[item.key];
-    return [item.key, before?.where === where ? before : { where, readAtMs: view.readAtMs }];
+    return [item.key, before?.where === where ? before : { where, seenAtMs: nowMs }];
   });
   return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
 };
 
 /** Items of which two readings agree that they are not where they were. */
 const confirmedDrift = (input: ConvergeInput): string[] =>
-  Object.entries(input.memory.suspicions).flatMap(([key, { readAtMs }]) =>
-    isFresh(input) && (input.view?.readAtMs ?? 0) >= readAtMs + AGREEMENT_MS ? [key] : [],
+  Object.entries(input.memory.suspicions).flatMap(([key, { seenAtMs }]) =>
+    isFresh(input) && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : [],
   );
 
 /** The earliest time of a repair: identical ones in a row come ever later. */
@@ -240,7 +243,7 @@ export const converge = (input: ConvergeInput): Convergence => {
   );
   if (call && dueAtMs <= input.nowMs) return { ...result, call };
 
-  const doubts = Object.values(memory.suspicions).map(({ readAtMs }) => readAtMs + AGREEMENT_MS);
+  const doubts = Object.values(memory.suspicions).map(({ seenAtMs }) => seenAtMs + AGREEMENT_MS);
   const agreed = input.view?.readAtMs ?? Number.NEGATIVE_INFINITY;
   const reads = [
     ...(isFresh(learnt) ? [] : [knownSinceMs(learnt)]),

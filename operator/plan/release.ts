@@ -119,8 +119,8 @@ export const release = (input: ReleaseInput): Release => {
     };
   }
   const { releaseFailure: _healed, ...well } = begun;
-  const firstAtMs = memory.released?.readAtMs ?? view.readAtMs;
-  const proven: PairMemory = { ...well, released: { readAtMs: firstAtMs } };
+  const firstAtMs = memory.released?.seenAtMs ?? nowMs;
+  const proven: PairMemory = { ...well, released: { seenAtMs: firstAtMs } };
   if (view.readAtMs >= firstAtMs + AGREEMENT_MS) return { memory: proven, done: true };
   return { memory: proven, done: false, readSinceMs: firstAtMs + AGREEMENT_MS };
 };

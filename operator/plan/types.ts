@@ -96,7 +96,7 @@ export type Probe = {
 };
 
 /** Where an item that was right has been seen, and since which reading. */
-export type Suspicion = { where: string; readAtMs: number };
+export type Suspicion = { where: string; seenAtMs: number };
 
 /** Unbroken failures of calls, as of the last one. */
 export type CallFailure = {
@@ -154,7 +154,7 @@ export type PairMemory = {
   /** When the last release was answered: what is wanted is not concerned by it. */
   releaseAnsweredAtMs?: number;
   /** The first reading that showed nothing left to release. */
-  released?: { readAtMs: number };
+  released?: { seenAtMs: number };
   /** The deletion was first seen by this process then. */
   deletingSinceMs?: number;
   /** Every address was read at the present authority's node, and no call was begun since. */

@@ -29,7 +29,7 @@ const ROOT = join(import.meta.dirname, '..', '..', '..');
 const OUT = join(ROOT, '.out');
 const USAGE = `usage: node hack/bench/operator/main.ts [flags]
   --pairs N[,N…]      sizes of the fleet (default: 100,1000,10000)
-  --nodes N           instances, two for each pair (default: ${NODES}); fewer hold more addresses each
+  --nodes N           instances, an even number; pairs share them, two each (default: ${NODES})
   --samples N         failovers one by one (default: 100)
   --spacing MS        mean time between two of them (default: 700)
   --at-once N         pairs that fail at once (default: 1000, at most all)
@@ -68,6 +68,7 @@ const numberOf = (value: string, flag: string): number =>
 const flags = readFlags();
 const sizes = flags.pairs.split(',').map((each) => numberOf(each, 'pairs'));
 const nodes = numberOf(flags.nodes, 'nodes');
+if (nodes % 2 !== 0) fail(`--nodes is an even number, not ${nodes}`);
 const samples = numberOf(flags.samples, 'samples');
 const spacingMs = numberOf(flags.spacing, 'spacing');
 const atOnce = numberOf(flags['at-once'], 'at-once');
