@@ -11,6 +11,7 @@ import type { Log } from '../kube/log.ts';
 import type { Agent } from './agent.ts';
 import type { AgentConfig } from './config.ts';
 import { type Handover, type Program, replaceProgram } from './handover.ts';
+import { forkUnpreempted } from './machine/libc.ts';
 import type { Lock } from './machine/lock.ts';
 
 /** What `hapair-agent check -o json` says of a configuration it can start with. */
@@ -46,13 +47,15 @@ const outputOf = ({ file, args, env }: Program): Promise<string> =>
       killSignal: 'SIGKILL' as const,
       maxBuffer: OUTPUT_BYTES,
     };
-    execFile(file, args, options, (error, stdout, stderr) => {
-      const said = stderr.trim();
-      if (error?.killed === true) reject(new Error(`the program did not start within ${REHEARSAL_MS} ms`));
-      else if (error !== null)
-        reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
-      else resolve(stdout);
-    });
+    forkUnpreempted(() =>
+      execFile(file, args, options, (error, stdout, stderr) => {
+        const said = stderr.trim();
+        if (error?.killed === true) reject(new Error(`the program did not start within ${REHEARSAL_MS} ms`));
+        else if (error !== null)
+          reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
+        else resolve(stdout);
+      }),
+    );
   });
 
 /** What a reload needs. */

@@ -6,18 +6,22 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { forkUnpreempted } from '../agent/machine/libc.ts';
 import type { FromWorker } from '../agent/worker/messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('./vrrp-node.ts', import.meta.url));
 const DEADLINE_MS = 60_000;
+const SCHED_OTHER = '0';
 const SCHED_RR = '2';
 
-/** Scheduling policies of the threads of a process: field 41 of `stat`, the 39th after the name, which may hold spaces. */
+/** Scheduling policy in a `stat` of /proc: field 41, the 39th after the name, which may hold spaces. */
+const policyIn = (stat: string): string => stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38] ?? '';
+
+/** Scheduling policies of the threads of a process. */
 const policiesOf = (pid: number): string[] =>
-  readdirSync(`/proc/${pid}/task`).map((thread) => {
-    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[38] ?? '';
-  });
+  readdirSync(`/proc/${pid}/task`).map((thread) =>
+    policyIn(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+  );
 
 /** Starts a worker by way of `wrapper`. @returns what it says of its scheduling, and the policies of its process's threads */
 const startWorker = async (
@@ -54,6 +58,18 @@ const REFUSED = [
   '--rtprio=0',
   ...(process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_nice'] : []),
 ];
+
+test('a fork is in real time where that is granted; what it starts, and this thread afterwards, are not', () => {
+  const ownPolicy = (): string => policyIn(readFileSync('/proc/thread-self/stat', 'utf8'));
+  let during = '';
+  const { stdout } = forkUnpreempted(() => {
+    during = ownPolicy();
+    return spawnSync('cat', ['/proc/self/stat'], { encoding: 'utf8' });
+  });
+  assert.is(during, isGranted([]) ? SCHED_RR : SCHED_OTHER);
+  assert.is(policyIn(stdout), SCHED_OTHER);
+  assert.is(ownPolicy(), SCHED_OTHER);
+});
 
 test('without CAP_SYS_NICE the system refuses', () => {
   assert.not(isGranted(REFUSED));

@@ -3,9 +3,10 @@
  * program does must not disturb the election, nor leave anything behind: it runs in a session of its own, at low priority,
  * without the agent's capabilities, and with its end everything ends that it has started.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../kube/clock.ts';
+import { forkUnpreempted } from '../machine/libc.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
 import {
@@ -44,19 +45,20 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
     const output = { text: '' };
     try {
       leftovers.prepare();
+      const options: SpawnOptions = {
+        cwd: '/',
+        env: {
+          PATH,
+          LANG: 'C.UTF-8',
+          HAPAIR_PAIR: place.pair,
+          HAPAIR_CHECK: check,
+          ...allowed.environment,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      };
       const child: ChildProcess = withoutAmbientCapabilities(() =>
-        spawn(program, args, {
-          cwd: '/',
-          env: {
-            PATH,
-            LANG: 'C.UTF-8',
-            HAPAIR_PAIR: place.pair,
-            HAPAIR_CHECK: check,
-            ...allowed.environment,
-          },
-          stdio: ['ignore', 'pipe', 'pipe'],
-          detached: true,
-        }),
+        forkUnpreempted(() => spawn(program, args, options)),
       );
       const ended = endOf(child);
       const closed = closeOf(child);

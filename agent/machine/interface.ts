@@ -8,6 +8,7 @@ import { messageOf } from '../../kube/errors.ts';
 import type { Log } from '../../kube/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from '../pair/pair-types.ts';
 import { whyNoChangesHere } from './capabilities.ts';
+import { forkUnpreempted } from './libc.ts';
 
 /** An `ip` that takes longer hangs. */
 const DEADLINE_MS = 2_000;
@@ -248,11 +249,13 @@ const runIP = (args: readonly string[], input = ''): Promise<IPResult> =>
   new Promise((resolve) => {
     const options = { timeout: DEADLINE_MS, killSignal: 'SIGKILL' as const, maxBuffer: OUTPUT_BYTES };
     try {
-      const child = execFile('ip', args, options, (error, stdout, stderr) => {
-        const killed = error?.killed === true;
-        const why = killed ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error?.message;
-        resolve({ stdout, stderr, fault: error === null ? null : (why ?? 'failed'), killed });
-      });
+      const child = forkUnpreempted(() =>
+        execFile('ip', args, options, (error, stdout, stderr) => {
+          const killed = error?.killed === true;
+          const why = killed ? `no answer within ${DEADLINE_MS} ms` : stderr.trim() || error?.message;
+          resolve({ stdout, stderr, fault: error === null ? null : (why ?? 'failed'), killed });
+        }),
+      );
       // An `ip` that ended before it had read everything says so by its exit code.
       child.stdin?.on('error', () => undefined).end(input);
     } catch (error) {
@@ -267,9 +270,9 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
   const listen = (): void => {
     if (signal.aborted) return;
     try {
-      const monitor: ChildProcess = spawn('ip', ['-o', 'monitor', 'address', 'link'], {
-        stdio: ['ignore', 'pipe', 'ignore'],
-      });
+      const monitor: ChildProcess = forkUnpreempted(() =>
+        spawn('ip', ['-o', 'monitor', 'address', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] }),
+      );
       const stop = () => monitor.kill('SIGKILL');
       signal.addEventListener('abort', stop, { once: true });
       monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
