@@ -27,6 +27,7 @@ const calls = {
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+  sched_yield: libc.func('int sched_yield()'),
   setpriority: libc.func('int setpriority(int which, uint32_t who, int priority)'),
   prctl: libc.func(
     'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
@@ -190,6 +191,11 @@ const schedule = (policy: number, priority: number): boolean =>
 
 /** Asks for real-time scheduling of this thread alone. It needs CAP_SYS_NICE. @returns whether it was granted. */
 export const tryRealtimeScheduling = (): boolean => schedule(SCHED_RR, REALTIME_PRIORITY);
+
+/** In real time: lets other threads of the same priority have the processor first, and nobody else. */
+export const yieldToEquals = (): void => {
+  call('sched_yield');
+};
 
 /**
  * Starts a process, with no ordinary thread getting in between where the system permits (CAP_SYS_NICE). fork(2) holds the memory map of

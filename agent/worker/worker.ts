@@ -3,7 +3,7 @@
  * wait for it, never yields to an event loop, and tells the main thread what happened after it has done what cannot wait.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { clearWake, PollSet, tryRealtimeScheduling } from '../machine/libc.ts';
+import { clearWake, PollSet, tryRealtimeScheduling, yieldToEquals } from '../machine/libc.ts';
 import { prepareClaim, rehearse } from './rehearsal.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
@@ -24,11 +24,12 @@ const run = (): void => {
   // Before real-time scheduling, as nobody waits for it.
   rehearse();
   const rehearseClaim = prepareClaim();
+  const isRealtime = realtime && tryRealtimeScheduling();
   const loop = new WorkerLoop({
     receive: () => receiveMessageOnPort(port)?.message,
     post: (message) => port.postMessage(message),
     clock: new WorkerClock(),
-    realtime: realtime && tryRealtimeScheduling(),
+    realtime: isRealtime,
   });
   let poll = new PollSet([wakeFd]);
   const wait = (): void => {
@@ -43,6 +44,8 @@ const run = (): void => {
     const { isAboutToClaim } = loop;
     if (!isAboutToClaim) wait();
     else if (!wasAboutToClaim) rehearseClaim();
+    // Elections of other agents on this machine would wait until the claim is made.
+    else if (isRealtime) yieldToEquals();
     wasAboutToClaim = isAboutToClaim;
   } while (loop.turn());
   port.close();
