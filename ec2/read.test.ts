@@ -122,13 +122,13 @@ test('when nothing can be read the rest is given up soon', async () => {
   assert.is(failure?.code, 'RequestLimitExceeded');
 });
 
-test('a chunk that fails again and again keeps no other from being read', async () => {
+test('chunks that fail now and then keep no other from being read', async () => {
   const reader = readerOf(
     () => true,
     [],
-    (chunk) => chunk.includes('eni-0'),
+    (chunk) => ['eni-0', 'eni-400', 'eni-800'].some((id) => chunk.includes(id)),
   );
-  const { found } = await inChunks(ids(1_000), { ...reader, concurrency: 1 });
+  const { found } = await inChunks(ids(1_400), { ...reader, concurrency: 1 });
   assert.is(Object.keys(found).length, 800);
 });
 

@@ -11,7 +11,7 @@ const MOST_IDS = 200;
  * 100 addresses, two-core machine), and a failover waits meanwhile.
  */
 const MOST_WEIGHT = 128;
-/** After so many failed chunks in a row the rest is given up: each may last until its deadline, and nobody was told yet. */
+/** After so many failed chunks in a row of one worker the rest is given up: each may last until its deadline, and nobody was told yet. */
 const MOST_FAILURES = 3;
 /** Chunks under way at the same time, unless the reader says otherwise. */
 export const CONCURRENCY = 4;
@@ -70,8 +70,8 @@ export const cutChunk = (ids: Iterable<string>, weigh: (id: string) => number = 
 export const inChunks = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
   const waiting = new Set(ids);
   const all: Found<T> = { found: {} };
-  let failures = 0;
   const worker = async (): Promise<void> => {
+    let failures = 0;
     while (waiting.size > 0) {
       const chunk = cutChunk(waiting, reader.weigh);
       for (const id of chunk) waiting.delete(id);

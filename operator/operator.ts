@@ -35,6 +35,7 @@ import { scopeOf } from './plan/addresses.ts';
 import { createReachability } from './reachable.ts';
 import { createReconciler } from './reconcile.ts';
 import { watchAll } from './stores.ts';
+import { isFailoverOpen } from './takeover.ts';
 import { createViews } from './view.ts';
 
 export type OperatorConfig = {
@@ -220,13 +221,6 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   });
   const stores = Object.entries({ hapairs: pairs, vrrpinstances: instances, leases });
 
-  /** An agent reports an election that the status does not know of. */
-  const hasNewTerm = ({ metadata: { name, namespace }, spec: { nodes }, status }: HAPair): boolean =>
-    nodes.some((node) => {
-      const instance = instances.get(`${namespace}/${instanceName(name, node.name)}`);
-      return (instance?.status?.term ?? 0) > (status?.term ?? 0);
-    });
-
   const reconciler = createReconciler(
     {
       pairs,
@@ -287,8 +281,12 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
     if (finishing.signal.aborted) return;
     isWorking = true;
     for (const pair of pairs.list()) {
-      // As routine: what has changed while nobody led, or changes from now on, comes before.
-      if (hasNewTerm(pair)) queue.add(keyOf(pair));
+      const { name, namespace } = pair.metadata;
+      const terms = pair.spec.nodes.map(
+        (node) => instances.get(`${namespace}/${instanceName(name, node.name)}`)?.status?.term ?? 0,
+      );
+      // As routine: what is open, and changes from now on, come before.
+      if (isFailoverOpen(pair, terms)) queue.add(keyOf(pair));
       else queue.addAfter(keyOf(pair), 0);
     }
     await queue.run({

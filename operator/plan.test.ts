@@ -227,6 +227,23 @@ test('drift is repaired after two agreeing readings at least 2 s apart, and says
   assert.is(rig.condition('Ready'), 'True Serving');
 });
 
+test('a reading that was long under way agrees with none that begins before it was taken', () => {
+  const rig = Rig.converged();
+  rig.pass(30_000);
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.cloud.put(VIP, undefined);
+  rig.read(rig.cloud.view(rig.nowMs - 14_000));
+  assert.is(rig.step().call, undefined);
+  assert.is(rig.condition('AddressesConverged'), 'False AddressUnassigned');
+  rig.pass(100);
+  rig.read();
+  assert.is(rig.step().call, undefined);
+  rig.pass(2_000);
+  rig.read();
+  assert.is(rig.step().call?.purpose, 'Repair');
+});
+
 test('a reading that omits the address once causes no call', () => {
   const rig = Rig.converged();
   rig.pass(30_000);

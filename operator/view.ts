@@ -136,6 +136,14 @@ export const createViews = (options: ViewOptions): Views => {
     if (!isArmed) arm();
   };
 
+  /** Each for itself: one that must wait for EC2 holds up no other. */
+  const ask = async (keys: readonly Key[]): Promise<void> => {
+    for (const key of keys) {
+      if (turns.isDue()) await turns.turn();
+      void read([key], 'Confirm');
+    }
+  };
+
   /** The next batch leaves soon: those who ask meanwhile share calls, which is the client's part. */
   const arm = (): void => {
     isArmed = true;
@@ -147,8 +155,7 @@ export const createViews = (options: ViewOptions): Views => {
         const entry = entries.get(key);
         if (entry) entry.isQueued = false;
       }
-      // Each for itself: one that must wait for EC2 holds up no other.
-      for (const key of keys) void read([key], 'Confirm');
+      void ask(keys);
     });
   };
 
@@ -167,8 +174,8 @@ export const createViews = (options: ViewOptions): Views => {
     const { view, facts } = entry.reading;
     if (view !== undefined && view.readAtMs > result.view.readAtMs) return;
     const kept = { ...(view && { view }), ...(facts && { facts }) };
-    entry.failures = slice ? 0 : entry.failures + 1;
     if (slice) {
+      entry.failures = 0;
       entry.reading = { ...kept, view: slice };
       return;
     }
@@ -177,10 +184,12 @@ export const createViews = (options: ViewOptions): Views => {
     entry.reading = { ...kept, failure: { class: errorClass, message, atMs: clock.now() } };
   };
 
-  const take = ({ key, entry }: Chosen, result: ReadResult): void => {
+  const take = ({ key, entry }: Chosen, result: ReadResult, isWatch: boolean): void => {
     const before = entry.reading;
     const slice = sliceOf(result.view, entry.scope);
     takeReading(entry, result, slice);
+    // Who asks next is not to wait for what nobody asked for.
+    if (!slice && !isWatch) entry.failures += 1;
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
     if (isAnswered) delete entry.wantedSinceMs;
@@ -224,7 +233,7 @@ export const createViews = (options: ViewOptions): Views => {
       if (turns.isDue()) await turns.turn();
       const { key, entry } = each;
       if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
-      if (entries.get(key) === entry) take(each, result);
+      if (entries.get(key) === entry) take(each, result, isWatch);
     }
   };
 

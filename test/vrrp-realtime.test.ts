@@ -47,8 +47,8 @@ const startWorker = async (
 };
 
 /** Whether the system grants it, as another program finds. */
-const isGranted = (wrapper: readonly string[]): boolean => {
-  const [command = '', ...args] = [...wrapper, 'chrt', '--rr', '50', 'true'];
+const isGranted = (wrapper: readonly string[], priority = 50): boolean => {
+  const [command = '', ...args] = [...wrapper, 'chrt', '--rr', String(priority), 'true'];
   return spawnSync(command, args).status === 0;
 };
 
@@ -66,9 +66,25 @@ test('a fork is in real time where that is granted; what it starts, and this thr
     during = ownPolicy();
     return spawnSync('cat', ['/proc/self/stat'], { encoding: 'utf8' });
   });
-  assert.is(during, isGranted([]) ? SCHED_RR : SCHED_OTHER);
+  assert.is(during, isGranted([], 1) ? SCHED_RR : SCHED_OTHER);
   assert.is(policyIn(stdout), SCHED_OTHER);
   assert.is(ownPolicy(), SCHED_OTHER);
+});
+
+test('where a limit grants real time, and not the capability, this thread leaves it after a fork as well', () => {
+  const libc = new URL('../agent/machine/libc.ts', import.meta.url).href;
+  const program = `
+    import { execFileSync } from 'node:child_process';
+    import { readFileSync } from 'node:fs';
+    import { forkUnpreempted } from ${JSON.stringify(libc)};
+    for (let count = 0; count < 2; count++) forkUnpreempted(() => execFileSync('true'));
+    process.stdout.write(readFileSync('/proc/thread-self/stat', 'utf8'));`;
+  const withoutCapability = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-sys_nice'] : [];
+  const limited = ['prlimit', '--rtprio=1', ...withoutCapability];
+  const [command = '', ...args] = isGranted(limited, 1) ? limited : [...withoutCapability, 'env'];
+  const argv = [...args, process.execPath, '--input-type=module', '--eval', program];
+  const { stdout, stderr } = spawnSync(command, argv, { encoding: 'utf8' });
+  assert.is(policyIn(stdout), SCHED_OTHER, stderr);
 });
 
 test('without CAP_SYS_NICE the system refuses', () => {

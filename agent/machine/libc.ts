@@ -27,6 +27,7 @@ const calls = {
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   clock_gettime: libc.func('int clock_gettime(int clock, void *time)'),
   sched_setscheduler: libc.func('int sched_setscheduler(int pid, int policy, const void *parameters)'),
+  sched_getscheduler: libc.func('int sched_getscheduler(int pid)'),
   sched_yield: libc.func('int sched_yield()'),
   setpriority: libc.func('int setpriority(int which, uint32_t who, int priority)'),
   prctl: libc.func(
@@ -189,7 +190,7 @@ const LEAST_REALTIME_PRIORITY = 1;
 const schedule = (policy: number, priority: number): boolean =>
   call('sched_setscheduler', 0, policy, new Uint8Array(new Int32Array([priority]).buffer)).ok;
 
-/** Asks for real-time scheduling of this thread alone. It needs CAP_SYS_NICE. @returns whether it was granted. */
+/** Asks for real-time scheduling of this thread alone, with CAP_SYS_NICE or RLIMIT_RTPRIO. @returns whether it was granted. */
 export const tryRealtimeScheduling = (): boolean => schedule(SCHED_RR, REALTIME_PRIORITY);
 
 /** In real time: lets other threads of the same priority have the processor first, and nobody else. */
@@ -198,16 +199,20 @@ export const yieldToEquals = (): void => {
 };
 
 /**
- * Starts a process, with no ordinary thread getting in between where the system permits (CAP_SYS_NICE). fork(2) holds the memory map of
- * the whole process, and a VRRP worker that touches its memory meanwhile waits for it, in real time or not: a busy machine kept such
- * a fork waiting for 27 ms, without this. The new process is scheduled as usual.
+ * Starts a process, with no ordinary thread getting in between where the system permits (CAP_SYS_NICE or RLIMIT_RTPRIO). fork(2) holds
+ * the memory map of the whole process, and a VRRP worker that touches its memory meanwhile waits for it, in real time or not: a busy
+ * machine kept such a fork waiting for 27 ms, without this. The new process is an ordinary one, of niceness 0. An agent that was
+ * given another policy as a whole keeps it.
  * @param start does nothing else: what takes long keeps others from the processor
  */
 export const forkUnpreempted = <T>(start: () => T): T => {
-  const isGranted = schedule(SCHED_RR | SCHED_RESET_ON_FORK, LEAST_REALTIME_PRIORITY);
+  const { value } = { value: -1, ...call('sched_getscheduler', 0) };
+  const isOrdinary = (value & ~SCHED_RESET_ON_FORK) === SCHED_OTHER;
+  const isGranted = isOrdinary && schedule(SCHED_RR | SCHED_RESET_ON_FORK, LEAST_REALTIME_PRIORITY);
   try {
     return start();
   } finally {
-    if (isGranted) schedule(SCHED_OTHER, 0);
+    // Only CAP_SYS_NICE may clear the flag; left behind, it changes nothing for an ordinary thread.
+    if (isGranted && !schedule(SCHED_OTHER, 0)) schedule(SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
   }
 };

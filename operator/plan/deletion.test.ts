@@ -52,6 +52,29 @@ test('Unassign: the agents stop, the VIP is unassigned and the EIP goes with it,
   assert.ok(rig.reasons.includes('Deleted'));
 });
 
+test('Unassign: a reading that was long under way agrees with none that begins before it was taken', () => {
+  const rig = going();
+  rig.step();
+  stopped(rig);
+  while (rig.calls.length === 0) {
+    rig.pass(100);
+    rig.settleOnce();
+  }
+  rig.pass(6_000);
+  rig.read(rig.cloud.view(rig.nowMs - 5_000));
+  const first = rig.step();
+  assert.ok((first.requeueAfterMs ?? 0) >= 1_000);
+  rig.pass(100);
+  rig.read();
+  rig.step();
+  assert.not(rig.deleted);
+  rig.pass(2_000);
+  assert.ok((rig.step().requeueAfterMs ?? 0) >= 1_000, 'what it waits for tells of itself');
+  rig.read();
+  rig.step();
+  assert.ok(rig.deleted);
+});
+
 test('Unassign: an EIP without a VIP is disassociated', () => {
   const rig = going({ addresses: [{ name: 'main', eipAllocationID: ALLOCATION }] });
   stopped(rig);

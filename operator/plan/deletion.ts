@@ -137,11 +137,13 @@ const unassign = (input: PlanInput): Step => {
     };
   }
   const [reason, message] = inWords(input, step);
+  // A reading that is wanted now tells of itself when it comes.
+  const readSinceMs = (step.readSinceMs ?? 0) > nowMs ? step.readSinceMs : undefined;
   const isReady = step.call !== undefined && isRecorded(input, step.call.call) && !input.memory.call;
   return waiting(input, step.memory, reason, message, {
     ...(isReady && step.call && { call: step.call }),
     ...(step.readSinceMs !== undefined && step.readSinceMs <= nowMs && { readSinceMs: step.readSinceMs }),
-    requeueAfterMs: Math.max(1, Math.ceil((step.wakeAtMs ?? step.readSinceMs ?? nowMs + 1_000) - nowMs)),
+    requeueAfterMs: Math.max(1, Math.ceil((step.wakeAtMs ?? readSinceMs ?? nowMs + 1_000) - nowMs)),
   });
 };
 

@@ -95,7 +95,7 @@ export type Probe = {
   isSilent?: boolean;
 };
 
-/** Where an item that was right has been seen, and since which reading. */
+/** Where an item that was right has been seen, and when the first reading that showed it there was taken. */
 export type Suspicion = { where: string; seenAtMs: number };
 
 /** Unbroken failures of calls, as of the last one. */
@@ -131,7 +131,7 @@ export type PairMemory = {
   oneByOne: boolean;
   /** Unbroken failures of calls under the present authority, those that release apart. */
   failure?: CallFailure;
-  /** Drift seen once, by item key; the second reading must agree and be at least 2 s younger. */
+  /** Drift seen once, by item key; the second reading must agree, and begin at least 2 s after the first was taken. */
   suspicions: Readonly<Record<string, Suspicion>>;
   /** Identical repairs in a row. */
   repairs?: { finding: string; count: number; lastAtMs: number };
@@ -153,7 +153,7 @@ export type PairMemory = {
   releaseFailure?: CallFailure;
   /** When the last release was answered: what is wanted is not concerned by it. */
   releaseAnsweredAtMs?: number;
-  /** The first reading that showed nothing left to release. */
+  /** When the first reading was taken that showed nothing left to release. */
   released?: { seenAtMs: number };
   /** The deletion was first seen by this process then. */
   deletingSinceMs?: number;
