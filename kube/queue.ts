@@ -51,6 +51,7 @@ type Lane = (typeof LANES)[number];
 
 /** The more urgent of two. */
 const moreUrgent = (a: Lane, b: Lane): Lane => (LANES.indexOf(a) < LANES.indexOf(b) ? a : b);
+
 type Delayed = { dueMs: number; cancel: CancelTimer };
 
 export class WorkQueue {

@@ -140,6 +140,8 @@ export const createViews = (options: ViewOptions): Views => {
   const ask = async (keys: readonly Key[]): Promise<void> => {
     for (const key of keys) {
       if (turns.isDue()) await turns.turn();
+      const entry = entries.get(key);
+      if (entry) entry.isQueued = false;
       void read([key], 'Confirm');
     }
   };
@@ -151,10 +153,6 @@ export const createViews = (options: ViewOptions): Views => {
       isArmed = false;
       const keys = [...batch];
       batch.clear();
-      for (const key of keys) {
-        const entry = entries.get(key);
-        if (entry) entry.isQueued = false;
-      }
       void ask(keys);
     });
   };
