@@ -71,10 +71,11 @@ test('whatever waits, the next token goes to the most urgent purpose', async () 
   drain();
   want('preflight', 'Preflight');
   want('release', 'Release');
+  want('place', 'Place');
   want('repair', 'Repair');
   want('move', 'Move');
   await clock.advance(60_000);
-  assert.equal(keys(), ['move', 'repair', 'release', 'preflight']);
+  assert.equal(keys(), ['move', 'repair', 'place', 'release', 'preflight']);
 });
 
 test('everything but a failover leaves a reserve, which a failover then has at once', () => {

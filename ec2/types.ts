@@ -70,9 +70,10 @@ export type EC2Call =
 
 /**
  * What a call or reading is for, most urgent first: the account's call budget goes to failovers before repairs before
- * releases before readings that only look for drift, and to checks made ahead of need last.
+ * placements for the first master of a new pair before releases before readings that only look for drift, and to checks
+ * made ahead of need last.
  */
-export const CALL_PURPOSES = ['Move', 'Repair', 'Release', 'Confirm', 'Watch', 'Preflight'] as const;
+export const CALL_PURPOSES = ['Move', 'Repair', 'Place', 'Release', 'Confirm', 'Watch', 'Preflight'] as const;
 export type CallPurpose = (typeof CALL_PURPOSES)[number];
 
 /** The part of DescribeInstances that hapair uses. */

@@ -96,6 +96,11 @@ test('the first master gets VIP and EIP; the address is recorded before the firs
   rig.report('node2', 'Backup', 1);
   rig.settle();
   assert.equal(actions(rig), [`assign ${VIP} ${ENI1}`, `associate ${VIP} ${ENI1}`]);
+  assert.equal(
+    rig.calls.map(({ purpose }) => purpose),
+    ['Place', 'Place'],
+    'no failover waits for a new pair',
+  );
   assert.is(rig.pair.status?.master, 'node1');
   assert.is(rig.pair.status?.holder, 'node1');
   assert.is(rig.pair.status?.standby, 'node2');
@@ -129,6 +134,7 @@ test('failover: the report alone justifies one call, with no read and no write b
     networkInterfaceID: ENI2,
     privateIPAddresses: [VIP],
   });
+  assert.is(next.call?.purpose, 'Move');
   assert.is(next.readSinceMs, undefined);
   assert.is(rig.condition('Ready'), 'False Moving');
   rig.pass(1500);

@@ -39,6 +39,8 @@ export type ConvergeInput = {
   target: PairNode;
   authority: Authority;
   memory: PairMemory;
+  /** The pair had no other master before: no failover waits for this. */
+  isFirstMaster: boolean;
   /** VIPs that the target's agent says are not on its interface: EC2 must not deliver to a closed door (V5). */
   closed: readonly string[];
 };
@@ -144,7 +146,8 @@ const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const planned = (call: EC2Call, items: readonly string[]): PlannedCall => {
     const finding = findingText(memory, items);
     const order = { call, items, node: target.name, term: authority.term };
-    return finding !== '' ? { ...order, purpose: 'Repair', finding } : { ...order, purpose: 'Move' };
+    if (finding !== '') return { ...order, purpose: 'Repair', finding };
+    return { ...order, purpose: input.isFirstMaster ? 'Place' : 'Move' };
   };
   const failures = memory.failure?.count ?? 0;
   const networkInterfaceID = target.networkInterfaceID;

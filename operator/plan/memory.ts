@@ -91,6 +91,7 @@ const eventOf = (call: PlannedCall, result: EC2Result): PlanEvent => {
       return { type: 'Warning', reason: 'DriftRepaired', message: `${text} put back what had been moved.` };
     case 'Release':
       return { type: 'Normal', reason: 'AddressReleased', message: `${text} was accepted.` };
+    case 'Place':
     case 'Move':
       return { type: 'Normal', reason: 'AddressesMoved', message: `${text} was accepted.` };
   }

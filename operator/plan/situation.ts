@@ -5,6 +5,7 @@ import { servedItems } from './addresses.ts';
 import { type Convergence, converge } from './converge.ts';
 import { type Damping, damping } from './damping.ts';
 import { elect, mastersOf, type Report, reportsOf } from './elect.ts';
+import { isFirstMasterOf } from './history.ts';
 import { withAuthority } from './memory.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { isAcknowledged, type ParameterStage, parameterStage } from './parameters.ts';
@@ -243,7 +244,17 @@ export const assess = (input: PlanInput): Situation => {
     return { ...common, memory: idle, convergence: undefined, hold: { held: false } };
   }
   const closed = closedDoors(items, target, reports, pin);
-  const compared = converge({ nowMs, view: ec2.view, items, target, authority, memory, closed });
+  const isFirstMaster = isFirstMasterOf(pair.status, target.name);
+  const compared = converge({
+    nowMs,
+    view: ec2.view,
+    items,
+    target,
+    authority,
+    memory,
+    isFirstMaster,
+    closed,
+  });
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
   return { ...common, ...damp(input, compared.memory, compared, holder, pin) };

@@ -60,8 +60,11 @@ export type PlannedCall = {
   call: EC2Call;
   node: string;
   term: number;
-  /** Repair: the address had been right under this very master. Release: it is no longer ours to keep. */
-  purpose: 'Move' | 'Repair' | 'Release';
+  /**
+   * Place: nobody served before this master. Move: somebody did. Repair: the address had been right under this very master.
+   * Release: it is no longer ours to keep.
+   */
+  purpose: 'Place' | 'Move' | 'Repair' | 'Release';
   /** Keys of the items (see places.ts) that the call puts right. */
   items: readonly string[];
   /** Repair: what two readings agreed on. */
