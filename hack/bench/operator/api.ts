@@ -28,7 +28,10 @@ export type API = {
   /** @returns nothing when there is no such object */
   get(path: string, token?: string): Promise<unknown>;
   text(path: string): Promise<string>;
-  /** Follows a collection from its present state on until `close`; connects again, from its present state, when it is cut. */
+  /**
+   * Follows a collection from its present state on until `close`. Cut, it goes on where it was: the API server ends a watch that
+   * does not keep up, and to send it everything again would be a load that no client of ours makes.
+   */
   watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): void;
   /** Requests so far by `VERB resource`, as {@link describe} names them. */
   counts(): ReadonlyMap<string, number>;
@@ -37,9 +40,19 @@ export type API = {
 
 export type WatchEvent = { type: string; object: unknown };
 
+type Versioned = { metadata: { resourceVersion: string } };
+type List = { metadata: { resourceVersion: string; continue?: string }; items: unknown[] };
+
 const TRIES = 3;
 const RETRY_MS = 500;
 const WATCH_SECONDS = 7_200;
+/** Objects in an answer to a list. */
+const PAGE = 500;
+
+const withQuery = (path: string, query: Record<string, string | number>): string => {
+  const text = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return `${path}${path.includes('?') ? '&' : '?'}${text.join('&')}`;
+};
 
 /** `PATCH vrrpinstances/status` of `/apis/hapair.io/v1alpha1/namespaces/prod/vrrpinstances/x/status?…`. */
 export const describe = (method: string, path: string): string => {
@@ -85,13 +98,21 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     throw new Error(`${request.method} ${request.path}: HTTP ${response.statusCode} ${text.slice(0, 300)}`);
   };
 
-  const follow = async (path: string, token: string | undefined, onEvent: (event: WatchEvent) => void) => {
-    const query = `${path.includes('?') ? '&' : '?'}watch=true&timeoutSeconds=${WATCH_SECONDS}`;
-    const response = await send(streams, { method: 'GET', path: path + query, token });
+  const follow = async (
+    path: string,
+    token: string | undefined,
+    from: string,
+    onLine: (event: WatchEvent) => void,
+  ): Promise<void> => {
+    const query = {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: WATCH_SECONDS,
+      resourceVersion: from,
+    };
+    const response = await send(streams, { method: 'GET', path: withQuery(path, query), token });
     if (response.statusCode !== 200) {
       await response.body.dump();
-      // A CRD's storage that has only just begun says so with 429.
-      if (response.statusCode === 429) return;
       throw new Error(`watch ${path}: HTTP ${response.statusCode}`);
     }
     const decoder = new TextDecoder();
@@ -99,7 +120,7 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     for await (const chunk of response.body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') onEvent(JSON.parse(line));
+      for (const line of lines) if (line !== '') onLine(JSON.parse(line));
     }
   };
 
@@ -114,15 +135,37 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     }
   };
 
+  /** @returns the version from which a watch misses nothing */
+  const list = async (path: string, token: string | undefined, onItem: (object: unknown) => void) => {
+    let next: string | undefined;
+    for (;;) {
+      const query = { limit: PAGE, ...(next && { continue: next }) };
+      const page = (await call({ method: 'GET', path: withQuery(path, query), token })) as List;
+      for (const item of page.items) onItem(item);
+      next = page.metadata.continue;
+      if (!next) return page.metadata.resourceVersion;
+    }
+  };
+
   return {
     call,
     get: (path, token) => call({ method: 'GET', path, token }),
     text: async (path) => (await send(calls, { method: 'GET', path })).body.text(),
     watch(path, token, onEvent) {
+      let version: string | undefined;
+      const take = (event: WatchEvent): void => {
+        if (event.type === 'ERROR') {
+          version = undefined;
+          throw new Error(`watch ${path}: ${JSON.stringify(event.object)}`);
+        }
+        version = (event.object as Versioned).metadata.resourceVersion;
+        if (event.type !== 'BOOKMARK') onEvent(event);
+      };
       const run = async (): Promise<void> => {
         while (!closing.signal.aborted) {
           try {
-            await follow(path, token, onEvent);
+            version ??= await list(path, token, (object) => onEvent({ type: 'ADDED', object }));
+            await follow(path, token, version, take);
           } catch (error) {
             if (closing.signal.aborted) return;
             console.error(
