@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { nowMs } from '../lab/clock.ts';
 import { STORY } from './events.ts';
 import { answerSegments, deliverySegments, marksOf, masterSegments, tableOf } from './measure.ts';
 import { drawPicture } from './picture.ts';
@@ -18,7 +19,6 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const { dir } = parseArgs({
   options: { dir: { type: 'string', default: join(ROOT, '.lab', 'demo') } },
 }).values;
-const nowMs = (): number => performance.timeOrigin + performance.now();
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const startMs = nowMs();

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeenAdvert } from '../lab/adverts.ts';
+import { nowMs } from '../lab/clock.ts';
 import { type Probe, within } from '../lab/handles.ts';
 import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
@@ -179,12 +180,12 @@ async function moreProbes(probe: Probe, count: number): Promise<void> {
 
 /** All samples, once every probe sent before this call has its fate. */
 async function decided(probe: Probe): Promise<Sample[]> {
-  const nowMs = performance.timeOrigin + performance.now();
+  const askedAtMs = nowMs();
   const deadline = performance.now() + DECIDED_MS;
   for (;;) {
     const samples = await probe.samples();
     // Numbers have no gap: with one sent after this call decided, all before it count, if none is missing.
-    const known = samples.filter(({ sentAtMs }) => sentAtMs <= nowMs);
+    const known = samples.filter(({ sentAtMs }) => sentAtMs <= askedAtMs);
     const highest = Math.max(0, ...known.map(({ seq }) => seq));
     if (samples.length > known.length && highest === known.length) return samples;
     if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);

@@ -1,6 +1,7 @@
 /** Runs the story on a stage, event by event, and measures each. The demo prints it; the end-to-end tests judge it. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nowMs } from '../lab/clock.ts';
 import type { StoryEvent } from './events.ts';
 import { type Evidence, type Expectation, measure, type Outcome } from './measure.ts';
 import type { Stage } from './stage.ts';
@@ -9,8 +10,6 @@ import { type Entry, inOrder } from './timeline.ts';
 
 /** An event that has happened. */
 export type Told = { event: StoryEvent; fromMs: number; toMs: number; outcome: Outcome; entries: Entry[] };
-
-const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /** Lets one event happen and measures it. @throws Error when it does not come to its end in time. */
 export async function tell(stage: Stage, event: StoryEvent): Promise<Told> {

@@ -3,7 +3,7 @@
  * take an agent's word for when the last advert left. Runs in the fabric's namespace; ends with SIGTERM.
  */
 import koffi from 'koffi';
-import { nowMs } from './rpc.ts';
+import { nowMs } from './clock.ts';
 
 /** One advert as it entered the fabric. */
 export type SeenAdvert = {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nowMs } from './clock.ts';
 import type { EC2Control } from './ec2-control.ts';
 import type { Channel, Exit, Watch } from './launch.ts';
 import type { Sample } from './outage.ts';
@@ -184,7 +185,7 @@ export function probeOf(process: WorldProcess, target: string, file: string): Pr
     target,
     samples,
     answeredBy: async (node, timeoutMs) => {
-      const fromMs = performance.timeOrigin + performance.now();
+      const fromMs = nowMs();
       const deadline = performance.now() + timeoutMs;
       for (;;) {
         const found = (await samples()).find(({ by, sentAtMs }) => by === node && sentAtMs >= fromMs);

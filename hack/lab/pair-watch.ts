@@ -1,7 +1,8 @@
 /** A HAPair as `kubectl get --watch` shows it: one line per change, kept with the time at which it was seen. */
+
+import { nowMs } from './clock.ts';
 import type { WorldProcess } from './handles.ts';
 import { within } from './handles.ts';
-import { nowMs } from './rpc.ts';
 import { kubeEnvironment, type World } from './world.ts';
 
 /** What a person would look at. Absent fields are empty strings. */

@@ -5,9 +5,9 @@
  */
 import { createSocket } from 'node:dgram';
 import { openSync, writeSync } from 'node:fs';
+import { nowMs } from './clock.ts';
 import type { Sample } from './outage.ts';
 import { PROBE_PORT } from './responder.ts';
-import { nowMs } from './rpc.ts';
 
 /** A probe without an answer for this long is lost. */
 const LOST_MS = 1_000;

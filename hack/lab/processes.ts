@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { type ExecResult, type ExecSpec, type FromInit, nowMs, type SpawnSpec } from './rpc.ts';
+import { nowMs } from './clock.ts';
+import type { ExecResult, ExecSpec, FromInit, SpawnSpec } from './rpc.ts';
 
 const EXEC_MS = 30_000;
 const OUTPUT_BYTES = 16 * 1024 * 1024;

@@ -95,6 +95,3 @@ export type FromInit =
 
 /** What init needs to know before it builds; handed over in the environment variable `LAB_WORLD` as JSON. */
 export type InitConfig = { vpc: LabVPC; dir: string };
-
-/** Unix time in milliseconds with a fraction, as everywhere in the lab's records. */
-export const nowMs = (): number => performance.timeOrigin + performance.now();

@@ -2,8 +2,8 @@
 import * as assert from 'uvu/assert';
 import type { PairAddress } from '../../crds/types.ts';
 import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
 import {
   assertNothingLost,
   conditionSays,

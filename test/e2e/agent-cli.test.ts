@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { assertUnmoved, configOf, hapairAgent, standing, statusOf } from './agent-life.ts';
 import { assertNothingLost, demoPair, eventually, masterOf, otherNode, storyOf } from './support.ts';
 

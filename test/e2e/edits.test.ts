@@ -1,7 +1,7 @@
 /** Edits of a running pair that move nothing by themselves, and what becomes of those that cannot be done. */
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import {
   apply,
   assertNothingLost,

@@ -1,7 +1,7 @@
 /** Planned switches: orders that are carried out, that wait, expire or are ignored, and a pair that is new or lost its status. */
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import {
   apply,
   assertNothingLost,

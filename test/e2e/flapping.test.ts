@@ -1,7 +1,7 @@
 /** Damping: soon after a switch the addresses stay with an incumbent that proves itself alive, and with no other. */
 import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import {
   assertNothingLost,
   backup,

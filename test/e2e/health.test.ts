@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { HealthCheck, VRRPInstance } from '../../crds/types.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { assertUnmoved, hapairAgent, standing, statusOf } from './agent-life.ts';
 import {
   assertNothingLost,

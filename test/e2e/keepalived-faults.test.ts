@@ -6,8 +6,8 @@
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { within } from '../../hack/lab/handles.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
 import {
   assertNothingLost,
   assertSwitched,

@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
 import { forbid, startWatched, type Watched } from './operator.ts';
 import {
   assertSwitched,

@@ -5,7 +5,7 @@
 import * as assert from 'uvu/assert';
 import type { VRRPInstance, VRRPParameters } from '../../crds/types.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import {
   assertNothingLost,
   backup,

@@ -7,8 +7,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
 import {
   assertSwitched,
   type Before,

@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { VIP } from '../../hack/demo/stage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import {
   assertNothingLost,
   assertSwitched,

@@ -9,8 +9,8 @@ import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../c
 import { isMutating } from '../../hack/demo/measure.ts';
 import { openStage, PUBLIC_IP, type Stage, type StageOptions, VIP } from '../../hack/demo/stage.ts';
 import { callAPI } from '../../hack/kube/api.ts';
+import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
-import { nowMs } from '../../hack/lab/rpc.ts';
 import type { CallRecord, LabVPC } from '../../hack/lab/types.ts';
 import { standardVPC } from '../../hack/lab/vpc.ts';
 

@@ -1,7 +1,7 @@
 /** What was seen of one pair from outside: on the wire, in EC2's log, where packets go. Waiting for it, too. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMutating } from '../../demo/measure.ts';
-import { nowMs } from '../../lab/rpc.ts';
+import { nowMs } from '../../lab/clock.ts';
 import type { CallRecord, LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
 import type { Ground, Pair } from './ground.ts';

@@ -1,9 +1,9 @@
 /** The recipe as a contender: keepalived and its scripts on the second pair, as a person would run them. */
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { nowMs } from '../../lab/clock.ts';
 import { accessKeys } from '../../lab/ec2/credentials.ts';
 import { type WorldProcess, within } from '../../lab/handles.ts';
-import { nowMs } from '../../lab/rpc.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import { awsArguments, awsEnvironment, findTools } from '../../lab/world.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';

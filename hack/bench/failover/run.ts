@@ -1,9 +1,9 @@
 /** One run: bring the pair to where it starts, do the deed, wait, look. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nowMs } from '../../lab/clock.ts';
 import { type Probe, within } from '../../lab/handles.ts';
 import type { Sample } from '../../lab/outage.ts';
-import { nowMs } from '../../lab/rpc.ts';
 import type { Contender, Place, Scenario, Switch } from './contender.ts';
 import type { Ground } from './ground.ts';
 import {

@@ -12,7 +12,7 @@ import {
   type VRRPInstanceStatus,
   type VRRPState,
 } from '../../../crds/types.ts';
-import { nowMs } from '../../lab/ec2/clock.ts';
+import { nowMs } from '../../lab/clock.ts';
 import type { API } from './api.ts';
 import { type Fleet, type FleetPair, NAMESPACE } from './fleet.ts';
 

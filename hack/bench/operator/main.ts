@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { nowMs } from '../../lab/ec2/clock.ts';
+import { nowMs } from '../../lab/clock.ts';
 import { type Agents, startAgents } from './agents.ts';
 import { fleetOf, NODES } from './fleet.ts';
 import { messagesOf, tally, usageOf } from './measure.ts';

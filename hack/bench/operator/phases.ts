@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { HAPair } from '../../../crds/types.ts';
 import { API_GROUP_VERSION } from '../../../crds/types.ts';
-import { nowMs } from '../../lab/ec2/clock.ts';
+import { nowMs } from '../../lab/clock.ts';
 import type { CallRecord } from '../../lab/types.ts';
 import type { Agents, Claimed } from './agents.ts';
 import { type Fleet, type FleetPair, manifestOf, NAMESPACE } from './fleet.ts';

@@ -6,8 +6,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { nowMs } from '../clock.ts';
 import type { LabInstance, LabVPC } from '../types.ts';
-import { nowMs } from './clock.ts';
 import type { Mapping } from './state.ts';
 
 /** An answer of IMDS, always text. */

@@ -1,5 +1,5 @@
+import { sleep } from '../clock.ts';
 import type { Fabric } from '../types.ts';
-import { sleep } from './clock.ts';
 import type { Mapping } from './state.ts';
 
 type Change = {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { nowMs } from '../clock.ts';
 import type { Fabric, LabVPC } from '../types.ts';
 import { type Answer, type Call, EC2API, type Latency } from './api.ts';
-import { nowMs } from './clock.ts';
 import { control } from './control.ts';
 import { EC2Error } from './errors.ts';
 import { Mapper } from './mapper.ts';
