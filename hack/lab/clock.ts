@@ -1,3 +1,4 @@
+/** Time in the lab: one clock for all its processes, so that their records can be compared. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** From CLOCK_MONOTONIC, which all processes of a machine share. */

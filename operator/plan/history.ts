@@ -23,12 +23,9 @@ export const switchReason = (
   return reason === 'AutomaticFailback' ? 'AutomaticFailback' : 'SwitchoverRequested';
 };
 
-/** Nobody but `node` was ever elected, as far as the status remembers. */
-export const isFirstMasterOf = (status: HAPairStatus | undefined, node: string): boolean => {
-  const entries = status?.history ?? [];
-  if (status?.master !== undefined && status.master !== node) return false;
-  return entries.every(({ from, to }) => from === undefined && to === node);
-};
+/** Nobody but `node` was ever elected: `status.history` begins with the first election, and is written with `status.master`. */
+export const isFirstMasterOf = (status: HAPairStatus | undefined, node: string): boolean =>
+  (status?.history ?? []).every(({ from, to }) => from === undefined && to === node);
 
 const newEntry = (
   status: HAPairStatus | undefined,
