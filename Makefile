@@ -14,13 +14,13 @@ build: bootstrap ## agent and operator, each as a folder that runs on Node 24 al
 	@node hack/build/main.ts
 
 test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
-	@node hack/test.ts
+	@node hack/test/main.ts
 
 test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults (5 minutes)
-	@PROPERTY_RUNS=2000 SIM_SEEDS=600 SIM_FIRST=1000 node hack/test.ts unit sim
+	@PROPERTY_RUNS=2000 SIM_SEEDS=600 SIM_FIRST=1000 node hack/test/main.ts unit sim
 
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
-	@node hack/test.ts unit
+	@node hack/test/main.ts unit
 
 lab: ## leave the demo's world running and say how to use it
 	@hack/lab/lab up

@@ -15,7 +15,7 @@ import type { Outcome } from '../agent/rules/verdict.ts';
 import { systemClock } from '../kube/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_CAPABILITIES';
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const LOOK_MS = 20;
 const place = { pair: 'prod/web', sourceAddress: '10.10.10.11' };
 const never = new AbortController().signal;

@@ -18,7 +18,7 @@ import { type Clock, systemClock } from '../kube/clock.ts';
 const INSIDE = 'HAPAIR_TEST_INTERFACE';
 const WORLD_ARGUMENTS = '--map-root-user --user --net --mount --pid --fork --kill-child'.split(' ');
 const OWN = '10.10.10.11';
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 const NAME_SERVER = '10.10.10.2';
 
 const ip = (command: string): string => execFileSync('ip', command.split(' '), { encoding: 'utf8' });

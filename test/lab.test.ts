@@ -24,7 +24,7 @@ const VIP = '10.10.10.10';
 const EIP = '203.0.113.10';
 const ALLOCATION = 'eipalloc-0ccccccccccccccc3';
 const ENI = { node1: 'eni-0aaaaaaaaaaaaaaa1', node2: 'eni-0bbbbbbbbbbbbbbb2' } as const;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 const dir = join(import.meta.dirname, '..', '.lab', `test-${process.pid}`);
 const lab = suite('lab');

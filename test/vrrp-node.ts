@@ -23,7 +23,7 @@ export type NodeMessage =
     };
 
 /** A busy main thread, and a busy machine, answer late. */
-const PING_DEADLINE_MS = 20_000;
+const PING_DEADLINE_MS = 60_000;
 
 const say = (message: object): void => {
   process.stdout.write(`${JSON.stringify(message)}\n`);

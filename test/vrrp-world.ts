@@ -15,7 +15,7 @@ import type { NodeMessage } from './vrrp-node.ts';
 const INSIDE = 'HAPAIR_TEST_WORLD';
 const WORLD_ARGUMENTS = '--net --mount --pid --fork --kill-child'.split(' ');
 const WITHOUT_ROOT = '--map-root-user --user'.split(' ');
-const EVENT_DEADLINE_MS = 30_000;
+const EVENT_DEADLINE_MS = 60_000;
 /** The pair of a test that says nothing else. */
 export const PAIR = 'test/web';
 /** The nodes of a world: two couples, and the third host of either. */

@@ -9,7 +9,7 @@ import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
 import { installProduct, type Product, type ProductOptions } from '../lab/product.ts';
 import type { LabVPC, LatencyProfile } from '../lab/types.ts';
-import { startWorld, type World } from '../lab/world.ts';
+import { type SharedPlane, startWorld, type World } from '../lab/world.ts';
 import type { Evidence } from './measure.ts';
 import type { Costs } from './theory.ts';
 
@@ -20,10 +20,10 @@ export const PUBLIC_IP = '203.0.113.10';
 const LISTEN_MS = 10;
 /** Priority of the node that takes over. */
 const STANDBY_PRIORITY = 100;
-const DECIDED_MS = 5_000;
+const DECIDED_MS = 60_000;
 const POLL_MS = 50;
 const PROBE_MS = 10;
-const GONE_MS = 30_000;
+const GONE_MS = 60_000;
 
 /** EC2's times in each latency profile of the lab. */
 const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> = {
@@ -69,6 +69,8 @@ export type StageOptions = {
   /** Secondary addresses that every instance answers probes for; default the demo's VIP. */
   vips?: string[];
   product?: Omit<ProductOptions, 'onLog'>;
+  /** A control plane that other stages use at other times. Default: one of its own. */
+  plane?: SharedPlane;
   onLog?: (line: string) => void;
 };
 
@@ -77,13 +79,13 @@ export type StageOptions = {
  * @throws Error that says what could not be started; nothing is left running then.
  */
 export async function openStage(options: StageOptions): Promise<Stage> {
-  const { dir, profile, vpc, vips, onLog = () => undefined } = options;
+  const { dir, profile, vpc, vips, plane, onLog = () => undefined } = options;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const world = await startWorld({
     dir,
     profile,
-    kube: true,
+    kube: plane ?? true,
     onLog,
     ...(vpc && { vpc }),
     ...(vips && { vips }),

@@ -60,8 +60,8 @@ const SUBJECT_ALT_NAMES = [
   'IP:10.0.0.1',
 ];
 
-const ETCD_READY_MS = 20_000;
-const READY_MS = 60_000;
+const ETCD_READY_MS = 90_000;
+const READY_MS = 120_000;
 const PORT_ATTEMPTS = 3;
 
 /**

@@ -1,7 +1,7 @@
 /** The host's hand on the world's EC2: faults, the log of calls, where packets go. Not part of EC2. */
 import type { CallRecord, FaultSpec } from './types.ts';
 
-const CONTROL_MS = 40_000;
+const CONTROL_MS = 100_000;
 
 /** Stages of a call in the log. */
 export type CallPhase = 'received' | 'effect' | 'mapped' | 'answered';
@@ -12,7 +12,7 @@ export type EC2Control = {
   clearFaults(): Promise<void>;
   /** Calls with an id above `sinceID`, oldest first. */
   calls(sinceID?: number): Promise<CallRecord[]>;
-  /** Waits for a call to reach a phase; an empty list when none did within `waitMs` (at most 30,000). */
+  /** Waits for a call to reach a phase; an empty list when none did within `waitMs` (at most 90,000). */
   waitForCall(wanted: {
     action: string;
     phase: CallPhase;

@@ -15,7 +15,7 @@ export const TABLE = 'ip vpc';
  */
 const GRACE = '100ms';
 
-const COMMAND_MS = 5_000;
+const COMMAND_MS = 60_000;
 
 /** An ENI as the fabric sees it: its end of the veth pair and the MAC address behind it. */
 type Port = { device: string; macAddress: string };

@@ -3,19 +3,18 @@
  * gone, however it went, the channel closes, this process ends, and with it the PID namespace and everything in it.
  */
 
+import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
-import { connect } from 'node:net';
+import { createServer, Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ControlPlane } from '../kube/controlplane.ts';
 import { run } from './fabric.ts';
 import { createInstances } from './instances.ts';
 import { buildNetwork, cutFabric, cutManagement, enterNetwork } from './network.ts';
+import { pipe } from './pipe.ts';
 import { createProcesses } from './processes.ts';
 import type { FromInit, InitConfig, Operation, Operations, Request } from './rpc.ts';
 import { management } from './vpc.ts';
-
-const CONNECT_MS = 5_000;
 
 const { vpc, dir } = JSON.parse(process.env.LAB_WORLD ?? '{}') as InitConfig;
 delete process.env.LAB_WORLD;
@@ -23,8 +22,8 @@ process.once('disconnect', () => process.exit(0));
 // The host's terminal may send these to everybody; the host alone decides when the world ends.
 for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined);
 
-const say = (message: FromInit): void => {
-  if (process.connected) process.send?.(message);
+const say = (message: FromInit, handle?: Server): void => {
+  if (process.connected) process.send?.(message, handle, undefined, () => handle?.close());
 };
 
 const instances = createInstances(vpc, dir, () => processes);
@@ -33,11 +32,12 @@ const processes = createProcesses(
   say,
 );
 
+/** A listening socket is handed over beside the answer. */
 type Handlers = {
   [K in Operation]: (
     params: Operations[K]['params'],
     server: Server | undefined,
-  ) => Promise<Operations[K]['result']>;
+  ) => Promise<Operations[K]['result'] | Server>;
 };
 
 /** Turns "nothing to say" into the `null` that JSON carries. */
@@ -54,6 +54,12 @@ const handlers: Handlers = {
     if (server === undefined) throw new Error('A forward needs a listening socket.');
     server.on('connection', (outside: Socket) => pipe(outside, host, port));
     return null;
+  },
+  listen: async ({ host, port }) => {
+    const server = createServer();
+    server.listen(port, host);
+    await once(server, 'listening');
+    return server;
   },
   boot: ({ node }) => done(instances.boot(node)),
   crash: ({ node }) => done(instances.crash(node)),
@@ -88,27 +94,13 @@ process.on('message', async (request: Request, server: Server | undefined) => {
   const { op, id } = request;
   try {
     const handle = handlers[op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
-    say({ type: 'answer', id, result: await handle(request.params, server) });
+    const result = await handle(request.params, server);
+    if (result instanceof Server) say({ type: 'answer', id, result: null }, result);
+    else say({ type: 'answer', id, result });
   } catch (error) {
     say({ type: 'error', id, message: error instanceof Error ? error.message : String(error) });
   }
 });
-
-/** Joins a connection from the host to an address of the world; either end's close closes the other. */
-function pipe(outside: Socket, host: string, port: number): void {
-  const inside = connect({ host, port, timeout: CONNECT_MS });
-  inside.once('connect', () => inside.setTimeout(0));
-  inside.once('timeout', () => inside.destroy());
-  for (const [from, to] of [
-    [outside, inside],
-    [inside, outside],
-  ] as const) {
-    from.setNoDelay(true);
-    from.on('error', () => to.destroy());
-    from.on('close', () => to.destroy());
-    from.pipe(to);
-  }
-}
 
 try {
   // `ip netns` keeps its namespaces under /run; the mounts are this world's own.

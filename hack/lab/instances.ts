@@ -15,7 +15,7 @@ import type { LabInstance, LabVPC } from './types.ts';
 /** Holds the instance up, and reaps what its processes leave behind (dash's `wait` collects any child). */
 const INSTANCE_INIT = 'mount -t proc proc /proc || exit 1; echo up; sleep infinity & wait';
 
-const BOOT_MS = 5_000;
+const BOOT_MS = 60_000;
 const WAKE_MS = 50;
 
 type Booted = { unshare: ChildProcess; init: number; gone: Promise<void> };

@@ -5,14 +5,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pipe } from './pipe.ts';
 import { parentOf, processesIn, processIDs, signalProcess } from './processes.ts';
 import type { FromInit, InitConfig, Operation, Operations } from './rpc.ts';
 
-const BUILD_MS = 20_000;
-const EMPTY_MS = 10_000;
+const BUILD_MS = 90_000;
+const EMPTY_MS = 60_000;
 const CALL_MS = 120_000;
 const KILL_MS = 3_000;
 
@@ -44,6 +45,8 @@ export type Channel = {
   watch(handle: number, watch: Watch): void;
   /** Lets this machine in: a port of 127.0.0.1 that leads to an address of the world. */
   forward(host: string, port: number): Promise<number>;
+  /** Lets the world out: what connects to this address of the world is led to a port of this machine's 127.0.0.1. */
+  backward(host: string, port: number, to: number): Promise<void>;
   /** Why the world has ended; undefined while it lives. */
   ended(): string | undefined;
   /** Ends it all and returns when no process of it is left. Idempotent. */
@@ -100,7 +103,7 @@ async function onlyChild(parent: number | undefined): Promise<number | undefined
 
 type Mailbox = {
   first: Promise<FromInit>;
-  waiting: Map<number, (message: FromInit) => void>;
+  waiting: Map<number, (message: FromInit, server?: Server) => void>;
   history: Map<number, FromInit[]>;
   watches: Map<number, Watch[]>;
 };
@@ -111,10 +114,10 @@ const HISTORY = 1_000;
 function mailbox(child: ChildProcess): Mailbox {
   const first = Promise.withResolvers<FromInit>();
   const mail: Mailbox = { first: first.promise, waiting: new Map(), history: new Map(), watches: new Map() };
-  child.on('message', (message: FromInit) => {
+  child.on('message', (message: FromInit, server?: Server) => {
     if (message.type === 'ready' || message.type === 'failed') first.resolve(message);
     else if (message.type === 'answer' || message.type === 'error') {
-      mail.waiting.get(message.id)?.(message);
+      mail.waiting.get(message.id)?.(message, server);
       mail.waiting.delete(message.id);
     } else {
       const watches = mail.watches.get(message.handle) ?? [];
@@ -157,7 +160,16 @@ async function firstWord(child: ChildProcess, mail: Mailbox, logFile: string): P
 function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid: number): Channel {
   let lastID = 0;
   let end: string | undefined;
-  const ports: number[] = [];
+  /** They listen in the world, and this process accepts: the world's network lasts as long as one of them is open. */
+  const lent = new Set<Server | Socket>();
+  const lend = (server: Server, to: number): void => {
+    lent.add(server);
+    server.on('connection', (inside) => {
+      lent.add(inside);
+      inside.once('close', () => lent.delete(inside));
+      pipe(inside, '127.0.0.1', to);
+    });
+  };
   child.once('exit', (code, signal) => {
     end ??= `the world ended by itself (${signal ?? `exit code ${code}`})`;
     for (const [id, answer] of mail.waiting) answer({ type: 'error', id, message: end });
@@ -167,8 +179,9 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid:
   const request = <K extends Operation>(
     op: K,
     params: Operations[K]['params'],
-    handle: import('node:net').Server | undefined,
+    handle: Server | undefined,
     timeoutMs: number,
+    onServer?: (server: Server) => void,
   ): Promise<Operations[K]['result']> =>
     new Promise((resolve, reject) => {
       if (end !== undefined) return reject(new Error(`Cannot ${op}: ${end}.`));
@@ -178,8 +191,9 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid:
         mail.waiting.delete(id);
         reject(new Error(`The world did not answer ${op} within ${timeoutMs} ms.`));
       }, timeoutMs);
-      mail.waiting.set(id, (message) => {
+      mail.waiting.set(id, (message, server) => {
         clearTimeout(timer);
+        if (server !== undefined) onServer?.(server);
         if (message.type === 'answer') resolve(message.result as Operations[K]['result']);
         else if (message.type === 'error') reject(new Error(message.message));
       });
@@ -211,12 +225,15 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid:
         throw new Error('A loopback port could not be had.');
       await request('forward', { host, port }, server, CALL_MS);
       await new Promise((resolve) => server.close(resolve)); // our copy; the world's goes on listening
-      ports.push(address.port);
       return address.port;
+    },
+    backward: async (host, port, to) => {
+      await request('listen', { host, port }, undefined, CALL_MS, (server) => lend(server, to));
     },
     ended: () => end,
     down: async () => {
       end ??= 'the world was taken down';
+      for (const one of lent) 'destroy' in one ? one.destroy() : one.close();
       await kill(child);
       await untilEmpty(userNamespace);
     },

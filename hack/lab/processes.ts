@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { nowMs } from './clock.ts';
 import type { ExecResult, ExecSpec, FromInit, SpawnSpec } from './rpc.ts';
 
-const EXEC_MS = 30_000;
+const EXEC_MS = 60_000;
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** How a place is entered: a command line that runs `argv` there. Throws when nothing runs there. */

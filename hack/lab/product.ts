@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { list } from '../kube/manifests.ts';
 import { writeServiceAccountKubeconfig } from '../kube/tokens.ts';
+import { clearPlane, installChart, NAMESPACE } from './chart.ts';
 import { type WorldProcess, within } from './handles.ts';
 import type { Exit, Watch } from './launch.ts';
 import { management } from './vpc.ts';
@@ -58,26 +60,25 @@ export type Product = {
   startAgent(node: string): Promise<WorldProcess>;
 };
 
-const NAMESPACE = 'hapair-system';
 const ROOT = join(import.meta.dirname, '..', '..');
 const SOURCE_AGENT = [process.execPath, join(ROOT, 'agent', 'main.ts')];
 const KUBERNETES_URL = `https://${management.world}:${management.kubernetesPort}`;
-const END_MS = 30_000;
-const CRD_TIMEOUT = '--timeout=30s';
-const CRDS = ['crd/hapairs.hapair.io', 'crd/vrrpinstances.hapair.io'];
+const END_MS = 60_000;
 
 /**
- * Installs the chart and starts the processes; about five seconds. Afterwards a HAPair can be applied.
+ * Installs the chart, or clears away what others have left on a shared control plane, and starts the processes; about five
+ * seconds. Afterwards a HAPair can be applied.
  * @throws Error with what helm, kubectl or a process said.
  */
 export async function installProduct(world: World, options: ProductOptions = {}): Promise<Product> {
   const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
   const { nodes = world.vpc.instances.map(({ name }) => name) } = options;
-  await installChart(world, nodes, namespaces);
+  if (world.sharesPlane) await clearPlane(world.kubeconfigPath);
+  else await installChart(world, { nodes, namespaces, region: world.vpc.region });
   onLog('the chart is installed');
   await Promise.all([
     // Its garbage collector learns of CRDs that come later only after half a minute.
-    world.startControllerManager(),
+    ...(world.sharesPlane ? [] : [world.startControllerManager()]),
     world.kubectl(['apply', '-f', '-'], secrets(namespaces, secretKeys)),
     ...nodes.map((node) => configureAgent(world, node, namespaces, options)),
   ]);
@@ -93,18 +94,6 @@ export async function installProduct(world: World, options: ProductOptions = {})
   return product;
 }
 
-async function installChart(world: World, nodes: string[], namespaces: string[]): Promise<void> {
-  const spaces = [NAMESPACE, ...namespaces].map((name) => ({ kind: 'Namespace', metadata: { name } }));
-  await world.kubectl(['apply', '-f', '-'], list(spaces));
-  const values = { agents: { nodes, namespaces }, operator: { region: world.vpc.region } };
-  const chart = join(ROOT, 'charts', 'hapair');
-  await world.helm(
-    ['install', 'hapair', chart, '--namespace', NAMESPACE, '--values', '-'],
-    JSON.stringify(values),
-  );
-  await world.kubectl(['wait', '--for=condition=Established', CRD_TIMEOUT, ...CRDS]);
-}
-
 /** A password of eight printable characters per key, as VRRP version 2 takes it. */
 function secrets(namespaces: string[], keys: string[]): string {
   const stringData = (): Record<string, string> =>
@@ -117,13 +106,6 @@ function secrets(namespaces: string[], keys: string[]): string {
     })),
   );
 }
-
-const list = (items: object[]): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'List',
-    items: items.map((item) => ({ apiVersion: 'v1', ...item })),
-  });
 
 /** A kubeconfig for inside with a token of the ServiceAccount. */
 const accessOf = (world: World, serviceAccount: string, file: string): Promise<string> =>

@@ -60,6 +60,8 @@ export type Operations = {
   exec: { params: ExecSpec; result: ExecResult };
   /** Pipes connections of the listening socket sent along with the message to this address inside. */
   forward: { params: { host: string; port: number }; result: null };
+  /** Listens on an address of the world; the listening socket comes along with the answer. */
+  listen: { params: { host: string; port: number }; result: null };
   boot: { params: { node: string }; result: null };
   crash: { params: { node: string }; result: null };
   shutdown: { params: { node: string; graceMs: number }; result: null };

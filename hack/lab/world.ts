@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findKubeBinaries } from '../kube/binaries.ts';
+import { findKubeBinaries, type KubeBinaries } from '../kube/binaries.ts';
 import { ensureTools, type ToolEnvironment } from '../setup/tools.ts';
 import { accessKeys } from './ec2/credentials.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
@@ -21,12 +21,23 @@ export type WorldOptions = {
   profile: LatencyProfile;
   /** Default: the standard VPC. */
   vpc?: LabVPC;
-  /** With a Kubernetes control plane; default false. */
-  kube?: boolean;
+  /** With a Kubernetes control plane: one of its own, or one that other worlds use at other times. Default: none. */
+  kube?: boolean | SharedPlane;
   /** Secondary addresses that the responders on the instances answer for; default 10.10.10.10. */
   vips?: string[];
   /** One line per step. */
   onLog?: (line: string) => void;
+};
+
+/** A control plane on this machine that worlds use one after another, the chart installed. */
+export type SharedPlane = {
+  /** Of 127.0.0.1. */
+  port: number;
+  /** An admin's, for this machine. */
+  kubeconfig: string;
+  /** An admin's, for processes in a world's root. */
+  insideKubeconfig: string;
+  caFile: string;
 };
 
 export type World = {
@@ -43,7 +54,9 @@ export type World = {
   readonly insideKubeconfigPath: string;
   /** The authority of the API server's certificate. Throws without a control plane. */
   readonly kubeCAFile: string;
-  /** Starts kube-controller-manager; after the CRDs are installed. */
+  /** Other worlds have used its control plane, and others will. */
+  sharesPlane: boolean;
+  /** Starts kube-controller-manager of its own control plane; after the CRDs are installed. */
   startControllerManager(): Promise<void>;
   node(name: string): LabNode;
   /** A process of the world; its log is `<dir>/<name>.log` unless told otherwise. */
@@ -69,7 +82,7 @@ export type World = {
   down(): Promise<void>;
 };
 
-const READY_MS = 20_000;
+const READY_MS = 90_000;
 const TOOL_MS = 120_000;
 
 let foundTools: Promise<ToolEnvironment> | undefined;
@@ -93,7 +106,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   try {
     recordWorld(dir, channel.userNamespace);
     onLog('the network stands');
-    const kube = binaries === undefined ? undefined : startKube(channel, dir, binaries);
+    const kube = accessTo(options.kube, channel, dir, binaries);
     kube?.catch(() => undefined); // awaited below; an earlier failure must not be an unhandled one
     const ec2URL = await startEC2(channel, options, vpc);
     onLog(`EC2 answers at ${ec2URL}`);
@@ -108,18 +121,34 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   }
 }
 
-type KubeAccess = { inside: string; outside: string; caFile: string };
+type KubeAccess = { inside: string; outside: string; caFile: string; isShared: boolean };
 
-async function startKube(
+const accessTo = (
+  kube: WorldOptions['kube'],
   channel: Channel,
   dir: string,
-  binaries: Awaited<ReturnType<typeof findKubeBinaries>>,
-): Promise<KubeAccess> {
+  binaries: KubeBinaries | undefined,
+): Promise<KubeAccess> | undefined => {
+  if (typeof kube === 'object') return joinPlane(channel, kube);
+  return binaries && startKube(channel, dir, binaries);
+};
+
+const joinPlane = async (channel: Channel, plane: SharedPlane): Promise<KubeAccess> => {
+  await channel.backward(management.world, management.kubernetesPort, plane.port);
+  return {
+    inside: plane.insideKubeconfig,
+    outside: plane.kubeconfig,
+    caFile: plane.caFile,
+    isShared: true,
+  };
+};
+
+async function startKube(channel: Channel, dir: string, binaries: KubeBinaries): Promise<KubeAccess> {
   const { kubeconfig, caFile } = await channel.call('kube', { binaries });
   const port = await channel.forward(management.world, management.kubernetesPort);
   const outside = join(dir, 'kubeconfig');
   await channel.call('kubeconfig', { file: outside, server: `https://127.0.0.1:${port}` });
-  return { inside: kubeconfig, outside, caFile };
+  return { inside: kubeconfig, outside, caFile, isShared: false };
 }
 
 /** Returns where the host reaches it. */
@@ -213,6 +242,7 @@ function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
     get kubeCAFile() {
       return kube().caFile;
     },
+    sharesPlane: access?.isShared === true,
     startControllerManager: async () => void (await channel.call('controllerManager', null)),
     node: (name) => {
       const node = nodes.get(name);

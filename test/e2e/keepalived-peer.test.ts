@@ -6,16 +6,24 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openStage, type Stage, VIP } from '../../hack/demo/stage.ts';
+import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import { type WorldProcess, within } from '../../hack/lab/handles.ts';
 import { findDebianPrograms, KEEPALIVED } from '../../hack/setup/debian.ts';
 import type { EndConfig } from '../interop/end.ts';
 import { keepalivedConf, resignationsIn, wordOf } from '../interop/keepalived-text.ts';
-import { apply, demoPair, eventually, instanceOf, PATIENCE_MS, read, settled } from './support.ts';
+import {
+  apply,
+  demoPair,
+  eventually,
+  instanceOf,
+  openTestStage,
+  PATIENCE_MS,
+  read,
+  settled,
+} from './support.ts';
 
 const AGENT = 'node1';
 const PEER = 'node2';
-const DIR = join(import.meta.dirname, '..', '..', '.lab', 'test-keepalived-peer');
 
 /** keepalived on its node: the states it has entered, and the process that runs it. */
 type Peer = { program: string; config: EndConfig; words: string[]; process: WorldProcess | null };
@@ -43,7 +51,7 @@ test.before(async (context) => {
   context.broken = 'the stage was not opened';
   try {
     const { keepalived: program } = await findDebianPrograms(KEEPALIVED);
-    const stage = await openStage({ dir: DIR, profile: 'instant', product: { nodes: [AGENT] } });
+    const stage = await openTestStage('keepalived-peer', { product: { nodes: [AGENT] } });
     context.stage = stage;
     const pair = await demoPair();
     const { virtualRouterID } = pair.spec.vrrp;

@@ -8,9 +8,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bundleAgent } from '../../hack/build/bundle.ts';
 import { STORY } from '../../hack/demo/events.ts';
-import { openStage, type Stage } from '../../hack/demo/stage.ts';
+import type { Stage } from '../../hack/demo/stage.ts';
 import { tell } from '../../hack/demo/tell.ts';
 import { formatEntry } from '../../hack/demo/timeline.ts';
+import { openTestStage } from './support.ts';
 
 /** `broken`: the event that failed; those after it would only wait for what cannot come. */
 const test = suite<{ stage?: Stage; broken?: string }>('story');
@@ -18,11 +19,7 @@ const test = suite<{ stage?: Stage; broken?: string }>('story');
 test.before(async (context) => {
   const lab = join(import.meta.dirname, '..', '..', '.lab');
   const agentProgram = await bundleAgent(join(lab, 'test-story-agent'));
-  context.stage = await openStage({
-    dir: join(lab, 'test-story'),
-    profile: 'instant',
-    product: { agentProgram },
-  });
+  context.stage = await openTestStage('story', { product: { agentProgram } });
 });
 
 test.after(async ({ stage }) => {

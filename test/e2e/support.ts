@@ -13,11 +13,16 @@ import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
 import type { CallRecord, LabVPC } from '../../hack/lab/types.ts';
 import { standardVPC } from '../../hack/lab/vpc.ts';
+import type { SharedPlane } from '../../hack/lab/world.ts';
+import { leaveOpen } from './keep.ts';
+
+/** Set by the runner (hack/test/planes.ts): a control plane to tell the story on, as JSON. */
+const PLANE_VARIABLE = 'LAB_PLANE';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /** How long a test waits for anything that must happen. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 90_000;
 const LOOK_MS = 100;
 /** Shorter, and an agent that a busy machine does not schedule for a moment has to step down: it overslept. */
 const ADVERT_MS = 300;
@@ -68,14 +73,27 @@ export function roomyVPC(more: 0 | 1 | 2 = 0): LabVPC {
   };
 }
 
+/** An EC2 that answers at once, in `.lab/test-<name>`, on the control plane that the runner lends; without a runner on its own. */
+export const openTestStage = (
+  name: string,
+  options: Omit<StageOptions, 'dir' | 'profile' | 'plane'> = {},
+): Promise<Stage> => {
+  const lent = process.env[PLANE_VARIABLE];
+  return openStage({
+    dir: join(ROOT, '.lab', `test-${name}`),
+    profile: 'instant',
+    ...options,
+    ...(lent !== undefined && { plane: JSON.parse(lent) as SharedPlane }),
+  });
+};
+
 /**
  * A stage in `.lab/test-<name>` whose pair `web` has settled, with a standby. With adverts so quick the first election is a
  * race that either node may win, whatever their priorities.
  */
 export async function openPair(name: string, pair: HAPair, setting: Setting = {}): Promise<Stage> {
-  const dir = join(ROOT, '.lab', `test-${name}`);
   const advertisementIntervalMs = pair.spec.vrrp.advertisementIntervalMilliseconds;
-  const stage = await openStage({ dir, profile: 'instant', advertisementIntervalMs, ...setting });
+  const stage = await openTestStage(name, { advertisementIntervalMs, ...setting });
   try {
     await apply(stage, pair);
     const { master } = await stage.pair.until(
@@ -111,7 +129,9 @@ export function storyOf(name: string, manifest: () => Promise<HAPair> = quickPai
     }
   });
   test.after(async ({ stage }) => {
-    await stage?.down();
+    if (stage === undefined) return;
+    if (process.env.TEST_KEEP !== undefined) await leaveOpen(stage);
+    await stage.down();
   });
   const row = (title: string, act: (stage: Stage) => Promise<void>): void => {
     test(title, async (context) => {

@@ -23,7 +23,7 @@ import type { EC2Server, ResetOptions } from './server.ts';
 
 type Reply = { status: number; body: unknown };
 
-const maximumWaitMs = 30_000;
+const maximumWaitMs = 90_000;
 const phases: readonly CallPhase[] = ['received', 'effect', 'mapped', 'answered'];
 
 /** A number of milliseconds or an id from a query. */

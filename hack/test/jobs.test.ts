@@ -1,0 +1,58 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findTestFiles, jobOfFile, jobsOf, SUITE_NAMES, suiteOf } from './jobs.ts';
+
+const plan = { cores: 2, seeds: 5, firstSeed: 10 };
+
+test('a file belongs to the suite of its folder', () => {
+  assert.is(suiteOf('operator/plan.test.ts'), 'unit');
+  assert.is(suiteOf('sim/traces.test.ts'), 'sim');
+  assert.is(suiteOf('test/chart.test.ts'), 'integration');
+  assert.is(suiteOf('test/e2e/pin.test.ts'), 'e2e');
+});
+
+test('every test file of the work tree is run once, and the random schedules with other seeds each', () => {
+  const jobs = SUITE_NAMES.flatMap((suite) => jobsOf(suite, plan));
+  const ran = jobs.flatMap(({ files }) => files).sort();
+  const random = 'sim/random.test.ts';
+  assert.equal([...new Set(ran)], findTestFiles());
+  assert.equal(
+    ran.filter((file, index) => ran.indexOf(file) !== index),
+    [random],
+  );
+  assert.ok(ran.length > 100);
+});
+
+test('units are shared out over the processors', () => {
+  const files = ['a.test.ts', 'b.test.ts', 'c.test.ts'];
+  assert.equal(
+    jobsOf('unit', plan, files).map((job) => job.files),
+    [['a.test.ts', 'c.test.ts'], ['b.test.ts']],
+  );
+  assert.is(jobsOf('unit', plan, ['a.test.ts']).length, 1, 'no job without a file');
+});
+
+test('the seeds are shared out over the processors, none twice', () => {
+  const jobs = jobsOf('sim', plan, ['sim/random.test.ts']);
+  assert.equal(
+    jobs.map(({ env }) => env),
+    [
+      { SIM_FIRST: '10', SIM_SEEDS: '3' },
+      { SIM_FIRST: '13', SIM_SEEDS: '2' },
+    ],
+  );
+});
+
+test('one file is run with what its suite needs', () => {
+  const { files, sharesPlane, needsTools } = jobOfFile('test/e2e/pin.test.ts');
+  assert.equal(
+    { files, sharesPlane, needsTools },
+    {
+      files: ['test/e2e/pin.test.ts'],
+      sharesPlane: true,
+      needsTools: true,
+    },
+  );
+});
+
+test.run();

@@ -1,0 +1,109 @@
+/** What there is to run: test files, grouped into jobs. A job is a process of its own with a deadline and a weight. */
+import { readdirSync } from 'node:fs';
+import { join, sep } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const MINUTE_MS = 60_000;
+
+/** How a suite of files is run. */
+type Suite = {
+  /** How much of the machine one of its jobs takes while it runs; {@link CAPACITY_PER_CORE} fit on a core. */
+  weight: number;
+  deadlineMs: number;
+  /** Needs the lab's tools: kube-apiserver, kubectl, helm, aws, nft. */
+  needsTools: boolean;
+  /** Its stories may be told on a control plane that others have used. */
+  sharesPlane: boolean;
+};
+
+export type Job = Suite & {
+  name: string;
+  /** Relative to the work tree. */
+  files: readonly string[];
+  env: Readonly<Record<string, string>>;
+};
+
+/** A job of weight 1 mostly waits: for an election, for a deadline of the product, for EC2. */
+export const CAPACITY_PER_CORE = 4;
+const BUSY = 4;
+const HALF_BUSY = 2;
+const WAITING = 1;
+
+const SUITES = {
+  unit: { weight: BUSY, deadlineMs: 5 * MINUTE_MS, needsTools: false, sharesPlane: false },
+  sim: { weight: BUSY, deadlineMs: 15 * MINUTE_MS, needsTools: false, sharesPlane: false },
+  integration: { weight: HALF_BUSY, deadlineMs: 15 * MINUTE_MS, needsTools: true, sharesPlane: false },
+  e2e: { weight: WAITING, deadlineMs: 20 * MINUTE_MS, needsTools: true, sharesPlane: true },
+} as const satisfies Record<string, Suite>;
+
+export type SuiteName = keyof typeof SUITES;
+export const SUITE_NAMES = Object.keys(SUITES) as SuiteName[];
+
+const NOT_OURS = new Set(['node_modules', '.git', '.lab', '.out']);
+
+/** Every test file of the work tree, with `/` between folders, sorted. */
+export const findTestFiles = (root = ROOT): string[] =>
+  readdirSync(root, { withFileTypes: true })
+    .filter(({ name }) => !NOT_OURS.has(name))
+    .flatMap((entry) => {
+      if (entry.isDirectory())
+        return findTestFiles(join(root, entry.name)).map((file) => `${entry.name}/${file}`);
+      return entry.name.endsWith('.test.ts') ? [entry.name] : [];
+    })
+    .sort();
+
+/** The suite of a test file: by its folder. */
+export const suiteOf = (file: string): SuiteName => {
+  const path = file.split(sep).join('/');
+  if (path.startsWith('test/e2e/')) return 'e2e';
+  if (path.startsWith('test/')) return 'integration';
+  return path.startsWith('sim/') ? 'sim' : 'unit';
+};
+
+const jobOf = (suite: SuiteName, name: string, files: readonly string[], env = {}): Job => ({
+  ...SUITES[suite],
+  name,
+  files,
+  env,
+});
+
+/** One file, with whatever its suite needs. */
+export const jobOfFile = (file: string): Job => jobOf(suiteOf(file), file, [file]);
+
+/** Shares files out over so many jobs, every n-th each: neighbours are alike in what they cost. */
+const sharedOut = (files: readonly string[], parts: number): string[][] =>
+  Array.from({ length: parts }, (_, part) => files.filter((__, index) => index % parts === part)).filter(
+    ({ length }) => length > 0,
+  );
+
+const RANDOM = 'sim/random.test.ts';
+
+export type Plan = {
+  /** Processors that jobs may fill. */
+  cores: number;
+  /** Random schedules of the simulation: how many seeds, from which one on. */
+  seeds: number;
+  firstSeed: number;
+};
+
+/** The random schedules, an equal part of the seeds to each processor. */
+const randomJobs = ({ cores, seeds, firstSeed }: Plan): Job[] => {
+  const part = Math.ceil(seeds / cores);
+  return Array.from({ length: cores }, (_, index) => firstSeed + index * part).map((first) => {
+    const count = Math.min(part, firstSeed + seeds - first);
+    const name = `${RANDOM}, seeds ${first} to ${first + count - 1}`;
+    return jobOf('sim', name, [RANDOM], { SIM_FIRST: String(first), SIM_SEEDS: String(count) });
+  });
+};
+
+/**
+ * The jobs of a suite: units in as many jobs as there are processors, the others a file each.
+ * @param files all there are; default: those of the work tree
+ */
+export const jobsOf = (suite: SuiteName, plan: Plan, files: readonly string[] = findTestFiles()): Job[] => {
+  const own = files.filter((file) => suiteOf(file) === suite);
+  if (suite === 'unit')
+    return sharedOut(own, plan.cores).map((part, index) => jobOf(suite, `unit ${index + 1}`, part));
+  if (suite !== 'sim') return own.map(jobOfFile);
+  return [...own.filter((file) => file !== RANDOM).map(jobOfFile), ...randomJobs(plan)];
+};
