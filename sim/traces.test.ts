@@ -8,35 +8,12 @@ import type { HAPairSpec } from '../crds/types.ts';
 import { LEASES, type Lease } from '../kube/lease.ts';
 import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
-import { World, type WorldOptions } from './world.ts';
+import { endsWell, FAILBACK, servedByNode2, slower } from './scenes.ts';
+import { World } from './world.ts';
 
 const ENI1 = NODE1.networkInterfaceID;
 const ENI2 = NODE2.networkInterfaceID;
 const OTHER_VIP = '10.10.10.20';
-const FAILBACK: HAPairSpec['failback'] = {
-  policy: 'Manual',
-  delaySeconds: 60,
-  startingDeadlineSeconds: 600,
-};
-
-/** Converged, and then switched to node2 by order, some time ago: no hold-down is left. */
-const servedByNode2 = async (options: WorldOptions = {}): Promise<World> => {
-  const world = await World.converged(options);
-  world.request('node2');
-  await world.until('the switch to node2', () => world.isServedBy('node2'));
-  await world.pass(120_000);
-  world.ec2.calls.length = 0;
-  return world;
-};
-
-/** All is well in the end, and stays so: at rest nothing is written. */
-const endsWell = async (world: World, node: string): Promise<void> => {
-  await world.until(`served by ${node}`, () => world.isServedBy(node), 180_000);
-  await world.until('the standby is ready', () => world.condition('Redundant').startsWith('True'), 120_000);
-  await world.pass(60_000);
-  await world.staysQuiet();
-};
-
 test('T1: n1 Master t1; link n1->n2 cut; n2 claims t2, EC2 moves to n2; n2 crashes. n1 is the sole live Master and has nothing new to report', async () => {
   const world = await World.converged();
   const { node1, node2 } = world;
@@ -161,11 +138,6 @@ for (let write = 0; write < 9; write += 1) {
     assert.is(world.pair.status?.failback?.reason, 'SwitchoverCompleted');
   });
 }
-
-/** `spec.vrrp` of the change A -> B. */
-const slower = (milliseconds: number) => ({
-  vrrp: { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: milliseconds },
-});
 
 const intervalsOf = ({ machines }: World): (number | undefined)[] =>
   machines.map(({ elections }) => elections.get('prod/web')?.config.advertisementIntervalMs);

@@ -2,6 +2,7 @@
 import { type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '../crds/types.ts';
 import type { EC2Call } from '../ec2/types.ts';
 import type { WatchSource } from '../kube/client.ts';
+import { EVENTS } from '../kube/events.ts';
 import { formatTime } from '../kube/time.ts';
 import type { KubeClient } from '../kube/types.ts';
 import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
@@ -255,6 +256,18 @@ export class World {
   condition(type: string): string {
     const found = this.pair.status?.conditions?.find((condition) => condition.type === type);
     return found ? `${found.status} ${found.reason}` : 'absent';
+  }
+
+  message(type: string): string {
+    return this.pair.status?.conditions?.find((condition) => condition.type === type)?.message ?? '';
+  }
+
+  /** The reasons of all Events about the pair, each as often as it was told. */
+  get told(): string[] {
+    type Event = { reason: string; regarding: { kind: string; name: string }; series?: { count: number } };
+    return (this.api.list(EVENTS, { namespace: 'prod' }) as unknown as Event[])
+      .filter(({ regarding: { kind, name } }) => kind === HAPAIRS.kind && name === 'web')
+      .flatMap(({ reason, series }) => Array.from({ length: series?.count ?? 1 }, () => reason));
   }
 
   /** A user creates a HAPair in the namespace prod. */

@@ -23,11 +23,11 @@ test('every test file of the work tree is run once, and the random schedules wit
   assert.ok(ran.length > 100);
 });
 
-test('units are shared out over the processors', () => {
-  const files = ['a.test.ts', 'b.test.ts', 'c.test.ts'];
+test('units are shared out, two jobs for each processor', () => {
+  const files = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}.test.ts`);
   assert.equal(
     jobsOf('unit', plan, files).map((job) => job.files),
-    [['a.test.ts', 'c.test.ts'], ['b.test.ts']],
+    [['a.test.ts', 'e.test.ts'], ['b.test.ts'], ['c.test.ts'], ['d.test.ts']],
   );
   assert.is(jobsOf('unit', plan, ['a.test.ts']).length, 1, 'no job without a file');
 });

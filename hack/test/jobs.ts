@@ -97,13 +97,13 @@ const randomJobs = ({ cores, seeds, firstSeed }: Plan): Job[] => {
 };
 
 /**
- * The jobs of a suite: units in as many jobs as there are processors, the others a file each.
+ * The jobs of a suite: units in two jobs for each processor, the others a file each.
  * @param files all there are; default: those of the work tree
  */
 export const jobsOf = (suite: SuiteName, plan: Plan, files: readonly string[] = findTestFiles()): Job[] => {
   const own = files.filter((file) => suiteOf(file) === suite);
   if (suite === 'unit')
-    return sharedOut(own, plan.cores).map((part, index) => jobOf(suite, `unit ${index + 1}`, part));
+    return sharedOut(own, 2 * plan.cores).map((part, index) => jobOf(suite, `unit ${index + 1}`, part));
   if (suite !== 'sim') return own.map(jobOfFile);
   return [...own.filter((file) => file !== RANDOM).map(jobOfFile), ...randomJobs(plan)];
 };

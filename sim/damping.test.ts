@@ -1,0 +1,50 @@
+/** Damping: soon after a switch the addresses stay with an incumbent that proves itself alive, and with no other. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { VIP } from '../operator/testing/fixtures.ts';
+import { endsWell } from './scenes.ts';
+import { World } from './world.ts';
+
+/** Just switched to node2; then node1 hears it no more and claims: the move is held back. */
+const heldDown = async (): Promise<World> => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.crash();
+  await world.until('node2 takes over', () => world.isServedBy('node2'));
+  node1.boot();
+  await world.until('node1 is its Backup', () => world.pair.status?.standby === 'node1');
+  world.ec2.calls.length = 0;
+  world.cut(node2, node1);
+  await world.until('the move is held back', () => world.condition('Ready') === 'False HeldDown');
+  return world;
+};
+
+test('a claim soon after a switch moves nothing while the incumbent answers', async () => {
+  const world = await heldDown();
+  const { node2 } = world;
+  assert.is(world.condition('AddressesConverged'), 'False HeldDown');
+  assert.match(world.message('AddressesConverged'), 'node2 keeps the addresses while it proves itself alive');
+  assert.is(world.pair.status?.master, 'node1');
+  assert.is(world.pair.status?.holder, 'node2');
+  assert.ok(world.pair.status?.damping?.holdUntil !== undefined, 'until when is shown');
+  await world.until('it is told', () => world.told.includes('HeldDown'));
+  assert.ok(node2.has(VIP));
+  world.heal();
+  await endsWell(world, 'node2');
+  assert.is(world.pair.status?.damping, undefined);
+  assert.equal(world.moves, []);
+});
+
+test('T8: the incumbent dies while the move is held back: it is not waited for', async () => {
+  const world = await heldDown();
+  await world.pass(5_000);
+  assert.equal(world.moves, []);
+  world.node2.crash();
+  await world.until('the move is made', () => world.holder === 'node1', 5_000);
+  assert.equal(world.moves, ['node1'], 'one call');
+  world.heal();
+  world.node2.boot();
+  await endsWell(world, 'node1');
+});
+
+test.run();

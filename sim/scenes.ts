@@ -1,0 +1,32 @@
+/** Scenes that several stories of the simulation begin or end with. */
+import type { HAPairSpec } from '../crds/types.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export const FAILBACK: HAPairSpec['failback'] = {
+  policy: 'Manual',
+  delaySeconds: 60,
+  startingDeadlineSeconds: 600,
+};
+
+/** Converged, and then switched to node2 by order, some time ago: no hold-down is left. */
+export const servedByNode2 = async (options: WorldOptions = {}): Promise<World> => {
+  const world = await World.converged(options);
+  world.request('node2');
+  await world.until('the switch to node2', () => world.isServedBy('node2'));
+  await world.pass(120_000);
+  world.ec2.calls.length = 0;
+  return world;
+};
+
+/** All is well in the end, and stays so: at rest nothing is written. */
+export const endsWell = async (world: World, node: string): Promise<void> => {
+  await world.until(`served by ${node}`, () => world.isServedBy(node), 180_000);
+  await world.until('the standby is ready', () => world.condition('Redundant').startsWith('True'), 120_000);
+  await world.pass(60_000);
+  await world.staysQuiet();
+};
+
+/** `spec.vrrp` with another interval between adverts. */
+export const slower = (milliseconds: number) => ({
+  vrrp: { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: milliseconds },
+});
