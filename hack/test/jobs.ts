@@ -1,5 +1,5 @@
 /** What there is to run: test files, grouped into jobs. A job is a process of its own with a deadline and a weight. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -28,16 +28,22 @@ export const CAPACITY_PER_CORE = 4;
 const BUSY = 4;
 const HALF_BUSY = 2;
 const WAITING = 1;
+const ALONE = Number.POSITIVE_INFINITY;
 
 const SUITES = {
   unit: { weight: BUSY, deadlineMs: 5 * MINUTE_MS, needsTools: false, sharesPlane: false },
   sim: { weight: BUSY, deadlineMs: 15 * MINUTE_MS, needsTools: false, sharesPlane: false },
   integration: { weight: HALF_BUSY, deadlineMs: 15 * MINUTE_MS, needsTools: true, sharesPlane: false },
   e2e: { weight: WAITING, deadlineMs: 20 * MINUTE_MS, needsTools: true, sharesPlane: true },
+  /** What wants real root, and the machine for itself. */
+  machine: { weight: ALONE, deadlineMs: 12 * MINUTE_MS, needsTools: true, sharesPlane: false },
 } as const satisfies Record<string, Suite>;
 
 export type SuiteName = keyof typeof SUITES;
 export const SUITE_NAMES = Object.keys(SUITES) as SuiteName[];
+
+/** `make test`: all that an ordinary user may run. */
+export const ORDINARY: readonly SuiteName[] = ['unit', 'sim', 'integration', 'e2e'];
 
 const NOT_OURS = new Set(['node_modules', '.git', '.lab', '.out']);
 
@@ -56,6 +62,7 @@ export const findTestFiles = (root = ROOT): string[] =>
 export const suiteOf = (file: string): SuiteName => {
   const path = file.split(sep).join('/');
   if (path.startsWith('test/e2e/')) return 'e2e';
+  if (path.startsWith('test/machine/')) return 'machine';
   if (path.startsWith('test/')) return 'integration';
   return path.startsWith('sim/') ? 'sim' : 'unit';
 };
@@ -67,14 +74,19 @@ const jobOf = (suite: SuiteName, name: string, files: readonly string[], env = {
   env,
 });
 
-/** One file, with whatever its suite needs. */
-export const jobOfFile = (file: string): Job => jobOf(suiteOf(file), file, [file]);
+const jobOfFile = (file: string): Job => jobOf(suiteOf(file), file, [file]);
 
 /** Shares files out over so many jobs, every n-th each: neighbours are alike in what they cost. */
 const sharedOut = (files: readonly string[], parts: number): string[][] =>
   Array.from({ length: parts }, (_, part) => files.filter((__, index) => index % parts === part)).filter(
     ({ length }) => length > 0,
   );
+
+/** The longest first, for they last longest: what is left at the end is short. */
+const longestFirst = (files: readonly string[]): string[] => {
+  const bytes = (file: string): number => statSync(join(ROOT, file), { throwIfNoEntry: false })?.size ?? 0;
+  return files.toSorted((a, b) => bytes(b) - bytes(a));
+};
 
 const RANDOM = 'sim/random.test.ts';
 
@@ -96,14 +108,18 @@ const randomJobs = ({ cores, seeds, firstSeed }: Plan): Job[] => {
   });
 };
 
+/** The jobs of one file, with whatever its suite needs. */
+export const jobsOfFile = (file: string, plan: Plan): Job[] =>
+  file === RANDOM && plan.seeds > 1 ? randomJobs(plan) : [jobOfFile(file)];
+
 /**
  * The jobs of a suite: units in two jobs for each processor, the others a file each.
- * @param files all there are; default: those of the work tree
+ * @param all the files there are; default: those of the work tree
  */
-export const jobsOf = (suite: SuiteName, plan: Plan, files: readonly string[] = findTestFiles()): Job[] => {
-  const own = files.filter((file) => suiteOf(file) === suite);
+export const jobsOf = (suite: SuiteName, plan: Plan, all: readonly string[] = findTestFiles()): Job[] => {
+  const own = all.filter((file) => suiteOf(file) === suite);
   if (suite === 'unit')
     return sharedOut(own, 2 * plan.cores).map((part, index) => jobOf(suite, `unit ${index + 1}`, part));
-  if (suite !== 'sim') return own.map(jobOfFile);
-  return [...own.filter((file) => file !== RANDOM).map(jobOfFile), ...randomJobs(plan)];
+  const files = longestFirst(own.filter((file) => file !== RANDOM)).map(jobOfFile);
+  return suite === 'sim' && own.includes(RANDOM) ? [...randomJobs(plan), ...files] : files;
 };

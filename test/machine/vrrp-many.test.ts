@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { WorkerStats } from '../agent/worker/messages.ts';
-import { runInWorld, TestNode } from './vrrp-world.ts';
+import type { WorkerStats } from '../../agent/worker/messages.ts';
+import { runInWorld, TestNode } from '../vrrp-world.ts';
 
 const PAIRS = Array.from({ length: 100 }, (_, index) => `test/p${index + 1}`);
 const INTERVAL_MS = 100;
