@@ -15,7 +15,7 @@ export type VRRPWorker = {
   stop(): Promise<void>;
   /**
    * Resolves when the worker's loop answers.
-   * @param deadlineMs default 5000. @throws Error when it does not answer by then, or has ended.
+   * @param deadlineMs Default: {@link VRRPWorkerOptions.deadlinesMs}. @throws Error when it does not answer by then, or has ended.
    */
   ping(deadlineMs?: number): Promise<Pong>;
 };
@@ -27,27 +27,37 @@ export type VRRPWorkerOptions = {
   onExit: (error: Error | null) => void;
   /** Whether the worker asks for real-time scheduling; refused, it runs without. Default true. */
   realtime?: boolean;
+  /**
+   * How long `ping` waits for an answer: for the first one, while the thread still loads its program, and afterwards. On a
+   * machine that is busy beyond measure loading takes many seconds, and is no loop that hangs. Default 30,000 and 5,000.
+   */
+  deadlinesMs?: { first: number; later: number };
+  /** Default: the worker's own. */
+  program?: URL;
 };
 
 /** The worker's program lies beside this one's and is of its kind: `.ts` in the source tree, `.js` once bundled. */
 const WORKER = new URL(`./worker${extname(import.meta.filename)}`, import.meta.url);
 
 const STOP_DEADLINE_MS = 2000;
-const PING_DEADLINE_MS = 5000;
+const PING_DEADLINES_MS = { first: 30_000, later: 5_000 };
 
 /** Starts the worker thread. @throws SystemCallError when the system grants no eventfd. */
-export const startVRRPWorker = ({ onMessage, onExit, realtime = true }: VRRPWorkerOptions): VRRPWorker => {
+export const startVRRPWorker = (options: VRRPWorkerOptions): VRRPWorker => {
+  const { onMessage, onExit, realtime = true, deadlinesMs = PING_DEADLINES_MS, program = WORKER } = options;
   const wakeFd = openWake();
   const start: WorkerStart = { wakeFd, realtime };
-  const worker = new Worker(WORKER, { workerData: start, name: 'vrrp' });
+  const worker = new Worker(program, { workerData: start, name: 'vrrp' });
   const pings = new Map<number, PromiseWithResolvers<Pong>>();
   const ended = Promise.withResolvers<void>();
   let alive = true;
+  let hasAnswered = false;
   let stopping = false;
   let failure: Error | null = null;
   let lastPing = 0;
 
   worker.on('message', (message: FromWorker) => {
+    hasAnswered = true;
     if (message.type !== 'pong') return onMessage(message);
     pings.get(message.id)?.resolve(message);
   });
@@ -75,7 +85,8 @@ export const startVRRPWorker = ({ onMessage, onExit, realtime = true }: VRRPWork
     await ended.promise;
     clearTimeout(force);
   };
-  const ping = async (deadlineMs = PING_DEADLINE_MS): Promise<Pong> => {
+  const ping = async (given?: number): Promise<Pong> => {
+    const deadlineMs = given ?? (hasAnswered ? deadlinesMs.later : deadlinesMs.first);
     if (!alive) throw failure ?? new Error('the VRRP worker has ended');
     const id = ++lastPing;
     const answer = Promise.withResolvers<Pong>();

@@ -24,9 +24,9 @@ export type Job = Suite & {
 };
 
 /** A job of weight 1 mostly waits: for an election, for a deadline of the product, for EC2. */
-export const CAPACITY_PER_CORE = 4;
-const BUSY = 4;
-const HALF_BUSY = 2;
+export const CAPACITY_PER_CORE = 3;
+const BUSY = 3;
+const HALF_BUSY = 1.5;
 const WAITING = 1;
 const ALONE = Number.POSITIVE_INFINITY;
 

@@ -6,6 +6,8 @@ import { judge, type Result } from './judge.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const CHILD = join(import.meta.dirname, 'child.ts');
+/** A test starts dozens of programs from their sources: what each reads is compiled once. */
+const COMPILE_CACHE = join(ROOT, '.out', 'compile-cache');
 
 export type JobRun = {
   result: Result;
@@ -37,13 +39,20 @@ export type JobOptions = {
   isWatched: boolean;
 };
 
+const environmentOf = (own: Record<string, string>): NodeJS.ProcessEnv => ({
+  ...process.env,
+  NODE_COMPILE_CACHE: COMPILE_CACHE,
+  ...own,
+  ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
+});
+
 /** Runs a job to its end, or kills it at its deadline. Does not reject. */
 export const runJob = (job: Job, { env, isWatched }: JobOptions): Promise<JobRun> =>
   new Promise((resolve) => {
     const startedMs = performance.now();
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, CHILD, ...job.files], {
       cwd: ROOT,
-      env: { ...process.env, ...job.env, ...env, ...(process.stdout.isTTY && { FORCE_COLOR: '1' }) },
+      env: environmentOf({ ...job.env, ...env }),
       detached: !isWatched,
       stdio: [isWatched ? 'inherit' : 'ignore', 'pipe', 'pipe'],
     });

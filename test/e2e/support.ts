@@ -262,12 +262,17 @@ export const toldAgain = (stage: Stage, reason: string, before: number): Promise
 export const apply = (stage: Stage, pair: object): Promise<string> =>
   stage.kubectl(['apply', '-f', '-'], JSON.stringify(pair));
 
-/** `kubectl patch --type=merge` of a HAPair's spec. */
-export const edit = (stage: Stage, spec: object, name = stage.name): Promise<string> =>
-  stage.kubectl([
-    ...['patch', 'hap', name, '-n', stage.namespace, '--type=merge'],
-    ...['-p', JSON.stringify({ spec })],
-  ]);
+/**
+ * What `kubectl patch --type=merge` of a HAPair's spec sends.
+ * @throws Error with the API server's words when it refuses
+ */
+export const edit = async (stage: Stage, spec: object, name = stage.name): Promise<void> => {
+  const contentType = 'application/merge-patch+json';
+  const { kubeconfigPath } = stage.world;
+  const where = path(stage, 'hapairs', name);
+  const { status, body } = await callAPI(kubeconfigPath, 'PATCH', where, { body: { spec }, contentType });
+  if (status !== 200) throw new Error((body as { message?: string }).message ?? `HTTP ${status}`);
+};
 
 /** Master, holder and Ready say `node`. */
 export const settled = (stage: Stage, node: string) =>
