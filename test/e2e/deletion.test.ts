@@ -1,6 +1,6 @@
 /** Ends of a pair, by each deletion policy and with everything that can stand in the way. Each row begins a pair anew. */
 import * as assert from 'uvu/assert';
-import { FINALIZER, type HAPair } from '../../crds/types.ts';
+import type { HAPair } from '../../crds/types.ts';
 import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
 import { accessKeys } from '../../hack/lab/ec2/credentials.ts';
 import {
@@ -9,14 +9,12 @@ import {
   conditionOf,
   conditionSays,
   deletePair,
-  edit,
   eventTold,
   eventually,
   instanceOf,
   interfaceOf,
   lastCallID,
   masterOf,
-  messageOf,
   mutatingCalls,
   networkInterfaceOf,
   otherNode,
@@ -94,47 +92,6 @@ row('Unassign: off the ENIs, off the interfaces, gone', async (stage) => {
   const actions = (await mutatingCalls(stage, callID)).map(({ action }) => action);
   assert.equal(actions, ['UnassignPrivateIpAddresses'], 'the association of the EIP went with its address');
   await eventTold(stage, 'AddressReleased');
-});
-
-row('Unassign with a dead agent: waited for, and not for ever', async (stage) => {
-  const master = await begin(stage, 'Unassign');
-  const dead = otherNode(master);
-  await stage.world.node(dead).crash();
-  await startDelete(stage);
-  await conditionSays(stage, 'AddressesConverged', 'False Deleting', { says: `Waiting for ${dead}` });
-  await gone(stage);
-  await assertReleased(stage);
-  await vipLeaves(stage, master);
-  await stage.world.node(dead).start();
-});
-
-row('Unassign while paused: held back and said so; Retain frees it', async (stage) => {
-  const master = await begin(stage, 'Unassign');
-  await edit(stage, { paused: true });
-  await conditionSays(stage, 'Paused', 'True PausedBySpec');
-  const callID = await lastCallID(stage);
-  await startDelete(stage);
-  const says = 'spec.paused holds the deletion back';
-  const pair = await conditionSays(stage, 'AddressesConverged', 'False PausedBySpec', { says });
-  assert.is(conditionOf(pair, 'Ready'), 'False Deleting');
-  assert.match(messageOf(pair, 'Ready'), 'set spec.deletionPolicy to Retain');
-  assert.ok(pair.metadata.finalizers?.includes(FINALIZER));
-  await edit(stage, { deletionPolicy: 'Retain' });
-  await gone(stage);
-  const { routes } = await stage.world.ec2.settledMapping();
-  assert.is(routes[VIP], networkInterfaceOf(stage, master));
-  assert.equal(await mutatingCalls(stage, callID), []);
-});
-
-// Whether an agent still hears what to do before its instance goes is a race; one that does not leaves its interface as it is.
-row('T16: foreground deletion takes the instances first, and still EC2 is released', async (stage) => {
-  await begin(stage, 'Unassign');
-  await stage.kubectl([
-    ...['delete', 'hap', stage.name, '-n', stage.namespace],
-    ...['--cascade=foreground', '--wait', '--timeout=90s'],
-  ]);
-  await gone(stage);
-  await assertReleased(stage);
 });
 
 /** Another operator process, with the permissions of this access key. */

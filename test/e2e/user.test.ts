@@ -140,15 +140,16 @@ const refusalOf = async (stage: Stage, pair: HAPair): Promise<string> => {
   throw new Error('The API server took it.');
 };
 
+/** sim/: for a minute and a half after every trace. */
 row('S6: a pair at rest is read and never written', async (stage) => {
   const { versions, callID, logs } = atRest ?? { versions: [], callID: 0, logs: '' };
   await eventually(
-    'EC2 should be read twice',
+    'EC2 should be read',
     async () => {
       const reads = (await stage.world.ec2.calls(callID)).filter(
         ({ action, answeredAtMs }) => action === 'DescribeNetworkInterfaces' && answeredAtMs !== undefined,
       );
-      return reads.length >= 2 ? reads : undefined;
+      return reads.length >= 1 ? reads : undefined;
     },
     90_000,
   );
