@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openDisk } from '../agent/machine/state.ts';
 import { emptyRecord } from '../agent/pair/pair-types.ts';
 import type { VRRPInstanceSpec, VRRPParameters } from '../crds/types.ts';
-import { IMDS_ADDRESS, standardVPC } from '../hack/lab/vpc.ts';
+import { IMDS_ADDRESS, STANDARD_VPC } from '../hack/lab/vpc.ts';
 
 /** The agent's capabilities, as setpriv names them. */
 export type Capability = 'net_raw' | 'net_admin';
@@ -68,7 +68,7 @@ export const buildWorld = async (dir: string): Promise<() => void> => {
   for (const command of ['link set lo up', 'link add switch type bridge', 'link set switch up']) ip(command);
   ip('address add 10.10.10.1/24 dev switch');
   ip(`address add ${IMDS_ADDRESS}/32 dev switch`);
-  for (const { name, address } of standardVPC.instances) {
+  for (const { name, address } of STANDARD_VPC.instances) {
     ip(`netns add ${name}`);
     ip(`link add port-${name} type veth peer name eth0 netns ${name}`);
     ip(`link set port-${name} master switch up`);
@@ -81,7 +81,7 @@ export const buildWorld = async (dir: string): Promise<() => void> => {
 
 const startIMDS = async (dir: string): Promise<() => void> => {
   const vpcFile = join(dir, 'vpc.json');
-  writeFileSync(vpcFile, JSON.stringify(standardVPC));
+  writeFileSync(vpcFile, JSON.stringify(STANDARD_VPC));
   const program = join(ROOT, 'hack', 'lab', 'ec2', 'main.ts');
   const args = ['--vpc', vpcFile, '--listen', '127.0.0.1:0', '--imds', `${IMDS_ADDRESS}:80`];
   const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
-import { type Answer, callAPI } from '../hack/kube/api.ts';
-import { findKubeClients } from '../hack/kube/clients.ts';
-import { type ControlPlane, startControlPlane } from '../hack/kube/controlplane.ts';
-import { writeServiceAccountKubeconfig } from '../hack/kube/tokens.ts';
+import { type Answer, callAPI } from '../hack/controlplane/api.ts';
+import { findKubeClients } from '../hack/controlplane/clients.ts';
+import { type ControlPlane, startControlPlane } from '../hack/controlplane/controlplane.ts';
+import { writeServiceAccountKubeconfig } from '../hack/controlplane/tokens.ts';
 import { run } from '../hack/setup/run.ts';
 
 const CHART = join(import.meta.dirname, '..', 'charts', 'hapair');

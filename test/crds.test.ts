@@ -10,8 +10,8 @@ import { type Case, loadCases } from '../crds/cases.ts';
 import { collectRules } from '../crds/rules.ts';
 import { isObject, type Json, type JsonObject, type Kind, manifestURL, readSchema } from '../crds/schema.ts';
 import { type Problem, validateHAPair, validateVRRPInstance } from '../crds/validate.ts';
-import { type Answer, callAPI } from '../hack/kube/api.ts';
-import { type ControlPlane, startControlPlane } from '../hack/kube/controlplane.ts';
+import { type Answer, callAPI } from '../hack/controlplane/api.ts';
+import { type ControlPlane, startControlPlane } from '../hack/controlplane/controlplane.ts';
 
 const KINDS: Kind[] = ['HAPair', 'VRRPInstance'];
 const validators = { HAPair: validateHAPair, VRRPInstance: validateVRRPInstance };

@@ -12,14 +12,14 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { nowMs } from '../hack/lab/clock.ts';
 import type { Latency } from '../hack/lab/ec2/api.ts';
-import { type AccessKey, accessKeys } from '../hack/lab/ec2/credentials.ts';
+import { ACCESS_KEYS, type AccessKey } from '../hack/lab/ec2/credentials.ts';
 import { IMDS } from '../hack/lab/ec2/imds.ts';
 import { EC2Server } from '../hack/lab/ec2/server.ts';
 import type { LabVPC } from '../hack/lab/types.ts';
-import { standardVPC } from '../hack/lab/vpc.ts';
+import { STANDARD_VPC } from '../hack/lab/vpc.ts';
 import { ensureTools } from '../hack/setup/tools.ts';
 
-type KeyName = keyof typeof accessKeys | 'unknown' | 'wrongSecret' | 'anonymous';
+type KeyName = keyof typeof ACCESS_KEYS | 'unknown' | 'wrongSecret' | 'anonymous';
 
 type Expectation = { status: number; code?: string; message?: string; answer?: unknown; body?: string };
 
@@ -57,17 +57,17 @@ type Row = {
 /** What came back: an answer, or the error's code and HTTP status (0: nothing came). */
 type Outcome = { status: number; code?: string; message?: string; answer?: unknown };
 
-const patienceMs = 10_000;
+const PATIENCE_MS = 10_000;
 
 const vpc: LabVPC = {
-  ...standardVPC,
-  instances: standardVPC.instances.map((instance, index) => ({
+  ...STANDARD_VPC,
+  instances: STANDARD_VPC.instances.map((instance, index) => ({
     ...instance,
     instanceType: 't3.small',
     securityGroupIDs: [['sg-0aaaaaaaaaaaaaaa1', 'sg-0bbbbbbbbbbbbbbb2'][index] ?? ''],
   })),
   elasticIPs: [
-    ...standardVPC.elasticIPs,
+    ...STANDARD_VPC.elasticIPs,
     { allocationID: 'eipalloc-0ddddddddddddddd4', publicIP: '203.0.113.11' },
   ],
 };
@@ -86,9 +86,9 @@ const bound = await server.listen('127.0.0.1', 0);
 const endpoint = `http://${bound.host}:${bound.port}`;
 
 const keys: Record<string, Pick<AccessKey, 'id' | 'secret'>> = {
-  ...accessKeys,
+  ...ACCESS_KEYS,
   unknown: { id: 'AKIALABUNKNOWN000001', secret: 'lab-unknown' },
-  wrongSecret: { id: accessKeys.person.id, secret: 'lab-wrong' },
+  wrongSecret: { id: ACCESS_KEYS.person.id, secret: 'lab-wrong' },
 };
 
 /** A client of the real SDK: one attempt, and no signature at all for `anonymous`. */
@@ -148,7 +148,7 @@ async function lab(method: string, path: string, body?: unknown): Promise<unknow
   const response = await fetch(`${endpoint}/_lab/${path}`, {
     method,
     ...(body !== undefined && { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(patienceMs),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
   const reply: unknown = await response.json();
   assert.is(response.status, 200, `${method} /_lab/${path}: ${JSON.stringify(reply)}`);
@@ -166,7 +166,7 @@ async function prepare(step: Record<string, unknown>): Promise<void> {
     await lab('POST', 'gateway', step.gateway);
   } else {
     const { fails, ...call } = step;
-    const outcome = await send(person, call as Record<string, object>, patienceMs);
+    const outcome = await send(person, call as Record<string, object>, PATIENCE_MS);
     assert.is(outcome.code, fails, `given ${JSON.stringify(step)}: ${outcome.message}`);
   }
 }
@@ -178,9 +178,9 @@ async function callOf(row: Row): Promise<Outcome> {
     addFields(client, row.extra);
   }
   const call = row.call ?? {};
-  let outcome = await send(client, call, row.timeoutMs ?? patienceMs);
+  let outcome = await send(client, call, row.timeoutMs ?? PATIENCE_MS);
   for (let n = 1; n < (row.until ?? 1) && outcome.code === undefined; n++) {
-    outcome = await send(client, call, patienceMs);
+    outcome = await send(client, call, PATIENCE_MS);
   }
   client.destroy();
   return outcome;
@@ -248,7 +248,7 @@ async function assertState({ holds = {}, associated = {} }: Row): Promise<void> 
 /** The fabric is awaited unless the row holds it back by its latency. */
 async function assertMapped(row: Row): Promise<void> {
   if (row.mapped !== undefined) {
-    const waitMs = row.latency?.mappingMs === undefined ? patienceMs : 0;
+    const waitMs = row.latency?.mappingMs === undefined ? PATIENCE_MS : 0;
     assertPart(await lab('GET', `mapping?wait=${waitMs}`), row.mapped, 'mapped');
   }
 }
@@ -264,7 +264,7 @@ async function throughSDK(row: Row): Promise<void> {
   await begin(row);
   if (row.imds !== undefined) {
     await assertMapped(row);
-    await lab('GET', `mapping?wait=${row.latency === undefined ? patienceMs : 0}`);
+    await lab('GET', `mapping?wait=${row.latency === undefined ? PATIENCE_MS : 0}`);
     const { status, body } = metadataOf(row.imds);
     assert.is(status, row.expect.status, body);
     assert.is(body, row.expect.body ?? body);
@@ -273,7 +273,7 @@ async function throughSDK(row: Row): Promise<void> {
   assertOutcome(await callOf(row), row.expect);
   if (row.reaches !== undefined) {
     const action = Object.keys(row.call ?? {})[0];
-    await lab('GET', `calls?action=${action}&phase=${row.reaches}&wait=${patienceMs}`);
+    await lab('GET', `calls?action=${action}&phase=${row.reaches}&wait=${PATIENCE_MS}`);
   }
   await assertState(row);
   await assertMapped(row);
@@ -287,8 +287,8 @@ async function aws(line: string): Promise<Outcome> {
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_ACCESS_KEY_ID: accessKeys.person.id,
-    AWS_SECRET_ACCESS_KEY: accessKeys.person.secret,
+    AWS_ACCESS_KEY_ID: ACCESS_KEYS.person.id,
+    AWS_SECRET_ACCESS_KEY: ACCESS_KEYS.person.secret,
     AWS_DEFAULT_REGION: vpc.region,
     AWS_DEFAULT_OUTPUT: 'json',
     AWS_MAX_ATTEMPTS: '1',

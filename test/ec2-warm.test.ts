@@ -7,14 +7,14 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEC2 } from '../ec2/client.ts';
 import { EC2Server } from '../hack/lab/ec2/server.ts';
-import { standardVPC } from '../hack/lab/vpc.ts';
+import { STANDARD_VPC } from '../hack/lab/vpc.ts';
 import { systemClock } from '../kube/clock.ts';
 
 const MINUTE_MS = 60_000;
 const ENI = ['eni-0aaaaaaaaaaaaaaa1', 'eni-0bbbbbbbbbbbbbbb2'] as const;
 const VIP = '10.10.10.10';
 const ALLOCATION = 'eipalloc-0ccccccccccccccc3';
-const PAIR = { region: standardVPC.region, networkInterfaceIDs: ENI, allocationIDs: [ALLOCATION] };
+const PAIR = { region: STANDARD_VPC.region, networkInterfaceIDs: ENI, allocationIDs: [ALLOCATION] };
 const MOVE = {
   action: 'AssignPrivateIpAddresses',
   networkInterfaceID: ENI[1],
@@ -24,7 +24,7 @@ const call = { ...MOVE, privateIPAddresses: [...MOVE.privateIPAddresses] };
 const { signal } = new AbortController();
 
 const server = new EC2Server({
-  vpc: standardVPC,
+  vpc: STANDARD_VPC,
   latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
   fabric: { route: async () => undefined, nat: async () => undefined },
   logger: pino({ level: 'silent' }),
@@ -47,7 +47,7 @@ const warm = suite('warm');
 const adapter = () => {
   const wall = { aheadMs: 0 };
   const ec2 = createEC2({
-    defaultRegion: standardVPC.region,
+    defaultRegion: STANDARD_VPC.region,
     endpoint,
     now: systemClock.now,
     wall: () => systemClock.wall() + wall.aheadMs,
@@ -78,7 +78,7 @@ warm(
     }
     assert.is(used().sessions, 2, 'the readings renewed credentials that were to end within ten minutes');
     const before = used();
-    assert.equal(await ec2.call(standardVPC.region, call, signal), { ok: true });
+    assert.equal(await ec2.call(STANDARD_VPC.region, call, signal), { ok: true });
     assert.equal(used(), before);
     ec2.close();
   },
@@ -88,10 +88,10 @@ warm('credentials that end in the middle cost one refused call: the next one has
   const { ec2 } = adapter();
   await read(ec2);
   server.api.sessions.endAll();
-  const refused = await ec2.call(standardVPC.region, call, signal);
+  const refused = await ec2.call(STANDARD_VPC.region, call, signal);
   if (refused.ok) assert.unreachable();
   else assert.equal([refused.class, refused.mayHaveHappened], ['CredentialsInvalid', false]);
-  assert.equal(await ec2.call(standardVPC.region, call, signal), { ok: true });
+  assert.equal(await ec2.call(STANDARD_VPC.region, call, signal), { ok: true });
   ec2.close();
 });
 

@@ -3,15 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callAPI } from '../hack/kube/api.ts';
+import { callAPI } from '../hack/controlplane/api.ts';
 import {
   type ChaosProxy,
   type Mischief,
   type RuleHandle,
   startChaosProxy,
-} from '../hack/kube/chaos-proxy.ts';
-import { type RestartableControlPlane, startRestartableControlPlane } from '../hack/kube/restartable.ts';
-import { writeServiceAccountKubeconfig } from '../hack/kube/tokens.ts';
+} from '../hack/controlplane/chaos-proxy.ts';
+import {
+  type RestartableControlPlane,
+  startRestartableControlPlane,
+} from '../hack/controlplane/restartable.ts';
+import { writeServiceAccountKubeconfig } from '../hack/controlplane/tokens.ts';
 import { connect, isKubeError } from '../kube/client.ts';
 import { createElector, type Elector } from '../kube/elector.ts';
 import type { ElectorTimes } from '../kube/elector-machine.ts';

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { callAPI } from '../hack/kube/api.ts';
-import type { Mischief } from '../hack/kube/chaos-proxy.ts';
-import { writePrivately } from '../hack/kube/kubeconfig.ts';
-import { issueCertificate, keyPairIn } from '../hack/kube/pki.ts';
-import { createToken } from '../hack/kube/tokens.ts';
+import { callAPI } from '../hack/controlplane/api.ts';
+import type { Mischief } from '../hack/controlplane/chaos-proxy.ts';
+import { writePrivately } from '../hack/controlplane/kubeconfig.ts';
+import { issueCertificate, keyPairIn } from '../hack/controlplane/pki.ts';
+import { createToken } from '../hack/controlplane/tokens.ts';
 import { isKubeError } from '../kube/client.ts';
 import type { KubeObject, Resource } from '../kube/types.ts';
 import {

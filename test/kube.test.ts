@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type RestartableControlPlane, startRestartableControlPlane } from '../hack/kube/restartable.ts';
+import {
+  type RestartableControlPlane,
+  startRestartableControlPlane,
+} from '../hack/controlplane/restartable.ts';
 import { connect, isKubeError, type KubeError } from '../kube/client.ts';
 import { createElector } from '../kube/elector.ts';
 import { createEventRecorder, EVENTS, referenceTo } from '../kube/events.ts';

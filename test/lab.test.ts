@@ -13,12 +13,12 @@ import {
 } from '@aws-sdk/client-ec2';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { accessKeys } from '../hack/lab/ec2/credentials.ts';
+import { ACCESS_KEYS } from '../hack/lab/ec2/credentials.ts';
 import type { Probe, WorldProcess } from '../hack/lab/handles.ts';
+import { parseLink, startWorld, type World } from '../hack/lab/lab.ts';
 import { untilEmpty } from '../hack/lab/launch.ts';
 import { handovers, lost } from '../hack/lab/outage.ts';
 import { processesIn } from '../hack/lab/processes.ts';
-import { parseLink, startWorld, type World } from '../hack/lab/world.ts';
 
 const VIP = '10.10.10.10';
 const EIP = '203.0.113.10';
@@ -120,7 +120,7 @@ lab.before(async () => {
   ec2 = new EC2Client({
     endpoint: world.ec2URL,
     region: world.vpc.region,
-    credentials: { accessKeyId: accessKeys.person.id, secretAccessKey: accessKeys.person.secret },
+    credentials: { accessKeyId: ACCESS_KEYS.person.id, secretAccessKey: ACCESS_KEYS.person.secret },
     maxAttempts: 1,
   });
 });
@@ -321,7 +321,7 @@ lab('nothing is left when a world goes down', async () => {
 lab('nothing is left when its owner is killed', async () => {
   mkdirSync(dir, { recursive: true });
   const owner = `
-    const { startWorld } = await import(${JSON.stringify(join(import.meta.dirname, '../hack/lab/world.ts'))});
+    const { startWorld } = await import(${JSON.stringify(join(import.meta.dirname, '../hack/lab/lab.ts'))});
     const world = await startWorld({ dir: ${JSON.stringify(join(dir, 'orphan'))}, profile: 'instant' });
     console.log(world.userNamespace);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', owner], {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { issueCertificate } from '../../hack/kube/pki.ts';
+import { issueCertificate } from '../../hack/controlplane/pki.ts';
 import { probeHTTPGet } from './http-get.ts';
 import { createResolver } from './names.ts';
 import { portOf } from './testing.ts';

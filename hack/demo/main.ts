@@ -25,7 +25,7 @@ const startMs = nowMs();
 const progress = (line: string): void =>
   say(`${((nowMs() - startMs) / 1000).toFixed(1).padStart(6)} s  ${line}`);
 
-async function show(stage: Stage): Promise<Told[]> {
+const show = async (stage: Stage): Promise<Told[]> => {
   const told: Told[] = [];
   const zeroMs = nowMs();
   for (const [i, event] of STORY.entries()) {
@@ -36,18 +36,18 @@ async function show(stage: Stage): Promise<Told[]> {
     told.push(done);
   }
   return told;
-}
+};
 
 /** What a person would look at before the pair is deleted. */
-async function describe(stage: Stage): Promise<void> {
+const describe = async (stage: Stage): Promise<void> => {
   say('\n$ kubectl get hap -n prod');
   say(await stage.kubectl(['get', 'hap', '-n', stage.namespace]));
   say('$ kubectl describe hap web -n prod   (Events)');
   const description = await stage.kubectl(['describe', 'hap', stage.name, '-n', stage.namespace]);
   say(description.slice(description.indexOf('Events:')).trimEnd());
-}
+};
 
-async function draw(stage: Stage, told: readonly Told[]): Promise<string> {
+const draw = async (stage: Stage, told: readonly Told[]): Promise<string> => {
   const { lan, internet, calls, adverts } = await stage.evidence();
   const instances = stage.world.vpc.instances;
   const byAddress = (source: string): string =>
@@ -69,9 +69,9 @@ async function draw(stage: Stage, told: readonly Told[]): Promise<string> {
   mkdirSync(join(ROOT, '.out'), { recursive: true });
   writeFileSync(file, svg);
   return file;
-}
+};
 
-async function main(): Promise<boolean> {
+const main = async (): Promise<boolean> => {
   say('Building a VPC, a Kubernetes control plane and the product on it.');
   const stage = await openStage({ dir, profile: 'aws', onLog: progress });
   try {
@@ -90,7 +90,7 @@ async function main(): Promise<boolean> {
     await stage.down();
     progress('everything of it is gone again');
   }
-}
+};
 
 const ended = await main().catch((error: Error) => {
   say(`\nThe demo failed: ${error.message}`);

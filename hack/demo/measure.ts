@@ -61,7 +61,7 @@ const firstHandoverMs = (samples: readonly Sample[], fromMs: number, toMs: numbe
   handovers(between(samples, fromMs - LOOK_BACK_MS, toMs)).find(({ atMs }) => atMs >= fromMs)?.atMs;
 
 /** Judges one event. A client's first answer never counts as an outage before it. */
-export function measure(evidence: Evidence, expected: Expectation): Outcome {
+export const measure = (evidence: Evidence, expected: Expectation): Outcome => {
   const { fromMs, toMs, theoryMs, originMs = fromMs } = expected;
   const lan = between(evidence.lan, fromMs, toMs);
   const internet = between(evidence.internet, fromMs, toMs);
@@ -92,7 +92,7 @@ export function measure(evidence: Evidence, expected: Expectation): Outcome {
   );
   const aheadMs = served.length === 0 ? 0 : mappedMs - Math.min(...served);
   return { ...outcome, faults: faultsOf(outcome, expected, served.length, aheadMs) };
-}
+};
 
 const faultsOf = (
   outcome: Outcome,
@@ -149,7 +149,7 @@ export const lastAdvertBefore = (
   adverts.findLast((advert) => advert.source === source && advert.atMs <= beforeMs);
 
 /** Who answered a client, as a lane of the picture. */
-export function answerSegments(lane: string, samples: readonly Sample[]): Segment[] {
+export const answerSegments = (lane: string, samples: readonly Sample[]): Segment[] => {
   const found: Segment[] = [];
   for (const { sentAtMs, by = 'lost' } of samples.toSorted((a, b) => a.seq - b.seq)) {
     const last = found.at(-1);
@@ -157,15 +157,15 @@ export function answerSegments(lane: string, samples: readonly Sample[]): Segmen
     if (last?.state !== by) found.push({ lane, fromMs: sentAtMs, toMs: sentAtMs, state: by });
   }
   return found;
-}
+};
 
 /** Who was Master, as the wire saw it: from a node's advert until it resigned, fell silent or another's came. */
-export function masterSegments(
+export const masterSegments = (
   lane: string,
   adverts: readonly SeenAdvert[],
   nameOf: (source: string) => string,
   intervalMs: number,
-): Segment[] {
+): Segment[] => {
   const found: Segment[] = [];
   for (const { source, atMs, priority } of adverts) {
     const state = nameOf(source);
@@ -178,16 +178,16 @@ export function masterSegments(
     }
   }
   return found;
-}
+};
 
 /** Where EC2 delivered a private address, from the calls that moved it. */
-export function deliverySegments(
+export const deliverySegments = (
   lane: string,
   calls: readonly CallRecord[],
   vip: string,
   nameOf: (networkInterfaceID: string) => string,
   untilMs: number,
-): Segment[] {
+): Segment[] => {
   const moves = calls.flatMap((call) => {
     const { NetworkInterfaceId = '' } = call.parameters;
     const concerns = Object.entries(call.parameters).some(
@@ -204,7 +204,7 @@ export function deliverySegments(
     toMs: moves[i + 1]?.atMs ?? untilMs,
     state,
   }));
-}
+};
 
 /** Labels for the picture. */
 export const marksOf = (events: readonly { title: string; fromMs: number }[]): Mark[] =>

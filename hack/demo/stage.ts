@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeenAdvert } from '../lab/adverts.ts';
 import { nowMs } from '../lab/clock.ts';
 import { type Probe, within } from '../lab/handles.ts';
+import { type SharedPlane, startWorld, type World } from '../lab/lab.ts';
 import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
 import { installProduct, type Product, type ProductOptions } from '../lab/product.ts';
 import type { LabVPC, LatencyProfile } from '../lab/types.ts';
-import { type SharedPlane, startWorld, type World } from '../lab/world.ts';
 import type { Evidence } from './measure.ts';
 import type { Costs } from './theory.ts';
 
@@ -78,7 +78,7 @@ export type StageOptions = {
  * Builds a stage: about fifteen seconds.
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export async function openStage(options: StageOptions): Promise<Stage> {
+export const openStage = async (options: StageOptions): Promise<Stage> => {
   const { dir, profile, vpc, vips, plane, onLog = () => undefined } = options;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -96,9 +96,9 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     await world.down();
     throw error;
   }
-}
+};
 
-async function furnish(world: World, options: StageOptions): Promise<Stage> {
+const furnish = async (world: World, options: StageOptions): Promise<Stage> => {
   const { profile, advertisementIntervalMs = 1000, onLog = () => undefined } = options;
   const product = await installProduct(world, { ...options.product, onLog });
   const namespace = 'prod';
@@ -146,10 +146,10 @@ async function furnish(world: World, options: StageOptions): Promise<Stage> {
     }),
     down: world.down,
   };
-}
+};
 
 /** Every advert on the world's fabric from now on, as it is seen. */
-export async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
+export const tapAdverts = async (world: World): Promise<readonly SeenAdvert[]> => {
   const adverts: SeenAdvert[] = [];
   const ready = Promise.withResolvers<void>();
   const tap = await world.spawn(
@@ -168,20 +168,20 @@ export async function tapAdverts(world: World): Promise<readonly SeenAdvert[]> {
   );
   await within(ready.promise, DECIDED_MS, `The tap on the fabric did not start; see ${tap.logFile}`);
   return adverts;
-}
+};
 
 /** Waits until a client's next `count` probes have their fate. */
-async function moreProbes(probe: Probe, count: number): Promise<void> {
+const moreProbes = async (probe: Probe, count: number): Promise<void> => {
   const enough = (await probe.samples()).length + count;
   const deadline = performance.now() + DECIDED_MS + 2 * count * PROBE_MS;
   while ((await probe.samples()).length < enough) {
     if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);
     await sleep(POLL_MS);
   }
-}
+};
 
 /** All samples, once every probe sent before this call has its fate. */
-async function decided(probe: Probe): Promise<Sample[]> {
+const decided = async (probe: Probe): Promise<Sample[]> => {
   const askedAtMs = nowMs();
   const deadline = performance.now() + DECIDED_MS;
   for (;;) {
@@ -193,4 +193,4 @@ async function decided(probe: Probe): Promise<Sample[]> {
     if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);
     await sleep(POLL_MS);
   }
-}
+};

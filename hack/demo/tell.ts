@@ -12,7 +12,7 @@ import { type Entry, inOrder } from './timeline.ts';
 export type Told = { event: StoryEvent; fromMs: number; toMs: number; outcome: Outcome; entries: Entry[] };
 
 /** Lets one event happen and measures it. @throws Error when it does not come to its end in time. */
-export async function tell(stage: Stage, event: StoryEvent): Promise<Told> {
+export const tell = async (stage: Stage, event: StoryEvent): Promise<Told> => {
   const fromMs = nowMs();
   await event.act(stage);
   await event.over(stage);
@@ -20,7 +20,7 @@ export async function tell(stage: Stage, event: StoryEvent): Promise<Told> {
   const evidence = await stage.evidence();
   const outcome = measure(evidence, expectationOf(stage, event, fromMs, toMs));
   return { event, fromMs, toMs, outcome, entries: await entriesOf(stage, event, evidence, fromMs, toMs) };
-}
+};
 
 const expectationOf = (stage: Stage, event: StoryEvent, fromMs: number, toMs: number): Expectation => ({
   title: event.title,
@@ -32,13 +32,13 @@ const expectationOf = (stage: Stage, event: StoryEvent, fromMs: number, toMs: nu
   ...event.theory?.(stage.costs, fromMs, stage.adverts),
 });
 
-async function entriesOf(
+const entriesOf = async (
   stage: Stage,
   event: StoryEvent,
   evidence: Evidence,
   fromMs: number,
   toMs: number,
-): Promise<Entry[]> {
+): Promise<Entry[]> => {
   const log = async (who: string, file: string): Promise<Entry[]> =>
     fromLog(who, await readFile(join(stage.world.dir, file), 'utf8').catch(() => ''), fromMs, toMs);
   return inOrder([
@@ -51,4 +51,4 @@ async function entriesOf(
     ...fromSamples('internet client', evidence.internet, fromMs, toMs),
     ...fromViews(stage.pair.views, fromMs, toMs),
   ]);
-}
+};

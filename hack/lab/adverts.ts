@@ -23,16 +23,16 @@ const ETH_P_IP = 0x0800;
 const VRRP_PROTOCOL = 112;
 
 /** Reads an advert out of an IPv4 packet; undefined: it is none. */
-export function readAdvert(packet: Uint8Array, atMs: number): SeenAdvert | undefined {
+export const readAdvert = (packet: Uint8Array, atMs: number): SeenAdvert | undefined => {
   const headerLength = ((packet[0] ?? 0) & 0x0f) * 4;
   if (packet[9] !== VRRP_PROTOCOL || packet.length < headerLength + 8) return undefined;
   const [versionAndType = 0, virtualRouterID = 0, priority = 0] = packet.subarray(headerLength);
   const source = packet.subarray(12, 16).join('.');
   return { atMs, source, version: versionAndType >> 4, virtualRouterID, priority };
-}
+};
 
 /** Listens until it is ended. @throws Error when the socket cannot be opened. */
-function listen(onAdvert: (advert: SeenAdvert) => void): never {
+const listen = (onAdvert: (advert: SeenAdvert) => void): never => {
   const libc = koffi.load('libc.so.6');
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const recv = libc.func('long recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)');
@@ -45,7 +45,7 @@ function listen(onAdvert: (advert: SeenAdvert) => void): never {
     const advert = length > 0 ? readAdvert(buffer.subarray(0, length), nowMs()) : undefined;
     if (advert !== undefined) onAdvert(advert);
   }
-}
+};
 
 if (import.meta.main) {
   process.stdout.write('{"ready":true}\n');

@@ -1,8 +1,8 @@
 /** The chart in a lab's Kubernetes: installed once, and what was built on it cleared away. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callAPI } from '../kube/api.ts';
-import { list } from '../kube/manifests.ts';
+import { callAPI } from '../controlplane/api.ts';
+import { list } from '../controlplane/manifests.ts';
 
 /** Where the chart is installed. */
 export const NAMESPACE = 'hapair-system';

@@ -37,9 +37,7 @@ export const nowMs = (): number => originMs + monotonicMs();
  * Waits.
  * @throws AbortError when the signal fires first.
  */
-export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
   signal.throwIfAborted();
-  if (ms > 0) {
-    await delay(ms, undefined, { signal });
-  }
-}
+  if (ms > 0) await delay(ms, undefined, { signal });
+};

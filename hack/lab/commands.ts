@@ -1,7 +1,8 @@
 /** What the lab's daemon can be told: a table of words, and what each does to the world. Every answer is text to print. */
+
+import type { World } from './lab.ts';
 import type { Product } from './product.ts';
 import type { CallRecord, FaultSpec } from './types.ts';
-import type { World } from './world.ts';
 
 /** A word on the command line and its arguments. */
 export type Command = { word: string; args: string[] };
@@ -52,17 +53,17 @@ const COMMANDS: Record<string, Run> = {
  * Does what a command says.
  * @throws Error for a person to read.
  */
-export function execute(
+export const execute = (
   world: World,
   { word, args }: Command,
   product: Product | undefined,
-): Promise<string> {
+): Promise<string> => {
   const run = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (run === undefined) throw new Error(`The lab does not know ${word}.`);
   return run(world, args, product);
-}
+};
 
-function callLine(call: CallRecord): string {
+const callLine = (call: CallRecord): string => {
   const { PrivateIpAddress = '', NetworkInterfaceId = '', AllocationId = '' } = call.parameters;
   const what = [
     NetworkInterfaceId,
@@ -73,14 +74,13 @@ function callLine(call: CallRecord): string {
   ];
   const time = new Date(call.receivedAtMs).toISOString().slice(11, 23);
   return `${String(call.id).padStart(4)} ${time} ${call.status || '---'} ${call.action} ${what.filter(Boolean).join(' ')}`;
-}
+};
 
-async function status(world: World, product: Product | undefined): Promise<string> {
+const status = async (world: World, product: Product | undefined): Promise<string> => {
   const lines = [`logs        ${world.dir}`, `EC2 API     ${world.ec2URL}`];
   lines.push(`kubeconfig  ${world.kubeconfigPath}`);
-  if (product !== undefined) {
+  if (product !== undefined)
     lines.push(`operator    ${product.operatorRuns() ? 'runs' : 'does not run'}, log ${product.operatorLog}`);
-  }
   for (const { name, address } of world.vpc.instances) {
     const { running, paused, services } = await world.node(name).state();
     const state = running ? (paused ? 'frozen' : 'running') : 'off';
@@ -92,4 +92,4 @@ async function status(world: World, product: Product | undefined): Promise<strin
   const { routes, nat } = await world.ec2.mapping();
   for (const [from, to] of Object.entries({ ...routes, ...nat })) lines.push(`${from.padEnd(16)} -> ${to}`);
   return lines.join('\n');
-}
+};

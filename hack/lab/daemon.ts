@@ -5,10 +5,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Command, execute } from './commands.ts';
+import { startWorld, type World } from './lab.ts';
 import { installProduct, type Product } from './product.ts';
 import { readState, removeState, writeState } from './state.ts';
 import type { LatencyProfile } from './types.ts';
-import { startWorld, type World } from './world.ts';
 
 /** What `up` asks for, and what it hears. */
 export type DaemonOptions = { profile: LatencyProfile; product: boolean };
@@ -21,7 +21,7 @@ const say = (message: DaemonSays): void => {
   if (process.connected) process.send?.(message);
 };
 
-async function main(options: DaemonOptions): Promise<void> {
+const main = async (options: DaemonOptions): Promise<void> => {
   const state = readState();
   if (state === undefined) throw new Error('The daemon is started by `up` alone.');
   const onLog = (line: string): void => say({ type: 'log', line });
@@ -49,28 +49,28 @@ async function main(options: DaemonOptions): Promise<void> {
   process.removeListener('disconnect', abandoned);
   say({ type: 'up' });
   if (process.connected) process.disconnect();
-}
+};
 
-async function end(world: World, code: number): Promise<void> {
+const end = async (world: World, code: number): Promise<void> => {
   await world.down();
   removeState();
   process.exit(code);
-}
+};
 
-async function serve(world: World, product: Product | undefined, token: string): Promise<number> {
+const serve = async (world: World, product: Product | undefined, token: string): Promise<number> => {
   const server = createServer((request, response) => void answer(request, response, world, product, token));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
+};
 
-async function answer(
+const answer = async (
   request: IncomingMessage,
   response: ServerResponse,
   world: World,
   product: Product | undefined,
   token: string,
-): Promise<void> {
+): Promise<void> => {
   const reply = (status: number, text: string): void => void response.writeHead(status).end(text);
   if (!isAllowed(request, token)) return reply(401, 'not for you');
   try {
@@ -85,22 +85,22 @@ async function answer(
   } catch (error) {
     reply(400, error instanceof Error ? error.message : String(error));
   }
-}
+};
 
-function isAllowed(request: IncomingMessage, token: string): boolean {
+const isAllowed = (request: IncomingMessage, token: string): boolean => {
   const given = Buffer.from(request.headers.authorization ?? '');
   const wanted = Buffer.from(`Bearer ${token}`);
   return given.length === wanted.length && timingSafeEqual(given, wanted);
-}
+};
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+const bodyOf = async (request: IncomingMessage): Promise<string> => {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) {
     text += chunk;
     if (text.length > COMMAND_BYTES) throw new Error('The command is too long.');
   }
   return text;
-}
+};
 
 await main(JSON.parse(process.argv[2] ?? '{}') as DaemonOptions).catch((error: unknown) => {
   removeState();

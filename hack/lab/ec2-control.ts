@@ -38,7 +38,7 @@ export type EC2Control = {
 };
 
 /** `url` is where the host reaches the EC2 API. Every method throws an Error with EC2's own words on failure. */
-export function ec2Control(url: string): EC2Control {
+export const ec2Control = (url: string): EC2Control => {
   const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const response = await fetch(`${url}/_lab/${path}`, {
       method,
@@ -73,4 +73,4 @@ export function ec2Control(url: string): EC2Control {
     connectionsOpened: async () => ((await request('GET', 'connections')) as { opened: number }).opened,
     setInstanceState: async (node, state) => void (await request('POST', `instances/${node}`, { state })),
   };
-}
+};

@@ -21,18 +21,18 @@ const COMMAND_MS = 60_000;
 type Port = { device: string; macAddress: string };
 
 /** Every ENI of the VPC by its id. */
-export function portsOf(vpc: LabVPC): Map<string, Port> {
+export const portsOf = (vpc: LabVPC): Map<string, Port> => {
   const enis = [...vpc.instances, vpc.lanClient];
   return new Map(
     enis.map((eni) => [eni.networkInterfaceID, { device: eni.fabricDevice, macAddress: eni.macAddress }]),
   );
-}
+};
 
 /**
  * Takes over the data plane in the present network namespace, whatever its routes say by now. Calls run one after
  * another; each takes about 10 ms and throws when the kernel refuses it or the ENI is unknown.
  */
-export function createFabric(vpc: LabVPC): Fabric {
+export const createFabric = (vpc: LabVPC): Fabric => {
   const ports = portsOf(vpc);
   const move = mover(ports);
   let queue: Promise<unknown> = Promise.resolve();
@@ -45,13 +45,13 @@ export function createFabric(vpc: LabVPC): Fabric {
     route: (address, networkInterfaceID) => inOrder(() => move(address, networkInterfaceID)),
     nat: (publicIP, address) => inOrder(() => translate(publicIP, address)),
   };
-}
+};
 
 /**
  * First the new ENI may answer, then packets arrive there, then the grace of the old one begins: however slow the machine
  * is, at no time does an answer come from an ENI that may not send it.
  */
-function mover(ports: Map<string, Port>): (address: string, eni: string | null) => Promise<void> {
+const mover = (ports: Map<string, Port>): ((address: string, eni: string | null) => Promise<void>) => {
   let routes: Map<string, string> | undefined;
   return async (address, networkInterfaceID) => {
     routes ??= await routedDevices();
@@ -67,9 +67,9 @@ function mover(ports: Map<string, Port>): (address: string, eni: string | null) 
     if (to === undefined) routes.delete(address);
     else routes.set(address, to.device);
   };
-}
+};
 
-function admit(address: string, to: string | undefined): string[] {
+const admit = (address: string, to: string | undefined): string[] => {
   if (to === undefined) return [];
   // It may still be there with the grace of an earlier move away: replaced by one without an end.
   return [
@@ -77,17 +77,17 @@ function admit(address: string, to: string | undefined): string[] {
     `delete element ${TABLE} holds { "${to}" . ${address} }`,
     `add element ${TABLE} holds { "${to}" . ${address} }`,
   ];
-}
+};
 
-function dismiss(address: string, from: string | undefined): string[] {
+const dismiss = (address: string, from: string | undefined): string[] => {
   if (from === undefined) return [];
   return [
     `delete element ${TABLE} holds { "${from}" . ${address} }`,
     `add element ${TABLE} holds { "${from}" . ${address} timeout ${GRACE} }`,
   ];
-}
+};
 
-function routeChange(address: string, from: string | undefined, to: Port | undefined): string[] {
+const routeChange = (address: string, from: string | undefined, to: Port | undefined): string[] => {
   const lines: string[] = [];
   if (to === undefined) lines.push(`route del ${address}/32`);
   else {
@@ -96,10 +96,10 @@ function routeChange(address: string, from: string | undefined, to: Port | undef
   }
   if (from !== undefined) lines.push(`neigh del ${address} dev ${from}`);
   return lines;
-}
+};
 
 /** Without connection tracking, as an internet gateway does it: no flow remembers an old mapping. */
-async function translate(publicIP: string, address: string | null): Promise<void> {
+const translate = async (publicIP: string, address: string | null): Promise<void> => {
   const { nftables } = JSON.parse(await run('nft', ['-j', 'list', 'map', ...TABLE.split(' '), 'eip_in'])) as {
     nftables: { map?: { elem?: [string, string][] } }[];
   };
@@ -114,7 +114,7 @@ async function translate(publicIP: string, address: string | null): Promise<void
     lines.push(`add element ${TABLE} eip_out { ${address} : ${publicIP} }`);
   }
   if (lines.length > 0) await nft(lines);
-}
+};
 
 /** One process start instead of three: a change takes less time. */
 const APPLY = 'printf %s "$1" | nft -f - && printf %s "$2" | ip -batch - && printf %s "$3" | nft -f -';
@@ -123,13 +123,13 @@ const apply = (...steps: [nft: string[], ip: string[], nft: string[]]): Promise<
   run('sh', ['-c', APPLY, 'fabric', ...steps.map((lines) => `${lines.join('\n')}\n`)]);
 
 /** Which fabric device each private address is routed to now. */
-async function routedDevices(): Promise<Map<string, string>> {
+const routedDevices = async (): Promise<Map<string, string>> => {
   const routes = JSON.parse(await run('ip', ['-j', 'route', 'show', 'scope', 'link'])) as {
     dst: string;
     dev: string;
   }[];
   return new Map(routes.filter(({ dst }) => !dst.includes('/')).map(({ dst, dev }) => [dst, dev] as const));
-}
+};
 
 /** Runs nft commands as one transaction in the present network namespace. */
 export const nft = (lines: string[]): Promise<string> => run('nft', ['-f', '-'], `${lines.join('\n')}\n`);
@@ -142,8 +142,8 @@ export const ip = (lines: string[], namespace?: string): Promise<string> =>
  * Runs a short command to its end.
  * @throws Error with the command, its input and what it said.
  */
-export function run(file: string, args: readonly string[], input = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
+export const run = (file: string, args: readonly string[], input = ''): Promise<string> =>
+  new Promise((resolve, reject) => {
     const options = { timeout: COMMAND_MS, killSignal: 'SIGKILL' as const };
     const child = execFile(file, args, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
@@ -158,4 +158,3 @@ export function run(file: string, args: readonly string[], input = ''): Promise<
     child.stdin?.on('error', () => undefined); // EPIPE of a command that ended early: its exit tells
     child.stdin?.end(input);
   });
-}

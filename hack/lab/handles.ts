@@ -29,11 +29,11 @@ export type WorldProcess = {
 };
 
 /** A handle for the process that init knows by this number. */
-export function processOf(
+export const processOf = (
   channel: Channel,
   process: { name: string; logFile: string; handle: number; pid: number },
   watch: Watch = {},
-): WorldProcess {
+): WorldProcess => {
   const exited = Promise.withResolvers<Exit>();
   channel.watch(process.handle, {
     ...watch,
@@ -56,17 +56,21 @@ export function processOf(
       return within(exited.promise, STOP_MS, `${process.name} did not end after SIGTERM`);
     },
   };
-}
+};
 
 /** Starts a process in the world. */
-export async function spawnIn(channel: Channel, spec: SpawnSpec, watch: Watch = {}): Promise<WorldProcess> {
+export const spawnIn = async (
+  channel: Channel,
+  spec: SpawnSpec,
+  watch: Watch = {},
+): Promise<WorldProcess> => {
   const lines = watch.onLine !== undefined || spec.lines === true;
   const started = await channel.call('spawn', { ...spec, lines });
   return processOf(channel, { ...started, name: spec.name, logFile: spec.logFile }, watch);
-}
+};
 
 /** Waits for a promise, but not for ever. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, complaint: string): Promise<T> {
+export const within = async <T>(promise: Promise<T>, timeoutMs: number, complaint: string): Promise<T> => {
   const abort = new AbortController();
   const late = sleep(timeoutMs, undefined, { signal: abort.signal }).then(() => {
     throw new Error(`${complaint} within ${timeoutMs} ms.`);
@@ -77,7 +81,7 @@ export async function within<T>(promise: Promise<T>, timeoutMs: number, complain
     abort.abort();
     late.catch(() => undefined); // the abort itself
   }
-}
+};
 
 /** An EC2 instance of the lab. */
 export type LabNode = {
@@ -111,7 +115,12 @@ export type LabNode = {
 };
 
 /** The handle of one instance. */
-export function nodeOf(channel: Channel, ec2: EC2Control, instance: LabInstance, worldDir: string): LabNode {
+export const nodeOf = (
+  channel: Channel,
+  ec2: EC2Control,
+  instance: LabInstance,
+  worldDir: string,
+): LabNode => {
   const { name } = instance;
   const node = name;
   const logOf = (service: string): string => join(worldDir, `${name}-${service}.log`);
@@ -153,7 +162,7 @@ export function nodeOf(channel: Channel, ec2: EC2Control, instance: LabInstance,
       void (await channel.call('killService', { node, service: wanted, signal })),
     logOf,
   };
-}
+};
 
 /** A client that probes an address. */
 export type Probe = {
@@ -173,7 +182,7 @@ export type Probe = {
 const LOOK_MS = 50;
 
 /** The handle of a running probe.ts that writes to `file`. */
-export function probeOf(process: WorldProcess, target: string, file: string): Probe {
+export const probeOf = (process: WorldProcess, target: string, file: string): Probe => {
   const samples = async (): Promise<Sample[]> => {
     const text = await readFile(file, 'utf8').catch(() => '');
     // The last line may still be under way.
@@ -190,9 +199,8 @@ export function probeOf(process: WorldProcess, target: string, file: string): Pr
       for (;;) {
         const found = (await samples()).find(({ by, sentAtMs }) => by === node && sentAtMs >= fromMs);
         if (found !== undefined) return found;
-        if (performance.now() > deadline) {
+        if (performance.now() > deadline)
           throw new Error(`${process.name}: ${node} did not answer for ${target} within ${timeoutMs} ms.`);
-        }
         await sleep(LOOK_MS);
       }
     },
@@ -201,4 +209,4 @@ export function probeOf(process: WorldProcess, target: string, file: string): Pr
       return samples();
     },
   };
-}
+};

@@ -7,14 +7,14 @@ import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { ControlPlane } from '../kube/controlplane.ts';
+import type { ControlPlane } from '../controlplane/controlplane.ts';
 import { run } from './fabric.ts';
 import { createInstances } from './instances.ts';
 import { buildNetwork, cutFabric, cutManagement, enterNetwork } from './network.ts';
 import { pipe } from './pipe.ts';
 import { createProcesses } from './processes.ts';
 import type { FromInit, InitConfig, Operation, Operations, Request } from './rpc.ts';
-import { management } from './vpc.ts';
+import { MANAGEMENT } from './vpc.ts';
 
 const { vpc, dir } = JSON.parse(process.env.LAB_WORLD ?? '{}') as InitConfig;
 delete process.env.LAB_WORLD;
@@ -74,8 +74,8 @@ const handlers: Handlers = {
   heal: (cut) => done(cutFabric(vpc, cut, false)),
   management: ({ node, up }) => done(cutManagement(vpc, node, !up)),
   kube: async ({ binaries }) => {
-    const { startControlPlane } = await import('../kube/controlplane.ts');
-    const { world: bindAddress, kubernetesPort: port } = management;
+    const { startControlPlane } = await import('../controlplane/controlplane.ts');
+    const { world: bindAddress, kubernetesPort: port } = MANAGEMENT;
     controlPlane = await startControlPlane({ dir: join(dir, 'kube'), bindAddress, port, binaries });
     return { kubeconfig: controlPlane.kubeconfig, caFile: controlPlane.caFile };
   },
@@ -85,10 +85,10 @@ const handlers: Handlers = {
 
 let controlPlane: ControlPlane | undefined;
 
-function running(plane: ControlPlane | undefined): ControlPlane {
+const running = (plane: ControlPlane | undefined): ControlPlane => {
   if (plane === undefined) throw new Error('This world has no Kubernetes control plane.');
   return plane;
-}
+};
 
 process.on('message', async (request: Request, server: Server | undefined) => {
   const { op, id } = request;

@@ -33,7 +33,7 @@ type Instance = {
 export type Instances = ReturnType<typeof createInstances>;
 
 /** All instances are off at first, with the link down. `dir/<name>` is each one's disk and survives a crash. */
-export function createInstances(vpc: LabVPC, dir: string, processes: () => Processes) {
+export const createInstances = (vpc: LabVPC, dir: string, processes: () => Processes) => {
   const all = new Map<string, Instance>(
     vpc.instances.map((lab) => {
       mkdirSync(join(dir, lab.name), { recursive: true, mode: 0o700 });
@@ -50,9 +50,8 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
 
   const find = (name: string): Instance => {
     const instance = all.get(name);
-    if (instance === undefined) {
+    if (instance === undefined)
       throw new Error(`There is no instance ${name}; there are ${[...all.keys()].join(', ')}.`);
-    }
     return instance;
   };
 
@@ -71,9 +70,8 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
     const spec = instance.services.get(service);
     if (spec === undefined) throw new Error(`${name} has no service ${service}.`);
     const handle = instance.handles.get(service);
-    if (handle !== undefined && processes().isRunning(handle)) {
+    if (handle !== undefined && processes().isRunning(handle))
       throw new Error(`${service} runs on ${name} already.`);
-    }
     const started = await processes().start({
       ...spec,
       where: name,
@@ -174,27 +172,27 @@ export function createInstances(vpc: LabVPC, dir: string, processes: () => Proce
   const has = (name: string): boolean => all.has(name);
 
   return { has, boot, crash, shutdown, pause, resume, state, enter, setService, startService, killService };
-}
+};
 
 /**
  * nsenter waits outside for the program it brought in, and stops itself when that is stopped. It must run to collect the
  * program's end: until then the instance is not gone.
  */
-async function wakeEntrances(namespace: string): Promise<void> {
+const wakeEntrances = async (namespace: string): Promise<void> => {
   for (const pid of await processIDs()) {
     if (!(await isIn(pid, namespace))) continue;
     const parent = await parentOf(pid);
     if (parent !== undefined && parent > 0 && !(await isIn(parent, namespace)))
       signalProcess(parent, 'SIGCONT');
   }
-}
+};
 
 /** Also for a process that has ended and waits to be collected: its other links are gone, this one is not. */
 const isIn = async (pid: number, namespace: string): Promise<boolean> =>
   (await readlink(`/proc/${pid}/ns/pid`).catch(() => '')) === namespace;
 
 /** Starts the first process of an instance and waits until its namespaces stand. */
-async function startInit(name: string): Promise<Booted> {
+const startInit = async (name: string): Promise<Booted> => {
   const unshareArgs = ['unshare', '--pid', '--mount', '--fork', '--kill-child', 'sh', '-c', INSTANCE_INIT];
   const [file = '', ...args] = enterNetwork(name, unshareArgs);
   const unshare = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -214,4 +212,4 @@ async function startInit(name: string): Promise<Booted> {
     if ((await parentOf(pid)) === unshare.pid) return { unshare, init: pid, gone };
   }
   throw new Error(`${name} booted, but its first process is gone.`);
-}
+};

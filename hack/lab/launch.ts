@@ -57,7 +57,7 @@ export type Channel = {
  * Starts a world and waits until its network stands, about half a second.
  * @throws Error with what the world's init said; nothing is left running then.
  */
-export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = process.env): Promise<Channel> {
+export const launch = async (config: InitConfig, env: NodeJS.ProcessEnv = process.env): Promise<Channel> => {
   mkdirSync(config.dir, { recursive: true, mode: 0o700 });
   const logFile = join(config.dir, 'init.log');
   const child = startUnshare(config, env, logFile);
@@ -69,9 +69,9 @@ export async function launch(config: InitConfig, env: NodeJS.ProcessEnv = proces
     await kill(child);
     throw error;
   }
-}
+};
 
-function startUnshare(config: InitConfig, env: NodeJS.ProcessEnv, logFile: string): ChildProcess {
+const startUnshare = (config: InitConfig, env: NodeJS.ProcessEnv, logFile: string): ChildProcess => {
   const namespaces = ['--map-root-user', '--user', '--net', '--mount', '--pid', '--fork', '--kill-child'];
   const init = ['sh', '-c', WORLD_INIT, 'world', process.execPath, join(import.meta.dirname, 'init.ts')];
   const log = openSync(logFile, 'a', 0o600);
@@ -84,22 +84,22 @@ function startUnshare(config: InitConfig, env: NodeJS.ProcessEnv, logFile: strin
   } finally {
     closeSync(log);
   }
-}
+};
 
 /** Kills PID 1 of the world rather than `unshare`, which then collects it; else it would wait for the machine's init. */
-async function kill(unshare: ChildProcess): Promise<void> {
+const kill = async (unshare: ChildProcess): Promise<void> => {
   if (unshare.exitCode !== null || unshare.signalCode !== null) return;
   const gone = once(unshare, 'exit');
   signalProcess((await onlyChild(unshare.pid)) ?? unshare.pid ?? 0, 'SIGKILL');
   await Promise.race([gone, sleep(KILL_MS, undefined, { ref: false })]);
   unshare.kill('SIGKILL');
-}
+};
 
-async function onlyChild(parent: number | undefined): Promise<number | undefined> {
+const onlyChild = async (parent: number | undefined): Promise<number | undefined> => {
   const pids = await processIDs();
   const parents = await Promise.all(pids.map(parentOf));
   return pids.find((_, index) => parents[index] === parent);
-}
+};
 
 type Mailbox = {
   first: Promise<FromInit>;
@@ -111,7 +111,7 @@ type Mailbox = {
 /** Lines kept for a watcher that comes later. */
 const HISTORY = 1_000;
 
-function mailbox(child: ChildProcess): Mailbox {
+const mailbox = (child: ChildProcess): Mailbox => {
   const first = Promise.withResolvers<FromInit>();
   const mail: Mailbox = { first: first.promise, waiting: new Map(), history: new Map(), watches: new Map() };
   child.on('message', (message: FromInit, server?: Server) => {
@@ -131,15 +131,15 @@ function mailbox(child: ChildProcess): Mailbox {
     }
   });
   return mail;
-}
+};
 
-function tell(watch: Watch, message: FromInit): void {
+const tell = (watch: Watch, message: FromInit): void => {
   if (message.type === 'line') watch.onLine?.(message.line, message.atMs);
   if (message.type === 'exit') watch.onExit?.(message);
-}
+};
 
 /** Init's report that the network stands, or a good reason why not. */
-async function firstWord(child: ChildProcess, mail: Mailbox, logFile: string): Promise<string> {
+const firstWord = async (child: ChildProcess, mail: Mailbox, logFile: string): Promise<string> => {
   const abort = new AbortController();
   const signal = abort.signal;
   try {
@@ -155,9 +155,9 @@ async function firstWord(child: ChildProcess, mail: Mailbox, logFile: string): P
   } finally {
     abort.abort();
   }
-}
+};
 
-function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid: number): Channel {
+const channel = (child: ChildProcess, mail: Mailbox, userNamespace: string, pid: number): Channel => {
   let lastID = 0;
   let end: string | undefined;
   /** They listen in the world, and this process accepts: the world's network lasts as long as one of them is open. */
@@ -238,25 +238,24 @@ function channel(child: ChildProcess, mail: Mailbox, userNamespace: string, pid:
       await untilEmpty(userNamespace);
     },
   };
-}
+};
 
 /**
  * Waits until no process is left in a world's user namespace.
  * @throws Error with the process ids that are left after ten seconds.
  */
-export async function untilEmpty(userNamespace: string): Promise<void> {
+export const untilEmpty = async (userNamespace: string): Promise<void> => {
   const deadline = performance.now() + EMPTY_MS;
   for (;;) {
     const left = await processesIn('user', userNamespace);
     if (left.length === 0) return;
-    if (performance.now() > deadline) {
+    if (performance.now() > deadline)
       throw new Error(`Processes of the lab are still there: ${left.join(', ')}. End them by SIGKILL.`);
-    }
     await sleep(20);
   }
-}
+};
 
 /** Writes what a later process needs to recognise this world's leftovers. */
-export function recordWorld(dir: string, userNamespace: string): void {
+export const recordWorld = (dir: string, userNamespace: string): void => {
   writeFileSync(join(dir, 'world.json'), JSON.stringify({ userNamespace }), { mode: 0o600 });
-}
+};

@@ -5,11 +5,11 @@ import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DaemonOptions, DaemonSays } from './daemon.ts';
+import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './lab.ts';
 import { untilEmpty } from './launch.ts';
 import { claimState, type DaemonState, LAB_DIR, readState, removeState } from './state.ts';
 import { isLatencyProfile, LATENCY_PROFILES } from './types.ts';
-import { standardVPC } from './vpc.ts';
-import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './world.ts';
+import { STANDARD_VPC } from './vpc.ts';
 
 const HELP = `A VPC with two instances, an EC2 API and a Kubernetes control plane, on this machine, without root.
 
@@ -39,7 +39,7 @@ const COMMAND_MS = 150_000;
 const PLAIN = ['status', 'crash', 'start', 'stop', 'pause', 'resume', 'cut', 'heal', 'calls', 'mapping'];
 
 /** Sends a command to the daemon. */
-async function tell(state: DaemonState, word: string, args: string[]): Promise<string> {
+const tell = async (state: DaemonState, word: string, args: string[]): Promise<string> => {
   let response: Response;
   try {
     response = await fetch(`http://127.0.0.1:${state.port}/`, {
@@ -56,28 +56,28 @@ async function tell(state: DaemonState, word: string, args: string[]): Promise<s
   const text = await response.text();
   if (!response.ok) throw new Complaint(text);
   return text;
-}
+};
 
 /** The running daemon's state. */
-function running(): DaemonState {
+const running = (): DaemonState => {
   const state = readState();
   if (state === undefined) throw new Complaint('No lab is running here; start one with `hack/lab/lab up`.');
   if (state.port === 0 && isAlive(state.pid)) throw new Complaint('The lab is still starting.');
   if (!isAlive(state.pid)) throw new Complaint('The lab has died; `hack/lab/lab down` clears it away.');
   return state;
-}
+};
 
 /** Whether the process is one of the lab's and not ended: a number can be used again. */
-function isAlive(pid: number): boolean {
+const isAlive = (pid: number): boolean => {
   try {
     // The command line of a process that has ended and waits to be collected is empty.
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(join('hack', 'lab'));
   } catch {
     return false; // no such process
   }
-}
+};
 
-async function up(args: string[]): Promise<void> {
+const up = async (args: string[]): Promise<void> => {
   const { values } = parseArgs({
     args,
     options: {
@@ -94,9 +94,8 @@ async function up(args: string[]): Promise<void> {
   const claim = { pid: process.pid, port: 0, token, dir, userNamespace: '' };
   if (!claimState(claim)) {
     const state = readState();
-    if (state !== undefined && isAlive(state.pid)) {
+    if (state !== undefined && isAlive(state.pid))
       throw new Complaint(`A lab runs here already (process ${state.pid}); see \`hack/lab/lab status\`.`);
-    }
     await clearDead(state);
     if (!claimState(claim)) throw new Complaint('Somebody else starts a lab here at this moment.');
   }
@@ -107,10 +106,10 @@ async function up(args: string[]): Promise<void> {
   console.log(
     `\nTry: export KUBECONFIG=${join(dir, 'kubeconfig')}; kubectl get hapairs -A\nEnd it with: hack/lab/lab down`,
   );
-}
+};
 
 /** Resolves when its world stands; its progress is printed. */
-async function startDaemon(dir: string, options: DaemonOptions): Promise<void> {
+const startDaemon = async (dir: string, options: DaemonOptions): Promise<void> => {
   const log = openSync(join(dir, 'daemon.log'), 'a', 0o600);
   const program = join(import.meta.dirname, 'daemon.ts');
   const daemon = spawn(process.execPath, [program, JSON.stringify(options)], {
@@ -132,15 +131,15 @@ async function startDaemon(dir: string, options: DaemonOptions): Promise<void> {
   });
   daemon.removeAllListeners('exit');
   daemon.unref();
-}
+};
 
 /** A world ends with its daemon; this makes sure, and takes the daemon's note away. */
-async function clearDead(state: DaemonState | undefined): Promise<void> {
+const clearDead = async (state: DaemonState | undefined): Promise<void> => {
   if (state?.userNamespace) await untilEmpty(state.userNamespace);
   removeState();
-}
+};
 
-async function down(): Promise<void> {
+const down = async (): Promise<void> => {
   const state = readState();
   if (state === undefined) return console.log('no lab is running here');
   if (isAlive(state.pid) && state.port === 0) throw new Complaint('The lab is still starting.');
@@ -156,9 +155,9 @@ async function down(): Promise<void> {
     await clearDead(state);
     console.log('the lab did not answer and was killed; nothing of it is left');
   }
-}
+};
 
-async function fault(args: string[]): Promise<void> {
+const fault = async (args: string[]): Promise<void> => {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -182,19 +181,19 @@ async function fault(args: string[]): Promise<void> {
     ...(age === undefined ? {} : { ageMs: Number(age) }),
   };
   console.log(await tell(running(), 'fault', [JSON.stringify(spec)]));
-}
+};
 
 /** Runs a command on this terminal; its exit becomes ours. */
-function runHere(argv: string[], env: Record<string, string> = {}): void {
+const runHere = (argv: string[], env: Record<string, string> = {}): void => {
   const [file = '', ...args] = argv;
   const child = spawn(file, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   child.once('error', (error) => complain(new Complaint(`${file} could not be started: ${error.message}`)));
   child.once('exit', (code, signal) => {
     process.exitCode = code ?? (signal === null ? 1 : 128);
   });
-}
+};
 
-async function tool(word: 'kubectl' | 'helm' | 'aws', args: string[]): Promise<void> {
+const tool = async (word: 'kubectl' | 'helm' | 'aws', args: string[]): Promise<void> => {
   const access = JSON.parse(await tell(running(), 'access', [])) as Record<
     'kubeconfig' | 'ec2URL' | 'dir',
     string
@@ -202,13 +201,13 @@ async function tool(word: 'kubectl' | 'helm' | 'aws', args: string[]): Promise<v
   const { tools } = await findTools();
   const env =
     word === 'aws'
-      ? awsEnvironment(standardVPC, 'person', access.ec2URL)
+      ? awsEnvironment(STANDARD_VPC, 'person', access.ec2URL)
       : kubeEnvironment(access.dir, access.kubeconfig);
   const words = word === 'aws' ? awsArguments(access.ec2URL, args) : args;
   runHere([tools[word], ...words], env);
-}
+};
 
-async function main([word, ...args]: string[]): Promise<void> {
+const main = async ([word, ...args]: string[]): Promise<void> => {
   if (word === undefined || ['help', '--help', '-h'].includes(word)) console.log(HELP);
   else if (word === 'up') await up(args);
   else if (word === 'down') await down();
@@ -219,13 +218,13 @@ async function main([word, ...args]: string[]): Promise<void> {
     runHere(JSON.parse(await tell(running(), 'entrance', args)) as string[]);
   } else if (PLAIN.includes(word)) console.log(await tell(running(), word, args));
   else throw new Complaint(`The lab has no command ${word}; see \`hack/lab/lab --help\`.`);
-}
+};
 
-function complain(error: unknown): void {
+const complain = (error: unknown): void => {
   const isPlain =
     error instanceof Complaint || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   console.error(isPlain ? (error as Error).message : error);
   process.exitCode = 1;
-}
+};
 
 await main(process.argv.slice(2)).catch(complain);

@@ -6,12 +6,12 @@
 import { ip, run, TABLE } from './fabric.ts';
 import type { Cut } from './rpc.ts';
 import type { LabVPC } from './types.ts';
-import { IMDS_ADDRESS, management, prefixLength, routerAddress } from './vpc.ts';
+import { IMDS_ADDRESS, MANAGEMENT, prefixLength, routerAddress } from './vpc.ts';
 
 const MANAGEMENT_TABLE = 'ip management';
 
 /** Builds everything; primaries are routed, no other address is. */
-export async function buildNetwork(vpc: LabVPC): Promise<void> {
+export const buildNetwork = async (vpc: LabVPC): Promise<void> => {
   const clients = [vpc.lanClient.name, vpc.internetClient.name];
   const namespaces = ['fabric', ...vpc.instances.map(({ name }) => name), ...clients];
   await ip(namespaces.map((name) => `netns add ${name}`));
@@ -30,12 +30,12 @@ export async function buildNetwork(vpc: LabVPC): Promise<void> {
     internetSide(vpc),
     inNamespace('world', ['nft', '-f', '-'], managementRules()),
   ]);
-}
+};
 
-const nodeManagement = (index: number): string => `${management.node(index)}/${management.prefix}`;
+const nodeManagement = (index: number): string => `${MANAGEMENT.node(index)}/${MANAGEMENT.prefix}`;
 
 /** Every pair of devices, and the management bridge. */
-function worldLinks(vpc: LabVPC): string[] {
+const worldLinks = (vpc: LabVPC): string[] => {
   const enis = [...vpc.instances, vpc.lanClient];
   const managed = ['fabric', ...vpc.instances.map(({ name }) => name)];
   return [
@@ -46,17 +46,17 @@ function worldLinks(vpc: LabVPC): string[] {
     `link add igw netns fabric type veth peer name eth0 netns ${vpc.internetClient.name}`,
     'link set lo up',
     'link add mgmt type bridge forward_delay 0',
-    `addr add ${management.world}/${management.prefix} dev mgmt`,
+    `addr add ${MANAGEMENT.world}/${MANAGEMENT.prefix} dev mgmt`,
     ...managed.flatMap((name) => [
       `link add mgmt-${name} type veth peer name mgmt0 netns ${name}`,
       `link set mgmt-${name} master mgmt up`,
     ]),
     'link set mgmt up',
   ];
-}
+};
 
 /** What a boot finds: the primary alone and a default route. Leftovers of the time before are gone. */
-export async function instanceLinkUp(vpc: LabVPC, name: string, address: string): Promise<void> {
+export const instanceLinkUp = async (vpc: LabVPC, name: string, address: string): Promise<void> => {
   await ip(
     [
       'link set lo up',
@@ -67,12 +67,12 @@ export async function instanceLinkUp(vpc: LabVPC, name: string, address: string)
     ],
     name,
   );
-}
+};
 
 /** A dead instance's link; the fabric's end stays up and drops. */
 export const instanceLinkDown = (name: string): Promise<string> => ip(['link set eth0 down'], name);
 
-async function fabricSide(vpc: LabVPC): Promise<void> {
+const fabricSide = async (vpc: LabVPC): Promise<void> => {
   const enis = [...vpc.instances, vpc.lanClient];
   const devices = enis.map(({ fabricDevice }) => fabricDevice);
   await sysctl('fabric', {
@@ -95,7 +95,7 @@ async function fabricSide(vpc: LabVPC): Promise<void> {
       'link set lo up',
       `addr add ${routerAddress(vpc)}/32 dev lo`,
       `addr add ${IMDS_ADDRESS}/32 dev lo`,
-      `addr add ${management.fabric}/${management.prefix} dev mgmt0`,
+      `addr add ${MANAGEMENT.fabric}/${MANAGEMENT.prefix} dev mgmt0`,
       ...devices.map((device) => `link set ${device} up`),
       'link set igw up',
       'link set mgmt0 up',
@@ -110,7 +110,7 @@ async function fabricSide(vpc: LabVPC): Promise<void> {
     ],
     'fabric',
   );
-}
+};
 
 const internetSide = (vpc: LabVPC): Promise<string> =>
   ip(
@@ -124,7 +124,7 @@ const internetSide = (vpc: LabVPC): Promise<string> =>
   );
 
 /** The raw priority comes before routing; nothing here tracks connections. */
-function fabricRules(vpc: LabVPC): string {
+const fabricRules = (vpc: LabVPC): string => {
   const enis = [...vpc.instances, vpc.lanClient];
   const holds = enis.map(({ fabricDevice, address }) => `"${fabricDevice}" . ${address}`);
   const devices = enis.map(({ fabricDevice }) => `"${fabricDevice}"`);
@@ -153,7 +153,7 @@ function fabricRules(vpc: LabVPC): string {
   }
 }
 `;
-}
+};
 
 /** A cut path drops silently both ways, as a lost route or a security group does. */
 const managementRules = (): string => `table ${MANAGEMENT_TABLE} {
@@ -164,41 +164,41 @@ const managementRules = (): string => `table ${MANAGEMENT_TABLE} {
 `;
 
 /** Cuts (`true`) or heals one direction of the path between two instances. */
-export async function cutFabric(vpc: LabVPC, { from, to }: Cut, isCut: boolean): Promise<void> {
+export const cutFabric = async (vpc: LabVPC, { from, to }: Cut, isCut: boolean): Promise<void> => {
   const element = `{ "${deviceOf(vpc, from)}" . "${deviceOf(vpc, to)}" }`;
   await inNamespace('fabric', ['nft', '-f', '-'], change('cut', TABLE, element, isCut));
-}
+};
 
 /** Cuts (`true`) or heals the path between an instance and the API server. */
-export async function cutManagement(vpc: LabVPC, node: string, isCut: boolean): Promise<void> {
+export const cutManagement = async (vpc: LabVPC, node: string, isCut: boolean): Promise<void> => {
   const index = vpc.instances.findIndex(({ name }) => name === node);
-  const element = `{ ${management.node(index)} }`;
+  const element = `{ ${MANAGEMENT.node(index)} }`;
   await inNamespace('world', ['nft', '-f', '-'], change('cut', MANAGEMENT_TABLE, element, isCut));
-}
+};
 
 /** Adds first, so that deleting what is not there is no error. */
 const change = (set: string, table: string, element: string, isMember: boolean): string =>
   `add element ${table} ${set} ${element}\n${isMember ? '' : `delete element ${table} ${set} ${element}\n`}`;
 
-function deviceOf(vpc: LabVPC, name: string): string {
+const deviceOf = (vpc: LabVPC, name: string): string => {
   const eni = [...vpc.instances, vpc.lanClient].find((candidate) => candidate.name === name);
   if (eni === undefined) throw new Error(`No ENI belongs to ${name}.`);
   return eni.fabricDevice;
-}
+};
 
 /** The command that runs `argv` in a network namespace of the world. */
 export const enterNetwork = (namespace: string, argv: readonly string[]): string[] =>
   namespace === 'world' ? [...argv] : ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv];
 
-function inNamespace(namespace: string, argv: string[], input = ''): Promise<string> {
+const inNamespace = (namespace: string, argv: string[], input = ''): Promise<string> => {
   const [file = '', ...args] = enterNetwork(namespace, argv);
   return run(file, args, input);
-}
+};
 
 /** /proc/sys/net shows the namespace of the reader, so the writer enters it. */
-async function sysctl(namespace: string, values: Record<string, string>): Promise<void> {
+const sysctl = async (namespace: string, values: Record<string, string>): Promise<void> => {
   const script = Object.entries(values)
     .map(([key, value]) => `echo ${value} > /proc/sys/${key.replaceAll('.', '/')}`)
     .join(' && ');
   await inNamespace(namespace, ['sh', '-c', script]);
-}
+};

@@ -30,7 +30,7 @@ export type Outage = {
 export type Handover = { atMs: number; from: string; to: string; lost: number };
 
 /** All stretches of lost probes, in time order. */
-export function outages(samples: readonly Sample[]): Outage[] {
+export const outages = (samples: readonly Sample[]): Outage[] => {
   const found: Outage[] = [];
   let lastAnswered: Sample | undefined;
   let open: Outage | undefined;
@@ -52,10 +52,10 @@ export function outages(samples: readonly Sample[]): Outage[] {
     lastAnswered = sample;
   }
   return found;
-}
+};
 
 /** All changes of the answering node; `atMs` is when the first probe that the new one answered was sent. */
-export function handovers(samples: readonly Sample[]): Handover[] {
+export const handovers = (samples: readonly Sample[]): Handover[] => {
   const found: Handover[] = [];
   let from: string | undefined;
   let lost = 0;
@@ -69,7 +69,7 @@ export function handovers(samples: readonly Sample[]): Handover[] {
     lost = 0;
   }
   return found;
-}
+};
 
 /** How many probes were lost. */
 export const lost = (samples: readonly Sample[]): number =>
@@ -84,9 +84,9 @@ export const firstAnswer = (samples: readonly Sample[], node: string, afterMs = 
   inOrder(samples).find(({ by, sentAtMs }) => by === node && sentAtMs >= afterMs);
 
 /** The longest outage in milliseconds, 0 without one; one that goes on counts up to the last sample. */
-export function longestOutageMs(samples: readonly Sample[]): number {
+export const longestOutageMs = (samples: readonly Sample[]): number => {
   const endMs = inOrder(samples).at(-1)?.sentAtMs ?? 0;
   return Math.max(0, ...outages(samples).map(({ fromMs, toMs }) => (toMs ?? endMs) - fromMs));
-}
+};
 
 const inOrder = (samples: readonly Sample[]): Sample[] => samples.toSorted((a, b) => a.seq - b.seq);

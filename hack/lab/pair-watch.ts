@@ -3,7 +3,7 @@
 import { nowMs } from './clock.ts';
 import type { WorldProcess } from './handles.ts';
 import { within } from './handles.ts';
-import { kubeEnvironment, type World } from './world.ts';
+import { kubeEnvironment, type World } from './lab.ts';
 
 /** What a person would look at. Absent fields are empty strings. */
 export type PairView = {
@@ -57,15 +57,15 @@ export type PairWatch = {
 };
 
 /** The words of one line that `kubectl` prints for {@link FIELDS}. */
-export function parseView(line: string, atMs: number): PairView | undefined {
+export const parseView = (line: string, atMs: number): PairView | undefined => {
   const words = line.split('|');
   if (words.length !== FIELDS.length) return undefined;
   const named = FIELDS.map(([name], i) => [name, words[i] ?? ''] as const);
   return { atMs, ...(Object.fromEntries(named) as Omit<PairView, 'atMs'>) };
-}
+};
 
 /** Watches one HAPair with the real kubectl until `stop`. The HAPair need not exist yet. */
-export async function watchPair(world: World, namespace: string, name: string): Promise<PairWatch> {
+export const watchPair = async (world: World, namespace: string, name: string): Promise<PairWatch> => {
   const views: PairView[] = [];
   const waiting = new Set<() => void>();
   const template = `${FIELDS.map(([, path]) => path).join('|')}{"\\n"}`;
@@ -110,4 +110,4 @@ export async function watchPair(world: World, namespace: string, name: string): 
     },
     stop: async () => void (await process.stop()),
   };
-}
+};

@@ -2,8 +2,9 @@
  * Places beside the VPC: network namespaces of their own on the management network, for processes that talk to the API server
  * and to EC2 alone and are to be cut off one by one.
  */
-import { management } from './vpc.ts';
-import type { World } from './world.ts';
+
+import type { World } from './lab.ts';
+import { MANAGEMENT } from './vpc.ts';
 
 export type ManagedPlace = {
   /** Where `World.spawn` and `exec` put a process. */
@@ -39,7 +40,7 @@ export const makePlace = async (world: World, name: string, index: number): Prom
   const inside = [
     'link set lo up',
     'link set mgmt0 up',
-    `addr add ${address}/${management.prefix} dev mgmt0`,
+    `addr add ${address}/${MANAGEMENT.prefix} dev mgmt0`,
   ];
   await run(world, ['ip', '-batch', '-'], `${links.join('\n')}\n`);
   await run(world, ['ip', '-n', name, '-batch', '-'], `${inside.join('\n')}\n`);

@@ -13,7 +13,7 @@ import { PROBE_PORT } from './responder.ts';
 const LOST_MS = 1_000;
 const WRITE_MS = 50;
 
-function main(target: string, file: string, intervalMs: number): void {
+const main = (target: string, file: string, intervalMs: number): void => {
   const socket = createSocket('udp4');
   const log = openSync(file, 'a', 0o600);
   const pending = new Map<number, Sample>();
@@ -60,7 +60,7 @@ function main(target: string, file: string, intervalMs: number): void {
   process.on('SIGTERM', () => {
     isStopping = true;
   });
-}
+};
 
 const [target = '', file = '', intervalMs = '10'] = process.argv.slice(2);
 main(target, file, Number(intervalMs));

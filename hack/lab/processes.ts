@@ -15,7 +15,7 @@ export type Enter = (place: string, argv: readonly string[]) => string[];
 export type Processes = ReturnType<typeof createProcesses>;
 
 /** `report` gets an `exit` for every process and a `line` for every line asked for. */
-export function createProcesses(enter: Enter, report: (event: FromInit) => void) {
+export const createProcesses = (enter: Enter, report: (event: FromInit) => void) => {
   const running = new Map<number, ChildProcess>();
   let lastHandle = 0;
 
@@ -106,15 +106,15 @@ export function createProcesses(enter: Enter, report: (event: FromInit) => void)
   };
 
   return { start, kill, isRunning, ended, exec };
-}
+};
 
 /** Copies output to the log and reports its lines. */
-function copyLines(
+const copyLines = (
   child: ChildProcess,
   handle: number,
   logFile: string,
   report: (event: FromInit) => void,
-): void {
+): void => {
   const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;
@@ -124,56 +124,55 @@ function copyLines(
     });
   }
   child.once('close', () => log.end());
-}
+};
 
 /** Sends a signal; a process that is gone is no error. */
-export function signalProcess(pid: number, signal: string): void {
+export const signalProcess = (pid: number, signal: string): void => {
   if (pid <= 0) return;
   try {
     process.kill(pid, signal as NodeJS.Signals);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
+};
 
 /**
  * `nsenter --pid` stays outside and waits for its child, so a signal for the program must go to that child. Undefined when
  * the process is no such nsenter.
  */
-async function enteredProcess(pid: number): Promise<number | undefined> {
+const enteredProcess = async (pid: number): Promise<number | undefined> => {
   const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
   if (name.trim() !== 'nsenter' && name.trim() !== 'unshare') return undefined;
   for (const candidate of await processIDs()) {
     if ((await parentOf(candidate)) === pid) return candidate;
   }
   return undefined;
-}
+};
 
 /** Every process that /proc shows. */
-export async function processIDs(): Promise<number[]> {
-  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-}
+export const processIDs = async (): Promise<number[]> =>
+  (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
 
 /** The parent's process id; undefined when the process is gone. */
 export const parentOf = async (pid: number): Promise<number | undefined> => (await statusOf(pid))?.parent;
 
-async function statusOf(pid: number): Promise<{ state: string; parent: number } | undefined> {
+const statusOf = async (pid: number): Promise<{ state: string; parent: number } | undefined> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (stat === undefined) return undefined;
   // The name in parentheses may hold anything, parentheses and spaces included.
   const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { state, parent: Number(parent) };
-}
+};
 
 /**
  * Living processes in the namespace of this kind that is given by its inode text, such as `pid:[4026531836]`. One that has
  * ended and only waits to be collected by its parent does not count.
  */
-export async function processesIn(kind: 'pid' | 'user', namespace: string): Promise<number[]> {
+export const processesIn = async (kind: 'pid' | 'user', namespace: string): Promise<number[]> => {
   const found: number[] = [];
   for (const pid of await processIDs()) {
     if ((await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '')) !== namespace) continue;
     if ((await statusOf(pid))?.state !== 'Z') found.push(pid);
   }
   return found;
-}
+};

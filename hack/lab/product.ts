@@ -5,13 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { list } from '../kube/manifests.ts';
-import { writeServiceAccountKubeconfig } from '../kube/tokens.ts';
+import { list } from '../controlplane/manifests.ts';
+import { writeServiceAccountKubeconfig } from '../controlplane/tokens.ts';
 import { clearPlane, installChart, NAMESPACE } from './chart.ts';
 import { type WorldProcess, within } from './handles.ts';
+import { awsEnvironment, type World } from './lab.ts';
 import type { Exit, Watch } from './launch.ts';
-import { management } from './vpc.ts';
-import { awsEnvironment, type World } from './world.ts';
+import { MANAGEMENT } from './vpc.ts';
 
 export type ProductOptions = {
   /** Instances that get an agent; default all. */
@@ -62,7 +62,7 @@ export type Product = {
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const SOURCE_AGENT = [process.execPath, join(ROOT, 'agent', 'main.ts')];
-const KUBERNETES_URL = `https://${management.world}:${management.kubernetesPort}`;
+const KUBERNETES_URL = `https://${MANAGEMENT.world}:${MANAGEMENT.kubernetesPort}`;
 const END_MS = 60_000;
 
 /**
@@ -70,7 +70,7 @@ const END_MS = 60_000;
  * seconds. Afterwards a HAPair can be applied.
  * @throws Error with what helm, kubectl or a process said.
  */
-export async function installProduct(world: World, options: ProductOptions = {}): Promise<Product> {
+export const installProduct = async (world: World, options: ProductOptions = {}): Promise<Product> => {
   const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
   const { nodes = world.vpc.instances.map(({ name }) => name) } = options;
   if (world.sharesPlane) await clearPlane(world.kubeconfigPath);
@@ -92,10 +92,10 @@ export async function installProduct(world: World, options: ProductOptions = {})
     onLog('the operator runs');
   }
   return product;
-}
+};
 
 /** A password of eight printable characters per key, as VRRP version 2 takes it. */
-function secrets(namespaces: string[], keys: string[]): string {
+const secrets = (namespaces: string[], keys: string[]): string => {
   const stringData = (): Record<string, string> =>
     Object.fromEntries(keys.map((key) => [key, randomBytes(6).toString('base64url')]));
   return list(
@@ -105,7 +105,7 @@ function secrets(namespaces: string[], keys: string[]): string {
       stringData: stringData(),
     })),
   );
-}
+};
 
 /** A kubeconfig for inside with a token of the ServiceAccount. */
 const accessOf = (world: World, serviceAccount: string, file: string): Promise<string> =>
@@ -119,12 +119,12 @@ const accessOf = (world: World, serviceAccount: string, file: string): Promise<s
   });
 
 /** Everything lies on the instance's disk, so that a boot finds it again. */
-async function configureAgent(
+const configureAgent = async (
   world: World,
   name: string,
   namespaces: string[],
   { agentEnv: env = {}, agentProgram = SOURCE_AGENT, commands = () => ({}) }: ProductOptions,
-): Promise<void> {
+): Promise<void> => {
   const node = world.node(name);
   const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
   const file = join(node.dir, 'agent.yaml');
@@ -140,9 +140,9 @@ async function configureAgent(
   chmodSync(file, 0o600);
   const argv = [...agentProgram, '--config', file];
   await node.setService({ name: 'agent', argv, env });
-}
+};
 
-async function productOf(world: World, options: ProductOptions): Promise<Product> {
+const productOf = async (world: World, options: ProductOptions): Promise<Product> => {
   const kubeconfig = await accessOf(world, 'hapair-operator', join(world.dir, 'operator.kubeconfig'));
   const operatorLog = join(world.dir, 'operator.log');
   let operator: WorldProcess | undefined;
@@ -190,7 +190,7 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
       ),
     startAgent: (node) => world.node(node).startService('agent'),
   };
-}
+};
 
 /** Under a name of its own it need not wait for the Lease of its predecessor, as a container that restarts in its pod. */
 const operatorCommand = (world: World, kubeconfig: string, identity: string): string[] => [

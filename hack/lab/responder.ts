@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 /** UDP port of the probes. */
 export const PROBE_PORT = 7007;
 
-function serve(name: string, address: string): void {
+const serve = (name: string, address: string): void => {
   const socket = createSocket('udp4');
   const suffix = Buffer.from(name);
   socket.on('message', (packet, client) => {
@@ -15,7 +15,7 @@ function serve(name: string, address: string): void {
     socket.send(Buffer.concat([packet.subarray(0, 8), suffix]), client.port, client.address, () => undefined);
   });
   socket.bind(PROBE_PORT, address);
-}
+};
 
 if (import.meta.main) {
   const [name = '', ...addresses] = process.argv.slice(2);

@@ -3,7 +3,7 @@
  * are numbers given by init and never reused within a world.
  */
 
-import type { KubeBinaries } from '../kube/binaries.ts';
+import type { KubeBinaries } from '../controlplane/binaries.ts';
 import type { LabVPC } from './types.ts';
 
 /** A place in the world where a process can run; any other word is the name of an instance. */
@@ -79,7 +79,7 @@ export type Operations = {
   kube: { params: { binaries: KubeBinaries }; result: { kubeconfig: string; caFile: string } };
   /** An admin's kubeconfig for another way in. */
   kubeconfig: { params: { file: string; server: string }; result: null };
-  /** After the CRDs are installed: see hack/kube/controlplane.ts. */
+  /** After the CRDs are installed: see hack/controlplane/controlplane.ts. */
   controllerManager: { params: null; result: null };
 };
 export type Operation = keyof Operations;

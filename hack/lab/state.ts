@@ -18,7 +18,7 @@ export type DaemonState = {
 };
 
 /** Takes the work tree's only place for a daemon; false: somebody has it. */
-export function claimState(state: DaemonState): boolean {
+export const claimState = (state: DaemonState): boolean => {
   mkdirSync(LAB_DIR, { recursive: true, mode: 0o700 });
   chmodSync(LAB_DIR, 0o700);
   try {
@@ -28,17 +28,17 @@ export function claimState(state: DaemonState): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
-}
+};
 
 /** Replaces the state in one step. */
-export function writeState(state: DaemonState): void {
+export const writeState = (state: DaemonState): void => {
   const unfinished = `${STATE_FILE}.${process.pid}`;
   writeFileSync(unfinished, JSON.stringify(state), { mode: 0o600 });
   renameSync(unfinished, STATE_FILE);
-}
+};
 
 /** Undefined when there is none. A file that cannot be read as state counts as a dead daemon's. */
-export function readState(): DaemonState | undefined {
+export const readState = (): DaemonState | undefined => {
   try {
     return JSON.parse(readFileSync(STATE_FILE, 'utf8')) as DaemonState;
   } catch (error) {
@@ -46,6 +46,6 @@ export function readState(): DaemonState | undefined {
     if (error instanceof SyntaxError) return { pid: 0, port: 0, token: '', dir: '', userNamespace: '' };
     throw error;
   }
-}
+};
 
 export const removeState = (): void => rmSync(STATE_FILE, { force: true });

@@ -4,7 +4,7 @@ import type { LabVPC } from './types.ts';
  * The VPC of the demo and the tests: two instances that share 10.10.10.10 and 203.0.113.10, a client in their subnet and
  * one on the internet.
  */
-export const standardVPC: LabVPC = {
+export const STANDARD_VPC: LabVPC = {
   region: 'ap-northeast-1',
   availabilityZone: 'ap-northeast-1a',
   vpcID: 'vpc-0ddddddddddddddd4',
@@ -45,7 +45,7 @@ export const standardVPC: LabVPC = {
 };
 
 /** The management network: outside the VPC, for the API server and the EC2 API alone. */
-export const management = {
+export const MANAGEMENT = {
   prefix: 24,
   world: '192.168.254.1',
   fabric: '192.168.254.2',
@@ -59,12 +59,12 @@ export const management = {
 export const IMDS_ADDRESS = '169.254.169.254';
 
 /** The subnet's router: the first address of the CIDR (VPC guide, "Subnet CIDR blocks"). */
-export function routerAddress(vpc: LabVPC): string {
+export const routerAddress = (vpc: LabVPC): string => {
   const [network = ''] = vpc.cidr.split('/');
   const octets = network.split('.').map(Number);
   octets[3] = (octets[3] ?? 0) + 1;
   return octets.join('.');
-}
+};
 
 /** Length of the subnet's prefix. */
 export const prefixLength = (vpc: LabVPC): number => Number(vpc.cidr.split('/')[1]);

@@ -83,9 +83,8 @@ const working = async (program: DebianProgram, dir?: string): Promise<string | u
 /** Returns the folder of the wrappers, or undefined when they are on the PATH now. */
 const provide = async (programs: readonly DebianProgram[]): Promise<string | undefined> => {
   const packages = programs.map(({ debianPackage }) => debianPackage).sort();
-  if (which('apt-get') === undefined) {
+  if (which('apt-get') === undefined)
     throw new Error(`Missing Debian packages, and no apt-get to bring them: ${packages.join(' ')}`);
-  }
   await mkdir(cacheDir(), { recursive: true, mode: 0o700 });
   if (process.getuid?.() !== 0) return unpack(packages, programs);
   console.error(`hapair: installing Debian packages: ${packages.join(' ')}`);

@@ -1,6 +1,6 @@
 import { mkdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { findKubeClients, type KubeClients } from '../kube/clients.ts';
+import { findKubeClients, type KubeClients } from '../controlplane/clients.ts';
 import { linkFolder } from './cache.ts';
 import { DEBIAN_PROGRAMS, type DebianProgramName, findDebianPrograms } from './debian.ts';
 import { checkUserNamespaces } from './namespaces.ts';

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findKubeBinaries } from '../kube/binaries.ts';
+import { findKubeBinaries } from '../controlplane/binaries.ts';
 import { ensureTools } from '../setup/tools.ts';
 import {
   CAPACITY_PER_CORE,

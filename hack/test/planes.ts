@@ -4,10 +4,10 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ControlPlane, startControlPlane } from '../kube/controlplane.ts';
+import { type ControlPlane, startControlPlane } from '../controlplane/controlplane.ts';
 import { installChart, type KubeTools } from '../lab/chart.ts';
-import { management, standardVPC } from '../lab/vpc.ts';
-import { kubeEnvironment, type SharedPlane } from '../lab/world.ts';
+import { kubeEnvironment, type SharedPlane } from '../lab/lab.ts';
+import { MANAGEMENT, STANDARD_VPC } from '../lab/vpc.ts';
 import { run } from '../setup/run.ts';
 import { ensureTools } from '../setup/tools.ts';
 
@@ -45,9 +45,9 @@ const start = async (dir: string): Promise<{ plane: ControlPlane; shared: Shared
       async (args, input = '') =>
         (await run(tools[name], args, { env: environment, input, timeoutMs: TOOL_MS })).stdout;
     const kubeTools = { kubectl: tool('kubectl'), helm: tool('helm') };
-    await installChart(kubeTools, { nodes: NODES, namespaces: NAMESPACES, region: standardVPC.region });
+    await installChart(kubeTools, { nodes: NODES, namespaces: NAMESPACES, region: STANDARD_VPC.region });
     await plane.startControllerManager();
-    const inside = `https://${management.world}:${management.kubernetesPort}`;
+    const inside = `https://${MANAGEMENT.world}:${MANAGEMENT.kubernetesPort}`;
     const shared = {
       port: Number(new URL(plane.server).port),
       kubeconfig: plane.kubeconfig,

@@ -5,9 +5,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { writePrivately } from '../../hack/controlplane/kubeconfig.ts';
+import { createToken } from '../../hack/controlplane/tokens.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
-import { writePrivately } from '../../hack/kube/kubeconfig.ts';
-import { createToken } from '../../hack/kube/tokens.ts';
 import { type AgentLine, agentLog, agentSays, claims } from './agent-log.ts';
 import { ask, scrape } from './scrape.ts';
 import {

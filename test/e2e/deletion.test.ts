@@ -2,7 +2,7 @@
 import * as assert from 'uvu/assert';
 import type { HAPair } from '../../crds/types.ts';
 import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
-import { accessKeys } from '../../hack/lab/ec2/credentials.ts';
+import { ACCESS_KEYS } from '../../hack/lab/ec2/credentials.ts';
 import {
   apply,
   backup,
@@ -97,7 +97,7 @@ row('Unassign: off the ENIs, off the interfaces, gone', async (stage) => {
 /** Another operator process, with the permissions of this access key. */
 const restartAs = async (stage: Stage, who: 'operator' | 'readOnly'): Promise<void> => {
   await stage.product.killOperator();
-  const { id, secret } = accessKeys[who];
+  const { id, secret } = ACCESS_KEYS[who];
   await stage.product.startOperator({ env: { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } });
 };
 

@@ -1,7 +1,7 @@
 /** The operator in a test's hands: its log as something to wait on, its permissions as something to take away. */
 import * as assert from 'uvu/assert';
+import { callAPI } from '../../hack/controlplane/api.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { callAPI } from '../../hack/kube/api.ts';
 import { within } from '../../hack/lab/handles.ts';
 import { eventually, PATIENCE_MS, read } from './support.ts';
 

@@ -5,7 +5,7 @@
 import * as assert from 'uvu/assert';
 import type { HAPairSpec } from '../../crds/types.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { accessKeys } from '../../hack/lab/ec2/credentials.ts';
+import { ACCESS_KEYS } from '../../hack/lab/ec2/credentials.ts';
 import type { LabVPC } from '../../hack/lab/types.ts';
 import {
   apply,
@@ -54,7 +54,7 @@ const passes = (stage: Stage) =>
 
 const restart = async (stage: Stage, who: 'operator' | 'readOnly' = 'operator'): Promise<void> => {
   await stage.product.killOperator();
-  const { id, secret } = accessKeys[who];
+  const { id, secret } = ACCESS_KEYS[who];
   await stage.product.startOperator({ env: { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } });
 };
 

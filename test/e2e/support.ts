@@ -6,14 +6,14 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { FINALIZER, type HAPair, instanceName, type VRRPInstance } from '../../crds/types.ts';
+import { callAPI } from '../../hack/controlplane/api.ts';
 import { isMutating } from '../../hack/demo/measure.ts';
 import { openStage, PUBLIC_IP, type Stage, type StageOptions, VIP } from '../../hack/demo/stage.ts';
-import { callAPI } from '../../hack/kube/api.ts';
 import { nowMs } from '../../hack/lab/clock.ts';
+import type { SharedPlane } from '../../hack/lab/lab.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
 import type { CallRecord, LabVPC } from '../../hack/lab/types.ts';
-import { standardVPC } from '../../hack/lab/vpc.ts';
-import type { SharedPlane } from '../../hack/lab/world.ts';
+import { STANDARD_VPC } from '../../hack/lab/vpc.ts';
 import { leaveOpen } from './keep.ts';
 
 /** Set by the runner (hack/test/planes.ts): a control plane to tell the story on, as JSON. */
@@ -54,7 +54,7 @@ export const SPARE_EIPS = {
  * @param more 0 to 2
  */
 export function roomyVPC(more: 0 | 1 | 2 = 0): LabVPC {
-  const [first] = standardVPC.instances;
+  const [first] = STANDARD_VPC.instances;
   if (first === undefined) throw new Error('The standard VPC has no instance.');
   const others = ['3', '4'].slice(0, more).map((digit) => ({
     ...first,
@@ -67,9 +67,9 @@ export function roomyVPC(more: 0 | 1 | 2 = 0): LabVPC {
   }));
   const spare = Object.entries(SPARE_EIPS).map(([publicIP, allocationID]) => ({ allocationID, publicIP }));
   return {
-    ...standardVPC,
-    instances: [...standardVPC.instances, ...others].map((one) => ({ ...one, instanceType: 't3.medium' })),
-    elasticIPs: [...standardVPC.elasticIPs, ...spare],
+    ...STANDARD_VPC,
+    instances: [...STANDARD_VPC.instances, ...others].map((one) => ({ ...one, instanceType: 't3.medium' })),
+    elasticIPs: [...STANDARD_VPC.elasticIPs, ...spare],
   };
 }
 

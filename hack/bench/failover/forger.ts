@@ -38,16 +38,16 @@ const sendto = libc.func(
 );
 
 /** @throws Error that names the attempt when the call failed. */
-function must(attempt: string, result: unknown): number {
+const must = (attempt: string, result: unknown): number => {
   if (Number(result) < 0) throw new Error(`${attempt} failed (errno ${koffi.errno()}).`);
   return Number(result);
-}
+};
 
 /** `struct sockaddr_in`, port 0. */
 const addressOf = (text: string): Uint8Array =>
   Uint8Array.of(AF_INET, 0, 0, 0, ...text.split('.').map(Number), 0, 0, 0, 0, 0, 0, 0, 0);
 
-function overhear(source: string): Uint8Array {
+const overhear = (source: string): Uint8Array => {
   const networkOrder = ((ETH_P_ALL & 0xff) << 8) | (ETH_P_ALL >> 8);
   const fd = must('A packet socket', socket(AF_PACKET, SOCK_DGRAM_CLOEXEC, networkOrder));
   process.stdout.write('{"ready":true}\n');
@@ -57,15 +57,15 @@ function overhear(source: string): Uint8Array {
     const message = vrrpFrom(buffer.subarray(0, length), source);
     if (message !== undefined && message[2] !== 0) return message;
   }
-}
+};
 
-function send(message: Uint8Array, source: string, peer: string): void {
+const send = (message: Uint8Array, source: string, peer: string): void => {
   const fd = must('A raw socket', socket(AF_INET, SOCK_RAW_CLOEXEC, VRRP_PROTOCOL));
   const size = addressOf(source).length;
   must(`Binding to ${source}`, bind(fd, addressOf(source), size));
   for (const [name, value] of OPTIONS) must('An option', setsockopt(fd, IPPROTO_IP, name, [value], 4));
   must(`Sending to ${peer}`, sendto(fd, message, message.length, 0, addressOf(peer), size));
-}
+};
 
 const [source = '', peer = ''] = process.argv.slice(2);
 if (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === source)))

@@ -6,10 +6,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { tapAdverts } from '../../demo/stage.ts';
 import type { SeenAdvert } from '../../lab/adverts.ts';
+import { startWorld, type World } from '../../lab/lab.ts';
 import { installProduct, type Product } from '../../lab/product.ts';
 import type { LabInstance, LabVPC } from '../../lab/types.ts';
-import { standardVPC } from '../../lab/vpc.ts';
-import { startWorld, type World } from '../../lab/world.ts';
+import { STANDARD_VPC } from '../../lab/vpc.ts';
 
 /** What a pair shares and whose it is; the first node is the preferred one. */
 export type Pair = {
@@ -20,7 +20,7 @@ export type Pair = {
 };
 
 /** The recipe's two instances, beside those of the demo. */
-const recipeInstances: [LabInstance, LabInstance] = [
+const RECIPE_INSTANCES: [LabInstance, LabInstance] = [
   {
     name: 'recipe1',
     instanceID: 'i-0aaaaaaaaaaaaaa21',
@@ -43,33 +43,33 @@ const recipeInstances: [LabInstance, LabInstance] = [
   },
 ];
 
-const recipeEIP = { allocationID: 'eipalloc-0cccccccccccccc23', publicIP: '203.0.113.20' };
+const RECIPE_EIP = { allocationID: 'eipalloc-0cccccccccccccc23', publicIP: '203.0.113.20' };
 
-const vpc: LabVPC = {
-  ...standardVPC,
-  instances: [...standardVPC.instances, ...recipeInstances],
-  elasticIPs: [...standardVPC.elasticIPs, recipeEIP],
+const VPC: LabVPC = {
+  ...STANDARD_VPC,
+  instances: [...STANDARD_VPC.instances, ...RECIPE_INSTANCES],
+  elasticIPs: [...STANDARD_VPC.elasticIPs, RECIPE_EIP],
 };
 
 /** @throws Error when the VPC has none of that name. */
 const instance = (name: string): LabInstance => {
-  const found = vpc.instances.find((one) => one.name === name);
+  const found = VPC.instances.find((one) => one.name === name);
   if (found === undefined) throw new Error(`The VPC has no instance ${name}.`);
   return found;
 };
 
 /** The pair of hack/demo/hapair.yaml. */
-export const hapairPair: Pair = {
+export const HAPAIR_PAIR: Pair = {
   nodes: [instance('node1'), instance('node2')],
   vip: '10.10.10.10',
   publicIP: '203.0.113.10',
   allocationID: 'eipalloc-0ccccccccccccccc3',
 };
 
-export const recipePair: Pair = {
-  nodes: recipeInstances,
+export const RECIPE_PAIR: Pair = {
+  nodes: RECIPE_INSTANCES,
   vip: '10.10.10.20',
-  ...recipeEIP,
+  ...RECIPE_EIP,
 };
 
 /** Both nodes, the one at `place` first. */
@@ -89,17 +89,17 @@ export type Ground = {
  * @param dir emptied first; holds state and logs
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export async function openGround(dir: string, onLog: (line: string) => void): Promise<Ground> {
+export const openGround = async (dir: string, onLog: (line: string) => void): Promise<Ground> => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const vips = [hapairPair.vip, recipePair.vip];
-  const world = await startWorld({ dir, profile: 'aws', vpc, vips, kube: true, onLog });
+  const vips = [HAPAIR_PAIR.vip, RECIPE_PAIR.vip];
+  const world = await startWorld({ dir, profile: 'aws', vpc: VPC, vips, kube: true, onLog });
   try {
-    const nodes = hapairPair.nodes.map(({ name }) => name);
+    const nodes = HAPAIR_PAIR.nodes.map(({ name }) => name);
     const product = await installProduct(world, { nodes, onLog });
     return { world, product, adverts: await tapAdverts(world) };
   } catch (error) {
     await world.down();
     throw error;
   }
-}
+};

@@ -1,12 +1,12 @@
 /** The product as a contender: the demo's HAPair on the first pair. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { accessKeys } from '../../lab/ec2/credentials.ts';
+import { ACCESS_KEYS } from '../../lab/ec2/credentials.ts';
 import { within } from '../../lab/handles.ts';
 import { watchPair } from '../../lab/pair-watch.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
-import { type Ground, nodesFrom, hapairPair as pair } from './ground.ts';
+import { type Ground, nodesFrom, HAPAIR_PAIR as pair } from './ground.ts';
 import { PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 
 const NAMESPACE = 'prod';
@@ -16,7 +16,7 @@ const MANIFEST = join(import.meta.dirname, '..', '..', 'demo', 'hapair.yaml');
 const [first] = pair.nodes;
 
 /** Follows the HAPair from now on; it is applied by `start`. */
-export async function createHAPair(ground: Ground): Promise<Contender> {
+export const createHAPair = async (ground: Ground): Promise<Contender> => {
   const { world, product } = ground;
   const watch = await watchPair(world, NAMESPACE, NAME);
 
@@ -44,7 +44,7 @@ export async function createHAPair(ground: Ground): Promise<Contender> {
   const hapair: Contender = {
     name: 'hapair',
     pair,
-    accessKeyID: accessKeys.operator.id,
+    accessKeyID: ACCESS_KEYS.operator.id,
     start: async () => {
       await world.kubectl(['apply', '-f', '-'], await readFile(MANIFEST, 'utf8'));
       await hapair.bring(0);
@@ -77,10 +77,10 @@ export async function createHAPair(ground: Ground): Promise<Contender> {
     idle: async (sinceID) => void (await untilAnswered(ground, hapair, sinceID)),
   };
   return hapair;
-}
+};
 
 /** Boots instances that are off, which starts their agents, and starts agents that do not run. */
-async function startAgents({ world, product }: Ground): Promise<void> {
+const startAgents = async ({ world, product }: Ground): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
       const node = world.node(name);
@@ -90,4 +90,4 @@ async function startAgents({ world, product }: Ground): Promise<void> {
         await product.startAgent(name);
     }),
   );
-}
+};

@@ -36,7 +36,7 @@ const FILTER = [
   [RETURN, 0, 0, SECCOMP_RET_ALLOW],
 ] as const;
 
-function filterBytes(): Uint8Array {
+const filterBytes = (): Uint8Array => {
   const view = new DataView(new ArrayBuffer(8 * FILTER.length));
   for (const [index, [code, ifTrue, ifFalse, operand]] of FILTER.entries()) {
     view.setUint16(8 * index, code, true);
@@ -45,10 +45,10 @@ function filterBytes(): Uint8Array {
     view.setUint32(8 * index + 4, operand, true);
   }
   return new Uint8Array(view.buffer);
-}
+};
 
 /** The filter stays on this thread through execve(2). @throws Error when the kernel refuses it. */
-function ignoreSetgroups(): void {
+const ignoreSetgroups = (): void => {
   koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'const uint8_t *' });
   const prctl = koffi
     .load('libc.so.6')
@@ -56,7 +56,7 @@ function ignoreSetgroups(): void {
   const program = { len: FILTER.length, filter: filterBytes() };
   if (Number(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program)) !== 0)
     throw new Error(`The kernel refuses a seccomp filter (errno ${koffi.errno()}).`);
-}
+};
 
 const [program = '', ...args] = process.argv.slice(2);
 ignoreSetgroups();

@@ -34,7 +34,7 @@ type Options = {
 };
 
 /** @throws Error for a person to read. */
-function readOptions(args: string[]): Options {
+const readOptions = (args: string[]): Options => {
   const { values } = parseArgs({
     args,
     options: {
@@ -55,14 +55,14 @@ function readOptions(args: string[]): Options {
     throw new Error(`--only takes ${SCENARIOS.join(', ')}, not ${values.only}.`);
   const { dir, aws } = values;
   return { runs, only, windowMs: seconds * 1000, dir, ...(aws !== undefined && { aws }) };
-}
+};
 
 const startMs = performance.now();
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const progress = (line: string): void =>
   say(`${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s  ${line}`);
 
-function tell(record: RunRecord): void {
+const tell = (record: RunRecord): void => {
   const who = `${record.scenario} ${record.run} ${record.contender}`;
   if (isFailed(record)) {
     progress(`${who}: NOT MEASURED: ${record.error}`);
@@ -75,20 +75,20 @@ function tell(record: RunRecord): void {
   const { masters, delivery, isWrong } = record.end;
   const end = `Master ${masters.join(' and ') || 'nobody'}, VIP ${delivery.vip ?? 'nowhere'}, EIP ${delivery.publicIP ?? 'nowhere'}`;
   progress(`${who}: ${figures}, ${record.calls.length} EC2 calls; ${end}${isWrong ? ': WRONG' : ''}`);
-}
+};
 
 /** Lets deeds happen one at a time, in the order in which they were asked for. */
-function oneAtATime(): <T>(deed: () => Promise<T>) => Promise<T> {
+const oneAtATime = (): (<T>(deed: () => Promise<T>) => Promise<T>) => {
   let queue: Promise<unknown> = Promise.resolve();
   return (deed) => {
     const done = queue.then(deed);
     queue = done.catch(() => undefined); // its own caller sees the error
     return done;
   };
-}
+};
 
 /** The timed runs alternate, one at a time; in the others both are watched at once. */
-async function compare(ground: Ground, contenders: Contender[], options: Options): Promise<RunRecord[]> {
+const compare = async (ground: Ground, contenders: Contender[], options: Options): Promise<RunRecord[]> => {
   const { runs, only, windowMs } = options;
   const exclusive = oneAtATime();
   const records: RunRecord[] = [];
@@ -113,7 +113,7 @@ async function compare(ground: Ground, contenders: Contender[], options: Options
     }
   }
   return records;
-}
+};
 
 /** Too many runs told nothing; what was measured is kept. */
 class GaveUp extends Error {
@@ -124,12 +124,12 @@ class GaveUp extends Error {
   }
 }
 
-async function bench(
+const bench = async (
   options: Options,
   versions: string,
   ground: Ground,
   contenders: Contender[],
-): Promise<boolean> {
+): Promise<boolean> => {
   for (const contender of contenders) {
     await contender.start();
     progress(`${contender.name} serves`);
@@ -141,9 +141,9 @@ async function bench(
   });
   report(options, versions, records);
   return !records.some(isFailed);
-}
+};
 
-function report({ windowMs }: Options, versions: string, records: RunRecord[]): void {
+const report = ({ windowMs }: Options, versions: string, records: RunRecord[]): void => {
   const tables = [switchTable(records), watchTable(records), verdictTable(verdicts(records))].filter(
     ({ length }) => length > 1,
   );
@@ -160,9 +160,9 @@ function report({ windowMs }: Options, versions: string, records: RunRecord[]): 
   writeFileSync(join(OUT, 'bench-failover.md'), `${markdown.join('\n\n')}\n`);
   writeFileSync(join(OUT, 'bench-failover.json'), `${JSON.stringify({ versions, records }, undefined, 1)}\n`);
   say(`\nAlso in .out/bench-failover.md; every run in .out/bench-failover.json.`);
-}
+};
 
-async function main(options: Options): Promise<boolean> {
+const main = async (options: Options): Promise<boolean> => {
   const tools = await findRecipeTools(options.aws);
   const ground = await openGround(options.dir, progress);
   try {
@@ -172,7 +172,7 @@ async function main(options: Options): Promise<boolean> {
     await ground.world.down();
     progress('everything of it is gone again');
   }
-}
+};
 
 try {
   const options = readOptions(process.argv.slice(2));

@@ -119,11 +119,11 @@ const LOOK_BACK_MS = 50;
  * @param decidedMs when a person decided; absent: the new Master's first advert did
  * @throws Error when the evidence lacks what a figure needs.
  */
-export function switchFigures(
+export const switchFigures = (
   { pair, fromMs, toMs, adverts, calls, lan, wan, masters, delivery }: Evidence,
   to: 0 | 1,
   decidedMs?: number,
-): Omit<SwitchRecord, keyof Who | 'scenario'> {
+): Omit<SwitchRecord, keyof Who | 'scenario'> => {
   const { name } = pair.nodes[to];
   const decidedAtMs = decidedMs ?? firstAdvert(adverts, pair.nodes[to], fromMs)?.atMs;
   if (decidedAtMs === undefined) throw new Error(`${name} sent no advert as Master.`);
@@ -144,16 +144,16 @@ export function switchFigures(
     calls: timedCalls(calls, fromMs),
     end: endOf(masters, delivery),
   };
-}
+};
 
 /**
  * Figures of a watched disturbance; EC2 delivered to the first node when it began.
  * @param windowMs from `fromMs` on; what comes later counts only for the end
  */
-export function watchFigures(
+export const watchFigures = (
   { pair, fromMs, adverts, calls, lan, wan, masters, delivery }: Evidence,
   windowMs: number,
-): Omit<WatchRecord, keyof Who | 'scenario'> {
+): Omit<WatchRecord, keyof Who | 'scenario'> => {
   const toMs = fromMs + windowMs;
   const masterships = mastershipsIn(pair, adverts, fromMs, toMs);
   const [first, second] = pair.nodes;
@@ -167,7 +167,7 @@ export function watchFigures(
     calls: timedCalls(calls, fromMs),
     end: endOf(masters, delivery),
   };
-}
+};
 
 const timedCalls = (calls: readonly CallRecord[], fromMs: number): TimedCall[] =>
   calls.map(({ action, receivedAtMs, answeredAtMs, mappedAtMs, errorCode }) => ({
@@ -188,12 +188,12 @@ const endOf = (masters: string[], delivery: Delivery): End => {
 type Stretch = { node: string | null; fromMs: number; toMs: number };
 
 /** Whose advert as Master was the newest, from the first one on: each until the next node's. */
-export function mastershipsIn(
+export const mastershipsIn = (
   pair: Pair,
   adverts: readonly SeenAdvert[],
   fromMs: number,
   toMs: number,
-): Stretch[] {
+): Stretch[] => {
   const found: Stretch[] = [];
   for (const { source, priority, atMs } of adverts) {
     const node = pair.nodes.find(({ address }) => address === source)?.name;
@@ -204,15 +204,15 @@ export function mastershipsIn(
     found.push({ node, fromMs: atMs, toMs });
   }
   return found;
-}
+};
 
 /** Where packets to the VIP went, from ever until `toMs`. */
-export function deliveriesIn(
+export const deliveriesIn = (
   { nodes, vip }: Pair,
   calls: readonly CallRecord[],
   atFirst: string,
   toMs: number,
-): Stretch[] {
+): Stretch[] => {
   const found: Stretch[] = [{ node: atFirst, fromMs: Number.NEGATIVE_INFINITY, toMs }];
   const moves = calls.flatMap(({ action, parameters, mappedAtMs }) => {
     const concerns = Object.entries(parameters).some(
@@ -230,7 +230,7 @@ export function deliveriesIn(
     found.push({ node, fromMs: atMs, toMs });
   }
   return found;
-}
+};
 
 /** For how long the two differ, while there is a first one. */
 const apartMs = (masters: readonly Stretch[], deliveries: readonly Stretch[]): number =>

@@ -15,11 +15,11 @@ const LOOK_MS = 50;
 export const TWO_ADVERTS_MS = 2_500;
 
 /** Looks until there is something to return. @throws Error that names `what` when there is nothing in time. */
-export async function eventually<T>(
+export const eventually = async <T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
   timeoutMs = PATIENCE_MS,
-): Promise<T> {
+): Promise<T> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = await look();
@@ -27,7 +27,7 @@ export async function eventually<T>(
     if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s.`);
     await sleep(LOOK_MS);
   }
-}
+};
 
 /** The newest call in EC2's log. */
 export const lastCallID = async ({ world }: Ground): Promise<number> =>
@@ -53,21 +53,21 @@ export const untilAnswered = async (
   });
 
 /** As it will be when the fabric has followed every call so far. */
-export async function deliveryOf({ world }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> {
+export const deliveryOf = async ({ world }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> => {
   const { routes, nat } = await world.ec2.settledMapping();
   const nameOf = (address: string | undefined): string | null => {
     const eni = address === undefined ? undefined : routes[address];
     return nodes.find(({ networkInterfaceID }) => networkInterfaceID === eni)?.name ?? eni ?? null;
   };
   return { vip: nameOf(vip), publicIP: nameOf(nat[publicIP]) };
-}
+};
 
 /**
  * Waits until the node alone has advertised for a while, has the VIP on its interface, and EC2 delivers both addresses to
  * it: what every run starts from.
  * @throws Error with what was seen instead.
  */
-export async function untilServing(ground: Ground, pair: Pair, node: LabInstance): Promise<void> {
+export const untilServing = async (ground: Ground, pair: Pair, node: LabInstance): Promise<void> => {
   const { world, adverts } = ground;
   let seen = '';
   const look = async (): Promise<true | undefined> => {
@@ -82,4 +82,4 @@ export async function untilServing(ground: Ground, pair: Pair, node: LabInstance
   await eventually(`${node.name} should serve alone`, look).catch((error: Error) => {
     throw new Error(`${error.message} Seen: ${seen}`);
   });
-}
+};

@@ -15,7 +15,7 @@ const PASSWORD = 'standby';
 const VIRTUAL_ROUTER_ID = 20;
 
 /** keepalived.conf of one node. `script_user` names the one user that the lab's namespaces have. */
-export function keepalivedConf(pair: Pair, own: LabInstance, peer: LabInstance, role: Role): string {
+export const keepalivedConf = (pair: Pair, own: LabInstance, peer: LabInstance, role: Role): string => {
   const notify = role.notifyMaster === undefined ? '' : `    notify_master "${role.notifyMaster}"\n`;
   return `global_defs {
     router_id ${own.name}
@@ -42,7 +42,7 @@ vrrp_instance VI_0 {
     }
 ${notify}}
 `;
-}
+};
 
 /**
  * failover.sh, and with the ENIs exchanged failback.sh.

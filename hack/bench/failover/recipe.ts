@@ -2,14 +2,14 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { nowMs } from '../../lab/clock.ts';
-import { accessKeys } from '../../lab/ec2/credentials.ts';
+import { ACCESS_KEYS } from '../../lab/ec2/credentials.ts';
 import { type WorldProcess, within } from '../../lab/handles.ts';
+import { awsArguments, awsEnvironment, findTools } from '../../lab/lab.ts';
 import type { LabInstance } from '../../lab/types.ts';
-import { awsArguments, awsEnvironment, findTools } from '../../lab/world.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
 import { run } from '../../setup/run.ts';
 import type { Contender, Place } from './contender.ts';
-import { type Ground, nodesFrom, recipePair as pair } from './ground.ts';
+import { type Ground, nodesFrom, RECIPE_PAIR as pair } from './ground.ts';
 import { firstAdvert } from './measure.ts';
 import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
@@ -22,7 +22,7 @@ export type RecipeTools = { keepalived: string; aws: string; path: string; versi
  * @param awsCommand default: the distribution's, which the figures are told for
  * @throws Error as findDebianPrograms, or when a program does not say its version.
  */
-export async function findRecipeTools(awsCommand?: string): Promise<RecipeTools> {
+export const findRecipeTools = async (awsCommand?: string): Promise<RecipeTools> => {
   const { env } = await findTools();
   const { keepalived, curl, aws: debianAWS } = await findDebianPrograms(RECIPE_PROGRAMS);
   const aws = awsCommand ?? debianAWS;
@@ -32,7 +32,7 @@ export async function findRecipeTools(awsCommand?: string): Promise<RecipeTools>
   ]);
   const path = [env.PATH, dirname(curl)].join(delimiter);
   return { keepalived, aws, path, versions: versions.join(', ') };
-}
+};
 
 const [first, second] = pair.nodes;
 
@@ -40,7 +40,7 @@ const [first, second] = pair.nodes;
 type Running = Map<string, WorldProcess>;
 
 /** Writes the files; nothing runs yet. */
-export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
+export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
   const { world } = ground;
   const running: Running = new Map();
   const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(world.vpc, 'person');
@@ -91,7 +91,7 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
   const recipe: Contender = {
     name: 'recipe',
     pair,
-    accessKeyID: accessKeys.person.id,
+    accessKeyID: ACCESS_KEYS.person.id,
     start: () => recipe.bring(0),
     bring: async (place: Place) => {
       await startInstances(ground);
@@ -134,20 +134,20 @@ export function createRecipe(ground: Ground, tools: RecipeTools): Contender {
     idle: (sinceID) => untilIdle(ground, recipe, sinceID),
   };
   return recipe;
-}
+};
 
 /** Boots those of the pair that are off. */
-async function startInstances({ world }: Ground): Promise<void> {
+const startInstances = async ({ world }: Ground): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
       const node = world.node(name);
       if (!(await node.state()).running) await node.start();
     }),
   );
-}
+};
 
 /** Returns where the scripts are. */
-function writeFiles({ world }: Ground, command: string): { failback: string } {
+const writeFiles = ({ world }: Ground, command: string): { failback: string } => {
   const [failover, failback] = [
     join(world.node(second.name).dir, 'failover.sh'),
     join(world.node(first.name).dir, 'failback.sh'),
@@ -166,7 +166,7 @@ function writeFiles({ world }: Ground, command: string): { failback: string } {
   const backup = { state: 'BACKUP', priority: 100, notifyMaster: failover } as const;
   conf(second, keepalivedConf(pair, second, first, backup));
   return { failback };
-}
+};
 
 /** Waits for a script's calls, to begin and to end. */
 const untilCalled = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {

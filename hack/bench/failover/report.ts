@@ -1,6 +1,6 @@
 /** The tables and the verdict on the goals, as rows of words. Pure. */
 import { skewMs } from '../../demo/theory.ts';
-import { ratioOf, type Spread, spreadOf } from '../statistics.ts';
+import { ratioOf, type Spread, spreadOf } from '../common/statistics.ts';
 import type { Contender, Scenario, Switch } from './contender.ts';
 import {
   isMeasured,
@@ -66,7 +66,7 @@ const countWrong = (records: readonly { end: { isWrong: boolean } }[]): string =
   `${records.filter(({ end }) => end.isWrong).length} of ${records.length}`;
 
 /** Rows of the switches, head first. Times are seconds, minimum / median / maximum. */
-export function switchTable(records: readonly RunRecord[]): string[][] {
+export const switchTable = (records: readonly RunRecord[]): string[][] => {
   const switches = records.filter(isSwitch);
   const rows = SWITCHES.flatMap((scenario) =>
     CONTENDERS.flatMap((contender) => {
@@ -96,10 +96,10 @@ export function switchTable(records: readonly RunRecord[]): string[][] {
     [...head, 'after detection s', 'theory s', 'beyond it s', 'EC2 calls', 'wrong at the end'],
     ...rows,
   ];
-}
+};
 
 /** Rows of the disturbances that should move nothing, head first. */
-export function watchTable(records: readonly RunRecord[]): string[][] {
+export const watchTable = (records: readonly RunRecord[]): string[][] => {
   const watches = records.filter(isWatch);
   const rows = WATCHES.flatMap((scenario) =>
     CONTENDERS.flatMap((contender) => {
@@ -126,7 +126,7 @@ export function watchTable(records: readonly RunRecord[]): string[][] {
   );
   const head = ['disturbance', 'by', 'n', 'second node Master', 'for ms', 'VIP not with the Master', 'for s'];
   return [[...head, 'EC2 calls', 'wrong at the end'], ...rows];
-}
+};
 
 /** A false mastership itself parts master and holder for about a millisecond; no packet is lost by that. */
 const BLINK_MS = 100;
@@ -135,7 +135,7 @@ const BLINK_MS = 100;
 export type Verdict = { goal: string; measured: string; isReached: boolean };
 
 /** Each goal of the benchmark that these runs can tell of. */
-export function verdicts(records: readonly RunRecord[]): Verdict[] {
+export const verdicts = (records: readonly RunRecord[]): Verdict[] => {
   const switches = records.filter(isSwitch);
   const shorter = SWITCHES.flatMap((scenario): Verdict[] => {
     const [recipe = [], hapair = []] = CONTENDERS.map((name) =>
@@ -153,9 +153,9 @@ export function verdicts(records: readonly RunRecord[]): Verdict[] {
     ];
   });
   return [...shorter, ...callVerdict(switches), ...endVerdict(records)];
-}
+};
 
-function callVerdict(switches: readonly SwitchRecord[]): Verdict[] {
+const callVerdict = (switches: readonly SwitchRecord[]): Verdict[] => {
   const count = (name: Contender['name']): number[] =>
     switches.filter(({ contender }) => contender === name).map(({ calls }) => calls.length);
   const [recipe, hapair] = [count('recipe'), count('hapair')];
@@ -168,9 +168,9 @@ function callVerdict(switches: readonly SwitchRecord[]): Verdict[] {
       isReached: hapair.every((n) => n === calls.hapair) && recipe.every((n) => n === calls.recipe),
     },
   ];
-}
+};
 
-function endVerdict(records: readonly RunRecord[]): Verdict[] {
+const endVerdict = (records: readonly RunRecord[]): Verdict[] => {
   const measured = records.filter(isMeasured);
   const [recipe, hapair] = CONTENDERS.map((name) => measured.filter(({ contender }) => contender === name));
   if (recipe === undefined || hapair === undefined || hapair.length === 0) return [];
@@ -181,7 +181,7 @@ function endVerdict(records: readonly RunRecord[]): Verdict[] {
       isReached: hapair.every(({ end }) => !end.isWrong),
     },
   ];
-}
+};
 
 /** Rows of the goals, head first. */
 export const verdictTable = (found: readonly Verdict[]): string[][] => [

@@ -25,12 +25,12 @@ export type Plan<S extends Scenario = Scenario> = { contender: Contender; scenar
  * Runs one. It never throws: a run that told nothing is a record that says why.
  * @param exclusive does deeds one at a time, each until somebody is Master
  */
-export async function runOne(
+export const runOne = async (
   ground: Ground,
   plan: Plan,
   windowMs: number,
   exclusive: <T>(deed: () => Promise<T>) => Promise<T>,
-): Promise<RunRecord> {
+): Promise<RunRecord> => {
   const { contender, scenario, run } = plan;
   try {
     return scenario === 'flap' || scenario === 'boot'
@@ -39,12 +39,12 @@ export async function runOne(
   } catch (error) {
     return { contender: contender.name, scenario, run, error: (error as Error).message };
   }
-}
+};
 
 /** From which node to which. */
 const WAYS: Record<Switch, [from: Place, to: Place]> = { crash: [0, 1], stop: [0, 1], failback: [1, 0] };
 
-async function switchOne(ground: Ground, plan: Plan<Switch>): Promise<SwitchRecord> {
+const switchOne = async (ground: Ground, plan: Plan<Switch>): Promise<SwitchRecord> => {
   const { contender, scenario, run } = plan;
   const { pair } = contender;
   const [from, to] = WAYS[scenario];
@@ -64,19 +64,19 @@ async function switchOne(ground: Ground, plan: Plan<Switch>): Promise<SwitchReco
   } finally {
     await clients.stop();
   }
-}
+};
 
 const act = ({ world }: Ground, { contender, scenario }: Plan<Switch>): Promise<void> => {
   if (scenario === 'crash') return world.node(contender.pair.nodes[0].name).crash();
   return scenario === 'stop' ? contender.stop() : contender.failback();
 };
 
-async function watchOne(
+const watchOne = async (
   ground: Ground,
   plan: Plan<'flap' | 'boot'>,
   windowMs: number,
   exclusive: <T>(deed: () => Promise<T>) => Promise<T>,
-): Promise<WatchRecord> {
+): Promise<WatchRecord> => {
   const { contender, scenario, run } = plan;
   const { pair } = contender;
   const [first] = pair.nodes;
@@ -94,10 +94,10 @@ async function watchOne(
   } finally {
     await clients.stop();
   }
-}
+};
 
 /** Returns when the false resignation was sent, once the second node has believed it. */
-async function flap(ground: Ground, { pair }: Contender): Promise<number> {
+const flap = async (ground: Ground, { pair }: Contender): Promise<number> => {
   const [first, second] = pair.nodes;
   const forger = await ground.world.spawn({
     name: 'forger',
@@ -114,10 +114,10 @@ async function flap(ground: Ground, { pair }: Contender): Promise<number> {
   const look = () => firstAdvert(ground.adverts, second, forged.atMs);
   await eventually(`${second.name} should have believed it`, look, TWO_ADVERTS_MS);
   return forged.atMs;
-}
+};
 
 /** Returns when the instances began to start, once one of them is Master. */
-async function boot({ world, adverts }: Ground, contender: Contender, sooner: Place): Promise<number> {
+const boot = async ({ world, adverts }: Ground, contender: Contender, sooner: Place): Promise<number> => {
   const { nodes } = contender.pair;
   await Promise.all(nodes.map(({ name }) => world.node(name).crash()));
   const fromMs = nowMs();
@@ -126,15 +126,15 @@ async function boot({ world, adverts }: Ground, contender: Contender, sooner: Pl
     nodes.map((node) => firstAdvert(adverts, node, fromMs)).find((seen) => seen !== undefined);
   await eventually('One of two nodes that start should become Master', look);
   return fromMs;
-}
+};
 
-async function gather(
+const gather = async (
   ground: Ground,
   contender: Contender,
   clients: Clients,
   sinceID: number,
   fromMs: number,
-): Promise<Evidence> {
+): Promise<Evidence> => {
   const { pair } = contender;
   const toMs = nowMs();
   // About a second, for the fate of the last probes: a call that comes late is seen as well.
@@ -145,7 +145,7 @@ async function gather(
   const masters = mastersIn(ground.adverts, pair, endMs - TWO_ADVERTS_MS, endMs);
   const calls = await callsOf(ground, contender, sinceID);
   return { pair, fromMs, toMs, adverts: ground.adverts, calls, masters, delivery, ...samples };
-}
+};
 
 /** A probing client in the subnet and one on the internet, for one run alone. */
 type Clients = {
@@ -155,7 +155,7 @@ type Clients = {
   stop(): Promise<{ lan: Sample[]; wan: Sample[] }>;
 };
 
-async function startClients({ world }: Ground, { contender, scenario, run }: Plan): Promise<Clients> {
+const startClients = async ({ world }: Ground, { contender, scenario, run }: Plan): Promise<Clients> => {
   const { vip, publicIP } = contender.pair;
   const name = `${contender.name}-${scenario}-${run}`;
   const [lan, wan] = await Promise.all([
@@ -176,4 +176,4 @@ async function startClients({ world }: Ground, { contender, scenario, run }: Pla
       return samples;
     },
   };
-}
+};

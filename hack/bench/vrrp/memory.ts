@@ -10,10 +10,10 @@ import { API_GROUP_VERSION } from '../../../crds/types.ts';
 import { bundleAgent } from '../../build/bundle.ts';
 import { formatTable } from '../../demo/timeline.ts';
 import type { LabNode } from '../../lab/handles.ts';
+import { startWorld, type World } from '../../lab/lab.ts';
 import { installProduct } from '../../lab/product.ts';
 import type { LabVPC } from '../../lab/types.ts';
-import { standardVPC } from '../../lab/vpc.ts';
-import { startWorld, type World } from '../../lab/world.ts';
+import { STANDARD_VPC } from '../../lab/vpc.ts';
 import { type Footprint, footprintOf, type Parts, partsOf, type Sample, sampleOf } from './footprint.ts';
 
 /** One agent, measured. */
@@ -47,9 +47,9 @@ const READY_SECONDS = 120;
 const NAMESPACE = 'prod';
 
 /** No ENI of AWS holds so many addresses as fifty pairs need. */
-const roomy: LabVPC = {
-  ...standardVPC,
-  instances: standardVPC.instances.map((instance) => ({ ...instance, instanceType: 'lab.unlimited' })),
+const ROOMY_VPC: LabVPC = {
+  ...STANDARD_VPC,
+  instances: STANDARD_VPC.instances.map((instance) => ({ ...instance, instanceType: 'lab.unlimited' })),
 };
 
 const pairOf = (index: number, intervalMs: number): object => ({
@@ -57,7 +57,7 @@ const pairOf = (index: number, intervalMs: number): object => ({
   kind: 'HAPair',
   metadata: { name: `pair-${index}`, namespace: NAMESPACE },
   spec: {
-    nodes: roomy.instances.map(({ name, address, networkInterfaceID }) => ({
+    nodes: ROOMY_VPC.instances.map(({ name, address, networkInterfaceID }) => ({
       ...{ name, address, networkInterfaceID, interface: 'eth0' },
     })),
     addresses: [{ name: 'main', vip: `10.10.10.${101 + index}` }],
@@ -79,7 +79,7 @@ export const measureMemory = async (options: MemoryOptions): Promise<Measured[]>
     dir: join(dir, 'world'),
     profile: 'instant',
     kube: true,
-    vpc: roomy,
+    vpc: ROOMY_VPC,
     onLog,
   });
   try {

@@ -1,6 +1,7 @@
 /** The tables and the verdict on the goals, as rows of words. Pure. */
+
+import { spreadOf } from '../common/statistics.ts';
 import type { Verdict } from '../failover/report.ts';
-import { spreadOf } from '../statistics.ts';
 import {
   DEPARTURES,
   type Departure,

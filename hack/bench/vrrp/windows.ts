@@ -1,7 +1,7 @@
 /** Windows in which nothing is done to any pair: takeovers seen then are false ones. All timings of both programs at once. */
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quantile } from '../statistics.ts';
+import { quantile } from '../common/statistics.ts';
 import { type ProgramName, TIMINGS } from './contender.ts';
 import { falseTakeovers, latenesses, masterOf, type Watch } from './measure.ts';
 import { type BenchPair, endPair, type Stage, settle, startPair } from './pair.ts';

@@ -11,7 +11,7 @@ import {
 import { associateAddress, disassociateAddress } from './elastic-ips.ts';
 import { dryRun, EC2Error } from './errors.ts';
 import { checkNames, flag, type Parameters } from './parameters.ts';
-import { securityGroupActions } from './security-groups.ts';
+import { SECURITY_GROUP_ACTIONS } from './security-groups.ts';
 import type { State } from './state.ts';
 import { createTags, deleteTags } from './tags.ts';
 import type { XMLMembers } from './xml.ts';
@@ -39,11 +39,11 @@ const read = (
   run: (state, given) => ({ state, answer: show(state, given) }),
 });
 
-const paged = ['MaxResults', 'NextToken'];
+const PAGED = ['MaxResults', 'NextToken'];
 const unfilteredBucket = { capacity: 50, refillPerSecond: 10 };
 
 /** By name; DryRun is among the parameters exactly where EC2 has it. */
-export const actions: Readonly<Record<string, Action>> = {
+export const ACTIONS: Readonly<Record<string, Action>> = {
   AssignPrivateIpAddresses: {
     mutating: true,
     parameters: [
@@ -93,22 +93,22 @@ export const actions: Readonly<Record<string, Action>> = {
     bucket: { capacity: 100, refillPerSecond: 10 },
     run: deleteTags,
   },
-  ...securityGroupActions,
+  ...SECURITY_GROUP_ACTIONS,
   DescribeNetworkInterfaces: {
-    ...read(['NetworkInterfaceId', ...paged], describeNetworkInterfaces),
+    ...read(['NetworkInterfaceId', ...PAGED], describeNetworkInterfaces),
     unfilteredBucket,
   },
-  DescribeInstances: { ...read(['InstanceId', ...paged], describeInstances), unfilteredBucket },
+  DescribeInstances: { ...read(['InstanceId', ...PAGED], describeInstances), unfilteredBucket },
   DescribeAddresses: read(['AllocationId', 'PublicIp'], describeAddresses),
-  DescribeSubnets: read(['SubnetId', ...paged], describeSubnets),
-  DescribeSecurityGroupRules: read(['SecurityGroupRuleId', ...paged], describeSecurityGroupRules),
-  DescribeInstanceTypes: read(['InstanceType', ...paged], describeInstanceTypes),
-  DescribeInternetGateways: read(['InternetGatewayId', ...paged], describeInternetGateways),
+  DescribeSubnets: read(['SubnetId', ...PAGED], describeSubnets),
+  DescribeSecurityGroupRules: read(['SecurityGroupRuleId', ...PAGED], describeSecurityGroupRules),
+  DescribeInstanceTypes: read(['InstanceType', ...PAGED], describeInstanceTypes),
+  DescribeInternetGateways: read(['InternetGatewayId', ...PAGED], describeInternetGateways),
 };
 
 /** @throws EC2Error `InvalidAction`. */
-export function findAction(name: string): Action {
-  const found = Object.hasOwn(actions, name) ? actions[name] : undefined;
+export const findAction = (name: string): Action => {
+  const found = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (found === undefined) {
     throw new EC2Error(
       'InvalidAction',
@@ -116,19 +116,17 @@ export function findAction(name: string): Action {
     );
   }
   return found;
-}
+};
 
 /**
  * What can be refused before anything is looked up: a parameter the action does not have, and a dry run.
  * @throws EC2Error `UnknownParameter`, or `DryRunOperation` for a call that would be allowed.
  */
-export function checkRequest(action: Action, parameters: Parameters, authorise: () => void): void {
+export const checkRequest = (action: Action, parameters: Parameters, authorise: () => void): void => {
   checkNames(parameters, action.parameters);
   authorise();
-  if (flag(parameters, 'DryRun', false)) {
-    throw dryRun();
-  }
-}
+  if (flag(parameters, 'DryRun', false)) throw dryRun();
+};
 
 /** Whether a Describe call is filtered or paginated. */
 export const isBounded = (parameters: Parameters): boolean =>

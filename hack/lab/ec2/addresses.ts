@@ -2,7 +2,7 @@
 
 import { isIPv4 } from 'node:net';
 import { EC2Error, invalidValue } from './errors.ts';
-import { instanceTypes } from './instance-types.ts';
+import { INSTANCE_TYPES } from './instance-types.ts';
 import { flag, list, type Parameters, required } from './parameters.ts';
 import { elasticIPOf, holderOf, type NetworkInterface, type State, withElasticIPs } from './state.ts';
 import type { XMLMembers } from './xml.ts';
@@ -11,10 +11,9 @@ import type { XMLMembers } from './xml.ts';
 export type Outcome = { state: State; answer: XMLMembers };
 
 /** @throws EC2Error when the id is malformed or unknown. */
-export function findNetworkInterface(state: State, id: string): NetworkInterface {
-  if (!/^eni-([0-9a-f]{8}|[0-9a-f]{17})$/.test(id)) {
+export const findNetworkInterface = (state: State, id: string): NetworkInterface => {
+  if (!/^eni-([0-9a-f]{8}|[0-9a-f]{17})$/.test(id))
     throw new EC2Error('InvalidNetworkInterfaceId.Malformed', `Invalid id: "${id}" (expecting "eni-...")`);
-  }
   const found = state.networkInterfaces.find((eni) => eni.networkInterfaceID === id);
   if (found === undefined) {
     throw new EC2Error(
@@ -23,7 +22,7 @@ export function findNetworkInterface(state: State, id: string): NetworkInterface
     );
   }
   return found;
-}
+};
 
 const toNumber = (address: string): number =>
   address.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
@@ -32,43 +31,38 @@ const toAddress = (value: number): string =>
   [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
 
 /** First address and number of addresses of a CIDR block. */
-export function blockOf(cidr: string): { first: number; size: number } {
+export const blockOf = (cidr: string): { first: number; size: number } => {
   const [base = '', bits = '32'] = cidr.split('/');
   const size = 2 ** (32 - Number(bits));
   const first = toNumber(base);
   return { first: first - (first % size), size };
-}
+};
 
 /** EC2 keeps the first four addresses of a subnet and the last one to itself. */
-function isReserved(cidr: string, address: string): boolean {
+const isReserved = (cidr: string, address: string): boolean => {
   const { first, size } = blockOf(cidr);
   const offset = toNumber(address) - first;
   return offset < 4 || offset === size - 1;
-}
+};
 
-function checkAddress(state: State, address: string): void {
-  if (!isIPv4(address)) {
+const checkAddress = (state: State, address: string): void => {
+  if (!isIPv4(address))
     throw invalidValue(`Value (${address}) for parameter privateIpAddress is invalid. Invalid IPv4 address.`);
-  }
   const { first, size } = blockOf(state.vpc.cidr);
   const offset = toNumber(address) - first;
-  if (offset < 0 || offset >= size) {
+  if (offset < 0 || offset >= size)
     throw invalidValue("Address does not fall within the subnet's address range");
-  }
-  if (isReserved(state.vpc.cidr, address)) {
+  if (isReserved(state.vpc.cidr, address))
     throw invalidValue(`Address ${address} is in subnet's reserved address range`);
-  }
-}
+};
 
 /** Addresses that EC2 chooses itself, for SecondaryPrivateIpAddressCount. */
-function freeAddresses(state: State, count: number): string[] {
+const freeAddresses = (state: State, count: number): string[] => {
   const { first, size } = blockOf(state.vpc.cidr);
   const free: string[] = [];
   for (let offset = 4; offset < size - 1 && free.length < count; offset++) {
     const address = toAddress(first + offset);
-    if (holderOf(state, address) === undefined) {
-      free.push(address);
-    }
+    if (holderOf(state, address) === undefined) free.push(address);
   }
   if (free.length < count) {
     throw new EC2Error(
@@ -77,9 +71,9 @@ function freeAddresses(state: State, count: number): string[] {
     );
   }
   return free;
-}
+};
 
-function wantedAddresses(state: State, parameters: Parameters): string[] {
+const wantedAddresses = (state: State, parameters: Parameters): string[] => {
   const named = list(parameters, 'PrivateIpAddress');
   const count = parameters.SecondaryPrivateIpAddressCount;
   if (named.length > 0 && count !== undefined) {
@@ -89,9 +83,8 @@ function wantedAddresses(state: State, parameters: Parameters): string[] {
     );
   }
   if (count !== undefined) {
-    if (!/^[1-9]\d{0,2}$/.test(count)) {
+    if (!/^[1-9]\d{0,2}$/.test(count))
       throw invalidValue(`Value (${count}) for parameter secondaryPrivateIpAddressCount is invalid.`);
-    }
     return freeAddresses(state, Number(count));
   }
   if (named.length === 0) {
@@ -101,33 +94,36 @@ function wantedAddresses(state: State, parameters: Parameters): string[] {
     );
   }
   return [...new Set(named)];
-}
+};
 
-function checkMovable(state: State, target: NetworkInterface, addresses: string[], reassign: boolean): void {
+const checkMovable = (
+  state: State,
+  target: NetworkInterface,
+  addresses: string[],
+  reassign: boolean,
+): void => {
   for (const address of addresses) {
     checkAddress(state, address);
     const holder = holderOf(state, address);
-    if (holder?.addresses[0] === address) {
+    if (holder?.addresses[0] === address)
       throw invalidValue(`[${address}] is the primary private IP address of ${holder.networkInterfaceID}`);
-    }
   }
   const elsewhere = addresses.filter((address) => {
     const holder = holderOf(state, address);
     return holder !== undefined && holder.networkInterfaceID !== target.networkInterfaceID;
   });
-  if (elsewhere.length > 0 && !reassign) {
+  if (elsewhere.length > 0 && !reassign)
     throw invalidValue(`[${elsewhere.join(', ')}] assigned, but move is not allowed.`);
-  }
-}
+};
 
 /** All or nothing: every check comes before the first change. */
-export function assignPrivateIPAddresses(state: State, parameters: Parameters): Outcome {
+export const assignPrivateIPAddresses = (state: State, parameters: Parameters): Outcome => {
   const target = findNetworkInterface(state, required(parameters, 'NetworkInterfaceId'));
   const wanted = wantedAddresses(state, parameters);
   checkMovable(state, target, wanted, flag(parameters, 'AllowReassignment', false));
   const added = wanted.filter((address) => !target.addresses.includes(address));
   const limit =
-    target.instanceType === null ? undefined : instanceTypes[target.instanceType]?.ipv4AddressesPerInterface;
+    target.instanceType === null ? undefined : INSTANCE_TYPES[target.instanceType]?.ipv4AddressesPerInterface;
   if (limit !== undefined && target.addresses.length + added.length > limit) {
     throw new EC2Error(
       'PrivateIpAddressLimitExceeded',
@@ -139,32 +135,28 @@ export function assignPrivateIPAddresses(state: State, parameters: Parameters): 
     assignedPrivateIpAddressesSet: added.map((privateIpAddress) => ({ privateIpAddress })),
     return: true,
   };
-  if (added.length === 0) {
-    return { state, answer };
-  }
+  if (added.length === 0) return { state, answer };
   const networkInterfaces = state.networkInterfaces.map((eni) =>
     eni === target
       ? { ...eni, addresses: [...eni.addresses, ...added] }
       : { ...eni, addresses: eni.addresses.filter((address) => !added.includes(address)) },
   );
   return { state: { ...state, networkInterfaces }, answer };
-}
+};
 
 /** All or nothing. An EIP on an address that goes loses its association. */
-export function unassignPrivateIPAddresses(state: State, parameters: Parameters): Outcome {
+export const unassignPrivateIPAddresses = (state: State, parameters: Parameters): Outcome => {
   const target = findNetworkInterface(state, required(parameters, 'NetworkInterfaceId'));
   const gone = list(parameters, 'PrivateIpAddress');
-  if (gone.length === 0) {
+  if (gone.length === 0)
     throw new EC2Error('MissingParameter', 'The request must contain the parameter privateIpAddress');
-  }
   if (gone.some((address) => !target.addresses.includes(address))) {
     throw invalidValue(
       `Some of the specified addresses are not assigned to interface ${target.networkInterfaceID}`,
     );
   }
-  if (gone.some((address) => address === target.addresses[0])) {
+  if (gone.some((address) => address === target.addresses[0]))
     throw invalidValue(`[${target.addresses[0]}] is the primary address and cannot be unassigned`);
-  }
   const networkInterfaces = state.networkInterfaces.map((eni) =>
     eni === target ? { ...eni, addresses: eni.addresses.filter((address) => !gone.includes(address)) } : eni,
   );
@@ -173,4 +165,4 @@ export function unassignPrivateIPAddresses(state: State, parameters: Parameters)
     orphans.includes(eip) ? { ...eip, association: null } : eip,
   );
   return { state: withElasticIPs({ ...state, networkInterfaces }, elasticIPs), answer: { return: true } };
-}
+};

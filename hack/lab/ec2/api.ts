@@ -35,7 +35,7 @@ export type Latency = {
 const OBSERVED: Latency = { mutatingCallMs: 1500, readCallMs: 100, mappingMs: 1000, quickReturnMs: [] };
 
 /** What the profiles of the lab mean; `aws` as observed in public. */
-export const latencies: Record<LatencyProfile, Latency> = {
+export const LATENCIES: Record<LatencyProfile, Latency> = {
   instant: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
   aws: OBSERVED,
   'aws-quick-return': { ...OBSERVED, quickReturnMs: [4_800, 16_000, 7_600, 11_200] },
@@ -47,8 +47,8 @@ export type Call = { action: string; parameters: Parameters; request: SignedRequ
 /** What becomes of a call: an answer, or (`null`) a connection that is cut without one. */
 export type Answer = { record: CallRecord; outcome: XMLMembers | EC2Error | null };
 
-const historyKept = 1000;
-const maximumHeld = 1000;
+const HISTORY_KEPT = 1000;
+const MAX_HELD = 1000;
 
 /** EC2 of one account in one Region. */
 export class EC2API {
@@ -75,9 +75,7 @@ export class EC2API {
 
   get state(): State {
     const newest = this.#history.at(-1);
-    if (newest === undefined) {
-      throw new Error('invariant: the history of EC2 states is never empty');
-    }
+    if (newest === undefined) throw new Error('invariant: the history of EC2 states is never empty');
     return newest.state;
   }
 
@@ -99,9 +97,7 @@ export class EC2API {
   /** Lets every held call go on (`proceed`) or cuts its connection. */
   release(proceed: boolean): number {
     const released = this.#held.size;
-    for (const resume of [...this.#held]) {
-      resume(proceed);
-    }
+    for (const resume of [...this.#held]) resume(proceed);
     return released;
   }
 
@@ -133,9 +129,7 @@ export class EC2API {
         this.calls.update(record, { errorCode: error.code });
         return { record, outcome: error };
       }
-      if (this.#closing.signal.aborted) {
-        return { record, outcome: null };
-      }
+      if (this.#closing.signal.aborted) return { record, outcome: null };
       throw error;
     }
   }
@@ -147,22 +141,15 @@ export class EC2API {
     gone: AbortSignal,
   ): Promise<XMLMembers | null> {
     const fault = this.faults.take(record.action, action.mutating);
-    if (fault !== undefined) {
-      this.calls.update(record, { fault: fault.kind });
-    }
+    if (fault !== undefined) this.calls.update(record, { fault: fault.kind });
     const throttled = !this.#buckets.take(record.action, action, record.parameters, nowMs());
-    if (throttled || fault?.kind === 'throttle') {
-      throw limitExceeded();
-    }
-    if (fault?.kind === 'cut' || (fault?.kind === 'hang-before' && !(await this.#hold(gone)))) {
-      return null;
-    }
+    if (throttled || fault?.kind === 'throttle') throw limitExceeded();
+    if (fault?.kind === 'cut' || (fault?.kind === 'hang-before' && !(await this.#hold(gone)))) return null;
     const latencyMs = action.mutating ? this.#latency.mutatingCallMs : this.#latency.readCallMs;
     const lateMs = fault?.kind === 'slow' || fault?.kind === 'late-effect' ? (fault.delayMs ?? 0) : 0;
     await sleep(latencyMs + lateMs, this.#closing.signal);
-    if (fault?.kind === 'error') {
+    if (fault?.kind === 'error')
       throw new EC2Error(fault.code ?? 'InternalError', 'An error that the lab was told to answer.');
-    }
     checkRequest(action, record.parameters, () => authorise(key, record.action));
     const answer = this.#execute(record, action, fault);
     const unanswered = fault?.kind === 'hang-after' || fault?.kind === 'late-effect';
@@ -195,13 +182,9 @@ export class EC2API {
       ? this.#slowLagMs()
       : this.#latency.mappingMs;
     this.#history.push({ sinceMs: nowMs(), state });
-    if (this.#history.length > historyKept) {
-      this.#history.shift();
-    }
+    if (this.#history.length > HISTORY_KEPT) this.#history.shift();
     this.#mapper.follow(mappingOf(state), lagMs, this.#closing.signal).then(mapped, (error: unknown) => {
-      if (!this.#closing.signal.aborted) {
-        throw error;
-      }
+      if (!this.#closing.signal.aborted) throw error;
     });
   }
 
@@ -212,16 +195,13 @@ export class EC2API {
 
   /** Holds a call without an answer until it is released, or its caller has gone. True: it may go on. */
   async #hold(gone: AbortSignal): Promise<boolean> {
-    if (this.#held.size >= maximumHeld) {
-      throw new EC2Error('ServiceUnavailable', `The lab holds ${maximumHeld} calls already; release them.`);
-    }
+    if (this.#held.size >= MAX_HELD)
+      throw new EC2Error('ServiceUnavailable', `The lab holds ${MAX_HELD} calls already; release them.`);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const leave = () => resolve(false);
     gone.addEventListener('abort', leave, { once: true });
     this.#held.add(resolve);
-    if (gone.aborted || this.#closing.signal.aborted) {
-      leave();
-    }
+    if (gone.aborted || this.#closing.signal.aborted) leave();
     const proceed = await promise;
     this.#held.delete(resolve);
     gone.removeEventListener('abort', leave);

@@ -11,7 +11,7 @@ export type CallQuery = {
   phase: CallPhase;
 };
 
-const kept = 10_000;
+const CALLS_KEPT = 10_000;
 
 const reached: Record<CallPhase, (call: CallRecord) => boolean> = {
   received: () => true,
@@ -30,9 +30,7 @@ export class CallLog {
   open(call: Omit<CallRecord, 'id' | 'status'>): CallRecord {
     const record: CallRecord = { ...call, id: ++this.#lastID, status: 0 };
     this.#calls.push(record);
-    if (this.#calls.length > kept) {
-      this.#calls.shift();
-    }
+    if (this.#calls.length > CALLS_KEPT) this.#calls.shift();
     this.#announce();
     return record;
   }
@@ -54,9 +52,7 @@ export class CallLog {
   async wait(query: CallQuery, waitMs: number, signal: AbortSignal): Promise<CallRecord[]> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = () => {
-      if (this.find(query).length > 0) {
-        resolve();
-      }
+      if (this.find(query).length > 0) resolve();
     };
     const timer = setTimeout(resolve, waitMs);
     signal.addEventListener('abort', () => resolve(), { once: true });
@@ -69,8 +65,6 @@ export class CallLog {
   }
 
   #announce(): void {
-    for (const look of this.#waiting) {
-      look();
-    }
+    for (const look of this.#waiting) look();
   }
 }

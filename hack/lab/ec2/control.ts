@@ -23,51 +23,45 @@ import type { EC2Server, ResetOptions } from './server.ts';
 
 type Reply = { status: number; body: unknown };
 
-const maximumWaitMs = 90_000;
-const phases: readonly CallPhase[] = ['received', 'effect', 'mapped', 'answered'];
+const MAX_WAIT_MS = 90_000;
+const PHASES: readonly CallPhase[] = ['received', 'effect', 'mapped', 'answered'];
 
 /** A number of milliseconds or an id from a query. */
-function numberOf(query: URLSearchParams, name: string): number {
+const numberOf = (query: URLSearchParams, name: string): number => {
   const value = Number(query.get(name) ?? 0);
-  if (!Number.isFinite(value) || value < 0) {
+  if (!Number.isFinite(value) || value < 0)
     throw new TypeError(`${name} is a number of at least 0, not ${query.get(name)}`);
-  }
   return value;
-}
+};
 
 const ok = (body: unknown): Reply => ({ status: 200, body });
 
-function readJSON(body: Buffer): unknown {
-  return body.length === 0 ? {} : JSON.parse(body.toString('utf8'));
-}
+const readJSON = (body: Buffer): unknown => (body.length === 0 ? {} : JSON.parse(body.toString('utf8')));
 
-async function calls(server: EC2Server, query: URLSearchParams, gone: AbortSignal): Promise<Reply> {
-  const phase = phases.find((known) => known === (query.get('phase') ?? 'received'));
-  if (phase === undefined) {
-    throw new TypeError(`phase is one of ${phases.join(', ')}, not ${query.get('phase')}`);
-  }
+const calls = async (server: EC2Server, query: URLSearchParams, gone: AbortSignal): Promise<Reply> => {
+  const phase = PHASES.find((known) => known === (query.get('phase') ?? 'received'));
+  if (phase === undefined)
+    throw new TypeError(`phase is one of ${PHASES.join(', ')}, not ${query.get('phase')}`);
   const action = query.get('action');
   const wanted = { since: numberOf(query, 'since'), phase, ...(action !== null && { action }) };
-  const waitMs = Math.min(numberOf(query, 'wait'), maximumWaitMs);
+  const waitMs = Math.min(numberOf(query, 'wait'), MAX_WAIT_MS);
   const log = server.api.calls;
   return ok({ calls: waitMs > 0 ? await log.wait(wanted, waitMs, gone) : log.find(wanted) });
-}
+};
 
-async function mapping(server: EC2Server, query: URLSearchParams): Promise<Reply> {
-  const settled = await server.mapper.settled(Math.min(numberOf(query, 'wait'), maximumWaitMs));
+const mapping = async (server: EC2Server, query: URLSearchParams): Promise<Reply> => {
+  const settled = await server.mapper.settled(Math.min(numberOf(query, 'wait'), MAX_WAIT_MS));
   const { routes, nat } = server.mapper.mapped;
   return ok({ routes: Object.fromEntries(routes), nat: Object.fromEntries(nat), settled });
-}
+};
 
-function addFaults(server: EC2Server, input: unknown): Reply {
+const addFaults = (server: EC2Server, input: unknown): Reply => {
   const faults = (Array.isArray(input) ? input : [input]).map(parseFault);
-  for (const fault of faults) {
-    server.api.faults.add(fault);
-  }
+  for (const fault of faults) server.api.faults.add(fault);
   return ok({ faults: server.api.faults.list() });
-}
+};
 
-function setInstance(server: EC2Server, name: string, input: unknown): Reply {
+const setInstance = (server: EC2Server, name: string, input: unknown): Reply => {
   const state = typeof input === 'object' && input !== null && 'state' in input ? input.state : undefined;
   if (state !== 'running' && state !== 'stopped' && state !== 'terminated') {
     throw new TypeError(
@@ -76,19 +70,18 @@ function setInstance(server: EC2Server, name: string, input: unknown): Reply {
   }
   server.api.setInstanceState(name, state);
   return ok({ name, state });
-}
+};
 
-function setGateway(server: EC2Server, input: unknown): Reply {
+const setGateway = (server: EC2Server, input: unknown): Reply => {
   const attached =
     typeof input === 'object' && input !== null && 'attached' in input ? input.attached : undefined;
-  if (typeof attached !== 'boolean') {
+  if (typeof attached !== 'boolean')
     throw new TypeError(`the gateway is attached or not (true or false), not ${JSON.stringify(attached)}`);
-  }
   server.api.setGateway(attached);
   return ok({ attached });
-}
+};
 
-function changeSessions(server: EC2Server, input: unknown): Reply {
+const changeSessions = (server: EC2Server, input: unknown): Reply => {
   const { lifetimeMs, end }: { lifetimeMs?: unknown; end?: unknown } = Object(input);
   const { sessions } = server.api;
   if (typeof lifetimeMs === 'number' && lifetimeMs > 0) {
@@ -96,25 +89,23 @@ function changeSessions(server: EC2Server, input: unknown): Reply {
   } else if (lifetimeMs !== undefined) {
     throw new TypeError(`lifetimeMs is a number above 0, not ${JSON.stringify(lifetimeMs)}`);
   }
-  if (end === true) {
-    sessions.endAll();
-  }
+  if (end === true) sessions.endAll();
   return ok({ issued: sessions.issued, lifetimeMs: sessions.lifetimeMs });
-}
+};
 
-async function reset(server: EC2Server, input: unknown): Promise<Reply> {
+const reset = async (server: EC2Server, input: unknown): Promise<Reply> => {
   const changes: ResetOptions = input ?? {};
   await server.reset(changes);
   return ok({ reset: true });
-}
+};
 
-async function route(
+const route = async (
   server: EC2Server,
   method: string,
   url: URL,
   body: Buffer,
   gone: AbortSignal,
-): Promise<Reply> {
+): Promise<Reply> => {
   const path = url.pathname.slice('/_lab/'.length);
   switch (`${method} ${path}`) {
     case 'GET healthz':
@@ -149,15 +140,15 @@ async function route(
         : { status: 404, body: { error: `the lab's EC2 has no ${method} ${url.pathname}` } };
     }
   }
-}
+};
 
 /** Answers a control request; a bad one gets 400 and the reason. */
-export async function control(
+export const control = async (
   server: EC2Server,
   request: IncomingMessage,
   response: ServerResponse,
   body: Buffer,
-): Promise<void> {
+): Promise<void> => {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const url = new URL(request.url ?? '/', 'http://lab');
@@ -169,4 +160,4 @@ export async function control(
   );
   response.writeHead(reply.status, { 'content-type': 'application/json' });
   response.end(`${JSON.stringify(reply.body)}\n`);
-}
+};

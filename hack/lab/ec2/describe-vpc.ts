@@ -2,20 +2,19 @@
 
 import { blockOf } from './addresses.ts';
 import { EC2Error } from './errors.ts';
-import { instanceTypes } from './instance-types.ts';
+import { INSTANCE_TYPES } from './instance-types.ts';
 import { page, select } from './pages.ts';
 import { list, type Parameters } from './parameters.ts';
-import { accountID, type SecurityGroupRule, type State } from './state.ts';
+import { ACCOUNT_ID, type SecurityGroupRule, type State } from './state.ts';
 import type { XMLMembers } from './xml.ts';
 
 /** The one subnet of the lab. */
-export function describeSubnets(state: State, parameters: Parameters): XMLMembers {
+export const describeSubnets = (state: State, parameters: Parameters): XMLMembers => {
   const { vpc } = state;
   const held = state.networkInterfaces.reduce((sum, eni) => sum + eni.addresses.length, 0);
   const find = (id: string): string => {
-    if (id !== vpc.subnetID) {
+    if (id !== vpc.subnetID)
       throw new EC2Error('InvalidSubnetID.NotFound', `The subnet ID '${id}' does not exist`);
-    }
     return id;
   };
   return page(
@@ -33,10 +32,10 @@ export function describeSubnets(state: State, parameters: Parameters): XMLMember
       availabilityZone: vpc.availabilityZone,
     }),
   );
-}
+};
 
 /** Rules of the security groups that instances have. */
-export function describeSecurityGroupRules(state: State, parameters: Parameters): XMLMembers {
+export const describeSecurityGroupRules = (state: State, parameters: Parameters): XMLMembers => {
   const find = (id: string): SecurityGroupRule => {
     const found = state.securityGroupRules.find((rule) => rule.securityGroupRuleID === id);
     if (found === undefined) {
@@ -59,21 +58,21 @@ export function describeSecurityGroupRules(state: State, parameters: Parameters)
     (rule) => ({
       securityGroupRuleId: rule.securityGroupRuleID,
       groupId: rule.groupID,
-      groupOwnerId: accountID,
+      groupOwnerId: ACCOUNT_ID,
       isEgress: rule.egress,
       ipProtocol: rule.protocol,
       fromPort: -1,
       toPort: -1,
       cidrIpv4: rule.cidr,
-      referencedGroupInfo: rule.referencedGroupID && { groupId: rule.referencedGroupID, userId: accountID },
+      referencedGroupInfo: rule.referencedGroupID && { groupId: rule.referencedGroupID, userId: ACCOUNT_ID },
     }),
   );
-}
+};
 
 /** Limits of the instance types that the lab knows. */
-export function describeInstanceTypes(_state: State, parameters: Parameters): XMLMembers {
+export const describeInstanceTypes = (_state: State, parameters: Parameters): XMLMembers => {
   const find = (name: string): string => {
-    if (!Object.hasOwn(instanceTypes, name)) {
+    if (!Object.hasOwn(INSTANCE_TYPES, name)) {
       throw new EC2Error(
         'InvalidInstanceType',
         `The following supplied instance types do not exist: [${name}]`,
@@ -84,15 +83,15 @@ export function describeInstanceTypes(_state: State, parameters: Parameters): XM
   return page(
     parameters,
     'InstanceType',
-    select(Object.keys(instanceTypes), list(parameters, 'InstanceType'), find),
+    select(Object.keys(INSTANCE_TYPES), list(parameters, 'InstanceType'), find),
     { 'instance-type': (name) => [name] },
     'instanceTypeSet',
-    (instanceType) => ({ instanceType, networkInfo: instanceTypes[instanceType] }),
+    (instanceType) => ({ instanceType, networkInfo: INSTANCE_TYPES[instanceType] }),
   );
-}
+};
 
 /** The VPC's gateway, if it has one. */
-export function describeInternetGateways(state: State, parameters: Parameters): XMLMembers {
+export const describeInternetGateways = (state: State, parameters: Parameters): XMLMembers => {
   const { internetGatewayID, vpcID } = state.vpc;
   const find = (id: string): string => {
     if (id !== internetGatewayID) {
@@ -115,8 +114,8 @@ export function describeInternetGateways(state: State, parameters: Parameters): 
     'internetGatewaySet',
     (internetGatewayId) => ({
       internetGatewayId,
-      ownerId: accountID,
+      ownerId: ACCOUNT_ID,
       attachmentSet: [{ vpcId: vpcID, state: 'available' }],
     }),
   );
-}
+};

@@ -6,7 +6,7 @@ import { EC2Error } from './errors.ts';
 import { page, select } from './pages.ts';
 import { applyFilters, type FilterTable, filters, list, type Parameters } from './parameters.ts';
 import {
-  accountID,
+  ACCOUNT_ID,
   type ElasticIP,
   elasticIPOf,
   holderOf,
@@ -17,7 +17,7 @@ import {
 import { showTags } from './tags.ts';
 import type { XMLMembers, XMLValue } from './xml.ts';
 
-const stateCodes: Record<Instance['state'], number> = {
+const STATE_CODES: Record<Instance['state'], number> = {
   pending: 0,
   running: 16,
   stopping: 64,
@@ -25,16 +25,15 @@ const stateCodes: Record<Instance['state'], number> = {
   terminated: 48,
 };
 
-function showAssociation(eip: ElasticIP | undefined): XMLValue {
-  return eip?.association
+const showAssociation = (eip: ElasticIP | undefined): XMLValue =>
+  eip?.association
     ? {
         publicIp: eip.publicIP,
-        ipOwnerId: accountID,
+        ipOwnerId: ACCOUNT_ID,
         allocationId: eip.allocationID,
         associationId: eip.association.associationID,
       }
     : undefined;
-}
 
 const showPrivateAddresses = (state: State, eni: NetworkInterface): XMLValue =>
   eni.addresses.map((privateIpAddress, index) => ({
@@ -43,7 +42,7 @@ const showPrivateAddresses = (state: State, eni: NetworkInterface): XMLValue =>
     association: showAssociation(elasticIPOf(state, privateIpAddress)),
   }));
 
-function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
+const showNetworkInterface = (state: State, eni: NetworkInterface): XMLValue => {
   const primary = eni.addresses[0] ?? '';
   return {
     networkInterfaceId: eni.networkInterfaceID,
@@ -51,7 +50,7 @@ function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
     vpcId: state.vpc.vpcID,
     availabilityZone: eni.availabilityZone,
     description: eni.description,
-    ownerId: accountID,
+    ownerId: ACCOUNT_ID,
     requesterManaged: false,
     status: 'in-use',
     macAddress: eni.macAddress,
@@ -61,7 +60,7 @@ function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
     attachment: {
       attachmentId: eni.networkInterfaceID.replace('eni-', 'eni-attach-'),
       instanceId: eni.instanceID ?? undefined,
-      instanceOwnerId: eni.instanceID === null ? 'amazon-aws' : accountID,
+      instanceOwnerId: eni.instanceID === null ? 'amazon-aws' : ACCOUNT_ID,
       deviceIndex: 0,
       status: 'attached',
       deleteOnTermination: true,
@@ -71,10 +70,10 @@ function showNetworkInterface(state: State, eni: NetworkInterface): XMLValue {
     privateIpAddressesSet: showPrivateAddresses(state, eni),
     interfaceType: 'interface',
   };
-}
+};
 
 /** Per ENI: its private addresses, each with its own association, and what it is attached to. */
-export function describeNetworkInterfaces(state: State, parameters: Parameters): XMLMembers {
+export const describeNetworkInterfaces = (state: State, parameters: Parameters): XMLMembers => {
   const find = (id: string) => findNetworkInterface(state, id);
   const associations = (eni: NetworkInterface) =>
     eni.addresses.map((address) => elasticIPOf(state, address)).filter((eip) => eip !== undefined);
@@ -99,9 +98,9 @@ export function describeNetworkInterfaces(state: State, parameters: Parameters):
     'networkInterfaceSet',
     (eni) => showNetworkInterface(state, eni),
   );
-}
+};
 
-function showElasticIP(state: State, eip: ElasticIP): XMLValue {
+const showElasticIP = (state: State, eip: ElasticIP): XMLValue => {
   const holder = eip.association === null ? undefined : holderOf(state, eip.association.privateIPAddress);
   return {
     publicIp: eip.publicIP,
@@ -110,16 +109,16 @@ function showElasticIP(state: State, eip: ElasticIP): XMLValue {
     instanceId: holder?.instanceID ?? undefined,
     associationId: holder && eip.association?.associationID,
     networkInterfaceId: holder?.networkInterfaceID,
-    networkInterfaceOwnerId: holder && accountID,
+    networkInterfaceOwnerId: holder && ACCOUNT_ID,
     privateIpAddress: holder && eip.association?.privateIPAddress,
     publicIpv4Pool: 'amazon',
     networkBorderGroup: state.vpc.region,
     tagSet: showTags(state, eip.allocationID),
   };
-}
+};
 
 /** Per EIP: where it delivers. Not paginated, as in EC2. */
-export function describeAddresses(state: State, parameters: Parameters): XMLMembers {
+export const describeAddresses = (state: State, parameters: Parameters): XMLMembers => {
   const byID = list(parameters, 'AllocationId').map((id) => findAllocation(state, id));
   const byAddress = list(parameters, 'PublicIp').map((publicIP) => findPublicIP(state, publicIP));
   const named = [...new Set([...byID, ...byAddress])];
@@ -135,13 +134,13 @@ export function describeAddresses(state: State, parameters: Parameters): XMLMemb
   };
   const found = applyFilters(named.length > 0 ? named : state.elasticIPs, filters(parameters), table);
   return { addressesSet: found.map((eip) => showElasticIP(state, eip)) };
-}
+};
 
-function showInstance(state: State, instance: Instance): XMLValue {
+const showInstance = (state: State, instance: Instance): XMLValue => {
   const enis = state.networkInterfaces.filter((eni) => eni.instanceID === instance.instanceID);
   return {
     instanceId: instance.instanceID,
-    instanceState: { code: stateCodes[instance.state], name: instance.state },
+    instanceState: { code: STATE_CODES[instance.state], name: instance.state },
     instanceType: instance.instanceType,
     placement: { availabilityZone: state.vpc.availabilityZone },
     subnetId: state.vpc.subnetID,
@@ -153,15 +152,14 @@ function showInstance(state: State, instance: Instance): XMLValue {
     networkInterfaceSet: enis.map((eni) => showNetworkInterface(state, eni)),
     tagSet: showTags(state, instance.instanceID, { Name: instance.name }),
   };
-}
+};
 
 /** Per instance: its state and its ENIs; a reservation for each. */
-export function describeInstances(state: State, parameters: Parameters): XMLMembers {
+export const describeInstances = (state: State, parameters: Parameters): XMLMembers => {
   const find = (id: string): Instance => {
     const found = state.instances.find((instance) => instance.instanceID === id);
-    if (found === undefined) {
+    if (found === undefined)
       throw new EC2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`);
-    }
     return found;
   };
   return page(
@@ -178,8 +176,8 @@ export function describeInstances(state: State, parameters: Parameters): XMLMemb
     'reservationSet',
     (instance) => ({
       reservationId: instance.instanceID.replace('i-', 'r-'),
-      ownerId: accountID,
+      ownerId: ACCOUNT_ID,
       instancesSet: [showInstance(state, instance)],
     }),
   );
-}
+};

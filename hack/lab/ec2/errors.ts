@@ -1,5 +1,5 @@
 /** HTTP statuses of EC2's error codes that are not 400 (EC2 API Reference, "Error codes"). */
-const statuses: Record<string, number> = {
+const STATUSES: Record<string, number> = {
   AuthFailure: 401,
   DryRunOperation: 412,
   InternalError: 500,
@@ -22,7 +22,7 @@ export class EC2Error extends Error {
     super(message);
     this.name = 'EC2Error';
     this.code = code;
-    this.status = statuses[code] ?? 400;
+    this.status = STATUSES[code] ?? 400;
   }
 }
 

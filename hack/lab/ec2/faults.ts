@@ -2,7 +2,7 @@ import type { FaultSpec } from '../types.ts';
 
 type Kind = FaultSpec['kind'];
 
-const kinds: readonly Kind[] = [
+const KINDS: readonly Kind[] = [
   'throttle',
   'error',
   'hang-before',
@@ -16,39 +16,34 @@ const kinds: readonly Kind[] = [
 ];
 
 /** Faults of a read's contents, which a call that changes something cannot have. */
-const ofReads: readonly Kind[] = ['stale', 'omit'];
+const OF_READS: readonly Kind[] = ['stale', 'omit'];
 
-const maximumFaults = 1000;
+const MAX_FAULTS = 1000;
 
-function optionalNumber(input: Record<string, unknown>, name: string): number | undefined {
+const optionalNumber = (input: Record<string, unknown>, name: string): number | undefined => {
   const value = input[name];
-  if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value) || value < 0)) {
+  if (value !== undefined && (typeof value !== 'number' || !Number.isFinite(value) || value < 0))
     throw new TypeError(`a fault's ${name} is a number of at least 0, not ${JSON.stringify(value)}`);
-  }
   return value;
-}
+};
 
-function optionalString(input: Record<string, unknown>, name: string): string | undefined {
+const optionalString = (input: Record<string, unknown>, name: string): string | undefined => {
   const value = input[name];
-  if (value !== undefined && typeof value !== 'string') {
+  if (value !== undefined && typeof value !== 'string')
     throw new TypeError(`a fault's ${name} is a string, not ${JSON.stringify(value)}`);
-  }
   return value;
-}
+};
 
 /**
  * A fault from JSON.
  * @throws TypeError that names the field at fault.
  */
-export function parseFault(input: unknown): FaultSpec {
-  if (typeof input !== 'object' || input === null) {
-    throw new TypeError('a fault is an object');
-  }
+export const parseFault = (input: unknown): FaultSpec => {
+  if (typeof input !== 'object' || input === null) throw new TypeError('a fault is an object');
   const fields: Record<string, unknown> = { ...input };
-  const kind = kinds.find((known) => known === fields.kind);
-  if (kind === undefined) {
-    throw new TypeError(`a fault's kind is one of ${kinds.join(', ')}, not ${JSON.stringify(fields.kind)}`);
-  }
+  const kind = KINDS.find((known) => known === fields.kind);
+  if (kind === undefined)
+    throw new TypeError(`a fault's kind is one of ${KINDS.join(', ')}, not ${JSON.stringify(fields.kind)}`);
   const action = optionalString(fields, 'action');
   const code = optionalString(fields, 'code');
   const address = optionalString(fields, 'address');
@@ -64,7 +59,7 @@ export function parseFault(input: unknown): FaultSpec {
     ...(delayMs !== undefined && { delayMs }),
     ...(ageMs !== undefined && { ageMs }),
   };
-}
+};
 
 /** The faults that the next calls will suffer, oldest first. */
 export class Faults {
@@ -72,9 +67,8 @@ export class Faults {
 
   /** @throws Error when a thousand are waiting. */
   add(spec: FaultSpec): void {
-    if (this.#waiting.length >= maximumFaults) {
-      throw new Error(`${maximumFaults} faults are waiting already; clear them first`);
-    }
+    if (this.#waiting.length >= MAX_FAULTS)
+      throw new Error(`${MAX_FAULTS} faults are waiting already; clear them first`);
     this.#waiting.push({ spec, left: spec.count ?? 1 });
   }
 
@@ -97,7 +91,7 @@ export class Faults {
   take(action: string, mutating: boolean): FaultSpec | undefined {
     const found = this.#waiting.find(
       ({ spec }) =>
-        (spec.action === undefined || spec.action === action) && !(mutating && ofReads.includes(spec.kind)),
+        (spec.action === undefined || spec.action === action) && !(mutating && OF_READS.includes(spec.kind)),
     );
     if (found !== undefined) {
       found.left -= 1;

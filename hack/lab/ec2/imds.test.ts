@@ -1,23 +1,25 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { standardVPC } from '../vpc.ts';
+import { STANDARD_VPC } from '../vpc.ts';
 import { IMDS } from './imds.ts';
 import { initialState, mappingOf } from './state.ts';
 
-const source = '10.10.10.11';
-const path = '/latest/meta-data/instance-id';
+const SOURCE = '10.10.10.11';
+const PATH = '/latest/meta-data/instance-id';
 
-function service(): IMDS {
-  return new IMDS(() => ({ vpc: standardVPC, mapping: mappingOf(initialState(standardVPC)) }));
-}
+const service = (): IMDS =>
+  new IMDS(() => ({ vpc: STANDARD_VPC, mapping: mappingOf(initialState(STANDARD_VPC)) }));
 
-function token(imds: IMDS, atMs: number, seconds = '60'): string {
+const token = (imds: IMDS, atMs: number, seconds = '60'): string => {
   const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': seconds };
-  return imds.answer({ source, method: 'PUT', path: '/latest/api/token', headers }, atMs).body;
-}
+  return imds.answer({ source: SOURCE, method: 'PUT', path: '/latest/api/token', headers }, atMs).body;
+};
 
 const read = (imds: IMDS, given: string, atMs: number): number =>
-  imds.answer({ source, method: 'GET', path, headers: { 'x-aws-ec2-metadata-token': given } }, atMs).status;
+  imds.answer(
+    { source: SOURCE, method: 'GET', path: PATH, headers: { 'x-aws-ec2-metadata-token': given } },
+    atMs,
+  ).status;
 
 test('a token lives as long as it was asked to', () => {
   const imds = service();
@@ -28,11 +30,14 @@ test('a token lives as long as it was asked to', () => {
 
 test('a request that came through a proxy gets no token', () => {
   const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': '60', 'x-forwarded-for': '192.0.2.1' };
-  assert.is(service().answer({ source, method: 'PUT', path: '/latest/api/token', headers }, 0).status, 403);
+  assert.is(
+    service().answer({ source: SOURCE, method: 'PUT', path: '/latest/api/token', headers }, 0).status,
+    403,
+  );
 });
 
 test('who has no address of an instance gets nothing', () => {
-  const stranger = { source: '10.10.10.99', method: 'GET', path, headers: {} };
+  const stranger = { source: '10.10.10.99', method: 'GET', path: PATH, headers: {} };
   assert.is(service().answer(stranger, 0).status, 404);
 });
 
@@ -40,7 +45,7 @@ test('every directory leads to values', () => {
   const imds = service();
   const headers = { 'x-aws-ec2-metadata-token': token(imds, 0) };
   const walk = (at: string): number => {
-    const { status, body } = imds.answer({ source, method: 'GET', path: at, headers }, 0);
+    const { status, body } = imds.answer({ source: SOURCE, method: 'GET', path: at, headers }, 0);
     assert.is(status, 200, at);
     const entries = at.endsWith('/') ? body.split('\n') : [];
     return 1 + entries.reduce((sum, entry) => sum + walk(`${at}${entry}`), 0);

@@ -16,15 +16,15 @@ export type IMDSAnswer = { status: number; body: string; headers?: Record<string
 /** A request, with the source address of its connection. */
 export type IMDSRequest = { source: string; method: string; path: string; headers: IncomingHttpHeaders };
 
-const ttlHeader = 'x-aws-ec2-metadata-token-ttl-seconds';
-const tokenHeader = 'x-aws-ec2-metadata-token';
-const maximumTTLSeconds = 21_600;
-const maximumTokens = 10_000;
+const TTL_HEADER = 'x-aws-ec2-metadata-token-ttl-seconds';
+const TOKEN_HEADER = 'x-aws-ec2-metadata-token';
+const MAX_TTL_SECONDS = 21_600;
+const MAX_TOKENS = 10_000;
 
 /** A directory of the metadata tree, or a value. */
 type Tree = { [name: string]: Tree | string };
 
-function privateAddresses(instance: LabInstance, { routes }: Mapping): string[] {
+const privateAddresses = (instance: LabInstance, { routes }: Mapping): string[] => {
   const held = [...routes]
     .filter(([, eni]) => eni === instance.networkInterfaceID)
     .map(([address]) => address);
@@ -32,10 +32,10 @@ function privateAddresses(instance: LabInstance, { routes }: Mapping): string[] 
     ...held.filter((address) => address === instance.address),
     ...held.filter((a) => a !== instance.address),
   ];
-}
+};
 
 /** What an instance is shown. */
-function metadataOf(vpc: LabVPC, instance: LabInstance, mapping: Mapping): Tree {
+const metadataOf = (vpc: LabVPC, instance: LabInstance, mapping: Mapping): Tree => {
   const local = privateAddresses(instance, mapping);
   const associations = [...mapping.nat].filter(([, address]) => local.includes(address));
   const own: Tree = {
@@ -60,24 +60,20 @@ function metadataOf(vpc: LabVPC, instance: LabInstance, mapping: Mapping): Tree 
     network: { interfaces: { macs: { [instance.macAddress]: own } } },
     placement: { 'availability-zone': vpc.availabilityZone, region: vpc.region },
   };
-}
+};
 
 /** A value, or a directory's entries, those that are directories with a slash. */
-function lookUp(tree: Tree, path: string): string | null {
+const lookUp = (tree: Tree, path: string): string | null => {
   let node: Tree | string = tree;
   for (const name of path.split('/').filter((part) => part !== '')) {
-    if (typeof node === 'string' || !Object.hasOwn(node, name)) {
-      return null;
-    }
+    if (typeof node === 'string' || !Object.hasOwn(node, name)) return null;
     node = node[name] ?? '';
   }
-  if (typeof node === 'string') {
-    return node;
-  }
+  if (typeof node === 'string') return node;
   return Object.entries(node)
     .map(([name, value]) => (typeof value === 'string' ? name : `${name}/`))
     .join('\n');
-}
+};
 
 /** The metadata service of every instance of the VPC. */
 export class IMDS {
@@ -95,51 +91,36 @@ export class IMDS {
     const instance = vpc.instances.find(
       (known) => known.networkInterfaceID === eni || known.address === request.source,
     );
-    if (instance === undefined) {
-      return { status: 404, body: `no instance has the address ${request.source}` };
-    }
-    if (request.path === '/latest/api/token') {
-      return this.#issueToken(instance, request, atMs);
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return { status: 405, body: '' };
-    }
-    const token = this.#tokens.get(String(request.headers[tokenHeader] ?? ''));
-    if (token === undefined || token.instanceID !== instance.instanceID || token.expiresAtMs <= atMs) {
+    if (instance === undefined) return { status: 404, body: `no instance has the address ${request.source}` };
+    if (request.path === '/latest/api/token') return this.#issueToken(instance, request, atMs);
+    if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, body: '' };
+    const token = this.#tokens.get(String(request.headers[TOKEN_HEADER] ?? ''));
+    if (token === undefined || token.instanceID !== instance.instanceID || token.expiresAtMs <= atMs)
       return { status: 401, body: '' };
-    }
     const tree: Tree = { latest: { 'meta-data': metadataOf(vpc, instance, mapping) } };
     const body = lookUp(tree, request.path);
     return body === null ? { status: 404, body: '' } : { status: 200, body };
   }
 
   #issueToken(instance: LabInstance, { method, headers }: IMDSRequest, atMs: number): IMDSAnswer {
-    if (method !== 'PUT') {
-      return { status: 405, body: '' };
-    }
-    if (headers['x-forwarded-for'] !== undefined) {
-      return { status: 403, body: '' };
-    }
-    const given = String(headers[ttlHeader] ?? '');
+    if (method !== 'PUT') return { status: 405, body: '' };
+    if (headers['x-forwarded-for'] !== undefined) return { status: 403, body: '' };
+    const given = String(headers[TTL_HEADER] ?? '');
     const ttlSeconds = /^\d{1,5}$/.test(given) ? Number(given) : 0;
-    if (ttlSeconds < 1 || ttlSeconds > maximumTTLSeconds) {
-      return { status: 400, body: '' };
-    }
+    if (ttlSeconds < 1 || ttlSeconds > MAX_TTL_SECONDS) return { status: 400, body: '' };
     const token = randomBytes(32).toString('base64url');
     this.#tokens.set(token, { instanceID: instance.instanceID, expiresAtMs: atMs + ttlSeconds * 1000 });
     for (const [oldest] of this.#tokens) {
-      if (this.#tokens.size <= maximumTokens) {
-        break;
-      }
+      if (this.#tokens.size <= MAX_TOKENS) break;
       this.#tokens.delete(oldest);
     }
-    return { status: 200, body: token, headers: { [ttlHeader]: given } };
+    return { status: 200, body: token, headers: { [TTL_HEADER]: given } };
   }
 }
 
 /** IMDS over HTTP; the caller lets it listen. */
-export function createIMDSServer(imds: IMDS): Server {
-  return createServer((request, response) => {
+export const createIMDSServer = (imds: IMDS): Server =>
+  createServer((request, response) => {
     request.resume();
     const { method = 'GET', url = '/', headers } = request;
     const source = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
@@ -148,4 +129,3 @@ export function createIMDSServer(imds: IMDS): Server {
     response.writeHead(answer.status, { 'content-type': 'text/plain', ...answer.headers });
     response.end(answer.body);
   });
-}

@@ -11,7 +11,7 @@ const limits = (maximumNetworkInterfaces: number, ipv4AddressesPerInterface: num
 });
 
 /** The instance types the lab knows. */
-export const instanceTypes: Record<string, InstanceTypeLimits> = {
+export const INSTANCE_TYPES: Record<string, InstanceTypeLimits> = {
   'c5.large': limits(3, 10),
   'c6i.large': limits(3, 10),
   'm5.large': limits(3, 10),

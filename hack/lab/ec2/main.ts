@@ -20,70 +20,61 @@ import {
   type LabVPC,
   type LatencyProfile,
 } from '../types.ts';
-import { latencies } from './api.ts';
+import { LATENCIES } from './api.ts';
 import { createIMDSServer, IMDS } from './imds.ts';
 import { largeVPC } from './large-vpc.ts';
 import { EC2Server } from './server.ts';
 
 /** A fabric that carries no packets: for tests of the API alone. */
-const noFabric: Fabric = {
+const NO_FABRIC: Fabric = {
   route: () => Promise.resolve(),
   nat: () => Promise.resolve(),
 };
 
-function endpoint(text: string, option: string): { host: string; port: number } {
+const endpoint = (text: string, option: string): { host: string; port: number } => {
   const match = /^([^:]+):(\d+)$/.exec(text);
-  if (match === null) {
-    throw new Error(`--${option} is HOST:PORT, not ${text}`);
-  }
+  if (match === null) throw new Error(`--${option} is HOST:PORT, not ${text}`);
   return { host: match[1] ?? '', port: Number(match[2]) };
-}
+};
 
-function profileOf(name: string): LatencyProfile {
-  if (!isLatencyProfile(name)) {
+const profileOf = (name: string): LatencyProfile => {
+  if (!isLatencyProfile(name))
     throw new Error(`--profile is one of ${LATENCY_PROFILES.join(', ')}, not ${name}`);
-  }
   return name;
-}
+};
 
 /** The kernel's fabric is loaded only when asked for: it needs namespaces that only the lab has. */
-async function fabricOf(name: string, vpc: LabVPC): Promise<Fabric> {
-  if (name === 'none') {
-    return noFabric;
-  }
-  if (name !== 'kernel') {
-    throw new Error(`--fabric is none or kernel, not ${name}`);
-  }
+const fabricOf = async (name: string, vpc: LabVPC): Promise<Fabric> => {
+  if (name === 'none') return NO_FABRIC;
+  if (name !== 'kernel') throw new Error(`--fabric is none or kernel, not ${name}`);
   const { createFabric } = await import('../fabric.ts');
   return createFabric(vpc);
-}
+};
 
 /** @returns where IMDS listens */
-async function serveIMDS(server: EC2Server, where: string): Promise<string> {
+const serveIMDS = async (server: EC2Server, where: string): Promise<string> => {
   const { host, port } = endpoint(where, 'imds');
   const service = new IMDS(() => ({ vpc: server.api.vpc, mapping: server.mapper.mapped }));
   const listener = createIMDSServer(service).listen(port, host);
   await once(listener, 'listening');
   const bound = listener.address();
   return `http://${host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`;
-}
+};
 
 /** The VPC of a file, or a large one, with where its addresses are. */
-async function vpcOf(values: {
+const vpcOf = async (values: {
   vpc?: string | undefined;
   pairs?: string | undefined;
   nodes: string;
-}): Promise<{ vpc: LabVPC; initial: string[] }> {
-  if (values.pairs !== undefined) {
+}): Promise<{ vpc: LabVPC; initial: string[] }> => {
+  if (values.pairs !== undefined)
     return largeVPC({ pairs: Number(values.pairs), nodes: Number(values.nodes), eips: true });
-  }
-  if (values.vpc === undefined) {
+  if (values.vpc === undefined)
     throw new Error('--vpc FILE is missing: the VPC as JSON (LabVPC in hack/lab/types.ts), or --pairs N');
-  }
   return { vpc: JSON.parse(await readFile(values.vpc, 'utf8')), initial: [] };
-}
+};
 
-async function main(): Promise<void> {
+const main = async (): Promise<void> => {
   const { values } = parseArgs({
     options: {
       vpc: { type: 'string' },
@@ -101,7 +92,7 @@ async function main(): Promise<void> {
   const fabric = await fabricOf(values.fabric, vpc);
   const server = new EC2Server({
     vpc,
-    latency: latencies[profileOf(values.profile)],
+    latency: LATENCIES[profileOf(values.profile)],
     fabric,
     logger,
     initial: [...initial, ...values.initial],
@@ -111,7 +102,7 @@ async function main(): Promise<void> {
   const imds = values.imds === undefined ? undefined : await serveIMDS(server, values.imds);
   const ready = { ready: true, ec2: `http://${bound.host}:${bound.port}`, imds, pid: process.pid };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
-}
+};
 
 process.once('SIGTERM', () => process.exit(0));
 await main().catch((error: unknown) => {

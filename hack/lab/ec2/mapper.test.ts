@@ -11,14 +11,14 @@ const to = (routes: Record<string, string>, nat: Record<string, string> = {}): M
 });
 
 /** A fabric that writes down what it is told. */
-function recorder() {
+const recorder = () => {
   const told: string[] = [];
   const fabric = {
     route: async (address: string, eni: string | null) => void told.push(`${address} -> ${eni}`),
     nat: async (publicIP: string, address: string | null) => void told.push(`${publicIP} -> ${address}`),
   };
   return { told, mapper: new Mapper(fabric, (message) => told.push(message)) };
-}
+};
 
 test('tells the fabric what changed, and nothing else', async () => {
   const { told, mapper } = recorder();
@@ -48,9 +48,7 @@ test('a fabric that refuses is asked again, and told about once', async () => {
   const told: string[] = [];
   let refusals = 1;
   const route = async () => {
-    if (refusals-- > 0) {
-      throw new Error('network is down');
-    }
+    if (refusals-- > 0) throw new Error('network is down');
   };
   const mapper = new Mapper({ route, nat: async () => undefined }, (message) => told.push(message));
   await mapper.follow(to({ vip: 'eni-1' }), 0, never);

@@ -10,11 +10,11 @@ type Change = {
   version: number;
 };
 
-const retryMs = 250;
-const maximumAttempts = 240;
+const RETRY_MS = 250;
+const MAX_ATTEMPTS = 240;
 
 /** The changes that lead from one mapping to another: what ends, then where addresses go, then new NAT. */
-function difference(from: Mapping, to: Mapping): Omit<Change, 'version'>[] {
+const difference = (from: Mapping, to: Mapping): Omit<Change, 'version'>[] => {
   const changes = (table: 'routes' | 'nat') => [
     ...[...from[table].keys()]
       .filter((key) => !to[table].has(key))
@@ -29,7 +29,7 @@ function difference(from: Mapping, to: Mapping): Omit<Change, 'version'>[] {
     ...changes('routes'),
     ...nat.filter((change) => change.value !== null),
   ];
-}
+};
 
 const copy = (mapping: Mapping): Mapping => ({ routes: new Map(mapping.routes), nat: new Map(mapping.nat) });
 
@@ -71,9 +71,7 @@ export class Mapper {
   async follow(next: Mapping, lagMs: number, signal: AbortSignal): Promise<void> {
     const changes = difference(this.#wanted, next).map((change) => ({ ...change, version: ++this.#version }));
     this.#wanted = copy(next);
-    if (changes.length === 0) {
-      return;
-    }
+    if (changes.length === 0) return;
     this.#pending += changes.length;
     try {
       await sleep(lagMs, signal);
@@ -105,9 +103,7 @@ export class Mapper {
 
   #announceIdle(): void {
     if (this.#pending === 0) {
-      for (const resolve of this.#idle) {
-        resolve();
-      }
+      for (const resolve of this.#idle) resolve();
     }
   }
 
@@ -122,13 +118,11 @@ export class Mapper {
 
   /** A fabric that cannot follow (a device that is gone for now) is asked again, for a minute. */
   async #retry(change: Change, isNewest: () => boolean, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; attempt < maximumAttempts; attempt++) {
-      await sleep(retryMs, signal);
+    for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt++) {
+      await sleep(RETRY_MS, signal);
       const applied = this.#tail.then(() => (isNewest() ? this.#apply(change, attempt) : true));
       this.#tail = applied.then(() => undefined);
-      if (await applied) {
-        return;
-      }
+      if (await applied) return;
     }
     this.#report(`gave up mapping ${change.key} to ${change.value ?? 'nowhere'} after a minute`);
   }
@@ -138,9 +132,8 @@ export class Mapper {
     try {
       await (table === 'routes' ? this.#fabric.route(key, value) : this.#fabric.nat(key, value));
     } catch (error) {
-      if (attempt === 0) {
+      if (attempt === 0)
         this.#report(`the fabric could not map ${key} to ${value ?? 'nowhere'}; trying again`, error);
-      }
       return false;
     }
     if (value === null) {

@@ -4,13 +4,13 @@ import type { State } from './state.ts';
 
 type Placement = { address: string; eni: string; allocation: string | undefined };
 
-function parse(text: string): Placement {
+const parse = (text: string): Placement => {
   const [address = '', eni = '', allocation] = text.split('=');
   return { address, eni, allocation };
-}
+};
 
 /** One call for each ENI, so that ten thousand addresses take no longer than they must. */
-function assignAll(state: State, placements: readonly Placement[]): State {
+const assignAll = (state: State, placements: readonly Placement[]): State => {
   let next = state;
   for (const [eni, some] of Map.groupBy(placements, (each) => each.eni)) {
     const addresses = some.map(({ address }, n) => [`PrivateIpAddress.${n + 1}`, address] as const);
@@ -20,10 +20,10 @@ function assignAll(state: State, placements: readonly Placement[]): State {
     }).state;
   }
   return next;
-}
+};
 
 /** As many AssociateAddress would do it, in their order. */
-function associateAll(state: State, placements: readonly Placement[]): State {
+const associateAll = (state: State, placements: readonly Placement[]): State => {
   const associations = new Map<string, { associationID: string; privateIPAddress: string }>();
   let { nextAssociation } = state;
   for (const { address, allocation } of placements) {
@@ -40,14 +40,14 @@ function associateAll(state: State, placements: readonly Placement[]): State {
     association: associations.get(eip.allocationID) ?? eip.association,
   }));
   return { ...state, elasticIPs, nextAssociation };
-}
+};
 
 /**
  * Puts addresses on ENIs, with EIPs on them, at the start.
  * @param texts `ADDRESS=ENI` or `ADDRESS=ENI=ALLOCATION`
  * @throws EC2Error when EC2 would refuse the address, or knows no such allocation.
  */
-export function place(state: State, texts: readonly string[]): State {
+export const place = (state: State, texts: readonly string[]): State => {
   const placements = texts.map(parse);
   return associateAll(assignAll(state, placements), placements);
-}
+};

@@ -9,7 +9,7 @@ import type { SecurityGroupRule, State } from './state.ts';
 type Wanted = Omit<SecurityGroupRule, 'securityGroupRuleID'>;
 
 /** The rules that `IpPermissions` names: one per range and per group. */
-function wantedRules(parameters: Parameters, egress: boolean): Wanted[] {
+const wantedRules = (parameters: Parameters, egress: boolean): Wanted[] => {
   const groupID = required(parameters, 'GroupId');
   return members(parameters, 'IpPermissions').flatMap((permission) => {
     const rule = { groupID, egress, protocol: required(permission, 'IpProtocol') };
@@ -21,7 +21,7 @@ function wantedRules(parameters: Parameters, egress: boolean): Wanted[] {
       })),
     ];
   });
-}
+};
 
 const isSame = (a: Wanted, b: Wanted): boolean =>
   a.groupID === b.groupID &&
@@ -30,20 +30,18 @@ const isSame = (a: Wanted, b: Wanted): boolean =>
   a.cidr === b.cidr &&
   a.referencedGroupID === b.referencedGroupID;
 
-function checkGroup(state: State, parameters: Parameters): void {
+const checkGroup = (state: State, parameters: Parameters): void => {
   const id = required(parameters, 'GroupId');
-  if (!state.networkInterfaces.some((eni) => eni.securityGroupIDs.includes(id))) {
+  if (!state.networkInterfaces.some((eni) => eni.securityGroupIDs.includes(id)))
     throw new EC2Error('InvalidGroup.NotFound', `The security group '${id}' does not exist`);
-  }
-}
+};
 
 /** @throws EC2Error `InvalidPermission.Duplicate` when a rule is there already. */
-function authorize(state: State, parameters: Parameters, egress: boolean): Outcome {
+const authorize = (state: State, parameters: Parameters, egress: boolean): Outcome => {
   checkGroup(state, parameters);
   const wanted = wantedRules(parameters, egress);
-  if (wanted.some((rule) => state.securityGroupRules.some((known) => isSame(known, rule)))) {
+  if (wanted.some((rule) => state.securityGroupRules.some((known) => isSame(known, rule))))
     throw new EC2Error('InvalidPermission.Duplicate', 'the specified rule already exists');
-  }
   const added = wanted.map((rule, index) => ({
     ...rule,
     securityGroupRuleID: `sgr-0${(0x10000 + state.nextRule + index).toString(16).padStart(16, '0')}`,
@@ -58,10 +56,10 @@ function authorize(state: State, parameters: Parameters, egress: boolean): Outco
       })),
     },
   };
-}
+};
 
 /** By ids or by what the rules say. @throws EC2Error `InvalidPermission.NotFound` when one is not there. */
-function revoke(state: State, parameters: Parameters, egress: boolean): Outcome {
+const revoke = (state: State, parameters: Parameters, egress: boolean): Outcome => {
   checkGroup(state, parameters);
   const ids = list(parameters, 'SecurityGroupRuleId');
   const wanted = wantedRules(parameters, egress);
@@ -76,7 +74,7 @@ function revoke(state: State, parameters: Parameters, egress: boolean): Outcome 
   }
   const securityGroupRules = state.securityGroupRules.filter((rule) => !goes(rule));
   return { state: { ...state, securityGroupRules }, answer: { return: true } };
-}
+};
 
 const action = (run: Action['run']): Action => ({
   mutating: true,
@@ -86,7 +84,7 @@ const action = (run: Action['run']): Action => ({
 });
 
 /** By name, for the table of actions. */
-export const securityGroupActions: Readonly<Record<string, Action>> = {
+export const SECURITY_GROUP_ACTIONS: Readonly<Record<string, Action>> = {
   AuthorizeSecurityGroupIngress: action((state, parameters) => authorize(state, parameters, false)),
   AuthorizeSecurityGroupEgress: action((state, parameters) => authorize(state, parameters, true)),
   RevokeSecurityGroupIngress: action((state, parameters) => revoke(state, parameters, false)),

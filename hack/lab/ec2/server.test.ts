@@ -3,14 +3,14 @@ import { pino } from 'pino';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { CallRecord, FaultSpec } from '../types.ts';
-import { standardVPC } from '../vpc.ts';
-import { accessKeys } from './credentials.ts';
+import { STANDARD_VPC } from '../vpc.ts';
+import { ACCESS_KEYS } from './credentials.ts';
 import { EC2Server } from './server.ts';
 
-const waitMs = 5000;
+const WAIT_MS = 5000;
 
 const server = new EC2Server({
-  vpc: standardVPC,
+  vpc: STANDARD_VPC,
   latency: { mutatingCallMs: 0, readCallMs: 0, mappingMs: 0, quickReturnMs: [] },
   fabric: { route: async () => undefined, nat: async () => undefined },
   logger: pino({ level: 'silent' }),
@@ -19,29 +19,33 @@ const server = new EC2Server({
 const { host, port } = await server.listen('127.0.0.1', 0);
 const endpoint = `http://${host}:${port}`;
 
-async function lab(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
+const lab = async (
+  method: string,
+  path: string,
+  body?: string,
+): Promise<{ status: number; text: string }> => {
   const response = await fetch(`${endpoint}/_lab/${path}`, {
     method,
     ...(body !== undefined && { body }),
-    signal: AbortSignal.timeout(2 * waitMs),
+    signal: AbortSignal.timeout(2 * WAIT_MS),
   });
   return { status: response.status, text: await response.text() };
-}
+};
 
-async function calls(query: string): Promise<CallRecord[]> {
+const calls = async (query: string): Promise<CallRecord[]> => {
   const { calls: found }: { calls: CallRecord[] } = JSON.parse((await lab('GET', `calls?${query}`)).text);
   return found;
-}
+};
 
 const client = new EC2Client({
   endpoint,
-  region: standardVPC.region,
+  region: STANDARD_VPC.region,
   maxAttempts: 1,
-  credentials: { accessKeyId: accessKeys.operator.id, secretAccessKey: accessKeys.operator.secret },
+  credentials: { accessKeyId: ACCESS_KEYS.operator.id, secretAccessKey: ACCESS_KEYS.operator.secret },
 });
 
 /** The failover's call; resolves to whether it was answered. */
-function move(): Promise<boolean> {
+const move = (): Promise<boolean> => {
   const command = new AssignPrivateIpAddressesCommand({
     NetworkInterfaceId: 'eni-0bbbbbbbbbbbbbbb2',
     PrivateIpAddresses: ['10.10.10.10'],
@@ -51,21 +55,21 @@ function move(): Promise<boolean> {
     () => true,
     () => false,
   );
-}
+};
 
 const moved = (): boolean =>
   server.api.state.networkInterfaces[1]?.addresses.includes('10.10.10.10') === true;
 
-async function fault(spec: FaultSpec): Promise<void> {
+const fault = async (spec: FaultSpec): Promise<void> => {
   assert.is((await lab('POST', 'faults', JSON.stringify(spec))).status, 200);
-}
+};
 
 test.before.each(() => server.reset());
 
 test('a call that is held before its effect can be awaited, and cut', async () => {
   await fault({ kind: 'hang-before' });
   const answered = move();
-  const [call] = await calls(`since=0&action=AssignPrivateIpAddresses&phase=received&wait=${waitMs}`);
+  const [call] = await calls(`since=0&action=AssignPrivateIpAddresses&phase=received&wait=${WAIT_MS}`);
   assert.is(call?.fault, 'hang-before');
   assert.is((await lab('POST', 'release')).text.trim(), '{"released":1}');
   assert.is(await answered, false);
@@ -75,7 +79,7 @@ test('a call that is held before its effect can be awaited, and cut', async () =
 test('or let go on', async () => {
   await fault({ kind: 'hang-before' });
   const answered = move();
-  await calls(`phase=received&wait=${waitMs}`);
+  await calls(`phase=received&wait=${WAIT_MS}`);
   await lab('POST', 'release?proceed=true');
   assert.is(await answered, true);
   assert.is(moved(), true);
@@ -84,7 +88,7 @@ test('or let go on', async () => {
 test('a call that is held after its effect can be awaited there: applied but unanswered', async () => {
   await fault({ kind: 'hang-after' });
   const answered = move();
-  const [call] = await calls(`phase=effect&wait=${waitMs}`);
+  const [call] = await calls(`phase=effect&wait=${WAIT_MS}`);
   assert.type(call?.effectAtMs, 'number');
   assert.is(call?.answeredAtMs, undefined);
   assert.is(moved(), true);
@@ -95,8 +99,8 @@ test('a call that is held after its effect can be awaited there: applied but una
 
 test('the log tells who called what, when it took effect and when packets followed', async () => {
   await move();
-  const [call] = await calls(`phase=mapped&wait=${waitMs}`);
-  assert.is(call?.accessKeyID, accessKeys.operator.id);
+  const [call] = await calls(`phase=mapped&wait=${WAIT_MS}`);
+  assert.is(call?.accessKeyID, ACCESS_KEYS.operator.id);
   assert.is(call?.parameters['PrivateIpAddress.1'], '10.10.10.10');
   assert.is(call?.status, 200);
   assert.ok((call?.receivedAtMs ?? Number.NaN) <= (call?.effectAtMs ?? Number.NaN));

@@ -29,31 +29,29 @@ export type ResetOptions = {
   initial?: string[];
 };
 
-const maximumBody = 256 * 1024;
-const apiVersion = '2016-11-15';
+const MAX_BODY_BYTES = 256 * 1024;
+const API_VERSION = '2016-11-15';
 
 /** Reads a request's body; `null`: larger than any EC2 call. */
-export async function readBody(request: IncomingMessage): Promise<Buffer | null> {
+export const readBody = async (request: IncomingMessage): Promise<Buffer | null> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
     const buffer = Buffer.from(chunk);
     size += buffer.length;
-    if (size > maximumBody) {
-      return null;
-    }
+    if (size > MAX_BODY_BYTES) return null;
     chunks.push(buffer);
   }
   return Buffer.concat(chunks);
-}
+};
 
 /** A call of the query protocol. Version is checked by the caller, since its absence has an answer too. */
-function parseCall(request: IncomingMessage, body: Buffer): { call: Call; version: string | undefined } {
+const parseCall = (request: IncomingMessage, body: Buffer): { call: Call; version: string | undefined } => {
   const fields = new URLSearchParams(body.toString('utf8'));
   const { Action: action = '', Version: version, ...parameters } = Object.fromEntries(fields);
   const { method = '', url = '/', headers } = request;
   return { call: { action, parameters, request: { method, url, headers, body } }, version };
-}
+};
 
 /** EC2's HTTP face: the query protocol on `/`, the lab's own control on `/_lab/`. */
 export class EC2Server {
@@ -140,7 +138,7 @@ export class EC2Server {
       return;
     }
     const { call, version } = parseCall(request, body);
-    if (version !== apiVersion) {
+    if (version !== API_VERSION) {
       const text = `The requested version (${version}) of service EC2 does not exist`;
       this.#write(response, randomUUID(), new EC2Error('NoSuchVersion', text), call.action);
       return;

@@ -4,16 +4,16 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { type AccessKey, accessKeys } from './credentials.ts';
+import { ACCESS_KEYS, type AccessKey } from './credentials.ts';
 
 type Session = AccessKey & { token: string; endsAtMs: number };
 
 /** An answer of the role's metadata. */
 export type RoleAnswer = { status: number; type: 'text/plain' | 'application/json'; body: string };
 
-const role = 'hapair-operator';
-const directory = '/latest/meta-data/iam/security-credentials/';
-const kept = 1000;
+const ROLE = 'hapair-operator';
+const CREDENTIALS_PATH = '/latest/meta-data/iam/security-credentials/';
+const SESSIONS_KEPT = 1000;
 
 const text = (body: string, status = 200): RoleAnswer => ({ status, type: 'text/plain', body });
 
@@ -30,9 +30,9 @@ export class Sessions {
     switch (`${method} ${path}`) {
       case 'PUT /latest/api/token':
         return text('lab-token');
-      case `GET ${directory}`:
-        return text(role);
-      case `GET ${directory}${role}`:
+      case `GET ${CREDENTIALS_PATH}`:
+        return text(ROLE);
+      case `GET ${CREDENTIALS_PATH}${ROLE}`:
         return { status: 200, type: 'application/json', body: JSON.stringify(this.#issue(nowMs)) };
       default:
         return text('', 404);
@@ -45,14 +45,12 @@ export class Sessions {
       id: `ASIALAB${this.issued.toString().padStart(13, '0')}`,
       secret: randomBytes(20).toString('hex'),
       token: randomBytes(20).toString('hex'),
-      allow: accessKeys.operator.allow,
+      allow: ACCESS_KEYS.operator.allow,
       endsAtMs: nowMs + this.lifetimeMs,
     };
     this.#sessions.set(session.id, session);
     const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size > kept && oldest !== undefined) {
-      this.#sessions.delete(oldest);
-    }
+    if (this.#sessions.size > SESSIONS_KEPT && oldest !== undefined) this.#sessions.delete(oldest);
     return {
       Code: 'Success',
       Type: 'AWS-HMAC',
@@ -72,8 +70,6 @@ export class Sessions {
 
   /** Ends every session before its time, as when a role is revoked. */
   endAll(): void {
-    for (const session of this.#sessions.values()) {
-      session.endsAtMs = 0;
-    }
+    for (const session of this.#sessions.values()) session.endsAtMs = 0;
   }
 }

@@ -1,36 +1,36 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { standardVPC } from '../vpc.ts';
+import { STANDARD_VPC } from '../vpc.ts';
 import { findAction } from './actions.ts';
 import { EC2Error } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 import { holderOf, initialState, mappingOf, omitAddress, type State } from './state.ts';
 
-const vpc = {
-  ...standardVPC,
-  instances: standardVPC.instances.map((instance) => ({ ...instance, instanceType: 't3.small' })),
+const VPC = {
+  ...STANDARD_VPC,
+  instances: STANDARD_VPC.instances.map((instance) => ({ ...instance, instanceType: 't3.small' })),
   elasticIPs: [
-    ...standardVPC.elasticIPs,
+    ...STANDARD_VPC.elasticIPs,
     { allocationID: 'eipalloc-0ddddddddddddddd4', publicIP: '203.0.113.11' },
   ],
 };
 
 type Request = { action: string; parameters: Parameters };
 
-const interfaces = [
+const INTERFACES = [
   'eni-0aaaaaaaaaaaaaaa1',
   'eni-0bbbbbbbbbbbbbbb2',
   'eni-01111111111111117',
   'eni-0eeeeeeeeeeeeeee5',
 ];
-const addresses = ['10.10.10.10', '10.10.10.20', '10.10.10.21', '10.10.10.11', '10.10.10.12', '10.10.11.1'];
+const ADDRESSES = ['10.10.10.10', '10.10.10.20', '10.10.10.21', '10.10.10.11', '10.10.10.12', '10.10.11.1'];
 
 const list = (name: string, values: string[]): Parameters =>
   Object.fromEntries(values.map((value, index) => [`${name}.${index + 1}`, value]));
 
-const anInterface = fc.constantFrom(...interfaces);
-const someAddresses = fc.uniqueArray(fc.constantFrom(...addresses), { minLength: 1, maxLength: 3 });
+const anInterface = fc.constantFrom(...INTERFACES);
+const someAddresses = fc.uniqueArray(fc.constantFrom(...ADDRESSES), { minLength: 1, maxLength: 3 });
 const truth = fc.constantFrom('true', 'false');
 
 const aRequest: fc.Arbitrary<Request> = fc.oneof(
@@ -50,7 +50,7 @@ const aRequest: fc.Arbitrary<Request> = fc.oneof(
     .record({
       NetworkInterfaceId: anInterface,
       AllocationId: fc.constantFrom('eipalloc-0ccccccccccccccc3', 'eipalloc-0ddddddddddddddd4'),
-      PrivateIpAddress: fc.constantFrom(...addresses),
+      PrivateIpAddress: fc.constantFrom(...ADDRESSES),
       AllowReassociation: truth,
     })
     .map((parameters): Request => ({ action: 'AssociateAddress', parameters })),
@@ -63,14 +63,14 @@ const aRequest: fc.Arbitrary<Request> = fc.oneof(
 );
 
 /** The state after a request; a refused one changes nothing. */
-function step(state: State, { action, parameters }: Request): State {
+const step = (state: State, { action, parameters }: Request): State => {
   try {
     return findAction(action).run(state, parameters).state;
   } catch (error) {
     assert.instance(error, EC2Error);
     return state;
   }
-}
+};
 
 /** Every state on the way, whatever is called. */
 const everyState = (check: (before: State, request: Request, after: State) => void): void => {
@@ -80,7 +80,7 @@ const everyState = (check: (before: State, request: Request, after: State) => vo
         const after = step(before, request);
         check(before, request, after);
         return after;
-      }, initialState(vpc));
+      }, initialState(VPC));
     }),
     { numRuns: 200 },
   );
@@ -114,18 +114,15 @@ test('several addresses move all or none', () => {
   everyState((before, { action, parameters }, after) => {
     if (action === 'AssignPrivateIpAddresses' && after !== before) {
       const wanted = Object.entries(parameters).filter(([name]) => name.startsWith('PrivateIpAddress.'));
-      for (const [, address] of wanted) {
+      for (const [, address] of wanted)
         assert.is(holderOf(after, address)?.networkInterfaceID, parameters.NetworkInterfaceId);
-      }
     }
   });
 });
 
 test('a move keeps every association as it is', () => {
   everyState((before, { action }, after) => {
-    if (action === 'AssignPrivateIpAddresses') {
-      assert.is(after.elasticIPs, before.elasticIPs);
-    }
+    if (action === 'AssignPrivateIpAddresses') assert.is(after.elasticIPs, before.elasticIPs);
   });
 });
 
@@ -144,7 +141,7 @@ test('the mapping is the state: a route per private address, NAT per association
 });
 
 test('an omitted address is missing from its ENI; a primary never is', () => {
-  const state = step(initialState(vpc), {
+  const state = step(initialState(VPC), {
     action: 'AssignPrivateIpAddresses',
     parameters: { NetworkInterfaceId: 'eni-0aaaaaaaaaaaaaaa1', 'PrivateIpAddress.1': '10.10.10.10' },
   });

@@ -70,11 +70,11 @@ export type State = {
 export type Mapping = { routes: Map<string, string>; nat: Map<string, string> };
 
 /** The account that owns everything in the lab. */
-export const accountID = '000000000000';
+export const ACCOUNT_ID = '000000000000';
 
-const pastAssociationsKept = 1000;
+const PAST_ASSOCIATIONS_KEPT = 1000;
 
-function groupRules(vpc: LabVPC): SecurityGroupRule[] {
+const groupRules = (vpc: LabVPC): SecurityGroupRule[] => {
   const groups = [...new Set(vpc.instances.flatMap((instance) => instance.securityGroupIDs))];
   const id = (n: number) => `sgr-0${n.toString(16).padStart(16, '0')}`;
   return groups.flatMap((groupID, index) => [
@@ -88,10 +88,10 @@ function groupRules(vpc: LabVPC): SecurityGroupRule[] {
       referencedGroupID,
     })),
   ]);
-}
+};
 
 /** The VPC before anybody called: primaries alone, no EIP associated, every instance running. */
-export function initialState(vpc: LabVPC): State {
+export const initialState = (vpc: LabVPC): State => {
   const ofInstances = vpc.instances.map((instance) => ({
     networkInterfaceID: instance.networkInterfaceID,
     macAddress: instance.macAddress,
@@ -127,10 +127,10 @@ export function initialState(vpc: LabVPC): State {
     nextAssociation: 1,
     pastAssociations: [],
   };
-}
+};
 
 /** What the fabric must do for this state. */
-export function mappingOf(state: State): Mapping {
+export const mappingOf = (state: State): Mapping => {
   const routes = new Map(
     state.networkInterfaces.flatMap((eni) =>
       eni.addresses.map((address) => [address, eni.networkInterfaceID] as const),
@@ -138,15 +138,13 @@ export function mappingOf(state: State): Mapping {
   );
   const nat = new Map<string, string>();
   for (const { publicIP, association } of state.elasticIPs) {
-    if (association !== null) {
-      nat.set(publicIP, association.privateIPAddress);
-    }
+    if (association !== null) nat.set(publicIP, association.privateIPAddress);
   }
   return { routes, nat };
-}
+};
 
 /** An index over a list that never changes, made when first asked for. */
-function indexed<T extends object, V>(keysOf: (item: V) => readonly string[]) {
+const indexed = <T extends object, V>(keysOf: (item: V) => readonly string[]) => {
   const indices = new WeakMap<T, Map<string, V>>();
   return (list: T & readonly V[], key: string): V | undefined => {
     let index = indices.get(list);
@@ -156,7 +154,7 @@ function indexed<T extends object, V>(keysOf: (item: V) => readonly string[]) {
     }
     return index.get(key);
   };
-}
+};
 
 const byAddress = indexed<readonly NetworkInterface[], NetworkInterface>((eni) => eni.addresses);
 const byAssociation = indexed<readonly ElasticIP[], ElasticIP>((eip) =>
@@ -172,16 +170,16 @@ export const elasticIPOf = (state: State, address: string): ElasticIP | undefine
   byAssociation(state.elasticIPs, address);
 
 /** Sets or ends associations and remembers the ended ones. */
-export function withElasticIPs(state: State, elasticIPs: readonly ElasticIP[]): State {
+export const withElasticIPs = (state: State, elasticIPs: readonly ElasticIP[]): State => {
   const before = state.elasticIPs.flatMap((eip) => eip.association?.associationID ?? []);
   const after = new Set(elasticIPs.flatMap((eip) => eip.association?.associationID ?? []));
   const ended = before.filter((id) => !after.has(id));
-  const pastAssociations = [...state.pastAssociations, ...ended].slice(-pastAssociationsKept);
+  const pastAssociations = [...state.pastAssociations, ...ended].slice(-PAST_ASSOCIATIONS_KEPT);
   return { ...state, elasticIPs, pastAssociations };
-}
+};
 
 /** The state without an ENI; EIPs on its addresses lose their association. */
-function withoutInterface(state: State, instanceID: string): State {
+const withoutInterface = (state: State, instanceID: string): State => {
   const gone = state.networkInterfaces.filter((eni) => eni.instanceID === instanceID);
   const addresses = new Set(gone.flatMap((eni) => eni.addresses));
   const networkInterfaces = state.networkInterfaces.filter((eni) => !gone.includes(eni));
@@ -189,41 +187,36 @@ function withoutInterface(state: State, instanceID: string): State {
     eip.association && addresses.has(eip.association.privateIPAddress) ? { ...eip, association: null } : eip,
   );
   return withElasticIPs({ ...state, networkInterfaces }, elasticIPs);
-}
+};
 
 /**
  * Starts, stops or terminates an instance by its name in the lab. A terminated one takes its ENI with it
  * (DeleteOnTermination) and never comes back; EC2 goes on showing it, without the ENI.
  * @throws Error when there is none of that name, or it is terminated.
  */
-export function setInstanceState(state: State, name: string, to: InstanceState): State {
+export const setInstanceState = (state: State, name: string, to: InstanceState): State => {
   const found = state.instances.find((instance) => instance.name === name);
-  if (found === undefined) {
-    throw new Error(`the lab has no instance named ${name}`);
-  }
-  if (found.state === 'terminated') {
-    throw new Error(`${name} is terminated, for good`);
-  }
+  if (found === undefined) throw new Error(`the lab has no instance named ${name}`);
+  if (found.state === 'terminated') throw new Error(`${name} is terminated, for good`);
   const instances = state.instances.map((instance) =>
     instance.name === name ? { ...instance, state: to } : instance,
   );
   const next = { ...state, instances };
   return to === 'terminated' ? withoutInterface(next, found.instanceID) : next;
-}
+};
 
 /** The VPC with its internet gateway attached, as at the start, or detached. */
-export function setGateway(state: State, internetGatewayID: string | null): State {
-  return { ...state, vpc: { ...state.vpc, internetGatewayID } };
-}
+export const setGateway = (state: State, internetGatewayID: string | null): State => ({
+  ...state,
+  vpc: { ...state.vpc, internetGatewayID },
+});
 
 /** The state as a read sees it that misses one address: not on its ENI, and no EIP of it listed. */
-export function omitAddress(state: State, address: string): State {
-  return {
-    ...state,
-    networkInterfaces: state.networkInterfaces.map((eni) => ({
-      ...eni,
-      addresses: eni.addresses.filter((held, index) => index === 0 || held !== address),
-    })),
-    elasticIPs: state.elasticIPs.filter((eip) => eip.publicIP !== address),
-  };
-}
+export const omitAddress = (state: State, address: string): State => ({
+  ...state,
+  networkInterfaces: state.networkInterfaces.map((eni) => ({
+    ...eni,
+    addresses: eni.addresses.filter((held, index) => index === 0 || held !== address),
+  })),
+  elasticIPs: state.elasticIPs.filter((eip) => eip.publicIP !== address),
+});

@@ -4,14 +4,14 @@ import { findAction } from './actions.ts';
 import type { Parameters } from './parameters.ts';
 import { TokenBuckets } from './throttle.ts';
 
-const filtered: Parameters = { 'Filter.1.Name': 'subnet-id', 'Filter.1.Value.1': 'subnet-0eeeeeeeeeeeeeee5' };
+const FILTERED: Parameters = { 'Filter.1.Name': 'subnet-id', 'Filter.1.Value.1': 'subnet-0eeeeeeeeeeeeeee5' };
 
-const cases: { action: string; parameters: Parameters; bucket: number; refill: number }[] = [
+const CASES: { action: string; parameters: Parameters; bucket: number; refill: number }[] = [
   { action: 'AssignPrivateIpAddresses', parameters: {}, bucket: 100, refill: 5 },
   { action: 'UnassignPrivateIpAddresses', parameters: {}, bucket: 100, refill: 5 },
   { action: 'AssociateAddress', parameters: {}, bucket: 50, refill: 5 },
   { action: 'DisassociateAddress', parameters: {}, bucket: 50, refill: 5 },
-  { action: 'DescribeNetworkInterfaces', parameters: filtered, bucket: 100, refill: 20 },
+  { action: 'DescribeNetworkInterfaces', parameters: FILTERED, bucket: 100, refill: 20 },
   { action: 'DescribeNetworkInterfaces', parameters: { MaxResults: '5' }, bucket: 100, refill: 20 },
   { action: 'DescribeNetworkInterfaces', parameters: {}, bucket: 50, refill: 10 },
   { action: 'DescribeInstances', parameters: {}, bucket: 50, refill: 10 },
@@ -25,15 +25,13 @@ const cases: { action: string; parameters: Parameters; bucket: number; refill: n
 ];
 
 /** How many calls pass at one instant. */
-function drain(buckets: TokenBuckets, name: string, parameters: Parameters, nowMs: number): number {
+const drain = (buckets: TokenBuckets, name: string, parameters: Parameters, nowMs: number): number => {
   let passed = 0;
-  while (buckets.take(name, findAction(name), parameters, nowMs)) {
-    passed++;
-  }
+  while (buckets.take(name, findAction(name), parameters, nowMs)) passed++;
   return passed;
-}
+};
 
-for (const { action, parameters, bucket, refill } of cases) {
+for (const { action, parameters, bucket, refill } of CASES) {
   const words = Object.keys(parameters)[0] ?? 'no ids, filters or MaxResults';
   test(`${action} (${words}): ${bucket} at once, then ${refill} per second`, () => {
     const buckets = new TokenBuckets();
@@ -48,7 +46,7 @@ test('each action has a bucket of its own, and filtered reads another one than u
   drain(buckets, 'AssignPrivateIpAddresses', {}, 0);
   drain(buckets, 'DescribeNetworkInterfaces', {}, 0);
   assert.is(drain(buckets, 'UnassignPrivateIpAddresses', {}, 0), 100);
-  assert.is(drain(buckets, 'DescribeNetworkInterfaces', filtered, 0), 100);
+  assert.is(drain(buckets, 'DescribeNetworkInterfaces', FILTERED, 0), 100);
 });
 
 test.run();

@@ -10,9 +10,9 @@ export type XMLValue =
 /** The members of an answer's root element. */
 export type XMLMembers = { readonly [name: string]: XMLValue };
 
-const namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/';
+const NAMESPACE = 'http://ec2.amazonaws.com/doc/2016-11-15/';
 
-const entities: Record<string, string> = {
+const ENTITIES: Record<string, string> = {
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
@@ -20,17 +20,12 @@ const entities: Record<string, string> = {
   "'": '&apos;',
 };
 
-function escapeText(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
-}
+const escapeText = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 
-function render(value: XMLValue): string {
-  if (value === undefined) {
-    return '';
-  }
-  if (Array.isArray(value)) {
-    return value.map((item: XMLValue) => `<item>${render(item)}</item>`).join('');
-  }
+const render = (value: XMLValue): string => {
+  if (value === undefined) return '';
+  if (Array.isArray(value)) return value.map((item: XMLValue) => `<item>${render(item)}</item>`).join('');
   if (typeof value === 'object') {
     return Object.entries(value)
       .filter(([, member]) => member !== undefined)
@@ -38,16 +33,16 @@ function render(value: XMLValue): string {
       .join('');
   }
   return escapeText(String(value));
-}
+};
 
 /** A successful answer of EC2's query protocol. */
-export function renderAnswer(action: string, requestID: string, members: XMLMembers): string {
+export const renderAnswer = (action: string, requestID: string, members: XMLMembers): string => {
   const body = render({ requestId: requestID, ...members });
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<${action}Response xmlns="${namespace}">${body}</${action}Response>`;
-}
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<${action}Response xmlns="${NAMESPACE}">${body}</${action}Response>`;
+};
 
 /** An error of EC2's query protocol. */
-export function renderError(code: string, message: string, requestID: string): string {
+export const renderError = (code: string, message: string, requestID: string): string => {
   const error = render({ Code: code, Message: message });
   return `<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error>${error}</Error></Errors><RequestID>${requestID}</RequestID></Response>`;
-}
+};

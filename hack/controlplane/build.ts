@@ -1,5 +1,5 @@
 /**
- * `node hack/kube/build.ts DIRECTORY`: builds the control plane into DIRECTORY, which appears complete or not at all.
+ * `node hack/controlplane/build.ts DIRECTORY`: builds the control plane into DIRECTORY, which appears complete or not at all.
  * Run under a lock by binaries.ts; whoever waited for the lock finds the work done.
  */
 import { spawn } from 'node:child_process';
@@ -35,9 +35,8 @@ const build = async (destination: string): Promise<void> => {
 /** A build that was killed leaves its folder; the lock says that nobody works in it. */
 const removeLeftovers = async (destination: string): Promise<void> => {
   for (const entry of await readdir(dirname(destination))) {
-    if (entry.startsWith(`${basename(destination)}.building-`)) {
+    if (entry.startsWith(`${basename(destination)}.building-`))
       await rm(join(dirname(destination), entry), { recursive: true, force: true });
-    }
   }
 };
 
@@ -96,7 +95,7 @@ const buildOne = (label: string, pkg: string, output: string): Promise<void> =>
 
 const [destination] = process.argv.slice(2);
 if (destination === undefined) {
-  console.error('usage: node hack/kube/build.ts DIRECTORY');
+  console.error('usage: node hack/controlplane/build.ts DIRECTORY');
   process.exitCode = 2;
 } else {
   await build(destination).catch((error: unknown) => {

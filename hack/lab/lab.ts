@@ -4,16 +4,16 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findKubeBinaries, type KubeBinaries } from '../kube/binaries.ts';
+import { findKubeBinaries, type KubeBinaries } from '../controlplane/binaries.ts';
 import { ensureTools, type ToolEnvironment } from '../setup/tools.ts';
-import { accessKeys } from './ec2/credentials.ts';
+import { ACCESS_KEYS } from './ec2/credentials.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
 import { type LabNode, nodeOf, type Probe, probeOf, spawnIn, type WorldProcess, within } from './handles.ts';
 import { type Channel, launch, recordWorld, type Watch } from './launch.ts';
 import { enterNetwork } from './network.ts';
 import type { Cut, ExecResult, ExecSpec, Place, SpawnSpec } from './rpc.ts';
 import type { LabVPC, LatencyProfile } from './types.ts';
-import { IMDS_ADDRESS, management, standardVPC } from './vpc.ts';
+import { IMDS_ADDRESS, MANAGEMENT, STANDARD_VPC } from './vpc.ts';
 
 export type WorldOptions = {
   /** Holds state and logs; made if missing. */
@@ -97,8 +97,8 @@ export const findTools = (): Promise<ToolEnvironment> => {
  * Starts a world: about a second, with a control plane about five.
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export async function startWorld(options: WorldOptions): Promise<World> {
-  const { dir, vpc = standardVPC, onLog = () => undefined } = options;
+export const startWorld = async (options: WorldOptions): Promise<World> => {
+  const { dir, vpc = STANDARD_VPC, onLog = () => undefined } = options;
   // Before the world: it has no way out to fetch or build anything.
   const binaries = options.kube === true ? await findKubeBinaries() : undefined;
   const { env } = await findTools();
@@ -119,7 +119,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await channel.down();
     throw error;
   }
-}
+};
 
 type KubeAccess = { inside: string; outside: string; caFile: string; isShared: boolean };
 
@@ -134,7 +134,7 @@ const accessTo = (
 };
 
 const joinPlane = async (channel: Channel, plane: SharedPlane): Promise<KubeAccess> => {
-  await channel.backward(management.world, management.kubernetesPort, plane.port);
+  await channel.backward(MANAGEMENT.world, MANAGEMENT.kubernetesPort, plane.port);
   return {
     inside: plane.insideKubeconfig,
     outside: plane.kubeconfig,
@@ -143,16 +143,16 @@ const joinPlane = async (channel: Channel, plane: SharedPlane): Promise<KubeAcce
   };
 };
 
-async function startKube(channel: Channel, dir: string, binaries: KubeBinaries): Promise<KubeAccess> {
+const startKube = async (channel: Channel, dir: string, binaries: KubeBinaries): Promise<KubeAccess> => {
   const { kubeconfig, caFile } = await channel.call('kube', { binaries });
-  const port = await channel.forward(management.world, management.kubernetesPort);
+  const port = await channel.forward(MANAGEMENT.world, MANAGEMENT.kubernetesPort);
   const outside = join(dir, 'kubeconfig');
   await channel.call('kubeconfig', { file: outside, server: `https://127.0.0.1:${port}` });
   return { inside: kubeconfig, outside, caFile, isShared: false };
-}
+};
 
 /** Returns where the host reaches it. */
-async function startEC2(channel: Channel, options: WorldOptions, vpc: LabVPC): Promise<string> {
+const startEC2 = async (channel: Channel, options: WorldOptions, vpc: LabVPC): Promise<string> => {
   const vpcFile = join(options.dir, 'vpc.json');
   writeFileSync(vpcFile, JSON.stringify(vpc, undefined, 2));
   const ready = Promise.withResolvers<void>();
@@ -164,7 +164,7 @@ async function startEC2(channel: Channel, options: WorldOptions, vpc: LabVPC): P
       argv: [
         ...[process.execPath, join(import.meta.dirname, 'ec2', 'main.ts')],
         ...['--vpc', vpcFile, '--profile', options.profile, '--fabric', 'kernel'],
-        ...['--listen', `${management.fabric}:${management.ec2Port}`, '--imds', `${IMDS_ADDRESS}:80`],
+        ...['--listen', `${MANAGEMENT.fabric}:${MANAGEMENT.ec2Port}`, '--imds', `${IMDS_ADDRESS}:80`],
       ],
       logFile: join(options.dir, 'ec2.log'),
     },
@@ -179,11 +179,11 @@ async function startEC2(channel: Channel, options: WorldOptions, vpc: LabVPC): P
   });
   died.catch(() => undefined); // it ends with the world; that matters only while we wait
   await within(Promise.race([ready.promise, died]), READY_MS, "The lab's EC2 did not get ready");
-  return `http://127.0.0.1:${await channel.forward(management.fabric, management.ec2Port)}`;
-}
+  return `http://127.0.0.1:${await channel.forward(MANAGEMENT.fabric, MANAGEMENT.ec2Port)}`;
+};
 
 /** Each answers probes from its boot on. */
-async function bootInstances(channel: Channel, vpc: LabVPC, vips: string[]): Promise<void> {
+const bootInstances = async (channel: Channel, vpc: LabVPC, vips: string[]): Promise<void> => {
   const responder = join(import.meta.dirname, 'responder.ts');
   await Promise.all(
     vpc.instances.map(async ({ name, address }) => {
@@ -192,7 +192,7 @@ async function bootInstances(channel: Channel, vpc: LabVPC, vips: string[]): Pro
       await channel.call('boot', { node: name });
     }),
   );
-}
+};
 
 type Parts = {
   dir: string;
@@ -201,7 +201,7 @@ type Parts = {
   access: KubeAccess | undefined;
 };
 
-function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
+const worldOf = (channel: Channel, { dir, vpc, ec2URL, access }: Parts): World => {
   const ec2 = ec2Control(ec2URL);
   const nodes = new Map(
     vpc.instances.map((instance) => [instance.name, nodeOf(channel, ec2, instance, dir)] as const),
@@ -277,7 +277,7 @@ function worldOf(channel: Channel, { dir, vpc, ec2URL, access }: Parts): World {
     ended: channel.ended,
     down: channel.down,
   };
-}
+};
 
 /** For kubectl and helm; what they cache stays in the world's folder. */
 export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string, string> => ({
@@ -289,7 +289,7 @@ export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string,
 });
 
 /** Where EC2 answers inside the world. */
-export const EC2_ENDPOINT = `http://${management.fabric}:${management.ec2Port}`;
+export const EC2_ENDPOINT = `http://${MANAGEMENT.fabric}:${MANAGEMENT.ec2Port}`;
 
 /** For the `aws` command: Debian 12's version 2.9 does not read the endpoint from the environment, as 2.13 and later do. */
 export const awsArguments = (endpoint: string, args: readonly string[]): string[] => [
@@ -301,13 +301,13 @@ export const awsArguments = (endpoint: string, args: readonly string[]): string[
 /** For the SDK and the `aws` command, with one of the lab's own access keys, which open nothing but the lab. */
 export const awsEnvironment = (
   vpc: LabVPC,
-  who: keyof typeof accessKeys,
+  who: keyof typeof ACCESS_KEYS,
   endpoint = EC2_ENDPOINT,
 ): Record<string, string> => ({
   AWS_ENDPOINT_URL_EC2: endpoint,
   AWS_ENDPOINT_URL: endpoint,
-  AWS_ACCESS_KEY_ID: accessKeys[who].id,
-  AWS_SECRET_ACCESS_KEY: accessKeys[who].secret,
+  AWS_ACCESS_KEY_ID: ACCESS_KEYS[who].id,
+  AWS_SECRET_ACCESS_KEY: ACCESS_KEYS[who].secret,
   AWS_REGION: vpc.region,
   AWS_DEFAULT_REGION: vpc.region,
   AWS_CONFIG_FILE: '/dev/null',
@@ -324,7 +324,7 @@ const linksOf = (text: string, parsed: ReturnType<typeof parseLink>): string[] =
  * Reads the name of a link.
  * @throws Error that lists the forms.
  */
-export function parseLink(text: string, nodes: readonly string[]): { node: string } | { ways: Cut[] } {
+export const parseLink = (text: string, nodes: readonly string[]): { node: string } | { ways: Cut[] } => {
   const api = /^(.+)-api$/.exec(text)?.[1];
   if (api !== undefined && nodes.includes(api)) return { node: api };
   for (const from of nodes) {
@@ -342,4 +342,4 @@ export function parseLink(text: string, nodes: readonly string[]): { node: strin
   }
   const [one = 'a', other = 'b'] = nodes;
   throw new Error(`${text} is no link: say ${one}-${other}, ${one}->${other} (one way) or ${one}-api.`);
-}
+};

@@ -8,20 +8,20 @@ export type Spread = { n: number; min: number; median: number; p99: number; max:
  * @param share 0 to 1
  * @throws Error for an empty sample.
  */
-export function quantile(values: readonly number[], share: number): number {
+export const quantile = (values: readonly number[], share: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
   const place = (sorted.length - 1) * share;
   const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
   if (low === undefined || high === undefined) throw new Error('An empty sample has no quantile.');
   return low + (high - low) * (place - Math.floor(place));
-}
+};
 
 /** Undefined for an empty sample. */
-export function spreadOf(values: readonly number[]): Spread | undefined {
+export const spreadOf = (values: readonly number[]): Spread | undefined => {
   if (values.length === 0) return undefined;
   const at = (share: number): number => quantile(values, share);
   return { n: values.length, min: at(0), median: at(0.5), p99: at(0.99), max: at(1) };
-}
+};
 
 /** How many times one sample is as large as another. */
 export type Ratio = {
@@ -33,7 +33,7 @@ export type Ratio = {
 };
 
 /** Undefined when a sample is empty or the denominator holds a value that is not positive. */
-export function ratioOf(numerator: readonly number[], denominator: readonly number[]): Ratio | undefined {
+export const ratioOf = (numerator: readonly number[], denominator: readonly number[]): Ratio | undefined => {
   const [over, under] = [spreadOf(numerator), spreadOf(denominator)];
   if (over === undefined || under === undefined || under.min <= 0) return undefined;
   return {
@@ -41,4 +41,4 @@ export function ratioOf(numerator: readonly number[], denominator: readonly numb
     lowest: over.min / under.max,
     highest: over.max / under.min,
   };
-}
+};
