@@ -14,8 +14,8 @@ import {
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ACCESS_KEYS } from '../hack/lab/ec2/credentials.ts';
-import type { Probe, WorldProcess } from '../hack/lab/handles.ts';
-import { parseLink, startWorld, type World } from '../hack/lab/lab.ts';
+import type { LabProcess, Probe } from '../hack/lab/handles.ts';
+import { type Lab, parseLink, startLab } from '../hack/lab/lab.ts';
 import { untilEmpty } from '../hack/lab/launch.ts';
 import { handovers, lost } from '../hack/lab/outage.ts';
 import { processesIn } from '../hack/lab/processes.ts';
@@ -27,8 +27,8 @@ const ENI = { node1: 'eni-0aaaaaaaaaaaaaaa1', node2: 'eni-0bbbbbbbbbbbbbbb2' } a
 const PATIENCE_MS = 60_000;
 
 const dir = join(import.meta.dirname, '..', '.lab', `test-${process.pid}`);
-const lab = suite('lab');
-let world: World;
+const test = suite('lab');
+let lab: Lab;
 let ec2: EC2Client;
 
 /** Removes itself from the world's processes at the end of the test that asked for it. */
@@ -45,7 +45,7 @@ const assign = async (node: keyof typeof ENI): Promise<void> => {
       AllowReassignment: true,
     }),
   );
-  await world.ec2.settledMapping();
+  await lab.ec2.settledMapping();
 };
 
 const unassign = async (node: keyof typeof ENI): Promise<void> => {
@@ -53,7 +53,7 @@ const unassign = async (node: keyof typeof ENI): Promise<void> => {
   await ec2.send(
     new UnassignPrivateIpAddressesCommand({ NetworkInterfaceId: ENI[node], PrivateIpAddresses }),
   );
-  await world.ec2.settledMapping();
+  await lab.ec2.settledMapping();
 };
 
 /** Waits for a probe that is known to be lost. */
@@ -66,7 +66,7 @@ const someLost = async (probe: Probe): Promise<void> => {
 };
 
 const holdVIP = async (node: 'node1' | 'node2'): Promise<void> => {
-  await world.node(node).exec(['ip', 'addr', 'replace', `${VIP}/32`, 'dev', 'eth0']);
+  await lab.node(node).exec(['ip', 'addr', 'replace', `${VIP}/32`, 'dev', 'eth0']);
 };
 
 const LISTENER = `
@@ -83,10 +83,10 @@ const SENDER = `
 const listen = async (
   where: string,
   address: string,
-): Promise<{ process: WorldProcess; next(): Promise<string> }> => {
+): Promise<{ process: LabProcess; next(): Promise<string> }> => {
   const lines: string[] = [];
   let wake = (): void => undefined;
-  const process = await world.spawn(
+  const process = await lab.spawn(
     { name: `listen-${where}`, where, argv: [globalThis.process.execPath, '-e', LISTENER, address] },
     {
       onLine: (line) => {
@@ -111,31 +111,31 @@ const listen = async (
 
 const send = async (where: string, from: string, to: string, text: string): Promise<void> => {
   const argv = [process.execPath, '-e', SENDER, from, to, text];
-  const result = await world.exec({ where, argv });
+  const result = await lab.exec({ where, argv });
   assert.is(result.code, 0, result.stderr);
 };
 
-lab.before(async () => {
-  world = await startWorld({ dir, profile: 'instant' });
+test.before(async () => {
+  lab = await startLab({ dir, profile: 'instant' });
   ec2 = new EC2Client({
-    endpoint: world.ec2URL,
-    region: world.vpc.region,
+    endpoint: lab.ec2URL,
+    region: lab.vpc.region,
     credentials: { accessKeyId: ACCESS_KEYS.person.id, secretAccessKey: ACCESS_KEYS.person.secret },
     maxAttempts: 1,
   });
 });
 
-lab.after(async () => {
+test.after(async () => {
   ec2?.destroy();
-  await world?.down();
+  await lab?.down();
   rmSync(dir, { recursive: true, force: true });
 });
 
-lab('an address that EC2 has not assigned reaches nobody, whoever has it on an interface', async () => {
+test('an address that EC2 has not assigned reaches nobody, whoever has it on an interface', async () => {
   await holdVIP('node1');
   await holdVIP('node2');
-  const inside = await world.probe({ name: 'unassigned-lan', from: 'lan', target: VIP });
-  const outside = await world.probe({ name: 'unassigned-internet', from: 'internet', target: EIP });
+  const inside = await lab.probe({ name: 'unassigned-lan', from: 'lan', target: VIP });
+  const outside = await lab.probe({ name: 'unassigned-internet', from: 'internet', target: EIP });
   await someLost(inside);
   await someLost(outside);
   await stopAll(inside, outside);
@@ -143,11 +143,11 @@ lab('an address that EC2 has not assigned reaches nobody, whoever has it on an i
   assert.equal(answered, []);
 });
 
-lab('packets follow an assignment by the aws command, and not one is lost on a move', async () => {
+test('packets follow an assignment by the aws command, and not one is lost on a move', async () => {
   const eni = ['--network-interface-id', ENI.node1, '--private-ip-addresses', VIP];
-  await world.aws(['ec2', 'assign-private-ip-addresses', ...eni]);
-  await world.ec2.settledMapping();
-  const probe = await world.probe({ name: 'move-lan', from: 'lan', target: VIP });
+  await lab.aws(['ec2', 'assign-private-ip-addresses', ...eni]);
+  await lab.ec2.settledMapping();
+  const probe = await lab.probe({ name: 'move-lan', from: 'lan', target: VIP });
   await probe.answeredBy('node1', PATIENCE_MS);
   await assign('node2');
   await probe.answeredBy('node2', PATIENCE_MS);
@@ -159,8 +159,8 @@ lab('packets follow an assignment by the aws command, and not one is lost on a m
   );
 });
 
-lab('an ENI sends only from addresses that it holds', async () => {
-  const client = world.vpc.lanClient.address;
+test('an ENI sends only from addresses that it holds', async () => {
+  const client = lab.vpc.lanClient.address;
   const listener = await listen('lan', client);
   // node2 holds the VIP now; both have it on the interface.
   await send('node1', VIP, client, 'forged');
@@ -171,13 +171,13 @@ lab('an ENI sends only from addresses that it holds', async () => {
   await listener.process.stop();
 });
 
-lab('an EIP follows its private address, and ends when it is disassociated', async () => {
+test('an EIP follows its private address, and ends when it is disassociated', async () => {
   const target = { NetworkInterfaceId: ENI.node2, PrivateIpAddress: VIP };
   const { AssociationId } = await ec2.send(
     new AssociateAddressCommand({ AllocationId: ALLOCATION, ...target }),
   );
-  await world.ec2.settledMapping();
-  const probe = await world.probe({ name: 'eip', from: 'internet', target: EIP });
+  await lab.ec2.settledMapping();
+  const probe = await lab.probe({ name: 'eip', from: 'internet', target: EIP });
   await probe.answeredBy('node2', PATIENCE_MS);
   await assign('node1');
   await probe.answeredBy('node1', PATIENCE_MS);
@@ -187,8 +187,8 @@ lab('an EIP follows its private address, and ends when it is disassociated', asy
   await probe.stop();
 });
 
-lab('everybody who follows a service hears of its end, also who asks after it', async () => {
-  const node = world.node('node1');
+test('everybody who follows a service hears of its end, also who asks after it', async () => {
+  const node = lab.node('node1');
   await node.setService({ name: 'sleeper', argv: ['sleep', 'infinity'] });
   const first = await node.startService('sleeper');
   const second = await node.service('sleeper');
@@ -201,8 +201,8 @@ lab('everybody who follows a service hears of its end, also who asks after it', 
   assert.is(await node.service('sleeper'), undefined);
 });
 
-lab('the private address of an instance is not reached from the internet', async () => {
-  const probe = await world.probe({ name: 'private', from: 'internet', target: '10.10.10.11' });
+test('the private address of an instance is not reached from the internet', async () => {
+  const probe = await lab.probe({ name: 'private', from: 'internet', target: '10.10.10.11' });
   await someLost(probe);
   assert.equal(
     (await probe.stop()).filter(({ by }) => by),
@@ -210,24 +210,24 @@ lab('the private address of an instance is not reached from the internet', async
   );
 });
 
-lab('IMDS tells each instance its own addresses', async () => {
+test('IMDS tells each instance its own addresses', async () => {
   const script = `
     token=$(curl -s -m 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
     get() { curl -s -m 5 -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"; echo; }
     get instance-id
     get "network/interfaces/macs/$(get mac)/local-ipv4s"`;
   const told = async (node: string): Promise<string[]> =>
-    (await world.node(node).exec(['sh', '-c', script])).stdout.trim().split('\n');
+    (await lab.node(node).exec(['sh', '-c', script])).stdout.trim().split('\n');
   assert.equal(await told('node1'), ['i-0aaaaaaaaaaaaaaa1', '10.10.10.11', VIP]);
   assert.equal(await told('node2'), ['i-0bbbbbbbbbbbbbbb2', '10.10.10.12']);
   await unassign('node1');
   assert.equal(await told('node1'), ['i-0aaaaaaaaaaaaaaa1', '10.10.10.11']);
 });
 
-lab('a crashed instance is gone at once, and boots with its primary address alone', async () => {
-  const node = world.node('node1');
+test('a crashed instance is gone at once, and boots with its primary address alone', async () => {
+  const node = lab.node('node1');
   await assign('node1');
-  const probe = await world.probe({ name: 'crash', from: 'lan', target: '10.10.10.11' });
+  const probe = await lab.probe({ name: 'crash', from: 'lan', target: '10.10.10.11' });
   await probe.answeredBy('node1', PATIENCE_MS);
   await node.crash();
   assert.is((await node.state()).running, false);
@@ -239,9 +239,9 @@ lab('a crashed instance is gone at once, and boots with its primary address alon
   assert.match(stdout, /10\.10\.10\.11\/24\s*$/);
 });
 
-lab('a paused instance answers nothing until it is resumed', async () => {
-  const node = world.node('node2');
-  const probe = await world.probe({ name: 'pause', from: 'lan', target: '10.10.10.12' });
+test('a paused instance answers nothing until it is resumed', async () => {
+  const node = lab.node('node2');
+  const probe = await lab.probe({ name: 'pause', from: 'lan', target: '10.10.10.12' });
   await probe.answeredBy('node2', PATIENCE_MS);
   await node.pause();
   await someLost(probe);
@@ -250,8 +250,8 @@ lab('a paused instance answers nothing until it is resumed', async () => {
   await probe.stop();
 });
 
-lab('a stopped instance ends its services first', async () => {
-  const node = world.node('node2');
+test('a stopped instance ends its services first', async () => {
+  const node = lab.node('node2');
   const says =
     "process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('hi')";
   await node.setService({ name: 'polite', argv: [process.execPath, '-e', says] });
@@ -266,64 +266,64 @@ lab('a stopped instance ends its services first', async () => {
   await node.start();
 });
 
-lab('a cut one way stops packets that way alone', async () => {
+test('a cut one way stops packets that way alone', async () => {
   const there = await listen('node2', '10.10.10.12');
   const back = await listen('node1', '10.10.10.11');
-  await world.cut('node1->node2');
+  await lab.cut('node1->node2');
   await send('node1', '10.10.10.11', '10.10.10.12', 'lost');
   await send('node2', '10.10.10.12', '10.10.10.11', 'through');
   assert.is(await back.next(), '10.10.10.12 through');
-  await world.heal('node1->node2');
+  await lab.heal('node1->node2');
   await send('node1', '10.10.10.11', '10.10.10.12', 'healed');
   assert.is(await there.next(), '10.10.10.11 healed');
   await there.process.stop();
   await back.process.stop();
 });
 
-lab('a cut path to the API server leaves the VPC alone', async () => {
+test('a cut path to the API server leaves the VPC alone', async () => {
   const server = await listen('world', '192.168.254.1');
-  await world.cut('node1-api');
+  await lab.cut('node1-api');
   await send('node1', '192.168.254.11', '192.168.254.1', 'lost');
   await send('node2', '192.168.254.12', '192.168.254.1', 'of node2');
   assert.is(await server.next(), '192.168.254.12 of node2');
-  await world.heal('node1-api');
+  await lab.heal('node1-api');
   await send('node1', '192.168.254.11', '192.168.254.1', 'healed');
   assert.is(await server.next(), '192.168.254.11 healed');
   await server.process.stop();
 });
 
-lab('what EC2 is told to suffer, it suffers', async () => {
-  await world.ec2.fault({ kind: 'throttle', action: 'AssignPrivateIpAddresses' });
+test('what EC2 is told to suffer, it suffers', async () => {
+  await lab.ec2.fault({ kind: 'throttle', action: 'AssignPrivateIpAddresses' });
   try {
     await assign('node1');
     assert.unreachable();
   } catch (error) {
     assert.is((error as Error).name, 'RequestLimitExceeded');
   }
-  const calls = await world.ec2.calls();
+  const calls = await lab.ec2.calls();
   assert.is(calls.at(-1)?.fault, 'throttle');
 });
 
-lab('a link has one of three forms', () => {
+test('a link has one of three forms', () => {
   assert.equal(parseLink('node2->node1', ['node1', 'node2']), { ways: [{ from: 'node2', to: 'node1' }] });
   assert.equal(parseLink('node2-api', ['node1', 'node2']), { node: 'node2' });
   assert.throws(() => parseLink('node1-node3', ['node1', 'node2']), /node1-node3 is no link/);
 });
 
-lab('nothing is left when a world goes down', async () => {
-  const brief = await startWorld({ dir: join(dir, 'brief'), profile: 'instant' });
+test('nothing is left when a world goes down', async () => {
+  const brief = await startLab({ dir: join(dir, 'brief'), profile: 'instant' });
   assert.ok((await processesIn('user', brief.userNamespace)).length > 5);
   await brief.down();
   assert.equal(await processesIn('user', brief.userNamespace), []);
   assert.match(brief.ended() ?? '', /taken down/);
 });
 
-lab('nothing is left when its owner is killed', async () => {
+test('nothing is left when its owner is killed', async () => {
   mkdirSync(dir, { recursive: true });
   const owner = `
-    const { startWorld } = await import(${JSON.stringify(join(import.meta.dirname, '../hack/lab/lab.ts'))});
-    const world = await startWorld({ dir: ${JSON.stringify(join(dir, 'orphan'))}, profile: 'instant' });
-    console.log(world.userNamespace);`;
+    const { startLab } = await import(${JSON.stringify(join(import.meta.dirname, '../hack/lab/lab.ts'))});
+    const lab = await startLab({ dir: ${JSON.stringify(join(dir, 'orphan'))}, profile: 'instant' });
+    console.log(lab.userNamespace);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', owner], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -334,4 +334,4 @@ lab('nothing is left when its owner is killed', async () => {
   await untilEmpty(userNamespace);
 });
 
-lab.run();
+test.run();

@@ -99,7 +99,7 @@ export const STORY: readonly StoryEvent[] = [
     deed: 'everything on node1 dies at once',
     kind: 'outage',
     mutatingCalls: 1,
-    act: (stage) => stage.world.node('node1').crash(),
+    act: (stage) => stage.lab.node('node1').crash(),
     over: (stage) => takenOverBy(stage, 'node2'),
     theory: (costs, fromMs, adverts) => ({
       theoryMs: crashMs(costs),
@@ -111,7 +111,7 @@ export const STORY: readonly StoryEvent[] = [
     deed: 'node1 boots again; nothing may move',
     kind: 'nothing',
     mutatingCalls: 0,
-    act: (stage) => stage.world.node('node1').start(),
+    act: (stage) => stage.lab.node('node1').start(),
     over: async (stage) => {
       await settledOn(stage, 'node2');
       // Long enough for a node that wanted to preempt.
@@ -143,7 +143,7 @@ export const STORY: readonly StoryEvent[] = [
     deed: 'SIGTERM to the agent of node1',
     kind: 'handover',
     mutatingCalls: 1,
-    act: async (stage) => void (await stage.world.node('node1').killService('agent', 'SIGTERM')),
+    act: async (stage) => void (await stage.lab.node('node1').killService('agent', 'SIGTERM')),
     over: async (stage) => {
       await takenOverBy(stage, 'node2');
       await stage.gone('node1', 'agent');
@@ -155,7 +155,7 @@ export const STORY: readonly StoryEvent[] = [
     deed: 'the agent of node1 starts again; nothing may move',
     kind: 'nothing',
     mutatingCalls: 0,
-    act: async (stage) => void (await stage.world.node('node1').startService('agent')),
+    act: async (stage) => void (await stage.lab.node('node1').startService('agent')),
     over: (stage) => settledOn(stage, 'node2'),
   },
   {
@@ -165,9 +165,9 @@ export const STORY: readonly StoryEvent[] = [
     // Unassigning also drops the EIP's association: two calls bring both back.
     mutatingCalls: 2,
     act: async (stage) => {
-      const eni = stage.world.node('node2').instance.networkInterfaceID;
-      const since = (await stage.world.ec2.calls()).at(-1)?.id ?? 0;
-      await stage.world.aws([
+      const eni = stage.lab.node('node2').instance.networkInterfaceID;
+      const since = (await stage.lab.ec2.calls()).at(-1)?.id ?? 0;
+      await stage.lab.aws([
         ...['ec2', 'unassign-private-ip-addresses'],
         ...['--network-interface-id', eni, '--private-ip-addresses', VIP],
       ]);

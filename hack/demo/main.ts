@@ -49,7 +49,7 @@ const describe = async (stage: Stage): Promise<void> => {
 
 const draw = async (stage: Stage, told: readonly Told[]): Promise<string> => {
   const { lan, internet, calls, adverts } = await stage.evidence();
-  const instances = stage.world.vpc.instances;
+  const instances = stage.lab.vpc.instances;
   const byAddress = (source: string): string =>
     instances.find(({ address }) => address === source)?.name ?? source;
   const byENI = (id: string): string => instances.find((one) => one.networkInterfaceID === id)?.name ?? id;

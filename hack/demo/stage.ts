@@ -1,11 +1,11 @@
-/** What the events of the story act upon: a world with the product on it, two probing clients, the pair as kubectl shows it. */
+/** What the events of the story act upon: a lab with the product on it, two probing clients, the pair as kubectl shows it. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SeenAdvert } from '../lab/adverts.ts';
 import { nowMs } from '../lab/clock.ts';
 import { type Probe, within } from '../lab/handles.ts';
-import { type SharedPlane, startWorld, type World } from '../lab/lab.ts';
+import { type Lab, type SharedPlane, startLab } from '../lab/lab.ts';
 import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
 import { installProduct, type Product, type ProductOptions } from '../lab/product.ts';
@@ -33,7 +33,7 @@ const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> 
 };
 
 export type Stage = {
-  world: World;
+  lab: Lab;
   product: Product;
   namespace: string;
   name: string;
@@ -82,7 +82,7 @@ export const openStage = async (options: StageOptions): Promise<Stage> => {
   const { dir, profile, vpc, vips, plane, onLog = () => undefined } = options;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const world = await startWorld({
+  const lab = await startLab({
     dir,
     profile,
     kube: plane ?? true,
@@ -91,27 +91,27 @@ export const openStage = async (options: StageOptions): Promise<Stage> => {
     ...(vips && { vips }),
   });
   try {
-    return await furnish(world, options);
+    return await furnish(lab, options);
   } catch (error) {
-    await world.down();
+    await lab.down();
     throw error;
   }
 };
 
-const furnish = async (world: World, options: StageOptions): Promise<Stage> => {
+const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
   const { profile, advertisementIntervalMs = 1000, onLog = () => undefined } = options;
-  const product = await installProduct(world, { ...options.product, onLog });
+  const product = await installProduct(lab, { ...options.product, onLog });
   const namespace = 'prod';
   const name = 'web';
   const [adverts, pair, lan, internet] = await Promise.all([
-    tapAdverts(world),
-    watchPair(world, namespace, name),
-    world.probe({ name: 'lan-client', from: 'lan', target: VIP, intervalMs: PROBE_MS }),
-    world.probe({ name: 'internet-client', from: 'internet', target: PUBLIC_IP, intervalMs: PROBE_MS }),
+    tapAdverts(lab),
+    watchPair(lab, namespace, name),
+    lab.probe({ name: 'lan-client', from: 'lan', target: VIP, intervalMs: PROBE_MS }),
+    lab.probe({ name: 'internet-client', from: 'internet', target: PUBLIC_IP, intervalMs: PROBE_MS }),
   ]);
   onLog('both clients send a probe every 10 ms from now on');
   return {
-    world,
+    lab,
     product,
     namespace,
     name,
@@ -125,34 +125,34 @@ const furnish = async (world: World, options: StageOptions): Promise<Stage> => {
     lan,
     internet,
     adverts,
-    kubectl: world.kubectl,
+    kubectl: lab.kubectl,
     edit: options.edit ?? ((manifest) => manifest),
     observe: (ms) => moreProbes(lan, ms / PROBE_MS),
     gone: async (node, service) => {
-      const running = await world.node(node).service(service);
+      const running = await lab.node(node).service(service);
       if (running !== undefined) await within(running.exited, GONE_MS, `${service} of ${node} did not end`);
     },
     repaired: async (sinceID) => {
       for (const action of ['AssignPrivateIpAddresses', 'AssociateAddress']) {
-        const calls = await world.ec2.waitForCall({ action, phase: 'mapped', sinceID, waitMs: GONE_MS });
+        const calls = await lab.ec2.waitForCall({ action, phase: 'mapped', sinceID, waitMs: GONE_MS });
         if (calls.length === 0) throw new Error(`The operator did not call ${action} within ${GONE_MS} ms.`);
       }
     },
     evidence: async () => ({
       lan: await decided(lan),
       internet: await decided(internet),
-      calls: await world.ec2.calls(),
+      calls: await lab.ec2.calls(),
       adverts,
     }),
-    down: world.down,
+    down: lab.down,
   };
 };
 
-/** Every advert on the world's fabric from now on, as it is seen. */
-export const tapAdverts = async (world: World): Promise<readonly SeenAdvert[]> => {
+/** Every advert on the lab's fabric from now on, as it is seen. */
+export const tapAdverts = async (lab: Lab): Promise<readonly SeenAdvert[]> => {
   const adverts: SeenAdvert[] = [];
   const ready = Promise.withResolvers<void>();
-  const tap = await world.spawn(
+  const tap = await lab.spawn(
     {
       name: 'adverts',
       where: 'fabric',

@@ -40,7 +40,7 @@ const entriesOf = async (
   toMs: number,
 ): Promise<Entry[]> => {
   const log = async (who: string, file: string): Promise<Entry[]> =>
-    fromLog(who, await readFile(join(stage.world.dir, file), 'utf8').catch(() => ''), fromMs, toMs);
+    fromLog(who, await readFile(join(stage.lab.dir, file), 'utf8').catch(() => ''), fromMs, toMs);
   return inOrder([
     { atMs: fromMs, who: 'you', text: event.deed },
     ...(await log('operator', 'operator.log')),

@@ -1,11 +1,11 @@
 /**
- * Keeps a world for the command line: started by `up`, it reports its progress over IPC, then takes commands on a loopback
- * port from whoever shows its token. The world ends with it.
+ * Keeps a lab for the command line: started by `up`, it reports its progress over IPC, then takes commands on a loopback
+ * port from whoever shows its token. The lab ends with it.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Command, execute } from './commands.ts';
-import { startWorld, type World } from './lab.ts';
+import { type Lab, startLab } from './lab.ts';
 import { installProduct, type Product } from './product.ts';
 import { readState, removeState, writeState } from './state.ts';
 import type { LatencyProfile } from './types.ts';
@@ -31,34 +31,33 @@ const main = async (options: DaemonOptions): Promise<void> => {
     process.exit(1);
   };
   process.once('disconnect', abandoned);
-  const world = await startWorld({ dir: state.dir, profile: options.profile, kube: true, onLog });
+  const lab = await startLab({ dir: state.dir, profile: options.profile, kube: true, onLog });
   try {
-    const product = options.product ? await installProduct(world, { onLog }) : undefined;
-    if (product === undefined) await world.startControllerManager();
-    const port = await serve(world, product, state.token);
-    writeState({ ...state, pid: process.pid, port, userNamespace: world.userNamespace });
+    const product = options.product ? await installProduct(lab, { onLog }) : undefined;
+    if (product === undefined) await lab.startControllerManager();
+    const port = await serve(lab, product, state.token);
+    writeState({ ...state, pid: process.pid, port, userNamespace: lab.userNamespace });
   } catch (error) {
-    await world.down();
+    await lab.down();
     throw error;
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => void end(world, 0));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end(lab, 0));
   setInterval(() => {
-    if (world.ended() !== undefined) void end(world, 1);
+    if (lab.ended() !== undefined) void end(lab, 1);
   }, WATCH_MS);
   process.removeListener('disconnect', abandoned);
   say({ type: 'up' });
   if (process.connected) process.disconnect();
 };
 
-const end = async (world: World, code: number): Promise<void> => {
-  await world.down();
+const end = async (lab: Lab, code: number): Promise<void> => {
+  await lab.down();
   removeState();
   process.exit(code);
 };
 
-const serve = async (world: World, product: Product | undefined, token: string): Promise<number> => {
-  const server = createServer((request, response) => void answer(request, response, world, product, token));
+const serve = async (lab: Lab, product: Product | undefined, token: string): Promise<number> => {
+  const server = createServer((request, response) => void answer(request, response, lab, product, token));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   return typeof address === 'object' && address !== null ? address.port : 0;
@@ -67,7 +66,7 @@ const serve = async (world: World, product: Product | undefined, token: string):
 const answer = async (
   request: IncomingMessage,
   response: ServerResponse,
-  world: World,
+  lab: Lab,
   product: Product | undefined,
   token: string,
 ): Promise<void> => {
@@ -76,12 +75,12 @@ const answer = async (
   try {
     const command = JSON.parse(await bodyOf(request)) as Command;
     if (command.word === 'down') {
-      await world.down();
+      await lab.down();
       removeState();
       response.once('close', () => process.exit(0));
       return reply(200, 'nothing of the lab is left');
     }
-    reply(200, await execute(world, command, product));
+    reply(200, await execute(lab, command, product));
   } catch (error) {
     reply(400, error instanceof Error ? error.message : String(error));
   }

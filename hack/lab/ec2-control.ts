@@ -1,4 +1,4 @@
-/** The host's hand on the world's EC2: faults, the log of calls, where packets go. Not part of EC2. */
+/** The host's hand on the lab's EC2: faults, the log of calls, where packets go. Not part of EC2. */
 import type { CallRecord, FaultSpec } from './types.ts';
 
 const CONTROL_MS = 100_000;

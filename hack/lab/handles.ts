@@ -13,7 +13,7 @@ import type { LabInstance } from './types.ts';
 const STOP_MS = 25_000;
 
 /** A process of the world. */
-export type WorldProcess = {
+export type LabProcess = {
   name: string;
   /** In the world's own PID namespace; for a process on an instance, of the process that waits for it. */
   pid: number;
@@ -33,7 +33,7 @@ export const processOf = (
   channel: Channel,
   process: { name: string; logFile: string; handle: number; pid: number },
   watch: Watch = {},
-): WorldProcess => {
+): LabProcess => {
   const exited = Promise.withResolvers<Exit>();
   channel.watch(process.handle, {
     ...watch,
@@ -59,11 +59,7 @@ export const processOf = (
 };
 
 /** Starts a process in the world. */
-export const spawnIn = async (
-  channel: Channel,
-  spec: SpawnSpec,
-  watch: Watch = {},
-): Promise<WorldProcess> => {
+export const spawnIn = async (channel: Channel, spec: SpawnSpec, watch: Watch = {}): Promise<LabProcess> => {
   const lines = watch.onLine !== undefined || spec.lines === true;
   const started = await channel.call('spawn', { ...spec, lines });
   return processOf(channel, { ...started, name: spec.name, logFile: spec.logFile }, watch);
@@ -103,9 +99,9 @@ export type LabNode = {
   /** Adds or replaces a service that starts at every boot from the next one on. */
   setService(service: ServiceSpec): Promise<void>;
   /** Starts a service now. */
-  startService(name: string): Promise<WorldProcess>;
+  startService(name: string): Promise<LabProcess>;
   /** The running service, to watch or signal; undefined when it does not run. */
-  service(name: string): Promise<WorldProcess | undefined>;
+  service(name: string): Promise<LabProcess | undefined>;
   /** SIGTERM, and its end. */
   stopService(name: string): Promise<Exit>;
   /** Sends a signal to a service's process; default SIGKILL. */
@@ -124,7 +120,7 @@ export const nodeOf = (
   const { name } = instance;
   const node = name;
   const logOf = (service: string): string => join(worldDir, `${name}-${service}.log`);
-  const service = async (wanted: string): Promise<WorldProcess | undefined> => {
+  const service = async (wanted: string): Promise<LabProcess | undefined> => {
     const found = (await channel.call('instance', { node })).services.find((one) => one.name === wanted);
     if (found?.handle == null || found.pid === null) return undefined;
     const process = { name: wanted, logFile: logOf(wanted), handle: found.handle, pid: found.pid };
@@ -182,7 +178,7 @@ export type Probe = {
 const LOOK_MS = 50;
 
 /** The handle of a running probe.ts that writes to `file`. */
-export const probeOf = (process: WorldProcess, target: string, file: string): Probe => {
+export const probeOf = (process: LabProcess, target: string, file: string): Probe => {
   const samples = async (): Promise<Sample[]> => {
     const text = await readFile(file, 'utf8').catch(() => '');
     // The last line may still be under way.

@@ -86,7 +86,7 @@ const handlers: Handlers = {
 let controlPlane: ControlPlane | undefined;
 
 const running = (plane: ControlPlane | undefined): ControlPlane => {
-  if (plane === undefined) throw new Error('This world has no Kubernetes control plane.');
+  if (plane === undefined) throw new Error('This lab has no Kubernetes control plane.');
   return plane;
 };
 

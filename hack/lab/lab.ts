@@ -1,5 +1,5 @@
 /**
- * The lab as a library: one world with a VPC, an EC2 API, IMDS and, when asked, a Kubernetes control plane. It owns every
+ * The lab as a library: a VPC, an EC2 API, IMDS and, when asked, a Kubernetes control plane in a world of their own. It owns every
  * process and namespace; `down()` ends them all, and so does the end of the calling process, however it ends.
  */
 import { writeFileSync } from 'node:fs';
@@ -8,20 +8,20 @@ import { findKubeBinaries, type KubeBinaries } from '../controlplane/binaries.ts
 import { ensureTools, type ToolEnvironment } from '../setup/tools.ts';
 import { ACCESS_KEYS } from './ec2/credentials.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
-import { type LabNode, nodeOf, type Probe, probeOf, spawnIn, type WorldProcess, within } from './handles.ts';
+import { type LabNode, type LabProcess, nodeOf, type Probe, probeOf, spawnIn, within } from './handles.ts';
 import { type Channel, launch, recordWorld, type Watch } from './launch.ts';
 import { enterNetwork } from './network.ts';
 import type { Cut, ExecResult, ExecSpec, Place, SpawnSpec } from './rpc.ts';
 import type { LabVPC, LatencyProfile } from './types.ts';
 import { IMDS_ADDRESS, MANAGEMENT, STANDARD_VPC } from './vpc.ts';
 
-export type WorldOptions = {
+export type LabOptions = {
   /** Holds state and logs; made if missing. */
   dir: string;
   profile: LatencyProfile;
   /** Default: the standard VPC. */
   vpc?: LabVPC;
-  /** With a Kubernetes control plane: one of its own, or one that other worlds use at other times. Default: none. */
+  /** With a Kubernetes control plane: one of its own, or one that other labs use at other times. Default: none. */
   kube?: boolean | SharedPlane;
   /** Secondary addresses that the responders on the instances answer for; default 10.10.10.10. */
   vips?: string[];
@@ -29,7 +29,7 @@ export type WorldOptions = {
   onLog?: (line: string) => void;
 };
 
-/** A control plane on this machine that worlds use one after another, the chart installed. */
+/** A control plane on this machine that labs use one after another, the chart installed. */
 export type SharedPlane = {
   /** Of 127.0.0.1. */
   port: number;
@@ -40,7 +40,7 @@ export type SharedPlane = {
   caFile: string;
 };
 
-export type World = {
+export type Lab = {
   dir: string;
   vpc: LabVPC;
   /** Such as `user:[4026532000]`; every process of the world is in it. */
@@ -54,13 +54,13 @@ export type World = {
   readonly insideKubeconfigPath: string;
   /** The authority of the API server's certificate. Throws without a control plane. */
   readonly kubeCAFile: string;
-  /** Other worlds have used its control plane, and others will. */
+  /** Other labs have used its control plane, and others will. */
   sharesPlane: boolean;
   /** Starts kube-controller-manager of its own control plane; after the CRDs are installed. */
   startControllerManager(): Promise<void>;
   node(name: string): LabNode;
   /** A process of the world; its log is `<dir>/<name>.log` unless told otherwise. */
-  spawn(spec: Omit<SpawnSpec, 'logFile'> & { logFile?: string }, watch?: Watch): Promise<WorldProcess>;
+  spawn(spec: Omit<SpawnSpec, 'logFile'> & { logFile?: string }, watch?: Watch): Promise<LabProcess>;
   exec(spec: ExecSpec): Promise<ExecResult>;
   /** The command with which a process of this machine, of the same user, enters a place to run `argv` there. */
   entrance(where: Place, argv: string[]): Promise<string[]>;
@@ -76,7 +76,7 @@ export type World = {
   heal(link: string): Promise<void>;
   /** Links that are cut now. */
   cuts(): string[];
-  /** Why the world has ended; undefined while it lives. */
+  /** Why the lab has ended; undefined while it lives. */
   ended(): string | undefined;
   /** Ends it all and returns when no process is left. Idempotent. */
   down(): Promise<void>;
@@ -94,10 +94,10 @@ export const findTools = (): Promise<ToolEnvironment> => {
 };
 
 /**
- * Starts a world: about a second, with a control plane about five.
+ * Starts a lab: about a second, with a control plane about five.
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export const startWorld = async (options: WorldOptions): Promise<World> => {
+export const startLab = async (options: LabOptions): Promise<Lab> => {
   const { dir, vpc = STANDARD_VPC, onLog = () => undefined } = options;
   // Before the world: it has no way out to fetch or build anything.
   const binaries = options.kube === true ? await findKubeBinaries() : undefined;
@@ -114,7 +114,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
     onLog('the instances run');
     const access = await kube;
     if (access !== undefined) onLog(`Kubernetes answers; kubeconfig ${access.outside}`);
-    return worldOf(channel, { dir, vpc, ec2URL, access });
+    return labOf(channel, { dir, vpc, ec2URL, access });
   } catch (error) {
     await channel.down();
     throw error;
@@ -124,7 +124,7 @@ export const startWorld = async (options: WorldOptions): Promise<World> => {
 type KubeAccess = { inside: string; outside: string; caFile: string; isShared: boolean };
 
 const accessTo = (
-  kube: WorldOptions['kube'],
+  kube: LabOptions['kube'],
   channel: Channel,
   dir: string,
   binaries: KubeBinaries | undefined,
@@ -152,7 +152,7 @@ const startKube = async (channel: Channel, dir: string, binaries: KubeBinaries):
 };
 
 /** Returns where the host reaches it. */
-const startEC2 = async (channel: Channel, options: WorldOptions, vpc: LabVPC): Promise<string> => {
+const startEC2 = async (channel: Channel, options: LabOptions, vpc: LabVPC): Promise<string> => {
   const vpcFile = join(options.dir, 'vpc.json');
   writeFileSync(vpcFile, JSON.stringify(vpc, undefined, 2));
   const ready = Promise.withResolvers<void>();
@@ -201,13 +201,13 @@ type Parts = {
   access: KubeAccess | undefined;
 };
 
-const worldOf = (channel: Channel, { dir, vpc, ec2URL, access }: Parts): World => {
+const labOf = (channel: Channel, { dir, vpc, ec2URL, access }: Parts): Lab => {
   const ec2 = ec2Control(ec2URL);
   const nodes = new Map(
     vpc.instances.map((instance) => [instance.name, nodeOf(channel, ec2, instance, dir)] as const),
   );
   const kube = (): KubeAccess => {
-    if (access === undefined) throw new Error('This world was started without a Kubernetes control plane.');
+    if (access === undefined) throw new Error('This lab was started without a Kubernetes control plane.');
     return access;
   };
   const exec = (spec: ExecSpec): Promise<ExecResult> =>
@@ -225,7 +225,7 @@ const worldOf = (channel: Channel, { dir, vpc, ec2URL, access }: Parts): World =
     if ('node' in parsed) await channel.call('management', { node: parsed.node, up: !isCut });
     else for (const way of parsed.ways) await channel.call(isCut ? 'cut' : 'heal', way);
   };
-  const spawn: World['spawn'] = (spec, watch) =>
+  const spawn: Lab['spawn'] = (spec, watch) =>
     spawnIn(channel, { ...spec, logFile: spec.logFile ?? join(dir, `${spec.name}.log`) }, watch);
   return {
     dir,
@@ -279,7 +279,7 @@ const worldOf = (channel: Channel, { dir, vpc, ec2URL, access }: Parts): World =
   };
 };
 
-/** For kubectl and helm; what they cache stays in the world's folder. */
+/** For kubectl and helm; what they cache stays in the lab's folder. */
 export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string, string> => ({
   KUBECONFIG: kubeconfig,
   KUBECACHEDIR: join(dir, 'cache', 'kube'),

@@ -108,7 +108,7 @@ const up = async (args: string[]): Promise<void> => {
   );
 };
 
-/** Resolves when its world stands; its progress is printed. */
+/** Resolves when its lab stands; its progress is printed. */
 const startDaemon = async (dir: string, options: DaemonOptions): Promise<void> => {
   const log = openSync(join(dir, 'daemon.log'), 'a', 0o600);
   const program = join(import.meta.dirname, 'daemon.ts');
@@ -133,7 +133,7 @@ const startDaemon = async (dir: string, options: DaemonOptions): Promise<void> =
   daemon.unref();
 };
 
-/** A world ends with its daemon; this makes sure, and takes the daemon's note away. */
+/** A lab ends with its daemon; this makes sure, and takes the daemon's note away. */
 const clearDead = async (state: DaemonState | undefined): Promise<void> => {
   if (state?.userNamespace) await untilEmpty(state.userNamespace);
   removeState();

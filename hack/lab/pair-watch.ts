@@ -1,9 +1,9 @@
 /** A HAPair as `kubectl get --watch` shows it: one line per change, kept with the time at which it was seen. */
 
 import { nowMs } from './clock.ts';
-import type { WorldProcess } from './handles.ts';
+import type { LabProcess } from './handles.ts';
 import { within } from './handles.ts';
-import { kubeEnvironment, type World } from './lab.ts';
+import { kubeEnvironment, type Lab } from './lab.ts';
 
 /** What a person would look at. Absent fields are empty strings. */
 export type PairView = {
@@ -65,7 +65,7 @@ export const parseView = (line: string, atMs: number): PairView | undefined => {
 };
 
 /** Watches one HAPair with the real kubectl until `stop`. The HAPair need not exist yet. */
-export const watchPair = async (world: World, namespace: string, name: string): Promise<PairWatch> => {
+export const watchPair = async (lab: Lab, namespace: string, name: string): Promise<PairWatch> => {
   const views: PairView[] = [];
   const waiting = new Set<() => void>();
   const template = `${FIELDS.map(([, path]) => path).join('|')}{"\\n"}`;
@@ -75,7 +75,7 @@ export const watchPair = async (world: World, namespace: string, name: string): 
     views.push(view);
     for (const look of [...waiting]) look();
   };
-  const process: WorldProcess = await world.spawn(
+  const process: LabProcess = await lab.spawn(
     {
       name: `watch-${name}`,
       where: 'world',
@@ -84,7 +84,7 @@ export const watchPair = async (world: World, namespace: string, name: string): 
         ...['kubectl', 'get', 'hapairs', '-n', namespace, '--field-selector', `metadata.name=${name}`],
         ...['--watch', '-o', `jsonpath=${template}`],
       ],
-      env: kubeEnvironment(world.dir, world.insideKubeconfigPath),
+      env: kubeEnvironment(lab.dir, lab.insideKubeconfigPath),
     },
     { onLine },
   );

@@ -3,7 +3,7 @@
  * and to EC2 alone and are to be cut off one by one.
  */
 
-import type { World } from './lab.ts';
+import type { Lab } from './lab.ts';
 import { MANAGEMENT } from './vpc.ts';
 
 export type ManagedPlace = {
@@ -19,8 +19,8 @@ export type ManagedPlace = {
 /** The instances' management addresses come before. */
 const FIRST_HOST = 31;
 
-const run = async (world: World, argv: string[], input?: string): Promise<void> => {
-  const { code, stderr } = await world.exec({ where: 'world', argv, ...(input !== undefined && { input }) });
+const run = async (lab: Lab, argv: string[], input?: string): Promise<void> => {
+  const { code, stderr } = await lab.exec({ where: 'world', argv, ...(input !== undefined && { input }) });
   if (code !== 0) throw new Error(`${argv.join(' ')} failed: ${stderr}`);
 };
 
@@ -29,10 +29,10 @@ const run = async (world: World, argv: string[], input?: string): Promise<void> 
  * @param name at most ten characters, no instance's
  * @param index from 0, its own
  */
-export const makePlace = async (world: World, name: string, index: number): Promise<ManagedPlace> => {
+export const makePlace = async (lab: Lab, name: string, index: number): Promise<ManagedPlace> => {
   const address = `192.168.254.${FIRST_HOST + index}`;
   const device = `mgmt-${name}`;
-  await run(world, ['ip', 'netns', 'add', name]);
+  await run(lab, ['ip', 'netns', 'add', name]);
   const links = [
     `link add ${device} type veth peer name mgmt0 netns ${name}`,
     `link set ${device} master mgmt up`,
@@ -42,17 +42,17 @@ export const makePlace = async (world: World, name: string, index: number): Prom
     'link set mgmt0 up',
     `addr add ${address}/${MANAGEMENT.prefix} dev mgmt0`,
   ];
-  await run(world, ['ip', '-batch', '-'], `${links.join('\n')}\n`);
-  await run(world, ['ip', '-n', name, '-batch', '-'], `${inside.join('\n')}\n`);
+  await run(lab, ['ip', '-batch', '-'], `${links.join('\n')}\n`);
+  await run(lab, ['ip', '-n', name, '-batch', '-'], `${inside.join('\n')}\n`);
   const element = `element ip management cut { ${address} }`;
   return {
     name,
-    cutAPI: () => run(world, ['nft', 'add', ...element.split(' ')]),
-    cutAll: () => run(world, ['ip', 'link', 'set', device, 'down']),
+    cutAPI: () => run(lab, ['nft', 'add', ...element.split(' ')]),
+    cutAll: () => run(lab, ['ip', 'link', 'set', device, 'down']),
     heal: async () => {
       // Adds first, so that deleting what is not there is no error.
-      await run(world, ['nft', '-f', '-'], `add ${element}\ndelete ${element}\n`);
-      await run(world, ['ip', 'link', 'set', device, 'up']);
+      await run(lab, ['nft', '-f', '-'], `add ${element}\ndelete ${element}\n`);
+      await run(lab, ['ip', 'link', 'set', device, 'up']);
     },
   };
 };

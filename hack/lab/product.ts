@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { list } from '../controlplane/manifests.ts';
 import { writeServiceAccountKubeconfig } from '../controlplane/tokens.ts';
 import { clearPlane, installChart, NAMESPACE } from './chart.ts';
-import { type WorldProcess, within } from './handles.ts';
-import { awsEnvironment, type World } from './lab.ts';
+import { type LabProcess, within } from './handles.ts';
+import { awsEnvironment, type Lab } from './lab.ts';
 import type { Exit, Watch } from './launch.ts';
 import { MANAGEMENT } from './vpc.ts';
 
@@ -38,7 +38,7 @@ export type ProductOptions = {
 
 export type Product = {
   namespace: string;
-  /** The operator's output. An agent's is `world.node(name).logOf('agent')`. */
+  /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */
   operatorLog: string;
   /**
    * Starts the operator.
@@ -47,7 +47,7 @@ export type Product = {
   startOperator(
     options?: { env?: Record<string, string>; args?: string[] },
     watch?: Watch,
-  ): Promise<WorldProcess>;
+  ): Promise<LabProcess>;
   /** Ends it by a signal, default SIGKILL, and waits for its end. */
   killOperator(signal?: NodeJS.Signals): Promise<Exit>;
   operatorRuns(): boolean;
@@ -55,9 +55,9 @@ export type Product = {
    * Starts one more operator, under this name and in the place of this name (see places.ts). Its output goes to
    * `operator-<name>.log`, and EC2's log shows it by `app/<name>` in the user agent.
    */
-  startReplica(name: string, args: string[], watch?: Watch): Promise<WorldProcess>;
+  startReplica(name: string, args: string[], watch?: Watch): Promise<LabProcess>;
   /** Starts the agent of an instance (service `agent`, which also starts at every boot). */
-  startAgent(node: string): Promise<WorldProcess>;
+  startAgent(node: string): Promise<LabProcess>;
 };
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -70,19 +70,19 @@ const END_MS = 60_000;
  * seconds. Afterwards a HAPair can be applied.
  * @throws Error with what helm, kubectl or a process said.
  */
-export const installProduct = async (world: World, options: ProductOptions = {}): Promise<Product> => {
+export const installProduct = async (lab: Lab, options: ProductOptions = {}): Promise<Product> => {
   const { namespaces = ['prod'], secretKeys = ['web'], onLog = () => undefined } = options;
-  const { nodes = world.vpc.instances.map(({ name }) => name) } = options;
-  if (world.sharesPlane) await clearPlane(world.kubeconfigPath);
-  else await installChart(world, { nodes, namespaces, region: world.vpc.region });
+  const { nodes = lab.vpc.instances.map(({ name }) => name) } = options;
+  if (lab.sharesPlane) await clearPlane(lab.kubeconfigPath);
+  else await installChart(lab, { nodes, namespaces, region: lab.vpc.region });
   onLog('the chart is installed');
   await Promise.all([
     // Its garbage collector learns of CRDs that come later only after half a minute.
-    ...(world.sharesPlane ? [] : [world.startControllerManager()]),
-    world.kubectl(['apply', '-f', '-'], secrets(namespaces, secretKeys)),
-    ...nodes.map((node) => configureAgent(world, node, namespaces, options)),
+    ...(lab.sharesPlane ? [] : [lab.startControllerManager()]),
+    lab.kubectl(['apply', '-f', '-'], secrets(namespaces, secretKeys)),
+    ...nodes.map((node) => configureAgent(lab, node, namespaces, options)),
   ]);
-  const product = await productOf(world, options);
+  const product = await productOf(lab, options);
   if (options.startAgents !== false) {
     await Promise.all(nodes.map((node) => product.startAgent(node)));
     onLog('the agents run');
@@ -108,25 +108,25 @@ const secrets = (namespaces: string[], keys: string[]): string => {
 };
 
 /** A kubeconfig for inside with a token of the ServiceAccount. */
-const accessOf = (world: World, serviceAccount: string, file: string): Promise<string> =>
+const accessOf = (lab: Lab, serviceAccount: string, file: string): Promise<string> =>
   writeServiceAccountKubeconfig({
-    adminKubeconfig: world.kubeconfigPath,
+    adminKubeconfig: lab.kubeconfigPath,
     namespace: NAMESPACE,
     serviceAccount,
     file,
     server: KUBERNETES_URL,
-    caFile: world.kubeCAFile,
+    caFile: lab.kubeCAFile,
   });
 
 /** Everything lies on the instance's disk, so that a boot finds it again. */
 const configureAgent = async (
-  world: World,
+  lab: Lab,
   name: string,
   namespaces: string[],
   { agentEnv: env = {}, agentProgram = SOURCE_AGENT, commands = () => ({}) }: ProductOptions,
 ): Promise<void> => {
-  const node = world.node(name);
-  const kubeconfig = await accessOf(world, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
+  const node = lab.node(name);
+  const kubeconfig = await accessOf(lab, `hapair-agent-${name}`, join(node.dir, 'kubeconfig'));
   const file = join(node.dir, 'agent.yaml');
   const config = {
     nodeName: name,
@@ -142,21 +142,21 @@ const configureAgent = async (
   await node.setService({ name: 'agent', argv, env });
 };
 
-const productOf = async (world: World, options: ProductOptions): Promise<Product> => {
-  const kubeconfig = await accessOf(world, 'hapair-operator', join(world.dir, 'operator.kubeconfig'));
-  const operatorLog = join(world.dir, 'operator.log');
-  let operator: WorldProcess | undefined;
+const productOf = async (lab: Lab, options: ProductOptions): Promise<Product> => {
+  const kubeconfig = await accessOf(lab, 'hapair-operator', join(lab.dir, 'operator.kubeconfig'));
+  const operatorLog = join(lab.dir, 'operator.log');
+  let operator: LabProcess | undefined;
   return {
     namespace: NAMESPACE,
     operatorLog,
     startOperator: async ({ env = {}, args = [] } = {}, watch = {}) => {
       if (operator !== undefined) throw new Error('The operator runs already.');
-      const started = await world.spawn(
+      const started = await lab.spawn(
         {
           name: 'operator',
           where: 'world',
-          argv: [...operatorCommand(world, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
-          env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
+          argv: [...operatorCommand(lab, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
+          env: { ...awsEnvironment(lab.vpc, 'operator'), ...options.operatorEnv, ...env },
           logFile: operatorLog,
         },
         watch,
@@ -175,27 +175,27 @@ const productOf = async (world: World, options: ProductOptions): Promise<Product
     },
     operatorRuns: () => operator !== undefined,
     startReplica: (name, args, watch) =>
-      world.spawn(
+      lab.spawn(
         {
           name: `operator-${name}`,
           where: name,
-          argv: [...operatorCommand(world, kubeconfig, name), ...(options.operatorArgs ?? []), ...args],
+          argv: [...operatorCommand(lab, kubeconfig, name), ...(options.operatorArgs ?? []), ...args],
           env: {
-            ...awsEnvironment(world.vpc, 'operator'),
+            ...awsEnvironment(lab.vpc, 'operator'),
             AWS_SDK_UA_APP_ID: name,
             ...options.operatorEnv,
           },
         },
         watch,
       ),
-    startAgent: (node) => world.node(node).startService('agent'),
+    startAgent: (node) => lab.node(node).startService('agent'),
   };
 };
 
 /** Under a name of its own it need not wait for the Lease of its predecessor, as a container that restarts in its pod. */
-const operatorCommand = (world: World, kubeconfig: string, identity: string): string[] => [
+const operatorCommand = (lab: Lab, kubeconfig: string, identity: string): string[] => [
   ...[process.execPath, join(ROOT, 'operator', 'main.ts')],
-  ...['--kubeconfig', kubeconfig, '--region', world.vpc.region, '--namespace', NAMESPACE],
+  ...['--kubeconfig', kubeconfig, '--region', lab.vpc.region, '--namespace', NAMESPACE],
   ...['--agent-username-template', `system:serviceaccount:${NAMESPACE}:hapair-agent-<node>`],
   ...['--identity', identity, '--port', '0'],
 ];

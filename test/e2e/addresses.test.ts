@@ -52,7 +52,7 @@ const served = (stage: Stage, addresses: readonly PairAddress[], node: string) =
     return isSeen && held.join(' ') === wanted.join(' ') ? status : undefined;
   });
 
-const primaryOf = (stage: Stage, node: string): string => stage.world.node(node).instance.address;
+const primaryOf = (stage: Stage, node: string): string => stage.lab.node(node).instance.address;
 
 /** What a call did to which addresses, in words. */
 const inWords = async (stage: Stage, sinceID: number): Promise<string[]> =>
@@ -68,7 +68,7 @@ row('an address with a VIP and an EIP is added', async (stage) => {
   await edit(stage, { addresses: [main, second] });
   await served(stage, [main, second], master);
   await conditionSays(stage, 'Ready', 'True Serving');
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[SECOND], networkInterfaceOf(stage, master));
   assert.equal(nat, { [PUBLIC_IP]: VIP, [SECOND_IP]: SECOND });
   assert.equal(await inWords(stage, callID), [
@@ -83,7 +83,7 @@ row('a VIP alone and an EIP alone are added', async (stage) => {
   const [fromMs, master] = [nowMs(), await masterOf(stage)];
   await edit(stage, { addresses: [main, second, inner, outer] });
   await served(stage, [main, second, inner, outer], master);
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[INNER], networkInterfaceOf(stage, master));
   assert.is(nat[OUTER_IP], primaryOf(stage, master));
   await assertNothingLost(stage, fromMs);
@@ -95,7 +95,7 @@ row(
     const callID = await lastCallID(stage);
     const to = await failOver(stage);
     await served(stage, [main, second, inner, outer], to);
-    const { routes, nat } = await stage.world.ec2.settledMapping();
+    const { routes, nat } = await stage.lab.ec2.settledMapping();
     for (const vip of [VIP, SECOND, INNER]) assert.is(routes[vip], networkInterfaceOf(stage, to), vip);
     assert.equal(nat, { [PUBLIC_IP]: VIP, [SECOND_IP]: SECOND, [OUTER_IP]: primaryOf(stage, to) });
     assert.equal(await inWords(stage, callID), [
@@ -110,7 +110,7 @@ row('Retain: a dropped VIP is left where it is, and said so', async (stage) => {
   await edit(stage, { addresses: [main, second, outer] });
   await served(stage, [main, second, outer], master);
   await eventTold(stage, 'AddressReleased');
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   assert.is(routes[INNER], networkInterfaceOf(stage, master));
   assert.equal(await inWords(stage, callID), []);
   await assertNothingLost(stage, fromMs);
@@ -121,7 +121,7 @@ row('Unassign: a dropped EIP is disassociated, its VIP stays', async (stage) => 
   const bare: PairAddress = { name: second.name, vip: SECOND };
   await edit(stage, { deletionPolicy: 'Unassign', addresses: [main, bare, outer] });
   await served(stage, [main, bare, outer], master);
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[SECOND], networkInterfaceOf(stage, master));
   assert.equal(nat, { [PUBLIC_IP]: VIP, [OUTER_IP]: primaryOf(stage, master) });
   assert.equal(await inWords(stage, callID), ['DisassociateAddress']);
@@ -133,7 +133,7 @@ row(
   async (stage) => {
     const [fromMs, callID, master] = [nowMs(), await lastCallID(stage), await masterOf(stage)];
     const changed: PairAddress = { ...main, vip: SUCCESSOR };
-    const client = await stage.world.probe({ name: 'lan-successor', from: 'lan', target: SUCCESSOR });
+    const client = await stage.lab.probe({ name: 'lan-successor', from: 'lan', target: SUCCESSOR });
     await eventually('The client should send', async () =>
       (await client.samples()).length > 0 ? true : undefined,
     );
@@ -150,7 +150,7 @@ row(
     const { lan } = await stage.evidence();
     assert.is(lost(between(lan, fromMs, firstGoneMs)), 0, 'the old VIP was served until it went');
 
-    const { routes, nat } = await stage.world.ec2.settledMapping();
+    const { routes, nat } = await stage.lab.ec2.settledMapping();
     assert.is(routes[SUCCESSOR], networkInterfaceOf(stage, master));
     assert.is(routes[VIP], undefined);
     assert.is(routes[SECOND], undefined);
@@ -169,7 +169,7 @@ row('an EIP changes: the other one takes its place in one call', async (stage) =
   await edit(stage, { addresses: [changed, outer] });
   await served(stage, [changed, outer], master);
   await conditionSays(stage, 'Ready', 'True Serving');
-  const { nat } = await stage.world.ec2.settledMapping();
+  const { nat } = await stage.lab.ec2.settledMapping();
   assert.equal(nat, { [SECOND_IP]: SUCCESSOR, [OUTER_IP]: primaryOf(stage, master) });
   assert.equal(await inWords(stage, callID), [`AssociateAddress ${SUCCESSOR}`]);
 });
@@ -180,7 +180,7 @@ row('an EIP alone is all that is left', async (stage) => {
   await served(stage, [outer], master);
   const to = await failOver(stage);
   await served(stage, [outer], to);
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[SUCCESSOR], undefined);
   assert.equal(nat, { [OUTER_IP]: primaryOf(stage, to) });
 });

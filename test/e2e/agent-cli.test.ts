@@ -30,7 +30,7 @@ row(
     const master = await masterOf(stage);
     const standby = otherNode(master);
     const [before, fromMs] = [await standing(stage), nowMs()];
-    for (const node of [master, standby]) await stage.world.cut(`${node}-api`);
+    for (const node of [master, standby]) await stage.lab.cut(`${node}-api`);
     await eventually(
       'The agent should see that the API server is away',
       async () => ((await statusOf(stage, standby)).api.answers === false ? true : undefined),
@@ -44,7 +44,7 @@ row(
     assert.match(refused.stderr, 'refused');
     const kept = await hapairAgent(stage, master, ['claim', 'prod/web']);
     assert.is(kept.code, 0, kept.stderr);
-    for (const node of [master, standby]) await stage.world.heal(`${node}-api`);
+    for (const node of [master, standby]) await stage.lab.heal(`${node}-api`);
     await assertUnmoved(stage, before);
     await assertNothingLost(stage, fromMs);
   },
@@ -66,7 +66,7 @@ row(
     const master = await masterOf(stage);
     const elsewhere = otherNode(master);
     const [before, fromMs] = [await standing(stage), nowMs()];
-    const dir = join(stage.world.node(elsewhere).dir, 'impostor');
+    const dir = join(stage.lab.node(elsewhere).dir, 'impostor');
     mkdirSync(dir);
     const config = join(dir, 'agent.yaml');
     const own = JSON.parse(readFileSync(configOf(stage, master), 'utf8'));
@@ -82,7 +82,7 @@ row(
 
 row('an agent that does not run: status says so, and what its disk holds', async (stage) => {
   const standby = otherNode(await masterOf(stage));
-  await stage.world.node(standby).killService('agent', 'SIGKILL');
+  await stage.lab.node(standby).killService('agent', 'SIGKILL');
   await stage.gone(standby, 'agent');
   const { code, stdout } = await hapairAgent(stage, standby, ['status']);
   assert.is(code, 3);
@@ -94,7 +94,7 @@ row('an agent that does not run: status says so, and what its disk holds', async
 
 row('it starts again over what the dead one left', async (stage) => {
   const standby = otherNode(await masterOf(stage));
-  await stage.world.node(standby).startService('agent');
+  await stage.lab.node(standby).startService('agent');
   await eventually('The agent should be back', async () => {
     const { code, stdout } = await hapairAgent(stage, standby, ['status', '-o', 'json']);
     return code === 0 && JSON.parse(stdout).pairs[0]?.state === 'Backup' ? true : undefined;

@@ -14,8 +14,7 @@ export const MAIN = join(ROOT, 'agent', 'main.ts');
 /** Loading the program takes a second, and a busy machine takes its time. */
 const COMMAND_MS = 60_000;
 
-export const configOf = (stage: Stage, node: string): string =>
-  join(stage.world.node(node).dir, 'agent.yaml');
+export const configOf = (stage: Stage, node: string): string => join(stage.lab.node(node).dir, 'agent.yaml');
 
 /** Runs `hapair-agent ARGS` on a node, with the configuration of its own agent unless one is named. */
 export const hapairAgent = (
@@ -24,9 +23,7 @@ export const hapairAgent = (
   args: readonly string[],
   config = configOf(stage, node),
 ): Promise<ExecResult> =>
-  stage.world
-    .node(node)
-    .exec([process.execPath, MAIN, ...args, '--config', config], { timeoutMs: COMMAND_MS });
+  stage.lab.node(node).exec([process.execPath, MAIN, ...args, '--config', config], { timeoutMs: COMMAND_MS });
 
 /** `hapair-agent status -o json` of a node whose agent runs. */
 export async function statusOf(stage: Stage, node: string): Promise<AgentStatus> {
@@ -56,7 +53,7 @@ export async function assertUnmoved(
   before: Awaited<ReturnType<typeof standing>>,
   adverts = 3,
 ): Promise<void> {
-  const { address } = stage.world.node(await masterOf(stage)).instance;
+  const { address } = stage.lab.node(await masterOf(stage)).instance;
   const sinceThen = () => stage.adverts.slice(before.adverts);
   await eventually('The master should advertise', async () =>
     sinceThen().filter(({ source }) => source === address).length >= adverts ? true : undefined,

@@ -16,8 +16,8 @@ export type AgentLine = {
 };
 
 /** Every line so far, those of earlier processes too; a line under way is left out. */
-export const agentLog = ({ world }: Stage, node: string): AgentLine[] =>
-  readFileSync(world.node(node).logOf('agent'), 'utf8')
+export const agentLog = ({ lab }: Stage, node: string): AgentLine[] =>
+  readFileSync(lab.node(node).logOf('agent'), 'utf8')
     .split('\n')
     .slice(0, -1)
     .filter((line) => line.startsWith('{'))

@@ -68,7 +68,7 @@ const until = (
 const look = (stage: Stage, node: string): Promise<Series> => until(stage, node, 'answer', () => true);
 
 const rejectionLines = (stage: Stage, node: string, cause: string): string[] =>
-  readFileSync(stage.world.node(node).logOf('agent'), 'utf8')
+  readFileSync(stage.lab.node(node).logOf('agent'), 'utf8')
     .split('\n')
     .filter((line) => line.includes('"packet rejected"') && line.includes(`"${cause}"`));
 
@@ -79,9 +79,9 @@ const conditionOf = async (stage: Stage, node: string, type: string): Promise<st
 };
 
 const flood = async (stage: Stage, from: string, to: string): Promise<void> => {
-  const address = (node: string): string => stage.world.node(node).instance.address;
+  const address = (node: string): string => stage.lab.node(node).instance.address;
   const argv = [process.execPath, FLOOD, address(from), address(to), String(PACKETS), FORGED];
-  const { code, stderr } = await stage.world.node(from).exec(argv);
+  const { code, stderr } = await stage.lab.node(from).exec(argv);
   assert.is(code, 0, stderr);
 };
 
@@ -175,7 +175,7 @@ row(
     const to = otherNode(from);
     const before = { from: await look(stage, from), to: await look(stage, to) };
     const ip = async (...words: string[]): Promise<void> => {
-      const { code, stderr } = await stage.world.node(from).exec(['ip', ...words]);
+      const { code, stderr } = await stage.lab.node(from).exec(['ip', ...words]);
       assert.is(code, 0, stderr);
     };
     await ip('link', 'set', 'eth0', 'down');
@@ -234,7 +234,7 @@ row(
       const condition = await conditionOf(stage, master, 'PeerHeard');
       return condition.startsWith('False PeerMisconfigured') ? condition : undefined;
     });
-    assert.match(told, `The peer ${stage.world.node(standby).instance.address} sends`);
+    assert.match(told, `The peer ${stage.lab.node(standby).instance.address} sends`);
     assert.match(told, 'ChecksumInvalid');
     const after = await look(stage, master);
     assert.ok(rejectedBy(after, 'ChecksumInvalid') > 0);
@@ -253,7 +253,7 @@ row(
   'the API server away: shown, and no reason to be unready; the same after a start from disk',
   async (stage) => {
     const node = otherNode(await masterOf(stage));
-    await stage.world.cut(`${node}-api`);
+    await stage.lab.cut(`${node}-api`);
     const isAway = (series: Series): boolean => series.get('hapair_agent_api_connected') === 0;
     const away = await until(stage, node, 'see that it is away', isAway);
     assert.is(stateOf(away), 'Backup');
@@ -265,10 +265,10 @@ row(
     };
     await verdicts();
 
-    await stage.world.node(node).killService('agent');
+    await stage.lab.node(node).killService('agent');
     await stage.gone(node, 'agent');
     assert.is(await ask(stage, node, '/healthz'), undefined, 'a dead agent answers nothing');
-    await stage.world.node(node).startService('agent');
+    await stage.lab.node(node).startService('agent');
     await eventually('It should be ready from disk', async () =>
       (await ask(stage, node, '/readyz'))?.status === 200 ? true : undefined,
     );
@@ -282,11 +282,11 @@ row(
     assert.is(numberOf(restarted, 'hapair_vrrp_report_pending'), 1);
     await verdicts();
 
-    await stage.world.heal(`${node}-api`);
+    await stage.lab.heal(`${node}-api`);
     const back = await until(stage, node, 'find it again', (series) => !isAway(series));
     assert.ok(back.has('hapair_agent_api_silence_seconds'));
     await until(stage, node, 'report', (series) => numberOf(series, 'hapair_vrrp_report_pending') === 0);
-    const log = readFileSync(stage.world.node(node).logOf('agent'), 'utf8');
+    const log = readFileSync(stage.lab.node(node).logOf('agent'), 'utf8');
     assert.match(log, '"API server away; going on from disk"');
     assert.match(log, '"API server back"');
   },

@@ -34,12 +34,12 @@ const NAMESPACE = 'hapair-system';
 /** Both agents lose it; the operator, which has it, learns nothing from them. */
 const takeAway = async (stage: Stage): Promise<void> => {
   const since = NODES.map((node) => agentLog(stage, node).length);
-  for (const node of NODES) await stage.world.cut(`${node}-api`);
+  for (const node of NODES) await stage.lab.cut(`${node}-api`);
   for (const [index, node] of NODES.entries())
     await agentSays(stage, node, since[index] ?? 0, 'API server away; going on from disk');
 };
 const giveBack = async (stage: Stage): Promise<void> => {
-  for (const node of NODES) await stage.world.heal(`${node}-api`);
+  for (const node of NODES) await stage.lab.heal(`${node}-api`);
 };
 
 /** The node's newest change of state. */
@@ -65,7 +65,7 @@ row(
     const reported = (await instanceOf(stage, to))?.status;
     await takeAway(stage);
     const since = agentLog(stage, to).length;
-    await stage.world.node(from).killService('agent', 'SIGKILL');
+    await stage.lab.node(from).killService('agent', 'SIGKILL');
     const line = await elected(stage, to);
     assert.is(claims(stage, to, since), 1);
 
@@ -73,7 +73,7 @@ row(
     await stage.observe(2_000);
     assert.equal((await instanceOf(stage, to))?.status, reported, 'nothing was reported');
     assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 does not follow');
-    assert.is((await stage.world.ec2.settledMapping()).routes[VIP], networkInterfaceOf(stage, from));
+    assert.is((await stage.lab.ec2.settledMapping()).routes[VIP], networkInterfaceOf(stage, from));
 
     await giveBack(stage);
     await settled(stage, to);
@@ -82,7 +82,7 @@ row(
     assert.ok(Math.abs(Date.parse(status?.since ?? '') - (line.at ?? 0)) < 2, 'since when it became Master');
     assert.ok((status?.term ?? 0) > (reported?.term ?? 0));
     await stage.gone(from, 'agent');
-    await stage.world.node(from).startService('agent');
+    await stage.lab.node(from).startService('agent');
     await backup(stage, from);
   },
 );
@@ -94,21 +94,21 @@ row('without it, agents and machines restart, and the election goes on from disk
   await takeAway(stage);
 
   // A Backup's agent restarts: it listens, and nothing changes.
-  await stage.world.node(to).killService('agent', 'SIGKILL');
+  await stage.lab.node(to).killService('agent', 'SIGKILL');
   await stage.gone(to, 'agent');
   const sinceTo = agentLog(stage, to).length;
   const sinceFrom = agentLog(stage, from).length;
-  await stage.world.node(to).startService('agent');
+  await stage.lab.node(to).startService('agent');
   await said(stage, to, sinceTo, 'became Backup');
   await stage.observe(2_000);
   assert.is(claims(stage, to, sinceTo), 0, 'no preemption from disk (T9)');
   assert.is(claims(stage, from, sinceFrom), 0);
 
   // The Master's machine dies and boots.
-  await stage.world.node(from).crash();
+  await stage.lab.node(from).crash();
   await elected(stage, to);
   const sinceBoot = agentLog(stage, from).length;
-  await stage.world.node(from).start();
+  await stage.lab.node(from).start();
   await said(stage, from, sinceBoot, 'became Backup');
   await stage.observe(2_000);
   assert.is(claims(stage, from, sinceBoot), 0, 'no preemption from disk (T9)');
@@ -117,10 +117,10 @@ row('without it, agents and machines restart, and the election goes on from disk
   assert.match(await interfaceOf(stage, from), `${VIP}/32`);
 
   // Both agents at once: one of them is Master again.
-  for (const node of NODES) await stage.world.node(node).killService('agent', 'SIGKILL');
+  for (const node of NODES) await stage.lab.node(node).killService('agent', 'SIGKILL');
   for (const node of NODES) await stage.gone(node, 'agent');
   const since = NODES.map((node) => agentLog(stage, node).length);
-  for (const node of NODES) await stage.world.node(node).startService('agent');
+  for (const node of NODES) await stage.lab.node(node).startService('agent');
   const master = await eventually('one should be Master, the other Backup', async () => {
     const states = NODES.map((node, index) => {
       const line = agentLog(stage, node)
@@ -144,11 +144,11 @@ row('without it, agents and machines restart, and the election goes on from disk
 });
 
 const tokenFileOf = (stage: Stage, node: string): string =>
-  join(stage.world.node(node).dir, 'kubeconfig.token');
+  join(stage.lab.node(node).dir, 'kubeconfig.token');
 const renew = async (stage: Stage, node: string): Promise<void> =>
   writePrivately(
     tokenFileOf(stage, node),
-    await createToken(stage.world.kubeconfigPath, NAMESPACE, `hapair-agent-${node}`),
+    await createToken(stage.lab.kubeconfigPath, NAMESPACE, `hapair-agent-${node}`),
   );
 
 const LOST = 'API server does not accept our credential; going on from disk';
@@ -200,7 +200,7 @@ row(
   async (stage) => {
     const from = await masterOf(stage);
     const to = otherNode(from);
-    const node = stage.world.node(to);
+    const node = stage.lab.node(to);
     const kubeconfig = join(node.dir, 'kubeconfig');
     const content = (await node.exec(['cat', kubeconfig])).stdout;
     await node.killService('agent', 'SIGKILL');
@@ -211,14 +211,14 @@ row(
     await node.startService('agent');
     await said(stage, to, since, LOST);
     await said(stage, to, since, 'became Backup');
-    await stage.world.node(from).killService('agent', 'SIGKILL');
+    await stage.lab.node(from).killService('agent', 'SIGKILL');
     await elected(stage, to);
 
     writeFileSync(kubeconfig, content);
     await renew(stage, to);
     await settled(stage, to);
     await stage.gone(from, 'agent');
-    await stage.world.node(from).startService('agent');
+    await stage.lab.node(from).startService('agent');
     await backup(stage, from);
   },
 );

@@ -58,7 +58,7 @@ const gone = async (stage: Stage): Promise<void> => {
 
 /** Nothing of the pair is left in EC2. */
 const assertReleased = async (stage: Stage): Promise<void> => {
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], undefined, 'the VIP is on no ENI');
   assert.equal(nat, {}, 'the EIP is associated with nothing');
 };
@@ -74,7 +74,7 @@ row('Retain: gone at once, and everything is left as it is', async (stage) => {
   await deletePair(stage);
   await gone(stage);
   await eventTold(stage, 'Deleted');
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, master));
   assert.is(nat[PUBLIC_IP], VIP);
   assert.match(await interfaceOf(stage, master), VIP);
@@ -112,7 +112,7 @@ row('Unassign without the permission: said, tried again, and done once it is the
   });
   assert.is(conditionOf(pair, 'Ready'), 'False Deleting');
   await eventTold(stage, 'EC2Unauthorized');
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, master));
   await restartAs(stage, 'operator');
   await gone(stage);
@@ -123,7 +123,7 @@ row('a pair of the same name begins anew', async (stage) => {
   const master = await begin(stage, 'Retain');
   await settled(stage, master);
   assert.is((await pairOf(stage)).status?.history?.at(-1)?.reason, 'FirstElection');
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, master));
   assert.is(nat[PUBLIC_IP], VIP);
 });

@@ -30,7 +30,7 @@ const DRIFT_MS = 90_000;
 /** Takes the last place on a t3.micro's ENI. */
 const STRANGER = '10.10.10.60';
 
-const aws = (stage: Stage, ...args: string[]): Promise<string> => stage.world.aws(['ec2', ...args]);
+const aws = (stage: Stage, ...args: string[]): Promise<string> => stage.lab.aws(['ec2', ...args]);
 
 const stealVIP = (stage: Stage, node: string): Promise<string> =>
   aws(
@@ -49,7 +49,7 @@ const repaired = (stage: Stage, node: string, sinceID: number, actions: readonly
   eventually(
     `${actions} should put everything back to ${node}`,
     async () => {
-      const { routes, nat } = await stage.world.ec2.settledMapping();
+      const { routes, nat } = await stage.lab.ec2.settledMapping();
       const isBack = routes[VIP] === networkInterfaceOf(stage, node) && nat[PUBLIC_IP] === VIP;
       const made = await repairs(stage, sinceID);
       return isBack && made.join() === actions.join() ? true : undefined;
@@ -75,7 +75,7 @@ row('stolen again: put back again', async (stage) => {
 
 row('the EIP is stolen: put back', async (stage) => {
   const [master, callID] = [await masterOf(stage), await lastCallID(stage)];
-  const other = stage.world.node(otherNode(master)).instance;
+  const other = stage.lab.node(otherNode(master)).instance;
   await aws(
     stage,
     ...['associate-address', '--allocation-id', EIP],
@@ -87,7 +87,7 @@ row('the EIP is stolen: put back', async (stage) => {
 
 row('no internet gateway: the EIP cannot come back until there is one', async (stage) => {
   const [master, callID] = [await masterOf(stage), await lastCallID(stage)];
-  await stage.world.ec2.setGateway(false);
+  await stage.lab.ec2.setGateway(false);
   await aws(stage, 'disassociate-address', '--public-ip', PUBLIC_IP);
   const says = 'Gateway.NotAttached';
   const pair = await conditionSays(stage, 'AddressesConverged', 'False EC2StateConflict', {
@@ -96,10 +96,10 @@ row('no internet gateway: the EIP cannot come back until there is one', async (s
   });
   assert.is(conditionOf(pair, 'Ready'), 'False NotConverged');
   await eventTold(stage, 'EC2StateConflict');
-  await stage.world.ec2.setGateway(true);
+  await stage.lab.ec2.setGateway(true);
   await eventually(
     'The EIP should come back',
-    async () => ((await stage.world.ec2.settledMapping()).nat[PUBLIC_IP] === VIP ? true : undefined),
+    async () => ((await stage.lab.ec2.settledMapping()).nat[PUBLIC_IP] === VIP ? true : undefined),
     DRIFT_MS,
   );
   await settled(stage, master);
@@ -113,7 +113,7 @@ row('the ENI of the new master is full: said, and done once there is room', asyn
   const target = ['--network-interface-id', networkInterfaceOf(stage, to)];
   await aws(stage, 'assign-private-ip-addresses', ...target, '--private-ip-addresses', STRANGER);
   const before = await now(stage);
-  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await stage.lab.node(from).killService('agent', 'SIGTERM');
   const pair = await conditionSays(stage, 'AddressesConverged', 'False EC2QuotaExceeded');
   assert.is(conditionOf(pair, 'Ready'), 'False NotConverged');
   assert.is(pair.status?.holder, from, 'they stay where they are');
@@ -121,11 +121,11 @@ row('the ENI of the new master is full: said, and done once there is room', asyn
   await aws(stage, 'unassign-private-ip-addresses', ...target, '--private-ip-addresses', STRANGER);
   await settled(stage, to);
   await stage.gone(from, 'agent');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   const calls = (await repairs(stage, before.callID)).length;
   assert.ok(calls >= 2, 'it was tried again');
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, to));
   assert.is(nat[PUBLIC_IP], VIP);
 });
@@ -144,21 +144,21 @@ row(
     await stage.product.killOperator();
     await stage.product.startOperator({ env: { ...ROLE, ...endpoint } });
     await eventually('EC2 should be read with a session of the role', async () => {
-      const calls = await stage.world.ec2.calls();
+      const calls = await stage.lab.ec2.calls();
       return calls.some(({ accessKeyID, status }) => accessKeyID.startsWith('ASIALAB0') && status === 200)
         ? true
         : undefined;
     });
     await settled(stage, await masterOf(stage));
-    const [before, issued] = [await now(stage), await stage.world.ec2.sessionsIssued()];
-    await stage.world.ec2.setSessions({ end: true });
+    const [before, issued] = [await now(stage), await stage.lab.ec2.sessionsIssued()];
+    await stage.lab.ec2.setSessions({ end: true });
     const to = await failOver(stage);
     await assertSwitched(stage, before, to, { calls: 3 });
-    const refused = (await stage.world.ec2.calls(before.callID)).filter(
+    const refused = (await stage.lab.ec2.calls(before.callID)).filter(
       ({ errorCode }) => errorCode === 'ExpiredToken',
     );
     assert.ok(refused.length > 0, 'the old session was refused');
-    assert.ok((await stage.world.ec2.sessionsIssued()) > issued, 'a new session was fetched');
+    assert.ok((await stage.lab.ec2.sessionsIssued()) > issued, 'a new session was fetched');
     await stage.product.killOperator();
     await stage.product.startOperator();
   },
@@ -167,10 +167,10 @@ row(
 row('the instance of the master is stopped: the other takes over', async (stage) => {
   const from = await masterOf(stage);
   const before = await now(stage);
-  await stage.world.node(from).stop();
+  await stage.lab.node(from).stop();
   await settled(stage, otherNode(from));
   await assertSwitched(stage, before, otherNode(from), { calls: 1 });
-  await stage.world.node(from).start();
+  await stage.lab.node(from).start();
   await backup(stage, from);
 });
 
@@ -180,10 +180,10 @@ row(
     const from = await masterOf(stage);
     const to = otherNode(from);
     const told = await eventReasons(stage);
-    await stage.world.node(from).crash();
-    await stage.world.ec2.setInstanceState(from, 'terminated');
+    await stage.lab.node(from).crash();
+    await stage.lab.ec2.setInstanceState(from, 'terminated');
     await settled(stage, to);
-    const { routes, nat } = await stage.world.ec2.settledMapping();
+    const { routes, nat } = await stage.lab.ec2.settledMapping();
     assert.is(routes[VIP], networkInterfaceOf(stage, to));
     assert.is(nat[PUBLIC_IP], VIP, 'the EIP had lost its association with the ENI, and has it again');
     await conditionSays(stage, 'PreflightPassed', 'False PreflightFailed', {

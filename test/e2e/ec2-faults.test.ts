@@ -93,13 +93,13 @@ const failOverUnder = async (
   const to = otherNode(from);
   await backup(stage, to);
   const before = await now(stage);
-  for (const fault of faults) await stage.world.ec2.fault(fault);
-  await stage.world.node(from).killService('agent', 'SIGTERM');
+  for (const fault of faults) await stage.lab.ec2.fault(fault);
+  await stage.lab.node(from).killService('agent', 'SIGTERM');
   await meanwhile();
   await settled(stage, to);
-  await stage.world.ec2.clearFaults();
+  await stage.lab.ec2.clearFaults();
   await stage.gone(from, 'agent');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   await assertSwitched(stage, before, to, most);
 };
@@ -118,7 +118,7 @@ row('the whole API is away for a while', async (stage) => {
   await failOverUnder(stage, [{ kind: 'outage' }], { calls: FOR_LONG }, async () => {
     const pair = await conditionSays(stage, 'AddressesConverged', 'False EC2TimedOut');
     assert.is(conditionOf(pair, 'Ready'), 'False NotConverged');
-    await stage.world.ec2.clearFaults();
+    await stage.lab.ec2.clearFaults();
   });
 });
 

@@ -37,7 +37,7 @@ row('a new pair in a Region whose EC2 refuses the credentials is not ready and s
   await apply(stage, pair);
   const says = 'The first election waits until EC2 can be read';
   await conditionSays(stage, 'Ready', 'False EC2ReadFailed', { name: 'abroad', says });
-  const calls = (await stage.world.ec2.calls(callID)).filter(({ errorCode }) => errorCode === 'AuthFailure');
+  const calls = (await stage.lab.ec2.calls(callID)).filter(({ errorCode }) => errorCode === 'AuthFailure');
   assert.ok(calls.length > 0, 'EC2 of that Region was asked');
   await deletePair(stage, 'abroad');
   assert.equal(await mutatingCalls(stage, callID), []);
@@ -90,7 +90,7 @@ row('paused: a crash is followed by the election alone; unpaused, EC2 follows at
   const before = await now(stage);
   await edit(stage, { paused: true });
   await conditionSays(stage, 'Paused', 'True PausedBySpec');
-  await stage.world.node(from).crash();
+  await stage.lab.node(from).crash();
   await stage.pair.until(
     'Ready should be False',
     ({ master, holder, ready }) => master === to && holder === from && ready === 'False',
@@ -103,7 +103,7 @@ row('paused: a crash is followed by the election alone; unpaused, EC2 follows at
   await settled(stage, to);
   await Promise.all([stage.lan.answeredBy(to, PATIENCE_MS), stage.internet.answeredBy(to, PATIENCE_MS)]);
   await assertSwitched(stage, before, to, { calls: 1 });
-  await stage.world.node(from).start();
+  await stage.lab.node(from).start();
   await backup(stage, from);
 });
 

@@ -59,7 +59,7 @@ const commands = (disk: string): Record<string, { command: string[] }> =>
 const { row, run } = storyOf('health', demoPair, { product: { commands } });
 
 /** What the application of a node answers with 200 when it is well, and with 404 when it is not. */
-const healthFile = (stage: Stage, node: string): string => join(stage.world.node(node).dir, 'www', 'healthz');
+const healthFile = (stage: Stage, node: string): string => join(stage.lab.node(node).dir, 'www', 'healthz');
 
 const setHealth = (stage: Stage, node: string, healthy: boolean): void => {
   if (healthy) writeFileSync(healthFile(stage, node), 'well\n');
@@ -68,16 +68,16 @@ const setHealth = (stage: Stage, node: string, healthy: boolean): void => {
 
 /** An application that listens on every address of its node. */
 const startApplication = async (stage: Stage, node: string): Promise<void> => {
-  const { world } = stage;
-  const folder = join(world.node(node).dir, 'www');
+  const { lab } = stage;
+  const folder = join(lab.node(node).dir, 'www');
   mkdirSync(folder, { recursive: true });
   setHealth(stage, node, true);
   const argv = ['python3', '-m', 'http.server', String(PORT), '--directory', folder];
-  await world.node(node).setService({ name: 'app', argv });
-  await world.node(node).startService('app');
+  await lab.node(node).setService({ name: 'app', argv });
+  await lab.node(node).startService('app');
   const ask = `exec 3<>/dev/tcp/127.0.0.1/${PORT}`;
   await eventually(`the application of ${node} should listen`, async () => {
-    const { code } = await world.node(node).exec(['bash', '-c', ask]);
+    const { code } = await lab.node(node).exec(['bash', '-c', ask]);
     return code === 0 ? true : undefined;
   });
 };
@@ -181,7 +181,7 @@ const failsOpen = async (stage: Stage, checks: object[], says: (node: string) =>
   const pair = await conditionSays(stage, 'Ready', 'False NoMaster', { says: says('node2') });
   assert.match(messageOf(pair, 'Ready'), says('node1'));
   assert.match(messageOf(pair, 'Ready'), 'the addresses stay where they are');
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
   const holder = NODES.find((node) => networkInterfaceOf(stage, node) === routes[VIP]);
   await stage.observe(3_000);
@@ -201,7 +201,7 @@ row('a wrong path in Git: both nodes fail, and black-hole nobody', async (stage)
 
 row('a command that the nodes do not allow: the same, with the file to edit', async (stage) => {
   await failsOpen(stage, [commandNamed('reboot', QUICK)], (node) => {
-    const file = join(stage.world.node(node).dir, 'agent.yaml');
+    const file = join(stage.lab.node(node).dir, 'agent.yaml');
     return `node ${node} allows no command reboot; add it under commands in ${file} there`;
   });
   await edit(stage, { healthChecks: [appAt('/healthz')] });
@@ -210,7 +210,7 @@ row('a command that the nodes do not allow: the same, with the file to edit', as
 
 const runsOf = (stage: Stage, node: string, kind: Misbehaviour): number => {
   try {
-    return readFileSync(join(stage.world.node(node).dir, kind), 'utf8').split('\n').length - 1;
+    return readFileSync(join(stage.lab.node(node).dir, kind), 'utf8').split('\n').length - 1;
   } catch {
     return 0; // it has not run yet
   }
@@ -229,7 +229,7 @@ row('checks that hang, flood, fork and flee: the election does not notice', asyn
   for (const node of NODES) {
     await healthSays(stage, node, 'True ChecksPassed');
     await eventually(`nothing of them should be left on ${node}`, async () => {
-      const { stdout } = await stage.world.node(node).exec(['ps', '-eo', 'stat,args']);
+      const { stdout } = await stage.lab.node(node).exec(['ps', '-eo', 'stat,args']);
       return /sleep 86400\.8|yes$|\/dev\/zero|<defunct>/m.test(stdout) ? undefined : true;
     });
   }
@@ -246,7 +246,7 @@ row(
   async (stage) => {
     const dead = await masterOf(stage);
     const last = otherNode(dead);
-    await stage.world.node(dead).killService('agent', 'SIGKILL');
+    await stage.lab.node(dead).killService('agent', 'SIGKILL');
     await settled(stage, last);
     await edit(stage, { healthChecks: [appAt('/helthz')] });
     await eventually(
@@ -265,7 +265,7 @@ row(
     await assertUnmoved(stage, before);
     await assertNothingLost(stage, fromMs);
     await edit(stage, { healthChecks: [appAt('/healthz')] });
-    await stage.world.node(dead).startService('agent');
+    await stage.lab.node(dead).startService('agent');
     await wellAgain(stage);
     assert.is(await masterOf(stage), last, 'what returns takes nothing over');
   },

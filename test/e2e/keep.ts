@@ -5,14 +5,14 @@ import type { Stage } from '../../hack/demo/stage.ts';
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`);
 
 /** Says how to look about, and waits for Enter. */
-export const leaveOpen = async ({ world, namespace, name }: Stage): Promise<void> => {
+export const leaveOpen = async ({ lab, namespace, name }: Stage): Promise<void> => {
   const enter = async (place: string): Promise<string> =>
-    (await world.entrance(place, ['bash'])).map(quoted).join(' ');
-  const nodes = world.vpc.instances.map((instance) => instance.name);
+    (await lab.entrance(place, ['bash'])).map(quoted).join(' ');
+  const nodes = lab.vpc.instances.map((instance) => instance.name);
   const lines = [
-    `The lab of this story is open; its logs and files: ${world.dir}`,
-    `  export KUBECONFIG=${world.kubeconfigPath}; kubectl get hap,vrrp -n ${namespace}; kubectl describe hap ${name} -n ${namespace}`,
-    `  export AWS_ENDPOINT_URL_EC2=${world.ec2URL}`,
+    `The lab of this story is open; its logs and files: ${lab.dir}`,
+    `  export KUBECONFIG=${lab.kubeconfigPath}; kubectl get hap,vrrp -n ${namespace}; kubectl describe hap ${name} -n ${namespace}`,
+    `  export AWS_ENDPOINT_URL_EC2=${lab.ec2URL}`,
     ...(await Promise.all(nodes.map(async (node) => `  a shell on ${node}: ${await enter(node)}`))),
     'Enter ends it.',
   ];

@@ -36,7 +36,7 @@ const FLAPS = 4;
 /** On a busy machine the true Master's next advert may come before the false resignation is believed. */
 const MOST_TURNS = 3 * FLAPS;
 
-const addressOf = (stage: Stage, node: string): string => stage.world.node(node).instance.address;
+const addressOf = (stage: Stage, node: string): string => stage.lab.node(node).instance.address;
 
 /** Adverts that a node has sent as Master, oldest first. */
 const advertsOf = (stage: Stage, node: string) =>
@@ -52,7 +52,7 @@ const masterGoesOn = async (stage: Stage, node: string): Promise<void> => {
 
 /** EC2 delivers both addresses to this node, and it alone is Master. */
 const assertServes = async (stage: Stage, node: string): Promise<void> => {
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, node), 'the VIP goes to the Master');
   assert.is(nat[PUBLIC_IP], VIP);
   assert.is((await instanceOf(stage, node))?.status?.state, 'Master');
@@ -75,11 +75,11 @@ row(
     const old = await incumbent(stage);
     const heir = otherNode(old);
     const before = await now(stage);
-    await stage.world.cut(`${old}-${heir}`);
+    await stage.lab.cut(`${old}-${heir}`);
     await settled(stage, heir);
     assert.is(await incumbent(stage), heir);
     const [healedMs, claims] = [nowMs(), advertsOf(stage, old).length];
-    await stage.world.heal(`${old}-${heir}`);
+    await stage.lab.heal(`${old}-${heir}`);
     await backup(stage, old);
     await masterGoesOn(stage, heir);
     await assertSwitched(stage, before, heir, { calls: 1 });
@@ -95,10 +95,10 @@ row(
     const stays = await incumbent(stage);
     const claimant = otherNode(stays);
     const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-    await stage.world.cut(`${stays}-${claimant}`);
+    await stage.lab.cut(`${stays}-${claimant}`);
     // Soon after a switch the addresses stay with an incumbent that proves itself alive.
     await conditionSays(stage, 'AddressesConverged', 'False HeldDown');
-    await stage.world.heal(`${stays}-${claimant}`);
+    await stage.lab.heal(`${stays}-${claimant}`);
     await settled(stage, stays);
     await backup(stage, claimant);
     await masterGoesOn(stage, stays);
@@ -115,10 +115,10 @@ row(
     if ((await failOver(stage)) === preferred) await failOver(stage);
     const stays = otherNode(preferred);
     const [fromMs, callID] = [nowMs(), await lastCallID(stage)];
-    await stage.world.node(preferred).killService('agent');
+    await stage.lab.node(preferred).killService('agent');
     await stage.gone(preferred, 'agent');
     const claims = advertsOf(stage, preferred).length;
-    await stage.world.node(preferred).startService('agent');
+    await stage.lab.node(preferred).startService('agent');
     await backup(stage, preferred);
     await masterGoesOn(stage, stays);
     assert.is(advertsOf(stage, preferred).length, claims, 'it never advertised');
@@ -138,7 +138,7 @@ row(
     for (let turn = 0; flaps < FLAPS && turn < MOST_TURNS; turn++) {
       const claims = advertsOf(stage, flapping).length;
       const argv = [process.execPath, FORGER, addressOf(stage, stays), addressOf(stage, flapping)];
-      const forger = await stage.world.spawn({ name: 'forger', where: stays, argv });
+      const forger = await stage.lab.spawn({ name: 'forger', where: stays, argv });
       const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
       assert.is(code, 0, `see ${forger.logFile}`);
       await masterGoesOn(stage, stays);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
-import { type WorldProcess, within } from '../../hack/lab/handles.ts';
+import { type LabProcess, within } from '../../hack/lab/handles.ts';
 import { findDebianPrograms, KEEPALIVED } from '../../hack/setup/debian.ts';
 import type { EndConfig } from '../interop/end.ts';
 import { keepalivedConf, resignationsIn, wordOf } from '../interop/keepalived-text.ts';
@@ -26,7 +26,7 @@ const AGENT = 'node1';
 const PEER = 'node2';
 
 /** keepalived on its node: the states it has entered, and the process that runs it. */
-type Peer = { program: string; config: EndConfig; words: string[]; process: WorldProcess | null };
+type Peer = { program: string; config: EndConfig; words: string[]; process: LabProcess | null };
 
 const test = suite<{ stage?: Stage; peer?: Peer; broken?: string }>('keepalived-peer');
 
@@ -71,12 +71,12 @@ test.after(async ({ stage }) => {
   await stage?.down();
 });
 
-const file = (stage: Stage, name: string): string => join(stage.world.node(PEER).dir, name);
+const file = (stage: Stage, name: string): string => join(stage.lab.node(PEER).dir, name);
 
 const startPeer = async (stage: Stage, peer: Peer): Promise<void> => {
   // As at a boot, where /run is empty.
   for (const name of ['keepalived.pid', 'vrrp.pid']) rmSync(file(stage, name), { force: true });
-  const addresses = [PEER, AGENT].map((node) => stage.world.node(node).instance.address);
+  const addresses = [PEER, AGENT].map((node) => stage.lab.node(node).instance.address);
   const [source = '', address = ''] = addresses;
   const text = keepalivedConf({ name: PEER, source, peer: address, vip: VIP }, peer.config);
   writeFileSync(file(stage, 'keepalived.conf'), text, { mode: 0o600 });
@@ -85,9 +85,9 @@ const startPeer = async (stage: Stage, peer: Peer): Promise<void> => {
     ...['--use-file', file(stage, 'keepalived.conf')],
     ...['--pid', file(stage, 'keepalived.pid'), '--vrrp_pid', file(stage, 'vrrp.pid')],
   ];
-  const spec = { name: 'keepalived', where: PEER, argv, env: { TMPDIR: stage.world.node(PEER).dir } };
+  const spec = { name: 'keepalived', where: PEER, argv, env: { TMPDIR: stage.lab.node(PEER).dir } };
   peer.words.length = 0;
-  peer.process = await stage.world.spawn(spec, {
+  peer.process = await stage.lab.spawn(spec, {
     onLine: (line) => {
       const word = wordOf(line);
       if (word !== undefined) peer.words.push(word);
@@ -116,11 +116,11 @@ const agentReports = (stage: Stage, state: string) =>
 
 /** Resignations that the agent has believed so far, by its log. */
 const resignationsHeard = (stage: Stage): number =>
-  readFileSync(stage.world.node(AGENT).logOf('agent'), 'utf8').split('"MasterResigned"').length - 1;
+  readFileSync(stage.lab.node(AGENT).logOf('agent'), 'utf8').split('"MasterResigned"').length - 1;
 
 /** Waits for five more adverts of a node: more than a Backup waits for before it claims. */
 const goesOn = async (stage: Stage, node: string): Promise<void> => {
-  const { address } = stage.world.node(node).instance;
+  const { address } = stage.lab.node(node).instance;
   const count = (): number =>
     stage.adverts.filter(({ source, priority }) => source === address && priority > 0).length;
   const goal = count() + 5;
@@ -140,10 +140,10 @@ row(
 );
 
 row('the agent crashes: keepalived takes over, and the agent returns as Backup', async (stage, peer) => {
-  await stage.world.node(AGENT).killService('agent');
+  await stage.lab.node(AGENT).killService('agent');
   await stage.gone(AGENT, 'agent');
   await peerSays(peer, 'Backup', 'Master');
-  await stage.world.node(AGENT).startService('agent');
+  await stage.lab.node(AGENT).startService('agent');
   await agentReports(stage, 'Backup');
   await goesOn(stage, PEER);
   await agentReports(stage, 'Backup');
@@ -157,7 +157,7 @@ row(
     const heard = resignationsHeard(stage);
     // The child first: told of its parent's end, it would resign. Both in one breath: the parent would start another.
     const processes = ['vrrp.pid', 'keepalived.pid'].map((name) => `$(cat ${file(stage, name)})`);
-    await stage.world.node(PEER).exec(['sh', '-c', `kill -KILL ${processes.join(' ')}`]);
+    await stage.lab.node(PEER).exec(['sh', '-c', `kill -KILL ${processes.join(' ')}`]);
     await peerEnds(peer);
     assert.ok((await agentReports(stage, 'Master')).term > before.term);
     assert.is(resignationsHeard(stage), heard, 'it was a crash');
@@ -171,16 +171,16 @@ row(
 row(
   'the agent is stopped: keepalived believes its resignation, and the agent returns as Backup',
   async (stage, peer) => {
-    await stage.world.node(AGENT).killService('agent', 'SIGTERM');
+    await stage.lab.node(AGENT).killService('agent', 'SIGTERM');
     await peerSays(peer, 'Backup', 'Master');
-    await stage.world.node(PEER).exec(['sh', '-c', `kill -USR2 $(cat ${file(stage, 'vrrp.pid')})`]);
+    await stage.lab.node(PEER).exec(['sh', '-c', `kill -USR2 $(cat ${file(stage, 'vrrp.pid')})`]);
     const received = await eventually('keepalived should write its statistics', async () => {
-      const { stdout } = await stage.world.node(PEER).exec(['cat', file(stage, 'keepalived.stats')]);
+      const { stdout } = await stage.lab.node(PEER).exec(['cat', file(stage, 'keepalived.stats')]);
       return resignationsIn(stdout);
     });
     assert.is(received, 1);
     await stage.gone(AGENT, 'agent');
-    await stage.world.node(AGENT).startService('agent');
+    await stage.lab.node(AGENT).startService('agent');
     await agentReports(stage, 'Backup');
     await goesOn(stage, PEER);
     await agentReports(stage, 'Backup');

@@ -38,7 +38,7 @@ const { row, run } = storyOf('nodes', withoutPreference, {
 });
 
 const nodeOf = (stage: Stage, name: string): PairNode => {
-  const { address, networkInterfaceID } = stage.world.node(name).instance;
+  const { address, networkInterfaceID } = stage.lab.node(name).instance;
   return { name, address, networkInterfaceID, interface: 'eth0' };
 };
 
@@ -68,7 +68,7 @@ row("the standby's instance is replaced: the Master does not notice", async (sta
   await edit(stage, { nodes: [nodeOf(stage, master), nodeOf(stage, 'node3')] });
   await paired(stage, master, 'node3');
   const after = await instanceOf(stage, master);
-  assert.is(after?.spec.peerAddress, stage.world.node('node3').instance.address);
+  assert.is(after?.spec.peerAddress, stage.lab.node('node3').instance.address);
   assert.is(after?.status?.term, before?.term);
   assert.is(after?.status?.since, before?.since, 'it never left its state');
   await conditionSays(stage, 'Accepted', 'True Accepted');
@@ -88,16 +88,16 @@ row("the holder's replacement waits, says so, and comes once the other node hold
   await assertNothingLost(stage, fromMs);
   assert.equal(await mutatingCalls(stage, callID), []);
 
-  await stage.world.node(old).stopService('agent');
+  await stage.lab.node(old).stopService('agent');
   await settled(stage, 'node3');
   await paired(stage, 'node3', replacement);
   await conditionSays(stage, 'Accepted', 'True Accepted');
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, 'node3'));
   const targets = (await mutatingCalls(stage, callID)).map(({ parameters }) => parameters.NetworkInterfaceId);
   assert.equal([...new Set(targets)], [networkInterfaceOf(stage, 'node3')]);
 
-  await stage.world.node(old).startService('agent');
+  await stage.lab.node(old).startService('agent');
   await eventually('The replaced node should give the VIP up', async () =>
     (await interfaceOf(stage, old)).includes(`${VIP}/`) ? undefined : true,
   );
@@ -105,11 +105,11 @@ row("the holder's replacement waits, says so, and comes once the other node hold
 
 row('the replaced pair fails over to its new node', async (stage) => {
   const standby = (await pairOf(stage)).status?.standby ?? '';
-  await stage.world.node('node3').crash();
+  await stage.lab.node('node3').crash();
   await settled(stage, standby);
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, standby));
-  await stage.world.node('node3').start();
+  await stage.lab.node('node3').start();
   await backup(stage, 'node3');
 });
 
@@ -126,7 +126,7 @@ row('a node that never had an agent: the other serves, and the want of a standby
   const told = await pairOf(stage, name);
   assert.is(conditionOf(told, 'AgentsReady'), 'False AgentMissing');
   assert.is(conditionOf(told, 'Redundant'), 'False StandbyMissing');
-  const { routes } = await stage.world.ec2.settledMapping();
+  const { routes } = await stage.lab.ec2.settledMapping();
   assert.is(routes['10.10.10.50'], networkInterfaceOf(stage, 'node3'));
   await deletePair(stage, name);
 });

@@ -56,7 +56,7 @@ type Step = {
 const assign = 'AssignPrivateIpAddresses';
 
 const reachedPhase = async (stage: Stage, phase: 'received' | 'effect', sinceID: number): Promise<void> => {
-  const calls = await stage.world.ec2.waitForCall({ action: assign, phase, sinceID, waitMs: PATIENCE_MS });
+  const calls = await stage.lab.ec2.waitForCall({ action: assign, phase, sinceID, waitMs: PATIENCE_MS });
   assert.is(calls.length, 1, `${assign} should be ${phase}`);
 };
 
@@ -71,7 +71,7 @@ const STEPS: readonly Step[] = [
     prepare: async (stage) => {
       await stage.product.killOperator();
       for (const action of ['DescribeNetworkInterfaces', 'DescribeAddresses'])
-        await stage.world.ec2.fault({ action, kind: 'hang-before', count: 1_000 });
+        await stage.lab.ec2.fault({ action, kind: 'hang-before', count: 1_000 });
       await start(stage);
     },
     reached: async (stage, to, { callID }) => {
@@ -81,20 +81,20 @@ const STEPS: readonly Step[] = [
       );
       assert.equal(await mutatingCalls(stage, callID), []);
     },
-    tidy: ({ world }) => world.ec2.clearFaults(),
+    tidy: ({ lab }) => lab.ec2.clearFaults(),
   },
   {
     // EC2 holds the call without an effect; the caller's death cuts it for good.
     title: 'call sent, not applied',
     calls: 2,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-before' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-before' }),
     reached: (stage, _to, { callID }) => reachedPhase(stage, 'received', callID),
   },
   {
     // EC2 has moved the addresses and holds the answer, which the caller's death cuts.
     title: 'call applied, unanswered',
     calls: 1,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-after' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-after' }),
     reached: (stage, _to, { callID }) => reachedPhase(stage, 'effect', callID),
   },
   {
@@ -102,11 +102,11 @@ const STEPS: readonly Step[] = [
     // agrees, and cannot write what it knows.
     title: 'read back, status not written',
     calls: 1,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-after' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-after' }),
     reached: async (stage, to, { callID }) => {
       await reachedPhase(stage, 'effect', callID);
       allow = await forbid(stage, 'hapairs/status');
-      await stage.world.ec2.release(true);
+      await stage.lab.ec2.release(true);
       await running().until('EC2 should be read', ({ msg, node }) => msg === 'read back' && node === to);
       assert.is.not((await pairOf(stage)).status?.holder, to, 'status was not written');
     },
@@ -126,7 +126,7 @@ for (const { title, calls, prepare, reached, tidy } of STEPS) {
     await backup(stage, to);
     const before = await now(stage);
     await prepare?.(stage);
-    await stage.world.node(from).killService('agent', 'SIGTERM');
+    await stage.lab.node(from).killService('agent', 'SIGTERM');
     await reached(stage, to, before);
     await stage.product.killOperator();
     await tidy?.(stage);
@@ -134,16 +134,16 @@ for (const { title, calls, prepare, reached, tidy } of STEPS) {
     await running().until('The operator should start', ({ msg }) => msg === 'operator started');
     await settled(stage, to);
     await stage.gone(from, 'agent');
-    await stage.world.node(from).startService('agent');
+    await stage.lab.node(from).startService('agent');
     await backup(stage, from);
     await assertSwitched(stage, before, to, { calls });
   });
 }
 
 /** How often the agents have yielded. */
-const yields = async ({ world }: Stage): Promise<number> => {
+const yields = async ({ lab }: Stage): Promise<number> => {
   const logs = await Promise.all(
-    ['node1', 'node2'].map((node) => readFile(world.node(node).logOf('agent'), 'utf8')),
+    ['node1', 'node2'].map((node) => readFile(lab.node(node).logOf('agent'), 'utf8')),
   );
   return logs.join('').split('"msg":"yielding"').length - 1;
 };
@@ -175,7 +175,7 @@ type Interruption = { title: string; interrupt(stage: Stage, from: string, to: s
 /** The master's agent is cut from the API server: it is asked, and cannot know. */
 const orderUnheard = async (stage: Stage, from: string, to: string): Promise<void> => {
   const term = (await pairOf(stage)).status?.term;
-  await stage.world.cut(`${from}-api`);
+  await stage.lab.cut(`${from}-api`);
   await order(stage, to);
   await given(stage, from, term);
   await stage.product.killOperator();
@@ -201,7 +201,7 @@ const INTERRUPTIONS: readonly Interruption[] = [
     title: 'yieldTerm written, switched while the operator is dead',
     interrupt: async (stage, from, to) => {
       await orderUnheard(stage, from, to);
-      await stage.world.heal(`${from}-api`);
+      await stage.lab.heal(`${from}-api`);
       await reportsMaster(stage, to);
       await start(stage);
     },
@@ -212,7 +212,7 @@ const INTERRUPTIONS: readonly Interruption[] = [
       await orderUnheard(stage, from, to);
       await start(stage);
       await running().until('The report should be read', ({ msg }) => msg === 'report read');
-      await stage.world.heal(`${from}-api`);
+      await stage.lab.heal(`${from}-api`);
     },
   },
 ];
@@ -241,11 +241,11 @@ row('agent of the master: the other takes over, the restarted one does not take 
   const from = await masterOf(stage);
   const to = otherNode(from);
   const before = await now(stage);
-  await stage.world.node(from).killService('agent');
+  await stage.lab.node(from).killService('agent');
   await settled(stage, to);
   await stage.gone(from, 'agent');
   assert.match(await interfaceOf(stage, from), VIP, 'nobody was there to take the VIP off');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   await eventually('The restarted agent should take its old VIP off', async () =>
     (await interfaceOf(stage, from)).includes(VIP) ? undefined : true,
@@ -257,9 +257,9 @@ row('agent of the standby: nothing moves and no probe is lost', async (stage) =>
   const holder = await masterOf(stage);
   const standby = otherNode(holder);
   const [fromMs, callID, before] = [nowMs(), await lastCallID(stage), await backup(stage, standby)];
-  await stage.world.node(standby).killService('agent');
+  await stage.lab.node(standby).killService('agent');
   await stage.gone(standby, 'agent');
-  await stage.world.node(standby).startService('agent');
+  await stage.lab.node(standby).startService('agent');
   await eventually('The restarted agent should report', async () => {
     const status = (await instanceOf(stage, standby))?.status;
     return status?.state === 'Backup' && status.since !== before.status?.since ? true : undefined;

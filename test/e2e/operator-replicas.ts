@@ -4,7 +4,7 @@
  */
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { type WorldProcess, within } from '../../hack/lab/handles.ts';
+import { type LabProcess, within } from '../../hack/lab/handles.ts';
 import type { Exit } from '../../hack/lab/launch.ts';
 import { type ManagedPlace, makePlace } from '../../hack/lab/places.ts';
 import type { CallRecord } from '../../hack/lab/types.ts';
@@ -67,7 +67,7 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
   let presentFlags = flags;
 
   const replicaOf = (name: ReplicaName, place: ManagedPlace): Replica => {
-    let running: WorldProcess | undefined;
+    let running: LabProcess | undefined;
     /** A start that is under way. */
     let starting: Promise<void> | undefined;
     let isWanted = false;
@@ -92,10 +92,10 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
       running = started;
       void started.exited.then(async () => {
         running = undefined;
-        if (isWanted && stage.world.ended() === undefined) await spawn();
+        if (isWanted && stage.lab.ended() === undefined) await spawn();
       });
     };
-    const present = (): WorldProcess => {
+    const present = (): LabProcess => {
       if (running === undefined) throw new Error(`The replica ${name} does not run.`);
       return running;
     };
@@ -121,7 +121,7 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
       get: async (path) => {
         const url = `http://127.0.0.1:${port}${path}`;
         const argv = [process.execPath, '--input-type=module', '--eval', ASK, url];
-        const { stdout, stderr } = await stage.world.exec({ where: name, argv });
+        const { stdout, stderr } = await stage.lab.exec({ where: name, argv });
         if (stdout === '') throw new Error(`${name} does not answer for ${path}: ${stderr}`);
         return JSON.parse(stdout);
       },
@@ -140,7 +140,7 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
   };
 
   const [left, right] = await Promise.all(
-    REPLICAS.map(async (name, index) => replicaOf(name, await makePlace(stage.world, name, index))),
+    REPLICAS.map(async (name, index) => replicaOf(name, await makePlace(stage.lab, name, index))),
   );
   if (left === undefined || right === undefined) throw new Error('Two replicas were to be made.');
 

@@ -38,7 +38,7 @@ export async function startWatched({ product }: Stage): Promise<Watched> {
 /** Takes a permission from the operator until the returned function gives it back; both are in force on return. */
 export async function forbid(stage: Stage, resource: string): Promise<() => Promise<void>> {
   const role = '/apis/rbac.authorization.k8s.io/v1/clusterroles/hapair-operator';
-  const { kubeconfigPath } = stage.world;
+  const { kubeconfigPath } = stage.lab;
   const stored = await read<{ rules: { resources: string[]; verbs: string[] }[] }>(stage, role);
   const rules = stored?.rules ?? [];
   const patchVerb = async (changed: typeof rules, allowed: boolean): Promise<void> => {
@@ -74,6 +74,6 @@ async function mayPatch(stage: Stage, resource: string): Promise<boolean> {
   };
   const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
   const reviews = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
-  const answer = await callAPI(stage.world.kubeconfigPath, 'POST', reviews, { body });
+  const answer = await callAPI(stage.lab.kubeconfigPath, 'POST', reviews, { body });
   return (answer.body as { status: { allowed: boolean } }).status.allowed;
 }

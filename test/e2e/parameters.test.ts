@@ -95,7 +95,7 @@ for (const { title, edits, wanted } of ROWS) {
 
 row('the new parameters carry a failover', async (stage) => {
   const from = await masterOf(stage);
-  await stage.world.node(from).crash();
+  await stage.lab.node(from).crash();
   await settled(stage, otherNode(from));
 });
 

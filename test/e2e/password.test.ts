@@ -37,10 +37,10 @@ const passwordOf = async (stage: Stage): Promise<string> => {
 
 /** The agent starts as on a new disk, but with its own Lease and kubeconfig. */
 const loseDisk = async (stage: Stage, node: string): Promise<void> => {
-  await stage.world.node(node).killService('agent');
+  await stage.lab.node(node).killService('agent');
   await stage.gone(node, 'agent');
-  rmSync(join(stage.world.node(node).dir, 'state', `${stage.namespace}.${stage.name}.pair`));
-  await stage.world.node(node).startService('agent');
+  rmSync(join(stage.lab.node(node).dir, 'state', `${stage.namespace}.${stage.name}.pair`));
+  await stage.lab.node(node).startService('agent');
 };
 
 const splitBrain = (stage: Stage, wanted: string): Promise<string> =>
@@ -103,7 +103,7 @@ row('each says of the other what it sends wrongly, though both are Master', asyn
     });
     assert.is(told.status, 'False');
     assert.match(told.message, 'another password');
-    assert.match(told.message, stage.world.node(otherNode(node)).instance.address);
+    assert.match(told.message, stage.lab.node(otherNode(node)).instance.address);
   }
 });
 
@@ -117,8 +117,8 @@ row('once both read the same password, the older is Backup, and nothing moves', 
   assert.is((await mutatingCalls(stage, before.callID)).length, 1);
 });
 
-row('the logs name the cause and no password', async ({ world, product }) => {
-  const logs = ['node1', 'node2'].map((node) => readFileSync(world.node(node).logOf('agent'), 'utf8'));
+row('the logs name the cause and no password', async ({ lab, product }) => {
+  const logs = ['node1', 'node2'].map((node) => readFileSync(lab.node(node).logOf('agent'), 'utf8'));
   for (const log of logs) assert.match(log, 'PasswordMismatch');
   for (const password of parted?.passwords ?? []) {
     for (const log of [...logs, readFileSync(product.operatorLog, 'utf8')]) assert.not.match(log, password);

@@ -47,7 +47,7 @@ const FACTS_MS = 60_000;
 const EIP = 'eipalloc-0ccccccccccccccc3';
 const GROUP = 'sg-0aaaaaaaaaaaaaaa1';
 
-const aws = (stage: Stage, ...args: string[]): Promise<string> => stage.world.aws(['ec2', ...args]);
+const aws = (stage: Stage, ...args: string[]): Promise<string> => stage.lab.aws(['ec2', ...args]);
 
 const passes = (stage: Stage) =>
   conditionSays(stage, 'PreflightPassed', 'True PreflightPassed', { timeoutMs: FACTS_MS });
@@ -128,10 +128,10 @@ const SPOILINGS: readonly Spoiling[] = [
     title: 'the standby was stopped in EC2',
     line: async (stage) => {
       const standby = await standbyOf(stage);
-      return `FAIL instance of ${standby}: ${stage.world.node(standby).instance.instanceID} is stopped; start it, or replace the node`;
+      return `FAIL instance of ${standby}: ${stage.lab.node(standby).instance.instanceID} is stopped; start it, or replace the node`;
     },
-    spoil: async (stage) => stage.world.ec2.setInstanceState(await standbyOf(stage), 'stopped'),
-    mend: async (stage) => stage.world.ec2.setInstanceState(await standbyOf(stage), 'running'),
+    spoil: async (stage) => stage.lab.ec2.setInstanceState(await standbyOf(stage), 'stopped'),
+    mend: async (stage) => stage.lab.ec2.setInstanceState(await standbyOf(stage), 'running'),
   },
 ];
 

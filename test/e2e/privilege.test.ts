@@ -32,7 +32,7 @@ const { row, run } = storyOf('privilege', quickPair, {
 
 /** Starts the standby's agent anew with these capabilities. */
 const restart = async (stage: Stage, node: string, capabilities: string): Promise<void> => {
-  const { dir, killService, setService, startService } = stage.world.node(node);
+  const { dir, killService, setService, startService } = stage.lab.node(node);
   await killService('agent', 'SIGTERM');
   await stage.gone(node, 'agent');
   const argv = [...only(capabilities, program), '--config', join(dir, 'agent.yaml')];

@@ -18,7 +18,7 @@ row('a reload of the master at 100 ms ends with one master and one standby, whoe
   const master = after.pairs[0]?.state === 'Master' ? from : otherNode(from);
   await settled(stage, master);
   await backup(stage, otherNode(master));
-  const { address } = stage.world.node(from).instance;
+  const { address } = stage.lab.node(from).instance;
   const resigned = stage.adverts
     .slice(seen)
     .filter(({ source, priority }) => source === address && priority === 0);
@@ -30,7 +30,7 @@ row(
   async (stage) => {
     const from = await masterOf(stage);
     const to = otherNode(from);
-    const node = stage.world.node(from);
+    const node = stage.lab.node(from);
     await backup(stage, to);
     await node.killService('agent', 'SIGHUP');
     await node.stopService('agent');

@@ -27,7 +27,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const NEXT = '0.1.1-next';
 
 /** Where a package would have put the program on the node that is master now. */
-const treeOf = (stage: Stage): string => join(stage.world.dir, 'program');
+const treeOf = (stage: Stage): string => join(stage.lab.dir, 'program');
 
 /** A copy of the program, which a test can upgrade and break. */
 function installTree(stage: Stage): string {
@@ -48,7 +48,7 @@ const reloadsOf = async (stage: Stage, node: string): Promise<number> =>
 row('the agent of the master-to-be runs from a tree of its own', async (stage) => {
   const master = await masterOf(stage);
   const standby = otherNode(master);
-  const node = stage.world.node(standby);
+  const node = stage.lab.node(standby);
   await node.stopService('agent');
   const argv = [process.execPath, installTree(stage), 'run', '--config', configOf(stage, standby)];
   await node.setService({ name: 'agent', argv, env: {} });
@@ -74,7 +74,7 @@ row('a reload of the master: same process, same term, nothing lost, no call to E
 row('SIGHUP does the same', async (stage) => {
   const master = await masterOf(stage);
   const [before, reloads, fromMs] = [await standing(stage), await reloadsOf(stage, master), nowMs()];
-  await stage.world.node(master).killService('agent', 'SIGHUP');
+  await stage.lab.node(master).killService('agent', 'SIGHUP');
   await eventually('The agent should be replaced', async () => {
     const { code, stdout } = await hapairAgent(stage, master, ['status', '-o', 'json']);
     return code === 0 && JSON.parse(stdout).reloads > reloads ? true : undefined;
@@ -116,11 +116,9 @@ row('a faulty configuration refuses the reload, by its field, and nothing is los
   const { code, stderr } = await hapairAgent(stage, master, ['reload']);
   assert.is(code, 2);
   assert.match(stderr, 'logLevel: "loud"');
-  await stage.world.node(master).killService('agent', 'SIGHUP');
+  await stage.lab.node(master).killService('agent', 'SIGHUP');
   await eventually('The agent should refuse', async () =>
-    readFileSync(stage.world.node(master).logOf('agent'), 'utf8').includes('reload refused')
-      ? true
-      : undefined,
+    readFileSync(stage.lab.node(master).logOf('agent'), 'utf8').includes('reload refused') ? true : undefined,
   );
   writeFileSync(file, good);
   assert.is(await reloadsOf(stage, master), reloads);

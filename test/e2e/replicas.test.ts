@@ -160,7 +160,7 @@ const callReached = async (
   phase: 'received' | 'effect',
   sinceID: number,
 ): Promise<ReplicaName> => {
-  const [call] = await stage.world.ec2.waitForCall({ action: assign, phase, sinceID, waitMs: PATIENCE_MS });
+  const [call] = await stage.lab.ec2.waitForCall({ action: assign, phase, sinceID, waitMs: PATIENCE_MS });
   const caller = call && callerOf(call);
   if (caller === undefined) throw new Error(`${assign} should be ${phase}; seen: ${JSON.stringify(call)}`);
   return caller;
@@ -173,10 +173,10 @@ const STEPS: readonly Step[] = [
     // Started anew and never answered by EC2, the leader has no view of it, and without one it makes no call.
     title: 'report read, no call sent',
     calls: 1,
-    prepare: async ({ world }) => {
+    prepare: async ({ lab }) => {
       for (const name of REPLICAS) await replicas().of(name).end('SIGKILL');
       for (const action of ['DescribeNetworkInterfaces', 'DescribeAddresses'])
-        await world.ec2.fault({ action, kind: 'hang-before', count: 1_000 });
+        await lab.ec2.fault({ action, kind: 'hang-before', count: 1_000 });
       for (const name of REPLICAS) await replicas().of(name).start();
       await replicas().leader();
     },
@@ -186,33 +186,33 @@ const STEPS: readonly Step[] = [
         'The report should be read',
         ({ msg, node }) => msg === 'report read' && node === to,
       ),
-    tidy: async ({ world }) => {
-      await world.ec2.clearFaults();
-      await world.ec2.release(false);
+    tidy: async ({ lab }) => {
+      await lab.ec2.clearFaults();
+      await lab.ec2.release(false);
     },
   },
   {
     // EC2 holds the call without an effect; it is cut when its caller ends.
     title: 'call sent, not applied',
     calls: 2,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-before' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-before' }),
     reached: (stage, _to, { callID }) => callReached(stage, 'received', callID),
   },
   {
     title: 'call applied, unanswered',
     calls: 1,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-after' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-after' }),
     reached: (stage, _to, { callID }) => callReached(stage, 'effect', callID),
   },
   {
     // Without the permission to write status the leader gets the answer and a reading that agrees, and cannot write it.
     title: 'read back, status not written',
     calls: 1,
-    prepare: ({ world }) => world.ec2.fault({ action: assign, kind: 'hang-after' }),
+    prepare: ({ lab }) => lab.ec2.fault({ action: assign, kind: 'hang-after' }),
     reached: async (stage, to, { callID }, since) => {
       const leader = await callReached(stage, 'effect', callID);
       allow = await forbid(stage, 'hapairs/status');
-      await stage.world.ec2.release(true);
+      await stage.lab.ec2.release(true);
       await replicas().says(
         since,
         'EC2 should be read',
@@ -242,7 +242,7 @@ for (const { title, calls, prepare, reached, tidy } of STEPS) {
       await backup(stage, to);
       const [before, since] = [await now(stage), replicas().mark()];
       await prepare?.(stage);
-      await stage.world.node(from).killService('agent', 'SIGTERM');
+      await stage.lab.node(from).killService('agent', 'SIGTERM');
       const leader = await reached(stage, to, before, since);
       await fault.strike(leader);
       const struckID = await lastCallID(stage);
@@ -251,7 +251,7 @@ for (const { title, calls, prepare, reached, tidy } of STEPS) {
       await settled(stage, to);
       await fault.after(leader);
       await stage.gone(from, 'agent');
-      await stage.world.node(from).startService('agent');
+      await stage.lab.node(from).startService('agent');
       await backup(stage, from);
       await assertSwitched(stage, before, to, { calls });
       if (fault.title === 'SIGSTOP')
@@ -270,18 +270,18 @@ row('a paused leader that wakes while its work is undone sends no call', async (
   const standby = replicas().beside(leader);
   await replicas().of(leader).signal('SIGSTOP');
   // The other one's call has no effect yet: all that the old leader will hear and read says that a call is due.
-  await stage.world.ec2.fault({ action: assign, kind: 'hang-before' });
-  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await stage.lab.ec2.fault({ action: assign, kind: 'hang-before' });
+  await stage.lab.node(from).killService('agent', 'SIGTERM');
   assert.is(await callReached(stage, 'received', before.callID), standby.name);
   const end = endsAsFailure(leader);
   replicas().of(leader).keepDown();
   await replicas().of(leader).signal('SIGCONT');
   await end;
   assert.equal(await replicas().callsOf(leader, before.callID), [], 'S4');
-  await stage.world.ec2.release(true);
+  await stage.lab.ec2.release(true);
   await settled(stage, to);
   await stage.gone(from, 'agent');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   await assertSwitched(stage, before, to, { calls: 1 });
 });
@@ -295,12 +295,12 @@ row('a leader without any network: the other one takes over, and the next failov
   const leader = await replicas().leader();
   const end = endsAsFailure(leader);
   await replicas().of(leader).place.cutAll();
-  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await stage.lab.node(from).killService('agent', 'SIGTERM');
   await settled(stage, to);
   await end;
   await replicas().of(leader).place.heal();
   await stage.gone(from, 'agent');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   await assertSwitched(stage, before, to, { calls: 1 });
   assert.equal(await replicas().callsOf(leader, before.callID), []);
@@ -317,8 +317,8 @@ row(
     await backup(stage, to);
     const before = await now(stage);
     const leader = await replicas().leader();
-    await stage.world.ec2.fault({ action: assign, kind: 'hang-before' });
-    await stage.world.node(from).killService('agent', 'SIGTERM');
+    await stage.lab.ec2.fault({ action: assign, kind: 'hang-before' });
+    await stage.lab.node(from).killService('agent', 'SIGTERM');
     assert.is(await callReached(stage, 'received', before.callID), leader);
     const since = replicas().mark();
     const ended = replicas().of(leader).end('SIGTERM');
@@ -328,13 +328,13 @@ row(
       ({ msg }) => msg === 'operator is stopping',
     );
     assert.is(await replicas().leader(), leader, 'it leads until its call is answered');
-    await stage.world.ec2.release(true);
+    await stage.lab.ec2.release(true);
     assert.is((await ended).code, 0);
     await replicas().says(since, 'The other one should lead', ({ msg }) => msg === 'leading');
     await replicas().leads(replicas().beside(leader).name);
     await settled(stage, to);
     await stage.gone(from, 'agent');
-    await stage.world.node(from).startService('agent');
+    await stage.lab.node(from).startService('agent');
     await backup(stage, from);
     await assertSwitched(stage, before, to, { calls: 1 });
   },

@@ -72,7 +72,7 @@ row('the older goes: each of the others has what it named', async (stage) => {
     await conditionSays(stage, 'Accepted', 'True Accepted', { name });
     await conditionSays(stage, 'Ready', 'True Serving', { name });
   }
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   for (const { name } of RIVALS) {
     const { spec, status } = await pairOf(stage, name);
     const holder = spec.nodes.find((node) => node.name === status?.holder);

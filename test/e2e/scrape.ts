@@ -86,7 +86,7 @@ export async function ask(
   path: string,
 ): Promise<{ status: number; body: string } | undefined> {
   const argv = [process.execPath, '--eval', ASK, `http://127.0.0.1:${AGENT_PORT}${path}`];
-  const { code, stdout } = await stage.world.node(node).exec(argv);
+  const { code, stdout } = await stage.lab.node(node).exec(argv);
   return code === 0 ? JSON.parse(stdout) : undefined;
 }
 

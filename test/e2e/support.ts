@@ -163,7 +163,7 @@ export async function eventually<T>(
 
 /** As an admin. Undefined: there is no such object. @throws Error with any other refusal. */
 export async function read<T>(stage: Stage, path: string): Promise<T | undefined> {
-  const { status, body } = await callAPI(stage.world.kubeconfigPath, 'GET', path);
+  const { status, body } = await callAPI(stage.lab.kubeconfigPath, 'GET', path);
   if (status === 404) return undefined;
   if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
   return body as T;
@@ -268,7 +268,7 @@ export const apply = (stage: Stage, pair: object): Promise<string> =>
  */
 export const edit = async (stage: Stage, spec: object, name = stage.name): Promise<void> => {
   const contentType = 'application/merge-patch+json';
-  const { kubeconfigPath } = stage.world;
+  const { kubeconfigPath } = stage.lab;
   const where = path(stage, 'hapairs', name);
   const { status, body } = await callAPI(kubeconfigPath, 'PATCH', where, { body: { spec }, contentType });
   if (status !== 200) throw new Error((body as { message?: string }).message ?? `HTTP ${status}`);
@@ -294,10 +294,10 @@ export async function failOver(stage: Stage): Promise<string> {
   const from = await masterOf(stage);
   const to = otherNode(from);
   await backup(stage, to);
-  await stage.world.node(from).killService('agent', 'SIGTERM');
+  await stage.lab.node(from).killService('agent', 'SIGTERM');
   await settled(stage, to);
   await stage.gone(from, 'agent');
-  await stage.world.node(from).startService('agent');
+  await stage.lab.node(from).startService('agent');
   await backup(stage, from);
   return to;
 }
@@ -321,7 +321,7 @@ export const deletePair = (stage: Stage, name = stage.name): Promise<string> =>
 
 /** Addresses on an instance's interface, as `ip` prints them. */
 export const interfaceOf = async (stage: Stage, node: string): Promise<string> =>
-  (await stage.world.node(node).exec(['ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
+  (await stage.lab.node(node).exec(['ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
 
 /** The elected master as stored. @throws Error when there was none yet. */
 export async function masterOf(stage: Stage): Promise<string> {
@@ -333,15 +333,15 @@ export async function masterOf(stage: Stage): Promise<string> {
 export const otherNode = (node: string): string => (node === 'node1' ? 'node2' : 'node1');
 
 export const networkInterfaceOf = (stage: Stage, node: string): string =>
-  stage.world.node(node).instance.networkInterfaceID;
+  stage.lab.node(node).instance.networkInterfaceID;
 
 /** The newest call in EC2's log. */
 export const lastCallID = async (stage: Stage): Promise<number> =>
-  (await stage.world.ec2.calls()).at(-1)?.id ?? 0;
+  (await stage.lab.ec2.calls()).at(-1)?.id ?? 0;
 
 /** Calls after `sinceID` that change something, whatever became of them. */
 export const mutatingCalls = async (stage: Stage, sinceID: number): Promise<CallRecord[]> =>
-  (await stage.world.ec2.calls(sinceID)).filter(isMutating);
+  (await stage.lab.ec2.calls(sinceID)).filter(isMutating);
 
 /** Two of these were once seen at the same time: the pair as it was before a switch, and the last call of EC2. */
 export type Before = { pair: HAPair; callID: number };
@@ -361,7 +361,7 @@ export async function assertSwitched(
   to: string,
   most: { calls: number; reason?: string },
 ): Promise<void> {
-  const { routes, nat } = await stage.world.ec2.settledMapping();
+  const { routes, nat } = await stage.lab.ec2.settledMapping();
   assert.is(routes[VIP], networkInterfaceOf(stage, to), 'the VIP goes to the master');
   assert.is(nat[PUBLIC_IP], VIP, 'the EIP goes to the VIP');
 

@@ -28,8 +28,8 @@ const { row, run } = storyOf('user');
 let atRest: { versions: (string | undefined)[]; callID: number; logs: string } | undefined;
 
 /** The logs name every write; one that changes nothing leaves the versions alone. */
-const logsOf = ({ product, world }: Stage): string =>
-  [product.operatorLog, world.node('node1').logOf('agent'), world.node('node2').logOf('agent')]
+const logsOf = ({ product, lab }: Stage): string =>
+  [product.operatorLog, lab.node('node1').logOf('agent'), lab.node('node2').logOf('agent')]
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n');
 
@@ -146,7 +146,7 @@ row('S6: a pair at rest is read and never written', async (stage) => {
   await eventually(
     'EC2 should be read',
     async () => {
-      const reads = (await stage.world.ec2.calls(callID)).filter(
+      const reads = (await stage.lab.ec2.calls(callID)).filter(
         ({ action, answeredAtMs }) => action === 'DescribeNetworkInterfaces' && answeredAtMs !== undefined,
       );
       return reads.length >= 1 ? reads : undefined;
@@ -161,7 +161,7 @@ row('S6: a pair at rest is read and never written', async (stage) => {
 row('kubectl describe tells the story of a failover', async (stage) => {
   const from = await masterOf(stage);
   const to = otherNode(from);
-  await stage.world.node(from).crash();
+  await stage.lab.node(from).crash();
   await settled(stage, to);
   await eventually('Events should tell of both moves', async () =>
     (await eventReasons(stage)).filter((reason) => reason === 'AddressesMoved').length >= 3
@@ -182,7 +182,7 @@ row('kubectl describe tells the story of a failover', async (stage) => {
     new RegExp(`Warning +Failover .*${to} was elected master after ${from}`),
   ])
     assert.match(events, line);
-  await stage.world.node(from).start();
+  await stage.lab.node(from).start();
   await backup(stage, from);
 });
 

@@ -25,7 +25,7 @@ import {
 const { row, run } = storyOf('vip');
 
 const ip = async (stage: Stage, node: string, command: string): Promise<void> => {
-  const { code, stderr } = await stage.world.node(node).exec(['ip', ...command.split(' ')]);
+  const { code, stderr } = await stage.lab.node(node).exec(['ip', ...command.split(' ')]);
   if (code !== 0) throw new Error(`ip ${command} on ${node}: ${stderr}`);
 };
 
@@ -37,9 +37,9 @@ const carries = (stage: Stage, node: string, wanted: boolean): Promise<true> =>
 
 /** As a DHCP client configures it, whatever of it is there already. */
 const configure = async (stage: Stage, node: string): Promise<void> => {
-  const { vpc } = stage.world;
+  const { vpc } = stage.lab;
   await ip(stage, node, 'link set eth0 up');
-  const { address } = stage.world.node(node).instance;
+  const { address } = stage.lab.node(node).instance;
   await ip(stage, node, `address replace ${address}/${prefixLength(vpc)} dev eth0`);
   await ip(stage, node, `route replace default via ${routerAddress(vpc)}`);
 };
@@ -80,8 +80,8 @@ for (const [title, command] of LOSSES) {
     const to = otherNode(from);
     await backup(stage, to);
     const since = agentLog(stage, from).length;
-    const { address } = stage.world.node(from).instance;
-    await ip(stage, from, command(`${address}/${prefixLength(stage.world.vpc)}`));
+    const { address } = stage.lab.node(from).instance;
+    await ip(stage, from, command(`${address}/${prefixLength(stage.lab.vpc)}`));
     await settled(stage, to);
     const status = await eventually(`${from} should report Fault`, async () => {
       const found = (await instanceOf(stage, from))?.status;
@@ -104,7 +104,7 @@ row(
   'the agent crashes as Master and its files are lost: what it left leaves with its next start',
   async (stage) => {
     const from = await masterOf(stage);
-    const node = stage.world.node(from);
+    const node = stage.lab.node(from);
     await backup(stage, otherNode(from));
     await node.killService('agent', 'SIGKILL');
     await settled(stage, otherNode(from));
@@ -139,7 +139,7 @@ row('a VIP that is the gateway is refused, and the condition says why', async (s
   const pair = await quickPair();
   pair.metadata.name = 'hijacker';
   pair.spec.vrrp.virtualRouterID = 77;
-  const gateway = routerAddress(stage.world.vpc);
+  const gateway = routerAddress(stage.lab.vpc);
   pair.spec.addresses = [{ name: 'main', vip: gateway }];
   await apply(stage, pair);
   const message = await eventually('the agent should refuse it', async () => {

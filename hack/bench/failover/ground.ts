@@ -1,12 +1,12 @@
 /**
- * Where recipe and product are compared: one world, one EC2 with the times observed at AWS, two pairs of instances, each
+ * Where recipe and product are compared: one lab, one EC2 with the times observed at AWS, two pairs of instances, each
  * with a VIP and an EIP of its own. The pairs share nothing but the machine, so neither has to be cleared away for the
  * other's turn.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { tapAdverts } from '../../demo/stage.ts';
 import type { SeenAdvert } from '../../lab/adverts.ts';
-import { startWorld, type World } from '../../lab/lab.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
 import { installProduct, type Product } from '../../lab/product.ts';
 import type { LabInstance, LabVPC } from '../../lab/types.ts';
 import { STANDARD_VPC } from '../../lab/vpc.ts';
@@ -76,9 +76,9 @@ export const RECIPE_PAIR: Pair = {
 export const nodesFrom = ({ nodes }: Pair, place: 0 | 1): LabInstance[] =>
   place === 0 ? [...nodes] : nodes.toReversed();
 
-/** The world with the product on the first pair. */
+/** The lab with the product on the first pair. */
 export type Ground = {
-  world: World;
+  lab: Lab;
   product: Product;
   /** All that the fabric has carried so far, of both pairs. */
   adverts: readonly SeenAdvert[];
@@ -93,13 +93,13 @@ export const openGround = async (dir: string, onLog: (line: string) => void): Pr
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const vips = [HAPAIR_PAIR.vip, RECIPE_PAIR.vip];
-  const world = await startWorld({ dir, profile: 'aws', vpc: VPC, vips, kube: true, onLog });
+  const lab = await startLab({ dir, profile: 'aws', vpc: VPC, vips, kube: true, onLog });
   try {
     const nodes = HAPAIR_PAIR.nodes.map(({ name }) => name);
-    const product = await installProduct(world, { nodes, onLog });
-    return { world, product, adverts: await tapAdverts(world) };
+    const product = await installProduct(lab, { nodes, onLog });
+    return { lab, product, adverts: await tapAdverts(lab) };
   } catch (error) {
-    await world.down();
+    await lab.down();
     throw error;
   }
 };

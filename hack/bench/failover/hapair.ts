@@ -17,14 +17,14 @@ const [first] = pair.nodes;
 
 /** Follows the HAPair from now on; it is applied by `start`. */
 export const createHAPair = async (ground: Ground): Promise<Contender> => {
-  const { world, product } = ground;
-  const watch = await watchPair(world, NAMESPACE, NAME);
+  const { lab, product } = ground;
+  const watch = await watchPair(lab, NAMESPACE, NAME);
 
   const order = async (): Promise<void> => {
     const requestedAt = new Date().toISOString().replace(/\.\d+/, '');
     const spec = { failback: { requestedAt } };
     const what = ['patch', 'hap', NAME, '-n', NAMESPACE, '--type=merge', '-p', JSON.stringify({ spec })];
-    await world.kubectl(what);
+    await lab.kubectl(what);
   };
 
   const settled = async (node?: LabInstance): Promise<string> => {
@@ -46,7 +46,7 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
     pair,
     accessKeyID: ACCESS_KEYS.operator.id,
     start: async () => {
-      await world.kubectl(['apply', '-f', '-'], await readFile(MANIFEST, 'utf8'));
+      await lab.kubectl(['apply', '-f', '-'], await readFile(MANIFEST, 'utf8'));
       await hapair.bring(0);
     },
     bring: async (place) => {
@@ -64,14 +64,14 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
       await settled(wanted);
     },
     stop: async () => {
-      const agent = await world.node(first.name).service('agent');
+      const agent = await lab.node(first.name).service('agent');
       if (agent === undefined) throw new Error(`The agent does not run on ${first.name}.`);
       await agent.kill('SIGTERM');
       await within(agent.exited, PATIENCE_MS, `The agent of ${first.name} did not end`);
     },
     failback: order,
     boot: async (sooner) => {
-      await Promise.all(nodesFrom(pair, sooner).map(({ name }) => world.node(name).start()));
+      await Promise.all(nodesFrom(pair, sooner).map(({ name }) => lab.node(name).start()));
     },
     // Level-triggered: it is never done. What it has begun, EC2's own log shows.
     idle: async (sinceID) => void (await untilAnswered(ground, hapair, sinceID)),
@@ -80,10 +80,10 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
 };
 
 /** Boots instances that are off, which starts their agents, and starts agents that do not run. */
-const startAgents = async ({ world, product }: Ground): Promise<void> => {
+const startAgents = async ({ lab, product }: Ground): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
-      const node = world.node(name);
+      const node = lab.node(name);
       const { running, services } = await node.state();
       if (!running) await node.start();
       else if (services.some((service) => service.name === 'agent' && service.pid === null))

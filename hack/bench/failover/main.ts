@@ -169,7 +169,7 @@ const main = async (options: Options): Promise<boolean> => {
     const contenders = [createRecipe(ground, tools), await createHAPair(ground)];
     return await bench(options, tools.versions, ground, contenders);
   } finally {
-    await ground.world.down();
+    await ground.lab.down();
     progress('everything of it is gone again');
   }
 };

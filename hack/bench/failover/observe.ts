@@ -30,16 +30,15 @@ export const eventually = async <T>(
 };
 
 /** The newest call in EC2's log. */
-export const lastCallID = async ({ world }: Ground): Promise<number> =>
-  (await world.ec2.calls()).at(-1)?.id ?? 0;
+export const lastCallID = async ({ lab }: Ground): Promise<number> => (await lab.ec2.calls()).at(-1)?.id ?? 0;
 
 /** Calls that changed something, or tried to, and that this contender itself made. */
 export const callsOf = async (
-  { world }: Ground,
+  { lab }: Ground,
   { accessKeyID }: Pick<Contender, 'accessKeyID'>,
   sinceID: number,
 ): Promise<CallRecord[]> =>
-  (await world.ec2.calls(sinceID)).filter((call) => isMutating(call) && call.accessKeyID === accessKeyID);
+  (await lab.ec2.calls(sinceID)).filter((call) => isMutating(call) && call.accessKeyID === accessKeyID);
 
 /** Waits until EC2 has answered every call that this contender has made. */
 export const untilAnswered = async (
@@ -53,8 +52,8 @@ export const untilAnswered = async (
   });
 
 /** As it will be when the fabric has followed every call so far. */
-export const deliveryOf = async ({ world }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> => {
-  const { routes, nat } = await world.ec2.settledMapping();
+export const deliveryOf = async ({ lab }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> => {
+  const { routes, nat } = await lab.ec2.settledMapping();
   const nameOf = (address: string | undefined): string | null => {
     const eni = address === undefined ? undefined : routes[address];
     return nodes.find(({ networkInterfaceID }) => networkInterfaceID === eni)?.name ?? eni ?? null;
@@ -68,12 +67,12 @@ export const deliveryOf = async ({ world }: Ground, { nodes, vip, publicIP }: Pa
  * @throws Error with what was seen instead.
  */
 export const untilServing = async (ground: Ground, pair: Pair, node: LabInstance): Promise<void> => {
-  const { world, adverts } = ground;
+  const { lab, adverts } = ground;
   let seen = '';
   const look = async (): Promise<true | undefined> => {
     const { vip, publicIP } = await deliveryOf(ground, pair);
     const masters = mastersIn(adverts, pair, nowMs() - TWO_ADVERTS_MS, nowMs());
-    const shown = await world.node(node.name).exec(['ip', '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
+    const shown = await lab.node(node.name).exec(['ip', '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
     const hasVIP = shown.stdout.includes(` ${pair.vip}/`);
     seen = JSON.stringify({ vip, publicIP, masters, hasVIP });
     const isServing = vip === node.name && publicIP === node.name && hasVIP;

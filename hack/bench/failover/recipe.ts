@@ -3,7 +3,7 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { nowMs } from '../../lab/clock.ts';
 import { ACCESS_KEYS } from '../../lab/ec2/credentials.ts';
-import { type WorldProcess, within } from '../../lab/handles.ts';
+import { type LabProcess, within } from '../../lab/handles.ts';
 import { awsArguments, awsEnvironment, findTools } from '../../lab/lab.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
@@ -37,23 +37,23 @@ export const findRecipeTools = async (awsCommand?: string): Promise<RecipeTools>
 const [first, second] = pair.nodes;
 
 /** Its process on each node; none: it does not run. */
-type Running = Map<string, WorldProcess>;
+type Running = Map<string, LabProcess>;
 
 /** Writes the files; nothing runs yet. */
 export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
-  const { world } = ground;
+  const { lab } = ground;
   const running: Running = new Map();
-  const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(world.vpc, 'person');
+  const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(lab.vpc, 'person');
   const env = { ...credentials, PATH: tools.path };
   const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
   const scripts = writeFiles(ground, command);
 
   const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
-    const { dir } = world.node(name);
+    const { dir } = lab.node(name);
     const pidFiles = [join(dir, 'keepalived.pid'), join(dir, 'vrrp.pid')] as const;
     // As at a boot, where /run is empty: a crash leaves them, and after it the PIDs in them are somebody's again.
     for (const file of pidFiles) rmSync(file, { force: true });
-    const started = await world.spawn({
+    const started = await lab.spawn({
       name: `${name}-keepalived`,
       where: name,
       argv: [
@@ -76,15 +76,15 @@ export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
 
   /** One call moves both; a person who knows EC2 puts it right so. */
   const deliverTo = async ({ networkInterfaceID }: LabInstance): Promise<void> => {
-    const { routes, nat } = await world.ec2.settledMapping();
+    const { routes, nat } = await lab.ec2.settledMapping();
     const target = ['--network-interface-id', networkInterfaceID];
     if (routes[pair.vip] !== networkInterfaceID) {
       const vip = ['--private-ip-addresses', pair.vip, '--allow-reassignment'];
-      await world.aws(['ec2', 'assign-private-ip-addresses', ...target, ...vip]);
+      await lab.aws(['ec2', 'assign-private-ip-addresses', ...target, ...vip]);
     }
     if (nat[pair.publicIP] !== pair.vip) {
       const eip = ['--allocation-id', pair.allocationID, '--private-ip-address', pair.vip];
-      await world.aws(['ec2', 'associate-address', ...target, ...eip]);
+      await lab.aws(['ec2', 'associate-address', ...target, ...eip]);
     }
   };
 
@@ -125,7 +125,7 @@ export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
     },
     failback: async () => {
       await startKeepalived(first);
-      await world.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
+      await lab.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
     },
     boot: async (sooner) => {
       await startInstances(ground);
@@ -137,22 +137,22 @@ export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
 };
 
 /** Boots those of the pair that are off. */
-const startInstances = async ({ world }: Ground): Promise<void> => {
+const startInstances = async ({ lab }: Ground): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
-      const node = world.node(name);
+      const node = lab.node(name);
       if (!(await node.state()).running) await node.start();
     }),
   );
 };
 
 /** Returns where the scripts are. */
-const writeFiles = ({ world }: Ground, command: string): { failback: string } => {
+const writeFiles = ({ lab }: Ground, command: string): { failback: string } => {
   const [failover, failback] = [
-    join(world.node(second.name).dir, 'failover.sh'),
-    join(world.node(first.name).dir, 'failback.sh'),
+    join(lab.node(second.name).dir, 'failover.sh'),
+    join(lab.node(first.name).dir, 'failback.sh'),
   ];
-  const log = (name: string): string => join(world.dir, `${name}.log`);
+  const log = (name: string): string => join(lab.dir, `${name}.log`);
   const script = (file: string, text: string): void => {
     writeFileSync(file, text);
     chmodSync(file, 0o700);
@@ -161,7 +161,7 @@ const writeFiles = ({ world }: Ground, command: string): { failback: string } =>
   script(failback, moveScript(pair, { from: second, to: first }, command, log('failback')));
   const conf = (own: LabInstance, text: string): void =>
     // keepalived warns about a configuration that anybody may execute.
-    writeFileSync(join(world.node(own.name).dir, 'keepalived.conf'), text, { mode: 0o600 });
+    writeFileSync(join(lab.node(own.name).dir, 'keepalived.conf'), text, { mode: 0o600 });
   conf(first, keepalivedConf(pair, first, second, { state: 'MASTER', priority: 101 }));
   const backup = { state: 'BACKUP', priority: 100, notifyMaster: failover } as const;
   conf(second, keepalivedConf(pair, second, first, backup));

@@ -66,8 +66,8 @@ const switchOne = async (ground: Ground, plan: Plan<Switch>): Promise<SwitchReco
   }
 };
 
-const act = ({ world }: Ground, { contender, scenario }: Plan<Switch>): Promise<void> => {
-  if (scenario === 'crash') return world.node(contender.pair.nodes[0].name).crash();
+const act = ({ lab }: Ground, { contender, scenario }: Plan<Switch>): Promise<void> => {
+  if (scenario === 'crash') return lab.node(contender.pair.nodes[0].name).crash();
   return scenario === 'stop' ? contender.stop() : contender.failback();
 };
 
@@ -99,7 +99,7 @@ const watchOne = async (
 /** Returns when the false resignation was sent, once the second node has believed it. */
 const flap = async (ground: Ground, { pair }: Contender): Promise<number> => {
   const [first, second] = pair.nodes;
-  const forger = await ground.world.spawn({
+  const forger = await ground.lab.spawn({
     name: 'forger',
     where: first.name,
     argv: [process.execPath, join(import.meta.dirname, 'forger.ts'), first.address, second.address],
@@ -117,9 +117,9 @@ const flap = async (ground: Ground, { pair }: Contender): Promise<number> => {
 };
 
 /** Returns when the instances began to start, once one of them is Master. */
-const boot = async ({ world, adverts }: Ground, contender: Contender, sooner: Place): Promise<number> => {
+const boot = async ({ lab, adverts }: Ground, contender: Contender, sooner: Place): Promise<number> => {
   const { nodes } = contender.pair;
-  await Promise.all(nodes.map(({ name }) => world.node(name).crash()));
+  await Promise.all(nodes.map(({ name }) => lab.node(name).crash()));
   const fromMs = nowMs();
   await contender.boot(sooner);
   const look = () =>
@@ -155,12 +155,12 @@ type Clients = {
   stop(): Promise<{ lan: Sample[]; wan: Sample[] }>;
 };
 
-const startClients = async ({ world }: Ground, { contender, scenario, run }: Plan): Promise<Clients> => {
+const startClients = async ({ lab }: Ground, { contender, scenario, run }: Plan): Promise<Clients> => {
   const { vip, publicIP } = contender.pair;
   const name = `${contender.name}-${scenario}-${run}`;
   const [lan, wan] = await Promise.all([
-    world.probe({ name: `${name}-lan`, from: 'lan', target: vip }),
-    world.probe({ name: `${name}-wan`, from: 'internet', target: publicIP }),
+    lab.probe({ name: `${name}-lan`, from: 'lan', target: vip }),
+    lab.probe({ name: `${name}-wan`, from: 'internet', target: publicIP }),
   ]);
   let samples: Promise<{ lan: Sample[]; wan: Sample[] }> | undefined;
   const stop = async (clients: [Probe, Probe]): Promise<{ lan: Sample[]; wan: Sample[] }> => {

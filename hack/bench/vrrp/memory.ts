@@ -10,7 +10,7 @@ import { API_GROUP_VERSION } from '../../../crds/types.ts';
 import { bundleAgent } from '../../build/bundle.ts';
 import { formatTable } from '../../demo/timeline.ts';
 import type { LabNode } from '../../lab/handles.ts';
-import { startWorld, type World } from '../../lab/lab.ts';
+import { type Lab, startLab } from '../../lab/lab.ts';
 import { installProduct } from '../../lab/product.ts';
 import type { LabVPC } from '../../lab/types.ts';
 import { STANDARD_VPC } from '../../lab/vpc.ts';
@@ -75,7 +75,7 @@ export const measureMemory = async (options: MemoryOptions): Promise<Measured[]>
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const agentProgram = await bundleAgent(join(dir, 'agent'));
-  const world = await startWorld({
+  const lab = await startLab({
     dir: join(dir, 'world'),
     profile: 'instant',
     kube: true,
@@ -83,12 +83,12 @@ export const measureMemory = async (options: MemoryOptions): Promise<Measured[]>
     onLog,
   });
   try {
-    const product = await installProduct(world, { agentProgram, startAgents: false, onLog });
+    const product = await installProduct(lab, { agentProgram, startAgents: false, onLog });
     // Alone at first: it becomes Master of every pair, and the other finds a Master.
-    const first = await startMeasured(world, 'node1', product.startAgent);
-    await applyPairs(world, pairs, intervalMs);
-    const second = await startMeasured(world, 'node2', product.startAgent);
-    await allBackup(world, pairs);
+    const first = await startMeasured(lab, 'node1', product.startAgent);
+    await applyPairs(lab, pairs, intervalMs);
+    const second = await startMeasured(lab, 'node2', product.startAgent);
+    await allBackup(lab, pairs);
     onLog(`${pairs} pairs are Ready; settling for ${SETTLE_MS / 1000} s, then watching for ${seconds} s`);
     await sleep(SETTLE_MS);
     const samples = await watch([first, second], seconds);
@@ -102,18 +102,18 @@ export const measureMemory = async (options: MemoryOptions): Promise<Measured[]>
       })),
     );
   } finally {
-    await world.down();
+    await lab.down();
   }
 };
 
 type MeasuredAgent = { read(file: string): Promise<string> };
 
 const startMeasured = async (
-  world: World,
+  lab: Lab,
   name: string,
   start: (node: string) => Promise<unknown>,
 ): Promise<MeasuredAgent> => {
-  const node = world.node(name);
+  const node = lab.node(name);
   await start(name);
   const pid = await pidOf(node);
   return {
@@ -133,17 +133,17 @@ const pidOf = async (node: LabNode): Promise<string> => {
   return pid;
 };
 
-const applyPairs = async (world: World, count: number, intervalMs: number): Promise<void> => {
+const applyPairs = async (lab: Lab, count: number, intervalMs: number): Promise<void> => {
   const items = Array.from({ length: count }, (_, index) => pairOf(index, intervalMs));
-  await world.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  await lab.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   const wait = ['wait', '--for=condition=Ready', `--timeout=${READY_SECONDS}s`, '-n', NAMESPACE];
-  await world.kubectl([...wait, 'hapairs', '--all']);
+  await lab.kubectl([...wait, 'hapairs', '--all']);
 };
 
-const allBackup = async (world: World, count: number): Promise<void> => {
+const allBackup = async (lab: Lab, count: number): Promise<void> => {
   const wait = ['wait', '--for=condition=Redundant', `--timeout=${READY_SECONDS}s`, '-n', NAMESPACE];
-  await world.kubectl([...wait, 'hapairs', '--all']);
-  const masters = await world.kubectl([
+  await lab.kubectl([...wait, 'hapairs', '--all']);
+  const masters = await lab.kubectl([
     ...['get', 'hapairs', '-n', NAMESPACE],
     ...['-o', 'jsonpath={.items[*].status.master}'],
   ]);

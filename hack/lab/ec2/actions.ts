@@ -1,6 +1,7 @@
 /** The actions the lab's EC2 has: what each accepts, which token bucket it drinks from, and what it does. */
 
-import { assignPrivateIPAddresses, type Outcome, unassignPrivateIPAddresses } from './addresses.ts';
+import type { Action } from './action.ts';
+import { assignPrivateIPAddresses, unassignPrivateIPAddresses } from './addresses.ts';
 import { describeAddresses, describeInstances, describeNetworkInterfaces } from './describe.ts';
 import {
   describeInstanceTypes,
@@ -16,19 +17,6 @@ import type { State } from './state.ts';
 import { createTags, deleteTags } from './tags.ts';
 import type { XMLMembers } from './xml.ts';
 
-/** A token bucket: how much it holds and how much flows in per second (EC2 Developer Guide, "Request throttling"). */
-export type BucketSize = { capacity: number; refillPerSecond: number };
-
-/** An action of the API. */
-export type Action = {
-  mutating: boolean;
-  parameters: readonly string[];
-  bucket: BucketSize;
-  /** A Describe call without ids, filters and MaxResults drinks from this one, where EC2 has one. */
-  unfilteredBucket?: BucketSize;
-  run: (state: State, parameters: Parameters) => Outcome;
-};
-
 const read = (
   parameters: readonly string[],
   show: (state: State, parameters: Parameters) => XMLMembers,
@@ -40,7 +28,7 @@ const read = (
 });
 
 const PAGED = ['MaxResults', 'NextToken'];
-const unfilteredBucket = { capacity: 50, refillPerSecond: 10 };
+const UNFILTERED_BUCKET = { capacity: 50, refillPerSecond: 10 };
 
 /** By name; DryRun is among the parameters exactly where EC2 has it. */
 export const ACTIONS: Readonly<Record<string, Action>> = {
@@ -96,9 +84,12 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   ...SECURITY_GROUP_ACTIONS,
   DescribeNetworkInterfaces: {
     ...read(['NetworkInterfaceId', ...PAGED], describeNetworkInterfaces),
-    unfilteredBucket,
+    unfilteredBucket: UNFILTERED_BUCKET,
   },
-  DescribeInstances: { ...read(['InstanceId', ...PAGED], describeInstances), unfilteredBucket },
+  DescribeInstances: {
+    ...read(['InstanceId', ...PAGED], describeInstances),
+    unfilteredBucket: UNFILTERED_BUCKET,
+  },
   DescribeAddresses: read(['AllocationId', 'PublicIp'], describeAddresses),
   DescribeSubnets: read(['SubnetId', ...PAGED], describeSubnets),
   DescribeSecurityGroupRules: read(['SecurityGroupRuleId', ...PAGED], describeSecurityGroupRules),
@@ -127,7 +118,3 @@ export const checkRequest = (action: Action, parameters: Parameters, authorise: 
   authorise();
   if (flag(parameters, 'DryRun', false)) throw dryRun();
 };
-
-/** Whether a Describe call is filtered or paginated. */
-export const isBounded = (parameters: Parameters): boolean =>
-  Object.keys(parameters).some((name) => name !== 'DryRun' && name !== 'NextToken');

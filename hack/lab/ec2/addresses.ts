@@ -1,14 +1,11 @@
 /** AssignPrivateIpAddresses and UnassignPrivateIpAddresses, with EC2's semantics (AWS-FACTS, "Moving the VIP"). */
 
 import { isIPv4 } from 'node:net';
+import type { Outcome } from './action.ts';
 import { EC2Error, invalidValue } from './errors.ts';
 import { INSTANCE_TYPES } from './instance-types.ts';
 import { flag, list, type Parameters, required } from './parameters.ts';
 import { elasticIPOf, holderOf, type NetworkInterface, type State, withElasticIPs } from './state.ts';
-import type { XMLMembers } from './xml.ts';
-
-/** The state after a call, and its answer. */
-export type Outcome = { state: State; answer: XMLMembers };
 
 /** @throws EC2Error when the id is malformed or unknown. */
 export const findNetworkInterface = (state: State, id: string): NetworkInterface => {

@@ -1,6 +1,7 @@
 import { nowMs, sleep } from '../clock.ts';
 import type { CallRecord, FaultSpec, LabVPC, LatencyProfile } from '../types.ts';
-import { type Action, checkRequest, findAction } from './actions.ts';
+import type { Action } from './action.ts';
+import { checkRequest, findAction } from './actions.ts';
 import { CallLog } from './calls.ts';
 import { type AccessKey, authenticate, authorise, type SignedRequest } from './credentials.ts';
 import { EC2Error, limitExceeded } from './errors.ts';

@@ -13,7 +13,7 @@ export type CallQuery = {
 
 const CALLS_KEPT = 10_000;
 
-const reached: Record<CallPhase, (call: CallRecord) => boolean> = {
+const REACHED: Record<CallPhase, (call: CallRecord) => boolean> = {
   received: () => true,
   effect: (call) => call.effectAtMs !== undefined,
   mapped: (call) => call.mappedAtMs !== undefined,
@@ -44,7 +44,7 @@ export class CallLog {
   /** The calls that match now, oldest first. */
   find({ since, action, phase }: CallQuery): CallRecord[] {
     return this.#calls.filter(
-      (call) => call.id > since && (action === undefined || call.action === action) && reached[phase](call),
+      (call) => call.id > since && (action === undefined || call.action === action) && REACHED[phase](call),
     );
   }
 

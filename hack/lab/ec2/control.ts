@@ -17,9 +17,29 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { LabVPC } from '../types.ts';
+import type { EC2API, Latency } from './api.ts';
 import type { CallPhase } from './calls.ts';
 import { parseFault } from './faults.ts';
-import type { EC2Server, ResetOptions } from './server.ts';
+import type { Mapper } from './mapper.ts';
+
+/** What is different from the start after a reset. */
+export type ResetOptions = {
+  vpc?: Partial<LabVPC>;
+  latency?: Partial<Latency>;
+  /** Instead of the server's own. */
+  initial?: string[];
+};
+
+/** What the control takes hold of. */
+export type Controlled = {
+  /** The API as it is now: a reset makes another. */
+  readonly api: EC2API;
+  readonly mapper: Mapper;
+  /** How many connections were ever opened to the API, those of the control included. */
+  readonly connectionsOpened: number;
+  reset(changes: ResetOptions): Promise<void>;
+};
 
 type Reply = { status: number; body: unknown };
 
@@ -38,7 +58,7 @@ const ok = (body: unknown): Reply => ({ status: 200, body });
 
 const readJSON = (body: Buffer): unknown => (body.length === 0 ? {} : JSON.parse(body.toString('utf8')));
 
-const calls = async (server: EC2Server, query: URLSearchParams, gone: AbortSignal): Promise<Reply> => {
+const calls = async (server: Controlled, query: URLSearchParams, gone: AbortSignal): Promise<Reply> => {
   const phase = PHASES.find((known) => known === (query.get('phase') ?? 'received'));
   if (phase === undefined)
     throw new TypeError(`phase is one of ${PHASES.join(', ')}, not ${query.get('phase')}`);
@@ -49,19 +69,19 @@ const calls = async (server: EC2Server, query: URLSearchParams, gone: AbortSigna
   return ok({ calls: waitMs > 0 ? await log.wait(wanted, waitMs, gone) : log.find(wanted) });
 };
 
-const mapping = async (server: EC2Server, query: URLSearchParams): Promise<Reply> => {
+const mapping = async (server: Controlled, query: URLSearchParams): Promise<Reply> => {
   const settled = await server.mapper.settled(Math.min(numberOf(query, 'wait'), MAX_WAIT_MS));
   const { routes, nat } = server.mapper.mapped;
   return ok({ routes: Object.fromEntries(routes), nat: Object.fromEntries(nat), settled });
 };
 
-const addFaults = (server: EC2Server, input: unknown): Reply => {
+const addFaults = (server: Controlled, input: unknown): Reply => {
   const faults = (Array.isArray(input) ? input : [input]).map(parseFault);
   for (const fault of faults) server.api.faults.add(fault);
   return ok({ faults: server.api.faults.list() });
 };
 
-const setInstance = (server: EC2Server, name: string, input: unknown): Reply => {
+const setInstance = (server: Controlled, name: string, input: unknown): Reply => {
   const state = typeof input === 'object' && input !== null && 'state' in input ? input.state : undefined;
   if (state !== 'running' && state !== 'stopped' && state !== 'terminated') {
     throw new TypeError(
@@ -72,7 +92,7 @@ const setInstance = (server: EC2Server, name: string, input: unknown): Reply => 
   return ok({ name, state });
 };
 
-const setGateway = (server: EC2Server, input: unknown): Reply => {
+const setGateway = (server: Controlled, input: unknown): Reply => {
   const attached =
     typeof input === 'object' && input !== null && 'attached' in input ? input.attached : undefined;
   if (typeof attached !== 'boolean')
@@ -81,7 +101,7 @@ const setGateway = (server: EC2Server, input: unknown): Reply => {
   return ok({ attached });
 };
 
-const changeSessions = (server: EC2Server, input: unknown): Reply => {
+const changeSessions = (server: Controlled, input: unknown): Reply => {
   const { lifetimeMs, end }: { lifetimeMs?: unknown; end?: unknown } = Object(input);
   const { sessions } = server.api;
   if (typeof lifetimeMs === 'number' && lifetimeMs > 0) {
@@ -93,14 +113,14 @@ const changeSessions = (server: EC2Server, input: unknown): Reply => {
   return ok({ issued: sessions.issued, lifetimeMs: sessions.lifetimeMs });
 };
 
-const reset = async (server: EC2Server, input: unknown): Promise<Reply> => {
+const reset = async (server: Controlled, input: unknown): Promise<Reply> => {
   const changes: ResetOptions = input ?? {};
   await server.reset(changes);
   return ok({ reset: true });
 };
 
 const route = async (
-  server: EC2Server,
+  server: Controlled,
   method: string,
   url: URL,
   body: Buffer,
@@ -144,7 +164,7 @@ const route = async (
 
 /** Answers a control request; a bad one gets 400 and the reason. */
 export const control = async (
-  server: EC2Server,
+  server: Controlled,
   request: IncomingMessage,
   response: ServerResponse,
   body: Buffer,

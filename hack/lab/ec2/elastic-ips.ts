@@ -1,6 +1,7 @@
 /** AssociateAddress and DisassociateAddress, with EC2's semantics (AWS-FACTS, "Moving the EIP"). */
 
-import { findNetworkInterface, type Outcome } from './addresses.ts';
+import type { Outcome } from './action.ts';
+import { findNetworkInterface } from './addresses.ts';
 import { EC2Error, invalidValue } from './errors.ts';
 import { flag, type Parameters } from './parameters.ts';
 import { type ElasticIP, elasticIPOf, type NetworkInterface, type State, withElasticIPs } from './state.ts';

@@ -1,7 +1,6 @@
 /** Adding and removing rules of security groups. */
 
-import type { Action } from './actions.ts';
-import type { Outcome } from './addresses.ts';
+import type { Action, Outcome } from './action.ts';
 import { EC2Error } from './errors.ts';
 import { list, members, type Parameters, required } from './parameters.ts';
 import type { SecurityGroupRule, State } from './state.ts';

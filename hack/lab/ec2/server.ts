@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { nowMs } from '../clock.ts';
 import type { Fabric, LabVPC } from '../types.ts';
 import { type Answer, type Call, EC2API, type Latency } from './api.ts';
-import { control } from './control.ts';
+import { control, type ResetOptions } from './control.ts';
 import { EC2Error } from './errors.ts';
 import { Mapper } from './mapper.ts';
 import { place } from './placement.ts';
@@ -18,14 +18,6 @@ export type EC2ServerOptions = {
   fabric: Fabric;
   logger: Logger;
   /** Where addresses are before the first call, as `place` reads them; default: primaries alone. */
-  initial?: string[];
-};
-
-/** What is different from the start after a reset. */
-export type ResetOptions = {
-  vpc?: Partial<LabVPC>;
-  latency?: Partial<Latency>;
-  /** Instead of the server's own. */
   initial?: string[];
 };
 

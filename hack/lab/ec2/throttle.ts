@@ -1,5 +1,9 @@
-import { type Action, type BucketSize, isBounded } from './actions.ts';
+import type { Action, BucketSize } from './action.ts';
 import type { Parameters } from './parameters.ts';
+
+/** Whether a Describe call is filtered or paginated. */
+const isBounded = (parameters: Parameters): boolean =>
+  Object.keys(parameters).some((name) => name !== 'DryRun' && name !== 'NextToken');
 
 type Bucket = { tokens: number; filledAtMs: number };
 
