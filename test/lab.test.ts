@@ -15,8 +15,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ACCESS_KEYS } from '../hack/lab/ec2/credentials.ts';
 import type { LabProcess, Probe } from '../hack/lab/handles.ts';
-import { type Lab, parseLink, startLab } from '../hack/lab/lab.ts';
+import { type Lab, startLab } from '../hack/lab/lab.ts';
 import { untilEmpty } from '../hack/lab/launch.ts';
+import { parseLink } from '../hack/lab/links.ts';
 import { handovers, lost } from '../hack/lab/outage.ts';
 import { processesIn } from '../hack/lab/processes.ts';
 

@@ -5,7 +5,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Agent, createServer as createTLSServer, request as httpsRequest } from 'node:https';
+import { Agent, createServer as createTLSServer, request as httpsRequest, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,69 +48,67 @@ export type RuleHandle = {
   remove(): void;
 };
 
-export type ChaosProxy = {
+type Stream = { mode: 'pass' | 'stall' | 'truncate'; reset: () => void };
+
+type RuleInForce = { rule: Rule; hits: number };
+
+/** The proxy while it runs: made by {@link startChaosProxy}. */
+export class ChaosProxy {
   /** Such as `https://127.0.0.1:34567`. */
-  server: string;
+  readonly server: string;
   /** The authority of the proxy's certificate. */
-  caFile: string;
+  readonly caFile: string;
+  readonly #upstream: Upstream;
+  readonly #listener: Server;
+  readonly #rules = new Set<RuleInForce>();
+  readonly #streams = new Set<Stream>();
+  readonly #sockets = new Set<Socket>();
+
+  /** @param listener listens already, and answers nobody yet */
+  constructor(listener: Server, caFile: string, upstream: Upstream) {
+    this.server = `https://127.0.0.1:${(listener.address() as AddressInfo).port}`;
+    this.caFile = caFile;
+    this.#upstream = upstream;
+    this.#listener = listener;
+    listener.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    listener.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      // What fails between here and the API server looks to the client as it does in life: the connection breaks.
+      this.#serve(request, response).catch(() => request.socket.destroy());
+    });
+  }
+
   /** The first rule in force that matches a request is applied to it. */
-  rule(rule: Rule): RuleHandle;
+  rule(rule: Rule): RuleHandle {
+    const entry = { rule, hits: 0 };
+    this.#rules.add(entry);
+    return { hits: () => entry.hits, remove: () => this.#rules.delete(entry) };
+  }
+
   /**
    * What becomes of the watches that are open now: reset, silent for ever, or reset in the middle of their next event.
    * @returns how many were open
    */
-  streams(mischief: 'cut' | 'stall' | 'truncate'): number;
-  close(): Promise<void>;
-};
-
-type Stream = { mode: 'pass' | 'stall' | 'truncate'; reset: () => void };
-
-/** Starts the proxy on loopback. @param options.dir for its keys; @param options.caFile the authority of the API server. */
-export const startChaosProxy = async (options: {
-  dir: string;
-  upstream: string;
-  caFile: string;
-}): Promise<ChaosProxy> => {
-  const { dir, upstream } = options;
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  const issuer = await issueCertificate(dir, 'chaos-ca', { commonName: 'hapair chaos proxy CA' });
-  const subjectAltNames = ['IP:127.0.0.1', 'DNS:localhost'];
-  const pair = await issueCertificate(dir, 'chaos', { commonName: 'chaos', subjectAltNames, issuer });
-  const [cert, key, ca] = await Promise.all(
-    [pair.certFile, pair.keyFile, options.caFile].map((file) => readFile(file)),
-  );
-  const agent = new Agent({ keepAlive: true, ...(ca && { ca }) });
-  const rules = new Set<{ rule: Rule; hits: number }>();
-  const streams = new Set<Stream>();
-  const sockets = new Set<Socket>();
-
-  const applied = (request: SeenRequest): Mischief | undefined => {
-    for (const entry of rules) {
-      if (entry.hits >= (entry.rule.times ?? Number.POSITIVE_INFINITY)) continue;
-      if (entry.rule.match?.(request) === false) continue;
-      entry.hits += 1;
-      return entry.rule;
+  streams(mischief: 'cut' | 'stall' | 'truncate'): number {
+    for (const stream of this.#streams) {
+      if (mischief === 'cut') stream.reset();
+      else stream.mode = mischief;
     }
-    return undefined;
-  };
+    return this.#streams.size;
+  }
 
-  const forward = (request: IncomingMessage, body: Buffer): Promise<IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      const { host: _, ...headers } = request.headers;
-      const url = new URL(request.url ?? '/', upstream);
-      const sent = httpsRequest(url, { method: request.method, headers, agent }, resolve);
-      const giveUp = () => sent.destroy();
-      sent.on('error', reject);
-      // Connections are reused: nothing may pile up on one.
-      sent.on('close', () => request.socket.off('close', giveUp));
-      request.socket.once('close', giveUp);
-      sent.end(body);
-    });
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#listener.close(resolve));
+    this.#upstream.agent.destroy();
+  }
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await buffer(request);
     const seen = seenRequest(request);
-    const mischief = applied(seen);
+    const mischief = this.#apply(seen);
     const reset = () => request.socket.destroy();
     switch (mischief?.do) {
       case 'answer':
@@ -125,7 +123,7 @@ export const startChaosProxy = async (options: {
       case 'slow':
         await sleep(mischief.delayMs);
     }
-    const answer = await forward(request, body);
+    const answer = await forward(request, body, this.#upstream);
     const isWatch = seen.query.get('watch') === 'true';
     if (mischief?.do === 'swallow') {
       if (!isWatch) await buffer(answer);
@@ -133,47 +131,65 @@ export const startChaosProxy = async (options: {
       return;
     }
     const stream: Stream = { mode: mischief?.do === 'truncate' ? 'truncate' : 'pass', reset };
-    if (isWatch) streams.add(stream);
+    if (isWatch) this.#streams.add(stream);
     try {
       const pieces = mischief?.do === 'slow' ? slowed(answer, mischief.delayMs, mischief.pieceBytes) : answer;
       await pass(stream, answer, pieces, response);
     } finally {
-      streams.delete(stream);
+      this.#streams.delete(stream);
     }
-  };
+  }
 
-  const proxy = createTLSServer({ ...(cert && { cert }), ...(key && { key }) }, (request, response) => {
-    // What fails between here and the API server looks to the client as it does in life: the connection breaks.
-    serve(request, response).catch(() => request.socket.destroy());
-  });
-  proxy.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const { port } = proxy.address() as AddressInfo;
-  return {
-    server: `https://127.0.0.1:${port}`,
-    caFile: issuer.certFile,
-    rule(rule) {
-      const entry = { rule, hits: 0 };
-      rules.add(entry);
-      return { hits: () => entry.hits, remove: () => rules.delete(entry) };
-    },
-    streams(mischief) {
-      for (const stream of streams) {
-        if (mischief === 'cut') stream.reset();
-        else stream.mode = mischief;
-      }
-      return streams.size;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => proxy.close(resolve));
-      agent.destroy();
-    },
-  };
+  #apply(request: SeenRequest): Mischief | undefined {
+    for (const entry of this.#rules) {
+      if (entry.hits >= (entry.rule.times ?? Number.POSITIVE_INFINITY)) continue;
+      if (entry.rule.match?.(request) === false) continue;
+      entry.hits += 1;
+      return entry.rule;
+    }
+    return undefined;
+  }
+}
+
+/** The API server behind the proxy. */
+type Upstream = { url: string; agent: Agent };
+
+/** Starts the proxy on loopback. @param options.dir for its keys; @param options.caFile the authority of the API server. */
+export const startChaosProxy = async (options: {
+  dir: string;
+  upstream: string;
+  caFile: string;
+}): Promise<ChaosProxy> => {
+  const { dir, upstream: url } = options;
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const issuer = await issueCertificate(dir, 'chaos-ca', { commonName: 'hapair chaos proxy CA' });
+  const subjectAltNames = ['IP:127.0.0.1', 'DNS:localhost'];
+  const pair = await issueCertificate(dir, 'chaos', { commonName: 'chaos', subjectAltNames, issuer });
+  const [cert, key, ca] = await Promise.all(
+    [pair.certFile, pair.keyFile, options.caFile].map((file) => readFile(file)),
+  );
+  const agent = new Agent({ keepAlive: true, ...(ca && { ca }) });
+  const listener = createTLSServer({ ...(cert && { cert }), ...(key && { key }) });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  return new ChaosProxy(listener, issuer.certFile, { url, agent });
 };
+
+const forward = (
+  request: IncomingMessage,
+  body: Buffer,
+  { url, agent }: Upstream,
+): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    const { host: _, ...headers } = request.headers;
+    const target = new URL(request.url ?? '/', url);
+    const sent = httpsRequest(target, { method: request.method, headers, agent }, resolve);
+    const giveUp = () => sent.destroy();
+    sent.on('error', reject);
+    // Connections are reused: nothing may pile up on one.
+    sent.on('close', () => request.socket.off('close', giveUp));
+    request.socket.once('close', giveUp);
+    sent.end(body);
+  });
 
 const seenRequest = (request: IncomingMessage): SeenRequest => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'https://proxy');

@@ -125,7 +125,7 @@ const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
     lan,
     internet,
     adverts,
-    kubectl: lab.kubectl,
+    kubectl: (args, input) => lab.kubectl(args, input),
     edit: options.edit ?? ((manifest) => manifest),
     observe: (ms) => moreProbes(lan, ms / PROBE_MS),
     gone: async (node, service) => {
@@ -144,7 +144,7 @@ const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
       calls: await lab.ec2.calls(),
       adverts,
     }),
-    down: lab.down,
+    down: () => lab.down(),
   };
 };
 

@@ -37,6 +37,11 @@ const COMMANDS: Record<string, Run> = {
     await lab.ec2.fault(JSON.parse(spec) as FaultSpec);
     return `the next matching EC2 calls suffer ${spec}`;
   },
+  'clear-faults': async (lab) => {
+    await lab.ec2.clearFaults();
+    await lab.ec2.release(false);
+    return 'the next EC2 calls suffer nothing';
+  },
   calls: async (lab) => (await lab.ec2.calls()).map(callLine).join('\n'),
   mapping: async (lab) => {
     const { routes, nat } = await lab.ec2.mapping();

@@ -1,10 +1,7 @@
 /** The host's hand on the lab's EC2: faults, the log of calls, where packets go. Not part of EC2. */
-import type { CallRecord, FaultSpec } from './types.ts';
+import type { CallPhase, CallRecord, FaultSpec } from './types.ts';
 
 const CONTROL_MS = 100_000;
-
-/** Stages of a call in the log. */
-export type CallPhase = 'received' | 'effect' | 'mapped' | 'answered';
 
 export type EC2Control = {
   /** The next matching calls suffer this. */

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Channel, Exit, Watch } from './channel.ts';
 import { nowMs } from './clock.ts';
 import type { EC2Control } from './ec2-control.ts';
-import type { Channel, Exit, Watch } from './launch.ts';
 import type { Sample } from './outage.ts';
 import type { ExecResult, ExecSpec, InstanceState, ServiceSpec, SpawnSpec } from './rpc.ts';
 import type { LabInstance } from './types.ts';

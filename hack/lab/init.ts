@@ -9,10 +9,10 @@ import { createServer, Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ControlPlane } from '../controlplane/controlplane.ts';
 import { run } from './fabric.ts';
-import { createInstances } from './instances.ts';
+import { Instances } from './instances.ts';
 import { buildNetwork, cutFabric, cutManagement, enterNetwork } from './network.ts';
 import { pipe } from './pipe.ts';
-import { createProcesses } from './processes.ts';
+import { Processes } from './processes.ts';
 import type { FromInit, InitConfig, Operation, Operations, Request } from './rpc.ts';
 import { MANAGEMENT } from './vpc.ts';
 
@@ -26,8 +26,8 @@ const say = (message: FromInit, handle?: Server): void => {
   if (process.connected) process.send?.(message, handle, undefined, () => handle?.close());
 };
 
-const instances = createInstances(vpc, dir, () => processes);
-const processes = createProcesses(
+const instances = new Instances(vpc, dir, () => processes);
+const processes: Processes = new Processes(
   (place, argv) => (instances.has(place) ? instances.enter(place, argv) : enterNetwork(place, argv)),
   say,
 );
@@ -46,7 +46,7 @@ const done = async (work: unknown): Promise<null> => {
   return null;
 };
 
-const handlers: Handlers = {
+const HANDLERS: Handlers = {
   spawn: (spec) => processes.start(spec),
   kill: ({ handle, signal }) => done(processes.kill(handle, signal)),
   exec: (spec) => processes.exec(spec),
@@ -93,7 +93,7 @@ const running = (plane: ControlPlane | undefined): ControlPlane => {
 process.on('message', async (request: Request, server: Server | undefined) => {
   const { op, id } = request;
   try {
-    const handle = handlers[op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
+    const handle = HANDLERS[op] as (params: unknown, server: Server | undefined) => Promise<unknown>;
     const result = await handle(request.params, server);
     if (result instanceof Server) say({ type: 'answer', id, result: null }, result);
     else say({ type: 'answer', id, result });

@@ -2,7 +2,7 @@
  * EC2 instances: a network namespace each, and while one runs, a PID and a mount namespace of its own whose first process
  * holds it up. SIGKILL to that process is a crash: the kernel ends everything on the instance at once.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { enterNetwork, instanceLinkDown, instanceLinkUp } from './network.ts';
 import { type Processes, parentOf, processesIn, processIDs, signalProcess } from './processes.ts';
 import type { InstanceState, ServiceSpec } from './rpc.ts';
-import type { LabInstance, LabVPC } from './types.ts';
+import type { LabVPC } from './types.ts';
 
 /** Holds the instance up, and reaps what its processes leave behind (dash's `wait` collects any child). */
 const INSTANCE_INIT = 'mount -t proc proc /proc || exit 1; echo up; sleep infinity & wait';
@@ -18,10 +18,13 @@ const INSTANCE_INIT = 'mount -t proc proc /proc || exit 1; echo up; sleep infini
 const BOOT_MS = 60_000;
 const WAKE_MS = 50;
 
-type Booted = { unshare: ChildProcess; init: number; gone: Promise<void> };
+/** Its first process, as the world numbers it, and the end of that. */
+type Booted = { init: number; gone: Promise<void> };
 
 type Instance = {
-  lab: LabInstance;
+  name: string;
+  /** The primary private address. */
+  address: string;
   booted: Booted | null;
   isPaused: boolean;
   services: Map<string, ServiceSpec>;
@@ -30,148 +33,164 @@ type Instance = {
   pids: Map<string, number>;
 };
 
-export type Instances = ReturnType<typeof createInstances>;
+/** Every instance of the VPC. All are off at first, with the link down. */
+export class Instances {
+  readonly #vpc: LabVPC;
+  readonly #dir: string;
+  readonly #processes: () => Processes;
+  readonly #all: ReadonlyMap<string, Instance>;
 
-/** All instances are off at first, with the link down. `dir/<name>` is each one's disk and survives a crash. */
-export const createInstances = (vpc: LabVPC, dir: string, processes: () => Processes) => {
-  const all = new Map<string, Instance>(
-    vpc.instances.map((lab) => {
-      mkdirSync(join(dir, lab.name), { recursive: true, mode: 0o700 });
-      const none = {
-        booted: null,
-        isPaused: false,
-        services: new Map(),
-        handles: new Map(),
-        pids: new Map(),
-      };
-      return [lab.name, { lab, ...none }];
-    }),
-  );
+  /**
+   * @param dir `dir/<name>` is each one's disk and survives a crash
+   * @param processes the world's, which in turn enter instances by `enter`
+   */
+  constructor(vpc: LabVPC, dir: string, processes: () => Processes) {
+    this.#vpc = vpc;
+    this.#dir = dir;
+    this.#processes = processes;
+    this.#all = new Map(vpc.instances.map(({ name, address }) => [name, instanceOf(name, address)]));
+    for (const name of this.#all.keys()) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 });
+  }
 
-  const find = (name: string): Instance => {
-    const instance = all.get(name);
-    if (instance === undefined)
-      throw new Error(`There is no instance ${name}; there are ${[...all.keys()].join(', ')}.`);
-    return instance;
-  };
+  has(name: string): boolean {
+    return this.#all.has(name);
+  }
 
-  const boot = async (name: string): Promise<void> => {
-    const instance = find(name);
+  /** Link up with the primary address alone, a default route, its services. */
+  async boot(name: string): Promise<void> {
+    const instance = this.#find(name);
     if (instance.booted !== null) throw new Error(`${name} runs already.`);
-    await instanceLinkUp(vpc, name, instance.lab.address);
+    await instanceLinkUp(this.#vpc, name, instance.address);
     instance.booted = await startInit(name);
     instance.isPaused = false;
     instance.handles.clear();
-    for (const service of instance.services.keys()) await startService(name, service);
-  };
+    for (const service of instance.services.keys()) await this.startService(name, service);
+  }
 
-  const startService = async (name: string, service: string): Promise<{ handle: number; pid: number }> => {
-    const instance = find(name);
+  /** The link goes down with the processes: a dead instance answers nothing, not even ping. */
+  async crash(name: string): Promise<void> {
+    const instance = this.#find(name);
+    const { init, gone } = bootedOf(instance);
+    instance.booted = null;
+    const namespace = await readlink(`/proc/${init}/ns/pid`);
+    signalProcess(init, 'SIGKILL');
+    const waking = setInterval(() => void wakeEntrances(namespace), WAKE_MS);
+    await Promise.all([gone, instanceLinkDown(name)]);
+    clearInterval(waking);
+  }
+
+  /** SIGTERM to its services and at most `graceMs` of patience, then off. */
+  async shutdown(name: string, graceMs: number): Promise<void> {
+    const instance = this.#find(name);
+    await this.resume(name);
+    const handles = [...instance.handles.values()];
+    await Promise.all(handles.map((handle) => this.#processes().kill(handle, 'SIGTERM')));
+    await Promise.all(handles.map((handle) => this.#processes().ended(handle, graceMs)));
+    await this.crash(name);
+  }
+
+  async pause(name: string): Promise<void> {
+    await signalAll(bootedOf(this.#find(name)), 'SIGSTOP');
+    this.#find(name).isPaused = true;
+  }
+
+  async resume(name: string): Promise<void> {
+    const namespace = await signalAll(bootedOf(this.#find(name)), 'SIGCONT');
+    await wakeEntrances(namespace);
+    this.#find(name).isPaused = false;
+  }
+
+  /** Adds or replaces a service that starts at every boot from the next one on. */
+  setService(name: string, service: ServiceSpec): void {
+    this.#find(name).services.set(service.name, service);
+  }
+
+  /** @throws Error when it runs already, or the instance has none of that name */
+  async startService(name: string, service: string): Promise<{ handle: number; pid: number }> {
+    const instance = this.#find(name);
     const spec = instance.services.get(service);
     if (spec === undefined) throw new Error(`${name} has no service ${service}.`);
     const handle = instance.handles.get(service);
-    if (handle !== undefined && processes().isRunning(handle))
+    if (handle !== undefined && this.#processes().isRunning(handle))
       throw new Error(`${service} runs on ${name} already.`);
-    const started = await processes().start({
+    const started = await this.#processes().start({
       ...spec,
       where: name,
-      cwd: spec.cwd ?? join(dir, name),
-      logFile: join(dir, `${name}-${service}.log`),
+      cwd: spec.cwd ?? join(this.#dir, name),
+      logFile: join(this.#dir, `${name}-${service}.log`),
     });
     instance.handles.set(service, started.handle);
     instance.pids.set(service, started.pid);
     return started;
-  };
+  }
 
-  const killService = async (name: string, service: string, signal: string): Promise<void> => {
-    const handle = find(name).handles.get(service);
+  async killService(name: string, service: string, signal: string): Promise<void> {
+    const handle = this.#find(name).handles.get(service);
     if (handle === undefined) throw new Error(`${service} was not started on ${name} since its last boot.`);
-    await processes().kill(handle, signal);
-  };
+    await this.#processes().kill(handle, signal);
+  }
 
-  /** The link goes down with the processes: a dead instance answers nothing, not even ping. */
-  const crash = async (name: string): Promise<void> => {
-    const instance = find(name);
-    const { booted } = instance;
-    if (booted === null) throw new Error(`${name} does not run.`);
-    instance.booted = null;
-    const namespace = await readlink(`/proc/${booted.init}/ns/pid`);
-    signalProcess(booted.init, 'SIGKILL');
-    const waking = setInterval(() => void wakeEntrances(namespace), WAKE_MS);
-    await Promise.all([booted.gone, instanceLinkDown(name)]);
-    clearInterval(waking);
-  };
-
-  const shutdown = async (name: string, graceMs: number): Promise<void> => {
-    const instance = find(name);
-    await resume(name);
-    const handles = [...instance.handles.values()];
-    await Promise.all(handles.map((handle) => processes().kill(handle, 'SIGTERM')));
-    await Promise.all(handles.map((handle) => processes().ended(handle, graceMs)));
-    await crash(name);
-  };
-
-  /** Repeats until nobody new is found: a process may fork while others are being stopped. */
-  const signalAll = async (name: string, signal: string): Promise<string> => {
-    const { booted } = find(name);
-    if (booted === null) throw new Error(`${name} does not run.`);
-    const namespace = await readlink(`/proc/${booted.init}/ns/pid`);
-    const signalled = new Set<number>();
-    for (let isNew = true; isNew; ) {
-      isNew = false;
-      for (const pid of await processesIn('pid', namespace)) {
-        if (signalled.has(pid)) continue;
-        signalProcess(pid, signal);
-        signalled.add(pid);
-        isNew = true;
-      }
-    }
-    return namespace;
-  };
-
-  const pause = async (name: string): Promise<void> => {
-    await signalAll(name, 'SIGSTOP');
-    find(name).isPaused = true;
-  };
-
-  const resume = async (name: string): Promise<void> => {
-    const namespace = await signalAll(name, 'SIGCONT');
-    await wakeEntrances(namespace);
-    find(name).isPaused = false;
-  };
-
-  const state = (name: string): InstanceState => {
-    const instance = find(name);
+  state(name: string): InstanceState {
+    const { booted, isPaused, services, handles, pids } = this.#find(name);
     return {
-      running: instance.booted !== null,
-      paused: instance.isPaused,
-      init: instance.booted?.init ?? null,
-      services: [...instance.services.keys()].map((service) => {
-        const handle = instance.handles.get(service);
-        const isUp = handle !== undefined && processes().isRunning(handle);
-        return {
-          name: service,
-          handle: handle ?? null,
-          pid: isUp ? (instance.pids.get(service) ?? null) : null,
-        };
+      running: booted !== null,
+      paused: isPaused,
+      init: booted?.init ?? null,
+      services: [...services.keys()].map((service) => {
+        const handle = handles.get(service);
+        const isUp = handle !== undefined && this.#processes().isRunning(handle);
+        return { name: service, handle: handle ?? null, pid: isUp ? (pids.get(service) ?? null) : null };
       }),
     };
-  };
+  }
 
-  /** The command that runs `argv` on an instance. */
-  const enter = (name: string, argv: readonly string[]): string[] => {
-    const { booted } = find(name);
-    if (booted === null) throw new Error(`${name} does not run.`);
-    return ['nsenter', '--target', String(booted.init), '--net', '--pid', '--mount', '--', ...argv];
-  };
+  /** The command that runs `argv` on an instance. @throws Error when it is off */
+  enter(name: string, argv: readonly string[]): string[] {
+    const { init } = bootedOf(this.#find(name));
+    return ['nsenter', '--target', String(init), '--net', '--pid', '--mount', '--', ...argv];
+  }
 
-  const setService = (name: string, service: ServiceSpec): void => {
-    find(name).services.set(service.name, service);
-  };
+  #find(name: string): Instance {
+    const instance = this.#all.get(name);
+    if (instance === undefined)
+      throw new Error(`There is no instance ${name}; there are ${[...this.#all.keys()].join(', ')}.`);
+    return instance;
+  }
+}
 
-  const has = (name: string): boolean => all.has(name);
+const instanceOf = (name: string, address: string): Instance => ({
+  name,
+  address,
+  booted: null,
+  isPaused: false,
+  services: new Map(),
+  handles: new Map(),
+  pids: new Map(),
+});
 
-  return { has, boot, crash, shutdown, pause, resume, state, enter, setService, startService, killService };
+/** @throws Error when the instance is off */
+const bootedOf = ({ name, booted }: Instance): Booted => {
+  if (booted === null) throw new Error(`${name} does not run.`);
+  return booted;
+};
+
+/**
+ * Signals every process on an instance, and repeats until nobody new is found: one may fork while others are being stopped.
+ * @returns the instance's PID namespace
+ */
+const signalAll = async ({ init }: Booted, signal: string): Promise<string> => {
+  const namespace = await readlink(`/proc/${init}/ns/pid`);
+  const signalled = new Set<number>();
+  for (let isNew = true; isNew; ) {
+    isNew = false;
+    for (const pid of await processesIn('pid', namespace)) {
+      if (signalled.has(pid)) continue;
+      signalProcess(pid, signal);
+      signalled.add(pid);
+      isNew = true;
+    }
+  }
+  return namespace;
 };
 
 /**
@@ -209,7 +228,7 @@ const startInit = async (name: string): Promise<Booted> => {
     }),
   ]);
   for (const pid of await processIDs()) {
-    if ((await parentOf(pid)) === unshare.pid) return { unshare, init: pid, gone };
+    if ((await parentOf(pid)) === unshare.pid) return { init: pid, gone };
   }
   throw new Error(`${name} booted, but its first process is gone.`);
 };

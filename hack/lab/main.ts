@@ -5,10 +5,10 @@ import { mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DaemonOptions, DaemonSays } from './daemon.ts';
-import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './lab.ts';
+import { awsArguments, awsEnvironment, findTools, kubeEnvironment } from './environment.ts';
 import { untilEmpty } from './launch.ts';
 import { claimState, type DaemonState, LAB_DIR, readState, removeState } from './state.ts';
-import { isLatencyProfile, LATENCY_PROFILES } from './types.ts';
+import { FAULT_KINDS, isLatencyProfile, LATENCY_PROFILES } from './types.ts';
 import { STANDARD_VPC } from './vpc.ts';
 
 const HELP = `A VPC with two instances, an EC2 API and a Kubernetes control plane, on this machine, without root.
@@ -20,8 +20,9 @@ const HELP = `A VPC with two instances, an EC2 API and a Kubernetes control plan
   hack/lab/lab pause|resume NODE            freeze and thaw every process on it
   hack/lab/lab cut|heal LINK                node1-node2, node1->node2 (one way), node1-api (its way to the API server)
   hack/lab/lab fault KIND [--action A] [--count N] [--code C] [--delay MS] [--age MS] [--address IP]
-                                            the next EC2 calls suffer: throttle, error, hang-before, hang-after,
-                                            late-effect, cut, stale, omit, slow
+                                            what the next EC2 calls suffer, one of:
+                                            ${FAULT_KINDS.join(', ')}
+  hack/lab/lab clear-faults                 the next EC2 calls suffer nothing, and those that hang are cut
   hack/lab/lab calls                        the log of EC2 calls
   hack/lab/lab mapping                      where packets go now
   hack/lab/lab kubectl|helm|aws ARGS…       the real commands against the lab
@@ -36,7 +37,19 @@ class Complaint extends Error {}
 class Unanswered extends Complaint {}
 
 const COMMAND_MS = 150_000;
-const PLAIN = ['status', 'crash', 'start', 'stop', 'pause', 'resume', 'cut', 'heal', 'calls', 'mapping'];
+const PLAIN = [
+  'status',
+  'clear-faults',
+  'crash',
+  'start',
+  'stop',
+  'pause',
+  'resume',
+  'cut',
+  'heal',
+  'calls',
+  'mapping',
+];
 
 /** Sends a command to the daemon. */
 const tell = async (state: DaemonState, word: string, args: string[]): Promise<string> => {

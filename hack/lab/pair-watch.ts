@@ -1,9 +1,10 @@
 /** A HAPair as `kubectl get --watch` shows it: one line per change, kept with the time at which it was seen. */
 
 import { nowMs } from './clock.ts';
+import { kubeEnvironment } from './environment.ts';
 import type { LabProcess } from './handles.ts';
 import { within } from './handles.ts';
-import { kubeEnvironment, type Lab } from './lab.ts';
+import type { Lab } from './lab.ts';
 
 /** What a person would look at. Absent fields are empty strings. */
 export type PairView = {

@@ -4,65 +4,68 @@ import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { nowMs } from './clock.ts';
-import type { ExecResult, ExecSpec, FromInit, SpawnSpec } from './rpc.ts';
+import { EXEC_MS, type ExecResult, type ExecSpec, type FromInit, type SpawnSpec } from './rpc.ts';
 
-const EXEC_MS = 60_000;
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** How a place is entered: a command line that runs `argv` there. Throws when nothing runs there. */
 export type Enter = (place: string, argv: readonly string[]) => string[];
 
-export type Processes = ReturnType<typeof createProcesses>;
+/** The processes of one world. */
+export class Processes {
+  readonly #enter: Enter;
+  readonly #report: (event: FromInit) => void;
+  readonly #running = new Map<number, ChildProcess>();
+  #lastHandle = 0;
 
-/** `report` gets an `exit` for every process and a `line` for every line asked for. */
-export const createProcesses = (enter: Enter, report: (event: FromInit) => void) => {
-  const running = new Map<number, ChildProcess>();
-  let lastHandle = 0;
+  /** @param report is told of the `exit` of every process, and of every `line` asked for */
+  constructor(enter: Enter, report: (event: FromInit) => void) {
+    this.#enter = enter;
+    this.#report = report;
+  }
 
   /** Starts a process; resolves when it is known to run. */
-  const start = async (spec: SpawnSpec): Promise<{ handle: number; pid: number }> => {
-    const [file = '', ...args] = enter(spec.where, spec.argv);
+  async start(spec: SpawnSpec): Promise<{ handle: number; pid: number }> {
+    const [file = '', ...args] = this.#enter(spec.where, spec.argv);
     const log = openSync(spec.logFile, 'a', 0o600);
     const output = spec.lines ? 'pipe' : log;
-    const child = spawn(file, args, {
-      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
-      env: { ...process.env, ...spec.env },
-      stdio: ['ignore', output, output],
-    });
-    lastHandle += 1;
-    const handle = lastHandle;
+    const child = spawn(file, args, { ...surroundingsOf(spec), stdio: ['ignore', output, output] });
+    this.#lastHandle += 1;
+    const handle = this.#lastHandle;
     const started = new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error) =>
         reject(new Error(`${spec.name} could not be started: ${error.message}`)),
       );
     });
-    if (spec.lines) copyLines(child, handle, spec.logFile, report);
+    if (spec.lines) copyLines(child, handle, spec.logFile, this.#report);
     closeSync(log);
     // `close` comes after the last line of output, `exit` may come before it.
     child.once('close', (code, signal) => {
-      running.delete(handle);
-      report({ type: 'exit', handle, code, signal, atMs: nowMs() });
+      this.#running.delete(handle);
+      this.#report({ type: 'exit', handle, code, signal, atMs: nowMs() });
     });
-    running.set(handle, child);
+    this.#running.set(handle, child);
     await started;
     return { handle, pid: child.pid ?? 0 };
-  };
+  }
 
   /** Signals a process, or the process that its way in (nsenter) waits for; one that has ended is left alone. */
-  const kill = async (handle: number, signal: string): Promise<void> => {
-    const pid = running.get(handle)?.pid;
+  async kill(handle: number, signal: string): Promise<void> {
+    const pid = this.#running.get(handle)?.pid;
     if (pid === undefined) return;
     const inside = await enteredProcess(pid);
     signalProcess(inside ?? pid, signal);
-  };
+  }
 
-  const isRunning = (handle: number): boolean => running.has(handle);
+  isRunning(handle: number): boolean {
+    return this.#running.has(handle);
+  }
 
   /** Resolves when the process has ended, or after `timeoutMs`: says whether it has. */
-  const ended = (handle: number, timeoutMs: number): Promise<boolean> =>
-    new Promise((resolve) => {
-      const child = running.get(handle);
+  ended(handle: number, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const child = this.#running.get(handle);
       if (child === undefined) return resolve(true);
       const timer = setTimeout(() => resolve(false), timeoutMs);
       child.once('close', () => {
@@ -70,43 +73,45 @@ export const createProcesses = (enter: Enter, report: (event: FromInit) => void)
         resolve(true);
       });
     });
+  }
 
   /** Runs a command to its end, or kills it at its deadline. */
-  const exec = (spec: ExecSpec): Promise<ExecResult> => {
-    const [file = '', ...args] = enter(spec.where, spec.argv);
-    return new Promise((resolve, reject) => {
-      const child = spawn(file, args, {
-        ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
-        env: { ...process.env, ...spec.env },
-        stdio: 'pipe',
-      });
-      const timeoutMs = spec.timeoutMs ?? EXEC_MS;
-      const end = async (): Promise<void> => {
-        signalProcess((await enteredProcess(child.pid ?? 0)) ?? child.pid ?? 0, 'SIGKILL');
-      };
-      const timer = setTimeout(() => void end(), timeoutMs);
-      const output = { stdout: '', stderr: '' };
-      for (const stream of ['stdout', 'stderr'] as const) {
-        child[stream].setEncoding('utf8').on('data', (text: string) => {
-          output[stream] += text;
-          if (output[stream].length > OUTPUT_BYTES) void end();
-        });
-      }
-      child.once('error', (error) => {
-        clearTimeout(timer);
-        reject(new Error(`${spec.argv.join(' ')} could not be started: ${error.message}`));
-      });
-      child.once('close', (code, signal) => {
-        clearTimeout(timer);
-        resolve({ code, signal, ...output });
-      });
-      child.stdin.on('error', () => undefined); // EPIPE of a command that does not read: its exit tells
-      child.stdin.end(spec.input);
-    });
-  };
+  exec(spec: ExecSpec): Promise<ExecResult> {
+    const [file = '', ...args] = this.#enter(spec.where, spec.argv);
+    return runToEnd(spec, file, args);
+  }
+}
 
-  return { start, kill, isRunning, ended, exec };
-};
+const surroundingsOf = ({ cwd, env }: Pick<SpawnSpec, 'cwd' | 'env'>) => ({
+  ...(cwd !== undefined && { cwd }),
+  env: { ...process.env, ...env },
+});
+
+const runToEnd = (spec: ExecSpec, file: string, args: readonly string[]): Promise<ExecResult> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(file, args, { ...surroundingsOf(spec), stdio: 'pipe' });
+    const end = async (): Promise<void> => {
+      signalProcess((await enteredProcess(child.pid ?? 0)) ?? child.pid ?? 0, 'SIGKILL');
+    };
+    const timer = setTimeout(() => void end(), spec.timeoutMs ?? EXEC_MS);
+    const output = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        output[stream] += text;
+        if (output[stream].length > OUTPUT_BYTES) void end();
+      });
+    }
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(new Error(`${spec.argv.join(' ')} could not be started: ${error.message}`));
+    });
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, ...output });
+    });
+    child.stdin.on('error', () => undefined); // EPIPE of a command that does not read: its exit tells
+    child.stdin.end(spec.input);
+  });
 
 /** Copies output to the log and reports its lines. */
 const copyLines = (

@@ -7,10 +7,11 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { list } from '../controlplane/manifests.ts';
 import { writeServiceAccountKubeconfig } from '../controlplane/tokens.ts';
+import type { Exit, Watch } from './channel.ts';
 import { clearPlane, installChart, NAMESPACE } from './chart.ts';
+import { awsEnvironment } from './environment.ts';
 import { type LabProcess, within } from './handles.ts';
-import { awsEnvironment, type Lab } from './lab.ts';
-import type { Exit, Watch } from './launch.ts';
+import type { Lab } from './lab.ts';
 import { MANAGEMENT } from './vpc.ts';
 
 export type ProductOptions = {

@@ -24,6 +24,9 @@ export type SpawnSpec = {
   lines?: boolean;
 };
 
+/** How long a command may take unless its caller says otherwise. */
+export const EXEC_MS = 60_000;
+
 /** A command to run to completion. */
 export type ExecSpec = {
   where: Place;
@@ -31,7 +34,7 @@ export type ExecSpec = {
   env?: Record<string, string>;
   cwd?: string;
   input?: string;
-  /** Killed after this many milliseconds; default 30,000. */
+  /** Killed after this many milliseconds; default {@link EXEC_MS}. */
   timeoutMs?: number;
 };
 

@@ -62,37 +62,47 @@ export type Fabric = {
   nat(publicIP: string, privateIPAddress: string | null): Promise<void>;
 };
 
+/** What an EC2 call can suffer, by name. */
+export const FAULT_KINDS = [
+  /** RequestLimitExceeded, 503. */
+  'throttle',
+  /** The error code in `code`. */
+  'error',
+  /** No answer, no effect. */
+  'hang-before',
+  /** The effect, then no answer. */
+  'hang-after',
+  /** The effect happens `delayMs` after the connection was held without an answer. */
+  'late-effect',
+  /** The connection is cut without an effect. */
+  'cut',
+  /** Reads answer with the state of `ageMs` ago. */
+  'stale',
+  /** Reads leave out the address in `address`. */
+  'omit',
+  /** The call takes `delayMs` longer. */
+  'slow',
+  /** The whole API is away: every connection is cut, whoever calls, until the faults are cleared. `action` and `count` mean nothing. */
+  'outage',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
 /** What the next matching EC2 calls suffer. */
 export type FaultSpec = {
+  kind: FaultKind;
   /** EC2 action, such as `AssignPrivateIpAddresses`; absent: any. */
   action?: string;
   /** How many calls; default 1. */
   count?: number;
-  kind: /** RequestLimitExceeded, 503. */
-    | 'throttle'
-    /** The error code in `code`. */
-    | 'error'
-    /** No answer, no effect. */
-    | 'hang-before'
-    /** The effect, then no answer. */
-    | 'hang-after'
-    /** The effect happens `delayMs` after the connection was held without an answer. */
-    | 'late-effect'
-    /** The connection is cut without an effect. */
-    | 'cut'
-    /** Reads answer with the state of `ageMs` ago. */
-    | 'stale'
-    /** Reads leave out the address in `address`. */
-    | 'omit'
-    /** The call takes `delayMs` longer. */
-    | 'slow'
-    /** The whole API is away: every connection is cut, whoever calls, until the faults are cleared. `action` and `count` mean nothing. */
-    | 'outage';
   code?: string;
   delayMs?: number;
   ageMs?: number;
   address?: string;
 };
+
+/** How far a call can come, in this order. */
+export const CALL_PHASES = ['received', 'effect', 'mapped', 'answered'] as const;
+export type CallPhase = (typeof CALL_PHASES)[number];
 
 /** One line of the lab's log of EC2 calls; times are Unix milliseconds with a fraction. */
 export type CallRecord = {
@@ -111,5 +121,5 @@ export type CallRecord = {
   /** HTTP status, or 0 when there was no answer. */
   status: number;
   errorCode?: string;
-  fault?: FaultSpec['kind'];
+  fault?: FaultKind;
 };

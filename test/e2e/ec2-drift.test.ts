@@ -1,7 +1,7 @@
 /** What others do to the addresses, the ENIs and the instances in EC2: found, said, and put right. Rows build on each other. */
 import * as assert from 'uvu/assert';
 import { PUBLIC_IP, type Stage, VIP } from '../../hack/demo/stage.ts';
-import { EC2_ENDPOINT } from '../../hack/lab/lab.ts';
+import { EC2_ENDPOINT } from '../../hack/lab/environment.ts';
 import {
   assertSwitched,
   backup,

@@ -4,8 +4,8 @@
  */
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
+import type { Exit } from '../../hack/lab/channel.ts';
 import { type LabProcess, within } from '../../hack/lab/handles.ts';
-import type { Exit } from '../../hack/lab/launch.ts';
 import { type ManagedPlace, makePlace } from '../../hack/lab/places.ts';
 import type { CallRecord } from '../../hack/lab/types.ts';
 import type { Line } from './operator.ts';

@@ -1,4 +1,4 @@
-import type { Pair } from './ground.ts';
+import type { Pair } from './harness.ts';
 
 /** What is done to a pair. The first three move its addresses, the others should not. */
 export const SCENARIOS = ['crash', 'failback', 'stop', 'flap', 'boot'] as const;

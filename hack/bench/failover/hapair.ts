@@ -6,7 +6,7 @@ import { within } from '../../lab/handles.ts';
 import { watchPair } from '../../lab/pair-watch.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
-import { type Ground, nodesFrom, HAPAIR_PAIR as pair } from './ground.ts';
+import { type Harness, nodesFrom, HAPAIR_PAIR as pair } from './harness.ts';
 import { PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 
 const NAMESPACE = 'prod';
@@ -16,8 +16,8 @@ const MANIFEST = join(import.meta.dirname, '..', '..', 'demo', 'hapair.yaml');
 const [first] = pair.nodes;
 
 /** Follows the HAPair from now on; it is applied by `start`. */
-export const createHAPair = async (ground: Ground): Promise<Contender> => {
-  const { lab, product } = ground;
+export const createHAPair = async (harness: Harness): Promise<Contender> => {
+  const { lab, product } = harness;
   const watch = await watchPair(lab, NAMESPACE, NAME);
 
   const order = async (): Promise<void> => {
@@ -50,7 +50,7 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
       await hapair.bring(0);
     },
     bring: async (place) => {
-      await startAgents(ground);
+      await startAgents(harness);
       const wanted = pair.nodes[place];
       if ((await settled()) !== wanted.name) {
         if (place === 0) await order();
@@ -60,7 +60,7 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
         }
         await settled(wanted);
       }
-      await untilServing(ground, pair, wanted);
+      await untilServing(harness, pair, wanted);
       await settled(wanted);
     },
     stop: async () => {
@@ -74,13 +74,13 @@ export const createHAPair = async (ground: Ground): Promise<Contender> => {
       await Promise.all(nodesFrom(pair, sooner).map(({ name }) => lab.node(name).start()));
     },
     // Level-triggered: it is never done. What it has begun, EC2's own log shows.
-    idle: async (sinceID) => void (await untilAnswered(ground, hapair, sinceID)),
+    idle: async (sinceID) => void (await untilAnswered(harness, hapair, sinceID)),
   };
   return hapair;
 };
 
 /** Boots instances that are off, which starts their agents, and starts agents that do not run. */
-const startAgents = async ({ lab, product }: Ground): Promise<void> => {
+const startAgents = async ({ lab, product }: Harness): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
       const node = lab.node(name);

@@ -10,8 +10,8 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../demo/timeline.ts';
 import { type Contender, SCENARIOS, type Scenario } from './contender.ts';
-import { type Ground, openGround } from './ground.ts';
 import { createHAPair } from './hapair.ts';
+import { type Harness, openHarness } from './harness.ts';
 import { isFailed, isSwitch, type RunRecord } from './measure.ts';
 import { createRecipe, findRecipeTools } from './recipe.ts';
 import { markdownTable, notes, switchTable, verdicts, verdictTable, watchTable } from './report.ts';
@@ -88,7 +88,7 @@ const oneAtATime = (): (<T>(deed: () => Promise<T>) => Promise<T>) => {
 };
 
 /** The timed runs alternate, one at a time; in the others both are watched at once. */
-const compare = async (ground: Ground, contenders: Contender[], options: Options): Promise<RunRecord[]> => {
+const compare = async (harness: Harness, contenders: Contender[], options: Options): Promise<RunRecord[]> => {
   const { runs, only, windowMs } = options;
   const exclusive = oneAtATime();
   const records: RunRecord[] = [];
@@ -101,13 +101,13 @@ const compare = async (ground: Ground, contenders: Contender[], options: Options
   for (let run = 1; run <= runs; run += 1) {
     for (const scenario of timed) {
       for (const contender of contenders)
-        keep(await runOne(ground, { contender, scenario, run }, windowMs, exclusive));
+        keep(await runOne(harness, { contender, scenario, run }, windowMs, exclusive));
     }
   }
   for (const scenario of only.filter((one) => one === 'flap' || one === 'boot')) {
     for (let run = 1; run <= 2 * runs; run += 1) {
       const both = contenders.map((contender) =>
-        runOne(ground, { contender, scenario, run }, windowMs, exclusive),
+        runOne(harness, { contender, scenario, run }, windowMs, exclusive),
       );
       for (const record of await Promise.all(both)) keep(record);
     }
@@ -127,14 +127,14 @@ class GaveUp extends Error {
 const bench = async (
   options: Options,
   versions: string,
-  ground: Ground,
+  harness: Harness,
   contenders: Contender[],
 ): Promise<boolean> => {
   for (const contender of contenders) {
     await contender.start();
     progress(`${contender.name} serves`);
   }
-  const records = await compare(ground, contenders, options).catch((error: Error) => {
+  const records = await compare(harness, contenders, options).catch((error: Error) => {
     if (!(error instanceof GaveUp)) throw error;
     say(error.message);
     return error.records;
@@ -164,12 +164,12 @@ const report = ({ windowMs }: Options, versions: string, records: RunRecord[]): 
 
 const main = async (options: Options): Promise<boolean> => {
   const tools = await findRecipeTools(options.aws);
-  const ground = await openGround(options.dir, progress);
+  const harness = await openHarness(options.dir, progress);
   try {
-    const contenders = [createRecipe(ground, tools), await createHAPair(ground)];
-    return await bench(options, tools.versions, ground, contenders);
+    const contenders = [createRecipe(harness, tools), await createHAPair(harness)];
+    return await bench(options, tools.versions, harness, contenders);
   } finally {
-    await ground.lab.down();
+    await harness.lab.down();
     progress('everything of it is gone again');
   }
 };

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { SeenAdvert } from '../../lab/adverts.ts';
 import type { Sample } from '../../lab/outage.ts';
 import type { CallRecord } from '../../lab/types.ts';
-import { RECIPE_PAIR as pair } from './ground.ts';
+import { RECIPE_PAIR as pair } from './harness.ts';
 import {
   deliveriesIn,
   type Evidence,

@@ -3,7 +3,7 @@ import type { SeenAdvert } from '../../lab/adverts.ts';
 import { between, handovers, longestOutageMs, lost, type Sample } from '../../lab/outage.ts';
 import type { CallRecord, LabInstance } from '../../lab/types.ts';
 import type { Contender, Scenario, Switch } from './contender.ts';
-import type { Pair } from './ground.ts';
+import type { Pair } from './harness.ts';
 
 type Who = { contender: Contender['name']; run: number };
 

@@ -4,7 +4,7 @@ import { isMutating } from '../../demo/measure.ts';
 import { nowMs } from '../../lab/clock.ts';
 import type { CallRecord, LabInstance } from '../../lab/types.ts';
 import type { Contender } from './contender.ts';
-import type { Ground, Pair } from './ground.ts';
+import type { Harness, Pair } from './harness.ts';
 import { type Delivery, mastersIn } from './measure.ts';
 
 /** How long anything may take that must happen. */
@@ -30,11 +30,12 @@ export const eventually = async <T>(
 };
 
 /** The newest call in EC2's log. */
-export const lastCallID = async ({ lab }: Ground): Promise<number> => (await lab.ec2.calls()).at(-1)?.id ?? 0;
+export const lastCallID = async ({ lab }: Harness): Promise<number> =>
+  (await lab.ec2.calls()).at(-1)?.id ?? 0;
 
 /** Calls that changed something, or tried to, and that this contender itself made. */
 export const callsOf = async (
-  { lab }: Ground,
+  { lab }: Harness,
   { accessKeyID }: Pick<Contender, 'accessKeyID'>,
   sinceID: number,
 ): Promise<CallRecord[]> =>
@@ -42,17 +43,17 @@ export const callsOf = async (
 
 /** Waits until EC2 has answered every call that this contender has made. */
 export const untilAnswered = async (
-  ground: Ground,
+  harness: Harness,
   contender: Pick<Contender, 'accessKeyID'>,
   sinceID: number,
 ): Promise<CallRecord[]> =>
   eventually('EC2 should have answered every call', async () => {
-    const calls = await callsOf(ground, contender, sinceID);
+    const calls = await callsOf(harness, contender, sinceID);
     return calls.every(({ answeredAtMs }) => answeredAtMs !== undefined) ? calls : undefined;
   });
 
 /** As it will be when the fabric has followed every call so far. */
-export const deliveryOf = async ({ lab }: Ground, { nodes, vip, publicIP }: Pair): Promise<Delivery> => {
+export const deliveryOf = async ({ lab }: Harness, { nodes, vip, publicIP }: Pair): Promise<Delivery> => {
   const { routes, nat } = await lab.ec2.settledMapping();
   const nameOf = (address: string | undefined): string | null => {
     const eni = address === undefined ? undefined : routes[address];
@@ -66,11 +67,11 @@ export const deliveryOf = async ({ lab }: Ground, { nodes, vip, publicIP }: Pair
  * it: what every run starts from.
  * @throws Error with what was seen instead.
  */
-export const untilServing = async (ground: Ground, pair: Pair, node: LabInstance): Promise<void> => {
-  const { lab, adverts } = ground;
+export const untilServing = async (harness: Harness, pair: Pair, node: LabInstance): Promise<void> => {
+  const { lab, adverts } = harness;
   let seen = '';
   const look = async (): Promise<true | undefined> => {
-    const { vip, publicIP } = await deliveryOf(ground, pair);
+    const { vip, publicIP } = await deliveryOf(harness, pair);
     const masters = mastersIn(adverts, pair, nowMs() - TWO_ADVERTS_MS, nowMs());
     const shown = await lab.node(node.name).exec(['ip', '-o', '-4', 'addr', 'show', 'dev', 'eth0']);
     const hasVIP = shown.stdout.includes(` ${pair.vip}/`);

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RECIPE_PAIR as pair } from './ground.ts';
+import { RECIPE_PAIR as pair } from './harness.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
 
 const [first, second] = pair.nodes;

@@ -5,7 +5,7 @@
  */
 import type { LabInstance } from '../../lab/types.ts';
 import { IMDS_ADDRESS } from '../../lab/vpc.ts';
-import type { Pair } from './ground.ts';
+import type { Pair } from './harness.ts';
 
 /** One of the pair as keepalived knows it. */
 export type Role = { state: 'MASTER' | 'BACKUP'; priority: number; notifyMaster?: string };

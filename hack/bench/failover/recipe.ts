@@ -3,13 +3,13 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { nowMs } from '../../lab/clock.ts';
 import { ACCESS_KEYS } from '../../lab/ec2/credentials.ts';
+import { awsArguments, awsEnvironment, findTools } from '../../lab/environment.ts';
 import { type LabProcess, within } from '../../lab/handles.ts';
-import { awsArguments, awsEnvironment, findTools } from '../../lab/lab.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
 import { run } from '../../setup/run.ts';
 import type { Contender, Place } from './contender.ts';
-import { type Ground, nodesFrom, RECIPE_PAIR as pair } from './ground.ts';
+import { type Harness, nodesFrom, RECIPE_PAIR as pair } from './harness.ts';
 import { firstAdvert } from './measure.ts';
 import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
@@ -40,13 +40,13 @@ const [first, second] = pair.nodes;
 type Running = Map<string, LabProcess>;
 
 /** Writes the files; nothing runs yet. */
-export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
-  const { lab } = ground;
+export const createRecipe = (harness: Harness, tools: RecipeTools): Contender => {
+  const { lab } = harness;
   const running: Running = new Map();
   const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(lab.vpc, 'person');
   const env = { ...credentials, PATH: tools.path };
   const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
-  const scripts = writeFiles(ground, command);
+  const scripts = writeFiles(harness, command);
 
   const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
     const { dir } = lab.node(name);
@@ -94,27 +94,27 @@ export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
     accessKeyID: ACCESS_KEYS.person.id,
     start: () => recipe.bring(0),
     bring: async (place: Place) => {
-      await startInstances(ground);
+      await startInstances(harness);
       if (place === 1) {
         if (running.has(first.name)) {
           await startUnlessRunning(second);
-          await untilServing(ground, pair, first);
-          const sinceID = await lastCallID(ground);
+          await untilServing(harness, pair, first);
+          const sinceID = await lastCallID(harness);
           await recipe.stop();
-          await untilCalled(ground, recipe, sinceID);
+          await untilCalled(harness, recipe, sinceID);
         }
-        return untilServing(ground, pair, second);
+        return untilServing(harness, pair, second);
       }
       // The second node alone would take over and have its script run.
       if (!running.has(first.name)) {
         const fromMs = nowMs();
         await startKeepalived(first);
-        const look = () => firstAdvert(ground.adverts, first, fromMs);
+        const look = () => firstAdvert(harness.adverts, first, fromMs);
         await eventually(`${first.name} should become Master`, look);
       }
       await startUnlessRunning(second);
       await deliverTo(first);
-      await untilServing(ground, pair, first);
+      await untilServing(harness, pair, first);
     },
     stop: async () => {
       const keepalived = running.get(first.name);
@@ -128,16 +128,16 @@ export const createRecipe = (ground: Ground, tools: RecipeTools): Contender => {
       await lab.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
     },
     boot: async (sooner) => {
-      await startInstances(ground);
+      await startInstances(harness);
       await Promise.all(nodesFrom(pair, sooner).map(startKeepalived));
     },
-    idle: (sinceID) => untilIdle(ground, recipe, sinceID),
+    idle: (sinceID) => untilIdle(harness, recipe, sinceID),
   };
   return recipe;
 };
 
 /** Boots those of the pair that are off. */
-const startInstances = async ({ lab }: Ground): Promise<void> => {
+const startInstances = async ({ lab }: Harness): Promise<void> => {
   await Promise.all(
     pair.nodes.map(async ({ name }) => {
       const node = lab.node(name);
@@ -147,7 +147,7 @@ const startInstances = async ({ lab }: Ground): Promise<void> => {
 };
 
 /** Returns where the scripts are. */
-const writeFiles = ({ lab }: Ground, command: string): { failback: string } => {
+const writeFiles = ({ lab }: Harness, command: string): { failback: string } => {
   const [failover, failback] = [
     join(lab.node(second.name).dir, 'failover.sh'),
     join(lab.node(first.name).dir, 'failback.sh'),
@@ -169,16 +169,16 @@ const writeFiles = ({ lab }: Ground, command: string): { failback: string } => {
 };
 
 /** Waits for a script's calls, to begin and to end. */
-const untilCalled = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {
-  const look = async () => (await callsOf(ground, recipe, sinceID)).length >= CALLS_PER_SCRIPT || undefined;
+const untilCalled = async (harness: Harness, recipe: Contender, sinceID: number): Promise<void> => {
+  const look = async () => (await callsOf(harness, recipe, sinceID)).length >= CALLS_PER_SCRIPT || undefined;
   await eventually('The script should have made its calls', look);
-  await untilIdle(ground, recipe, sinceID);
+  await untilIdle(harness, recipe, sinceID);
 };
 
 /** A script that has begun has ended when the last of its calls is answered. */
-const untilIdle = async (ground: Ground, recipe: Contender, sinceID: number): Promise<void> => {
+const untilIdle = async (harness: Harness, recipe: Contender, sinceID: number): Promise<void> => {
   await eventually('The scripts should come to their end', async () => {
-    const calls = await untilAnswered(ground, recipe, sinceID);
+    const calls = await untilAnswered(harness, recipe, sinceID);
     return calls.length % CALLS_PER_SCRIPT === 0 || undefined;
   });
 };

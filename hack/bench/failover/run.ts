@@ -5,7 +5,7 @@ import { nowMs } from '../../lab/clock.ts';
 import { type Probe, within } from '../../lab/handles.ts';
 import type { Sample } from '../../lab/outage.ts';
 import type { Contender, Place, Scenario, Switch } from './contender.ts';
-import type { Ground } from './ground.ts';
+import type { Harness } from './harness.ts';
 import {
   type Evidence,
   firstAdvert,
@@ -26,7 +26,7 @@ export type Plan<S extends Scenario = Scenario> = { contender: Contender; scenar
  * @param exclusive does deeds one at a time, each until somebody is Master
  */
 export const runOne = async (
-  ground: Ground,
+  harness: Harness,
   plan: Plan,
   windowMs: number,
   exclusive: <T>(deed: () => Promise<T>) => Promise<T>,
@@ -34,8 +34,8 @@ export const runOne = async (
   const { contender, scenario, run } = plan;
   try {
     return scenario === 'flap' || scenario === 'boot'
-      ? await watchOne(ground, { contender, scenario, run }, windowMs, exclusive)
-      : await switchOne(ground, { contender, scenario, run });
+      ? await watchOne(harness, { contender, scenario, run }, windowMs, exclusive)
+      : await switchOne(harness, { contender, scenario, run });
   } catch (error) {
     return { contender: contender.name, scenario, run, error: (error as Error).message };
   }
@@ -44,19 +44,19 @@ export const runOne = async (
 /** From which node to which. */
 const WAYS: Record<Switch, [from: Place, to: Place]> = { crash: [0, 1], stop: [0, 1], failback: [1, 0] };
 
-const switchOne = async (ground: Ground, plan: Plan<Switch>): Promise<SwitchRecord> => {
+const switchOne = async (harness: Harness, plan: Plan<Switch>): Promise<SwitchRecord> => {
   const { contender, scenario, run } = plan;
   const { pair } = contender;
   const [from, to] = WAYS[scenario];
   await contender.bring(from);
-  const clients = await startClients(ground, plan);
+  const clients = await startClients(harness, plan);
   try {
     await clients.answeredBy(pair.nodes[from].name);
-    const sinceID = await lastCallID(ground);
+    const sinceID = await lastCallID(harness);
     const fromMs = nowMs();
-    await act(ground, plan);
+    await act(harness, plan);
     await clients.answeredBy(pair.nodes[to].name);
-    const evidence = await gather(ground, contender, clients, sinceID, fromMs);
+    const evidence = await gather(harness, contender, clients, sinceID, fromMs);
     // A person moves the recipe's addresses back, whoever is Master; in all else the election comes first.
     const isByHand = scenario === 'failback' && contender.name === 'recipe';
     const figures = switchFigures(evidence, to, isByHand ? fromMs : undefined);
@@ -66,13 +66,13 @@ const switchOne = async (ground: Ground, plan: Plan<Switch>): Promise<SwitchReco
   }
 };
 
-const act = ({ lab }: Ground, { contender, scenario }: Plan<Switch>): Promise<void> => {
+const act = ({ lab }: Harness, { contender, scenario }: Plan<Switch>): Promise<void> => {
   if (scenario === 'crash') return lab.node(contender.pair.nodes[0].name).crash();
   return scenario === 'stop' ? contender.stop() : contender.failback();
 };
 
 const watchOne = async (
-  ground: Ground,
+  harness: Harness,
   plan: Plan<'flap' | 'boot'>,
   windowMs: number,
   exclusive: <T>(deed: () => Promise<T>) => Promise<T>,
@@ -81,15 +81,15 @@ const watchOne = async (
   const { pair } = contender;
   const [first] = pair.nodes;
   await contender.bring(0);
-  const clients = await startClients(ground, plan);
+  const clients = await startClients(harness, plan);
   try {
     await clients.answeredBy(first.name);
-    const sinceID = await lastCallID(ground);
+    const sinceID = await lastCallID(harness);
     const deed = () =>
-      scenario === 'flap' ? flap(ground, contender) : boot(ground, contender, run % 2 === 1 ? 0 : 1);
+      scenario === 'flap' ? flap(harness, contender) : boot(harness, contender, run % 2 === 1 ? 0 : 1);
     const fromMs = await exclusive(deed);
     await sleep(Math.max(0, fromMs + windowMs - nowMs()));
-    const evidence = await gather(ground, contender, clients, sinceID, fromMs);
+    const evidence = await gather(harness, contender, clients, sinceID, fromMs);
     return { contender: contender.name, scenario, run, ...watchFigures(evidence, windowMs) };
   } finally {
     await clients.stop();
@@ -97,9 +97,9 @@ const watchOne = async (
 };
 
 /** Returns when the false resignation was sent, once the second node has believed it. */
-const flap = async (ground: Ground, { pair }: Contender): Promise<number> => {
+const flap = async (harness: Harness, { pair }: Contender): Promise<number> => {
   const [first, second] = pair.nodes;
-  const forger = await ground.lab.spawn({
+  const forger = await harness.lab.spawn({
     name: 'forger',
     where: first.name,
     argv: [process.execPath, join(import.meta.dirname, 'forger.ts'), first.address, second.address],
@@ -107,17 +107,17 @@ const flap = async (ground: Ground, { pair }: Contender): Promise<number> => {
   const begunMs = nowMs();
   const { code } = await within(forger.exited, PATIENCE_MS, 'The forger did not end');
   if (code !== 0) throw new Error(`The forger failed; see ${forger.logFile}.`);
-  const forged = ground.adverts.find(
+  const forged = harness.adverts.find(
     ({ source, priority, atMs }) => source === first.address && priority === 0 && atMs >= begunMs,
   );
   if (forged === undefined) throw new Error('The forged resignation was not seen on the wire.');
-  const look = () => firstAdvert(ground.adverts, second, forged.atMs);
+  const look = () => firstAdvert(harness.adverts, second, forged.atMs);
   await eventually(`${second.name} should have believed it`, look, TWO_ADVERTS_MS);
   return forged.atMs;
 };
 
 /** Returns when the instances began to start, once one of them is Master. */
-const boot = async ({ lab, adverts }: Ground, contender: Contender, sooner: Place): Promise<number> => {
+const boot = async ({ lab, adverts }: Harness, contender: Contender, sooner: Place): Promise<number> => {
   const { nodes } = contender.pair;
   await Promise.all(nodes.map(({ name }) => lab.node(name).crash()));
   const fromMs = nowMs();
@@ -129,7 +129,7 @@ const boot = async ({ lab, adverts }: Ground, contender: Contender, sooner: Plac
 };
 
 const gather = async (
-  ground: Ground,
+  harness: Harness,
   contender: Contender,
   clients: Clients,
   sinceID: number,
@@ -140,11 +140,11 @@ const gather = async (
   // About a second, for the fate of the last probes: a call that comes late is seen as well.
   const samples = await clients.stop();
   await contender.idle(sinceID);
-  const delivery = await deliveryOf(ground, pair);
+  const delivery = await deliveryOf(harness, pair);
   const endMs = nowMs();
-  const masters = mastersIn(ground.adverts, pair, endMs - TWO_ADVERTS_MS, endMs);
-  const calls = await callsOf(ground, contender, sinceID);
-  return { pair, fromMs, toMs, adverts: ground.adverts, calls, masters, delivery, ...samples };
+  const masters = mastersIn(harness.adverts, pair, endMs - TWO_ADVERTS_MS, endMs);
+  const calls = await callsOf(harness, contender, sinceID);
+  return { pair, fromMs, toMs, adverts: harness.adverts, calls, masters, delivery, ...samples };
 };
 
 /** A probing client in the subnet and one on the internet, for one run alone. */
@@ -155,7 +155,7 @@ type Clients = {
   stop(): Promise<{ lan: Sample[]; wan: Sample[] }>;
 };
 
-const startClients = async ({ lab }: Ground, { contender, scenario, run }: Plan): Promise<Clients> => {
+const startClients = async ({ lab }: Harness, { contender, scenario, run }: Plan): Promise<Clients> => {
   const { vip, publicIP } = contender.pair;
   const name = `${contender.name}-${scenario}-${run}`;
   const [lan, wan] = await Promise.all([

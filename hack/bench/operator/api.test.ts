@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createAPI } from './api.ts';
+import { API } from './api.ts';
 
 const object = (name: string, resourceVersion: string) => ({ metadata: { name, resourceVersion } });
 const line = (type: string, of: unknown): string => `${JSON.stringify({ type, object: of })}\n`;
@@ -32,7 +32,7 @@ test('a watch that is cut goes on where it was, and begins anew only if that is 
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const api = createAPI({ server: `http://127.0.0.1:${port}`, ca: Buffer.from('') });
+  const api = new API({ server: `http://127.0.0.1:${port}`, ca: Buffer.from('') });
   try {
     const seen: string[] = [];
     await new Promise<void>((resolve) =>

@@ -22,22 +22,6 @@ export type Request = {
   contentType?: string;
 };
 
-export type API = {
-  /** @throws Error with the API server's own words after three tries. */
-  call(request: Request): Promise<unknown>;
-  /** @returns nothing when there is no such object */
-  get(path: string, token?: string): Promise<unknown>;
-  text(path: string): Promise<string>;
-  /**
-   * Follows a collection from its present state on until `close`. Cut, it goes on where it was: the API server ends a watch that
-   * does not keep up, and to send it everything again would be a load that no client of ours makes.
-   */
-  watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): void;
-  /** Requests so far by `VERB resource`, as {@link describe} names them. */
-  counts(): ReadonlyMap<string, number>;
-  close(): Promise<void>;
-};
-
 export type WatchEvent = { type: string; object: unknown };
 
 type Versioned = { metadata: { resourceVersion: string } };
@@ -63,20 +47,71 @@ export const describe = (method: string, path: string): string => {
   return `${method} ${match ? `${match[1]}${match[2] ?? ''}` : plain}`;
 };
 
-export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOptions): API => {
-  const connect = { ca, ...certificate };
-  const timeouts = { headersTimeout: 60_000, bodyTimeout: 0 };
-  const calls = new Agent({ connections, pipelining: 1, connect, ...timeouts });
-  const streams = new Agent({ connections: null, pipelining: 1, connect, ...timeouts });
-  const closing = new AbortController();
-  const counted = new Map<string, number>();
+/** The API server for the load generator. */
+export class API {
+  readonly #server: string;
+  readonly #calls: Agent;
+  readonly #streams: Agent;
+  readonly #closing = new AbortController();
+  readonly #counts = new Map<string, number>();
 
-  const send = (agent: Agent, request: Request): Promise<Dispatcher.ResponseData> => {
+  constructor({ server, ca, certificate, connections = 32 }: APIOptions) {
+    const common = {
+      pipelining: 1,
+      connect: { ca, ...certificate },
+      headersTimeout: 60_000,
+      bodyTimeout: 0,
+    };
+    this.#server = server;
+    this.#calls = new Agent({ ...common, connections });
+    this.#streams = new Agent({ ...common, connections: null });
+  }
+
+  /** @throws Error with the API server's own words after three tries. */
+  async call(request: Request): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#once(request);
+      } catch (error) {
+        if (attempt >= TRIES || this.#closing.signal.aborted) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  /** @returns nothing when there is no such object */
+  get(path: string, token?: string): Promise<unknown> {
+    return this.call({ method: 'GET', path, token });
+  }
+
+  async text(path: string): Promise<string> {
+    return (await this.#send(this.#calls, { method: 'GET', path })).body.text();
+  }
+
+  /**
+   * Follows a collection from its present state on until `close`. Cut, it goes on where it was: the API server ends a watch that
+   * does not keep up, and to send it everything again would be a load that no client of ours makes.
+   */
+  watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): void {
+    void this.#watch(path, token, onEvent);
+  }
+
+  /** Requests so far by `VERB resource`, as {@link describe} names them. */
+  counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#calls.destroy(), this.#streams.destroy()]);
+  }
+
+  #send(agent: Agent, request: Request): Promise<Dispatcher.ResponseData> {
     const { method, path, token, body, contentType = 'application/json' } = request;
     const name = describe(method, path);
-    counted.set(name, (counted.get(name) ?? 0) + 1);
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
     return agent.request({
-      origin: server,
+      origin: this.#server,
       method,
       path,
       headers: {
@@ -86,31 +121,65 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
         ...(body !== undefined && { 'content-type': contentType }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: closing.signal,
+      signal: this.#closing.signal,
     });
-  };
+  }
 
-  const once = async (request: Request): Promise<unknown> => {
-    const response = await send(calls, request);
+  async #once(request: Request): Promise<unknown> {
+    const response = await this.#send(this.#calls, request);
     const text = await response.body.text();
     if (response.statusCode < 300) return JSON.parse(text);
     if (response.statusCode === 404 && request.method === 'GET') return undefined;
     throw new Error(`${request.method} ${request.path}: HTTP ${response.statusCode} ${text.slice(0, 300)}`);
-  };
+  }
 
-  const follow = async (
+  async #watch(path: string, token: string | undefined, onEvent: (event: WatchEvent) => void): Promise<void> {
+    let version: string | undefined;
+    const take = (event: WatchEvent): void => {
+      if (event.type === 'ERROR') {
+        version = undefined;
+        throw new Error(`watch ${path}: ${JSON.stringify(event.object)}`);
+      }
+      version = (event.object as Versioned).metadata.resourceVersion;
+      if (event.type !== 'BOOKMARK') onEvent(event);
+    };
+    while (!this.#closing.signal.aborted) {
+      try {
+        version ??= await this.#list(path, token, (object) => onEvent({ type: 'ADDED', object }));
+        await this.#follow(path, token, version, take);
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        console.error(`hapair: ${error instanceof Error ? error.message : String(error)}; connecting again`);
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  /** @returns the version from which a watch misses nothing */
+  async #list(path: string, token: string | undefined, onItem: (object: unknown) => void): Promise<string> {
+    let next: string | undefined;
+    for (;;) {
+      const query = { limit: PAGE, ...(next && { continue: next }) };
+      const page = (await this.call({ method: 'GET', path: withQuery(path, query), token })) as List;
+      for (const item of page.items) onItem(item);
+      next = page.metadata.continue;
+      if (!next) return page.metadata.resourceVersion;
+    }
+  }
+
+  async #follow(
     path: string,
     token: string | undefined,
     from: string,
-    onLine: (event: WatchEvent) => void,
-  ): Promise<void> => {
+    onEvent: (event: WatchEvent) => void,
+  ): Promise<void> {
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
       timeoutSeconds: WATCH_SECONDS,
       resourceVersion: from,
     };
-    const response = await send(streams, { method: 'GET', path: withQuery(path, query), token });
+    const response = await this.#send(this.#streams, { method: 'GET', path: withQuery(path, query), token });
     if (response.statusCode !== 200) {
       await response.body.dump();
       throw new Error(`watch ${path}: HTTP ${response.statusCode}`);
@@ -120,67 +189,7 @@ export const createAPI = ({ server, ca, certificate, connections = 32 }: APIOpti
     for await (const chunk of response.body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') onLine(JSON.parse(line));
+      for (const line of lines) if (line !== '') onEvent(JSON.parse(line));
     }
-  };
-
-  const call = async (request: Request): Promise<unknown> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await once(request);
-      } catch (error) {
-        if (attempt >= TRIES || closing.signal.aborted) throw error;
-        await sleep(RETRY_MS);
-      }
-    }
-  };
-
-  /** @returns the version from which a watch misses nothing */
-  const list = async (path: string, token: string | undefined, onItem: (object: unknown) => void) => {
-    let next: string | undefined;
-    for (;;) {
-      const query = { limit: PAGE, ...(next && { continue: next }) };
-      const page = (await call({ method: 'GET', path: withQuery(path, query), token })) as List;
-      for (const item of page.items) onItem(item);
-      next = page.metadata.continue;
-      if (!next) return page.metadata.resourceVersion;
-    }
-  };
-
-  return {
-    call,
-    get: (path, token) => call({ method: 'GET', path, token }),
-    text: async (path) => (await send(calls, { method: 'GET', path })).body.text(),
-    watch(path, token, onEvent) {
-      let version: string | undefined;
-      const take = (event: WatchEvent): void => {
-        if (event.type === 'ERROR') {
-          version = undefined;
-          throw new Error(`watch ${path}: ${JSON.stringify(event.object)}`);
-        }
-        version = (event.object as Versioned).metadata.resourceVersion;
-        if (event.type !== 'BOOKMARK') onEvent(event);
-      };
-      const run = async (): Promise<void> => {
-        while (!closing.signal.aborted) {
-          try {
-            version ??= await list(path, token, (object) => onEvent({ type: 'ADDED', object }));
-            await follow(path, token, version, take);
-          } catch (error) {
-            if (closing.signal.aborted) return;
-            console.error(
-              `hapair: ${error instanceof Error ? error.message : String(error)}; connecting again`,
-            );
-            await sleep(RETRY_MS);
-          }
-        }
-      };
-      void run();
-    },
-    counts: () => counted,
-    async close() {
-      closing.abort();
-      await Promise.all([calls.destroy(), streams.destroy()]);
-    },
-  };
-};
+  }
+}

@@ -8,22 +8,19 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nowMs } from '../../lab/clock.ts';
-import { type Agents, startAgents } from './agents.ts';
+import { Agents } from './agents.ts';
+import { followCalls } from './calls.ts';
+import { converge } from './converge.ts';
+import { failOverOneByOne } from './failovers.ts';
 import { fleetOf, NODES } from './fleet.ts';
+import { type Harness, openHarness, SYSTEM } from './harness.ts';
+import { failOverAtOnce } from './mass-failure.ts';
 import { messagesOf, tally, usageOf } from './measure.ts';
-import {
-  converge,
-  failOverAtOnce,
-  failOverOneByOne,
-  followCalls,
-  rest,
-  type Scene,
-  settle,
-  watchPairs,
-} from './phases.ts';
+import { watchPairs } from './pair-watch.ts';
 import { connectProfiler, type Profiler } from './profiler.ts';
 import { formatRun, formatRuns, type Run } from './report.ts';
-import { openStage, type Stage, SYSTEM } from './stage.ts';
+import { rest } from './rest.ts';
+import { type Scene, settle } from './scene.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const OUT = join(ROOT, '.out');
@@ -92,13 +89,13 @@ const profiled = async <T>(
   }
 };
 
-const measure = async (stage: Stage, size: number, fleet: ReturnType<typeof fleetOf>): Promise<Run> => {
+const measure = async (harness: Harness, size: number, fleet: ReturnType<typeof fleetOf>): Promise<Run> => {
   let errors = 0;
   let isOver = false;
-  const agents: Agents = startAgents({
-    api: stage.agents,
+  const agents = new Agents({
+    api: harness.agents,
     fleet,
-    tokens: stage.tokens,
+    tokens: harness.tokens,
     leaseNamespace: SYSTEM,
     onError: (error) => {
       if (isOver) return;
@@ -106,13 +103,14 @@ const measure = async (stage: Stage, size: number, fleet: ReturnType<typeof flee
       if (errors <= 5) say(`an agent's call failed: ${error.message}`);
     },
   });
-  const calls = followCalls(stage, agents.delivered);
+  agents.start();
+  const calls = followCalls(harness, (vip, networkInterfaceID) => agents.delivered(vip, networkInterfaceID));
   try {
-    const operator = await stage.startOperator({ inspect: flags.profile });
+    const operator = await harness.startOperator({ inspect: flags.profile });
     say(`the operator runs (pid ${operator.pid})`);
     const profiler =
       operator.inspectorURL === undefined ? undefined : await connectProfiler(operator.inspectorURL);
-    const scene: Scene = { stage, fleet, operator, agents, pairs: watchPairs(stage), calls, onLog: say };
+    const scene: Scene = { harness, fleet, operator, agents, pairs: watchPairs(harness), calls, onLog: say };
     const idle = usageOf(operator.pid);
     const convergence = await profiled(profiler, `${size}-converge`, () => converge(scene));
     say(`all ${size} pairs are Ready after ${convergence.convergedSeconds.toFixed(1)} s`);
@@ -157,13 +155,13 @@ try {
   for (const size of sizes) {
     say(`== ${size} pairs`);
     const fleet = fleetOf(size, nodes);
-    const stage = await openStage({ dir: flags.dir, fleet, onLog: say });
+    const harness = await openHarness({ dir: flags.dir, fleet, onLog: say });
     try {
-      const run = await measure(stage, size, fleet);
+      const run = await measure(harness, size, fleet);
       runs.push(run);
       say(`done\n\n${formatRun(run)}\n`);
     } finally {
-      await stage.down();
+      await harness.down();
     }
     const machine = `${cpus().length} processors (${cpus()[0]?.model ?? 'unknown'}), shared with etcd, API server, EC2 and load`;
     writeFileSync(join(OUT, 'bench-operator.json'), JSON.stringify({ machine, runs }, undefined, 2));

@@ -1,6 +1,10 @@
 /** The figures as text: one table with a column per fleet, and what a table cannot show below it. */
+
+import type { Convergence } from './converge.ts';
+import type { Failovers } from './failovers.ts';
+import type { MassFailure } from './mass-failure.ts';
 import type { Spread } from './measure.ts';
-import type { Convergence, Failovers, MassFailure, Rest } from './phases.ts';
+import type { Rest } from './rest.ts';
 
 /** All that one size of fleet gave. */
 export type Run = {

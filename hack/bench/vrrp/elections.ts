@@ -7,7 +7,7 @@ import { eventually } from '../failover/observe.ts';
 import type { Departure, Place, Timing, TimingName } from './contender.ts';
 import { DEPARTURES, SUCCESSOR_PRIORITY } from './contender.ts';
 import { type Failure, masterOf, type Takeover, takeoverOf } from './measure.ts';
-import { type BenchPair, endPair, type Stage, settle, startEnd, startPair } from './pair.ts';
+import { type BenchPair, endPair, type Harness, settle, startEnd, startPair } from './pair.ts';
 
 /** Between two departures: at least as long as a takeover at 10 ms takes, and no multiple of an interval. */
 const SPACING_MS = { least: 80, random: 120 } as const;
@@ -30,19 +30,19 @@ export type Elections = { takeovers: Takeover[]; failures: Failure[] };
  * @param pairsEach how many pairs of each program
  */
 export const runElections = async (
-  stage: Stage,
+  harness: Harness,
   timing: Timing & { name: TimingName },
   { rounds, pairsEach }: { rounds: number; pairsEach: number },
 ): Promise<Elections> => {
   const pairs = await Promise.all(
-    stage.sites.slice(0, pairsEach * stage.contenders.length).flatMap((site, index) => {
-      const contender = stage.contenders[index % stage.contenders.length];
+    harness.sites.slice(0, pairsEach * harness.contenders.length).flatMap((site, index) => {
+      const contender = harness.contenders[index % harness.contenders.length];
       const terms = {
         timing,
         priorities: [SUCCESSOR_PRIORITY, SUCCESSOR_PRIORITY],
         keepsVIP: false,
       } as const;
-      return contender === undefined ? [] : [startPair(stage, contender, site, terms)];
+      return contender === undefined ? [] : [startPair(harness, contender, site, terms)];
     }),
   );
   const found: Elections = { takeovers: [], failures: [] };
@@ -50,9 +50,9 @@ export const runElections = async (
     for (const departure of DEPARTURES) {
       for (let round = 1; round <= rounds; round += 1) {
         await settle(timing);
-        stage.capture.forget();
+        harness.capture.forget();
         await settle(timing);
-        await runRound(stage, pairs, departure, found);
+        await runRound(harness, pairs, departure, found);
         if (found.failures.length >= MOST_FAILURES) return found;
       }
     }
@@ -63,14 +63,14 @@ export const runElections = async (
 };
 
 const runRound = async (
-  stage: Stage,
+  harness: Harness,
   pairs: readonly BenchPair[],
   departure: Departure,
   found: Elections,
 ): Promise<void> => {
   const left: { pair: BenchPair; from: Place; sinceMs: number }[] = [];
   for (const pair of inAnyOrder(pairs)) {
-    const from = masterOf(stage.capture.adverts(pair.site));
+    const from = masterOf(harness.capture.adverts(pair.site));
     const end = from === undefined ? undefined : pair.ends[from];
     if (from === undefined || end === undefined) {
       found.failures.push(failureOf(pair, departure, 'nobody was Master'));
@@ -87,7 +87,7 @@ const runRound = async (
       const { contender, site, timing } = pair;
       const look = () =>
         takeoverOf(
-          stage.capture.adverts(site),
+          harness.capture.adverts(site),
           { from, departure, sinceMs },
           { timing, priority: SUCCESSOR_PRIORITY },
         );
@@ -104,7 +104,7 @@ const runRound = async (
     left.map(async ({ pair, from }) => {
       await pair.ends[from]?.ended;
       pair.ends[from] = undefined;
-      await startEnd(stage, pair, from);
+      await startEnd(harness, pair, from);
     }),
   );
 };

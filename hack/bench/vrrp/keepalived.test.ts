@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type EndOrder, timingOf } from './contender.ts';
-import { siteOf } from './ground.ts';
 import { keepalivedConf } from './keepalived.ts';
+import { siteOf } from './sites.ts';
 
 const order: EndOrder = {
   site: siteOf(7),

@@ -15,13 +15,13 @@ import { markdownTable, verdictTable } from '../failover/report.ts';
 import { startCapture } from './capture.ts';
 import { PROGRAMS, type ProgramName, TIMINGS } from './contender.ts';
 import { runElections } from './elections.ts';
-import { buildGround, siteOf } from './ground.ts';
 import { createHapair } from './hapair.ts';
 import { createKeepalived } from './keepalived.ts';
 import type { Failure, Removal, Takeover, Watch } from './measure.ts';
-import type { Stage } from './pair.ts';
+import type { Harness } from './pair.ts';
 import { notes, removalTable, takeoverTable, verdicts, watchTable } from './report.ts';
 import { runRestorations } from './restore.ts';
+import { buildSites, siteOf } from './sites.ts';
 import { LOOPS_PER_PROCESSOR, runWindows } from './windows.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
@@ -139,30 +139,30 @@ type Results = {
   realtime: Record<ProgramName, boolean> | null;
 };
 
-const measure = async (stage: Stage, options: Options): Promise<Results> => {
+const measure = async (harness: Harness, options: Options): Promise<Results> => {
   const { only, timings, rounds, pairsEach, removals, restoreMs, windowSeconds } = options;
   const results: Results = { takeovers: [], failures: [], removals: [], watches: [], realtime: null };
   for (const timing of only.includes('takeovers') ? timings : []) {
     progress(`takeovers at ${timing.name}: ${pairsEach} pairs of each program`);
     const terms = { rounds: rounds(timing.advertisementIntervalMs), pairsEach };
-    const { takeovers, failures } = await runElections(stage, timing, terms);
+    const { takeovers, failures } = await runElections(harness, timing, terms);
     results.takeovers.push(...takeovers);
     results.failures.push(...failures);
     say(`\n${formatTable(takeoverTable(takeovers))}\n`);
   }
   if (only.includes('restore')) {
     progress(`removed VIPs: ${pairsEach} pairs of each program`);
-    results.removals = await runRestorations(stage, { removals, pairsEach, windowMs: restoreMs });
+    results.removals = await runRestorations(harness, { removals, pairsEach, windowMs: restoreMs });
   }
-  if (only.includes('windows')) Object.assign(results, await runWindows(stage, windowSeconds));
+  if (only.includes('windows')) Object.assign(results, await runWindows(harness, windowSeconds));
   return results;
 };
 
-const report = (options: Options, stage: Stage, results: Results): void => {
+const report = (options: Options, harness: Harness, results: Results): void => {
   const { windowSeconds, restoreMs } = options;
   const { takeovers, removals, watches, failures, realtime } = results;
   const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
-  const versions = stage.contenders.map(({ version }) => version);
+  const versions = harness.contenders.map(({ version }) => version);
   const machine = `${cpus().length} processors (${cpus()[0]?.model ?? 'unknown'}), Linux ${release()}`;
   const head = `${versions.join(' and ')} in one run of ${minutes} minutes on ${machine}.`;
   const tables = [
@@ -191,12 +191,12 @@ const bench = async (options: Options, keepalived: string): Promise<boolean> => 
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', '/run']);
   const count = PROGRAMS.length * Math.max(pairsEach, TIMINGS.length);
   const sites = Array.from({ length: count }, (_, index) => siteOf(index + 1));
-  await buildGround(sites);
+  await buildSites(sites);
   const contenders = [await createKeepalived(keepalived, dir), createHapair(dir)];
   const capture = await startCapture(sites);
-  const stage: Stage = { contenders, sites, capture, realtime, progress };
-  const results = await measure(stage, options);
-  report(options, stage, results);
+  const harness: Harness = { contenders, sites, capture, realtime, progress };
+  const results = await measure(harness, options);
+  report(options, harness, results);
   if (capture.dropped() > 0) say(`The tap lost ${capture.dropped()} packets: the figures are worth nothing.`);
   return results.failures.length === 0 && capture.dropped() === 0;
 };

@@ -6,7 +6,7 @@ import type { Contender, Place, RunningEnd, Site, Timing, TimingName } from './c
 import { masterOf } from './measure.ts';
 
 /** What all phases of one run share. */
-export type Stage = {
+export type Harness = {
   contenders: readonly Contender[];
   /** At least as many as a phase has pairs. */
   sites: readonly Site[];
@@ -32,28 +32,28 @@ export type BenchPair = PairTerms & {
 };
 
 /** Starts the end of this place. */
-export const startEnd = async (stage: Stage, pair: BenchPair, place: Place): Promise<void> => {
+export const startEnd = async (harness: Harness, pair: BenchPair, place: Place): Promise<void> => {
   const { contender, site, timing, priorities, keepsVIP } = pair;
-  const { realtime } = stage;
+  const { realtime } = harness;
   const order = { site, place, timing, priority: priorities[place], keepsVIP, realtime };
   pair.ends[place] = await contender.start(order);
 };
 
 /** Starts both ends, the second one when the first is Master. */
 export const startPair = async (
-  stage: Stage,
+  harness: Harness,
   contender: Contender,
   site: Site,
   terms: PairTerms,
 ): Promise<BenchPair> => {
   const pair: BenchPair = { ...terms, contender, site, ends: [undefined, undefined] };
-  stage.capture.forget(site);
-  await startEnd(stage, pair, 0);
+  harness.capture.forget(site);
+  await startEnd(harness, pair, 0);
   const who = `${contender.name} at ${terms.timing.name}`;
   await eventually(`The first end of ${who} should become Master`, () =>
-    masterOf(stage.capture.adverts(site)),
+    masterOf(harness.capture.adverts(site)),
   );
-  await startEnd(stage, pair, 1);
+  await startEnd(harness, pair, 1);
   return pair;
 };
 

@@ -4,7 +4,7 @@ import { ip } from '../../lab/fabric.ts';
 import { eventually } from '../failover/observe.ts';
 import { timingOf } from './contender.ts';
 import { type AddressChange, type Removal, readAddressChange } from './measure.ts';
-import { type BenchPair, endPair, type Stage, startPair } from './pair.ts';
+import { type BenchPair, endPair, type Harness, startPair } from './pair.ts';
 import { type Program, startProgram } from './program.ts';
 
 /** By then the tap has told what it saw. */
@@ -21,14 +21,14 @@ type Watched = { pair: BenchPair; changes: AddressChange[]; monitor: Program };
  * @param windowMs an address that is not back by then never comes
  */
 export const runRestorations = async (
-  stage: Stage,
+  harness: Harness,
   { removals, pairsEach, windowMs }: { removals: number; pairsEach: number; windowMs: number },
 ): Promise<Removal[]> => {
   const watched = await Promise.all(
-    stage.sites.slice(0, pairsEach * stage.contenders.length).flatMap((site, index) => {
-      const contender = stage.contenders[index % stage.contenders.length];
+    harness.sites.slice(0, pairsEach * harness.contenders.length).flatMap((site, index) => {
+      const contender = harness.contenders[index % harness.contenders.length];
       const terms = { timing: timingOf('v3 1 s'), priorities: [200, 100], keepsVIP: true } as const;
-      return contender === undefined ? [] : [startPair(stage, contender, site, terms).then(watch)];
+      return contender === undefined ? [] : [startPair(harness, contender, site, terms).then(watch)];
     }),
   );
   try {
@@ -38,10 +38,10 @@ export const runRestorations = async (
         for (let count = 0; count < removals; count += 1) {
           await sleep(PAUSE_MS.least + Math.random() * PAUSE_MS.random);
           const { contender, site } = each.pair;
-          stage.capture.forget(site);
+          harness.capture.forget(site);
           const backAfterMs = await removeOnce(each, windowMs);
           await sleep(TAP_MS);
-          const hasResigned = stage.capture.adverts(site).some(({ priority }) => priority === 0);
+          const hasResigned = harness.capture.adverts(site).some(({ priority }) => priority === 0);
           own.push({ program: contender.name, backAfterMs, hasResigned });
         }
         return own;

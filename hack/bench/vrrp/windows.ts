@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../common/statistics.ts';
 import { type ProgramName, TIMINGS } from './contender.ts';
 import { falseTakeovers, latenesses, masterOf, type Watch } from './measure.ts';
-import { type BenchPair, endPair, type Stage, settle, startPair } from './pair.ts';
+import { type BenchPair, endPair, type Harness, settle, startPair } from './pair.ts';
 import { cpuSecondsOf, isRealtime, type Program, startProgram } from './program.ts';
 
 /** As the operator gives them: the holder's, the other's. */
@@ -20,13 +20,13 @@ export type Windows = {
 };
 
 /** Watches for so long idle, and as long again under load. */
-export const runWindows = async (stage: Stage, seconds: number): Promise<Windows> => {
+export const runWindows = async (harness: Harness, seconds: number): Promise<Windows> => {
   const pairs = await Promise.all(
     TIMINGS.flatMap((timing, row) =>
-      stage.contenders.flatMap((contender, column) => {
-        const site = stage.sites[row * stage.contenders.length + column];
+      harness.contenders.flatMap((contender, column) => {
+        const site = harness.sites[row * harness.contenders.length + column];
         const terms = { timing, priorities: PRIORITIES, keepsVIP: true };
-        return site === undefined ? [] : [startPair(stage, contender, site, terms)];
+        return site === undefined ? [] : [startPair(harness, contender, site, terms)];
       }),
     ),
   );
@@ -35,13 +35,15 @@ export const runWindows = async (stage: Stage, seconds: number): Promise<Windows
     const realtime = { keepalived: false, hapair: false };
     for (const { contender, ends } of pairs)
       realtime[contender.name] = ends.every((end) => isRealtime(end?.pid ?? 0));
-    stage.progress(`${pairs.length} pairs are watched for ${seconds} s, idle`);
-    const idle = await watch(stage, pairs, 'idle', seconds);
+    harness.progress(`${pairs.length} pairs are watched for ${seconds} s, idle`);
+    const idle = await watch(harness, pairs, 'idle', seconds);
     const loops = startLoops();
     try {
       await settle(TIMINGS[0]);
-      stage.progress(`${pairs.length} pairs are watched for ${seconds} s beside ${loops.length} busy loops`);
-      return { watches: [...idle, ...(await watch(stage, pairs, 'full', seconds))], realtime };
+      harness.progress(
+        `${pairs.length} pairs are watched for ${seconds} s beside ${loops.length} busy loops`,
+      );
+      return { watches: [...idle, ...(await watch(harness, pairs, 'full', seconds))], realtime };
     } finally {
       for (const loop of loops) loop.kill('SIGKILL');
       await Promise.all(loops.map(({ ended }) => ended));
@@ -57,7 +59,7 @@ const startLoops = (): Program[] =>
   );
 
 const watch = async (
-  stage: Stage,
+  harness: Harness,
   pairs: readonly BenchPair[],
   load: Watch['load'],
   seconds: number,
@@ -66,12 +68,12 @@ const watch = async (
   const dead = pairs.find(({ ends }) => ends.some((end) => end === undefined || end.hasEnded()));
   if (dead !== undefined)
     throw new Error(`An end of ${dead.contender.name} at ${dead.timing.name} has ended.`);
-  stage.capture.forget();
+  harness.capture.forget();
   const before = pairs.map(costOf);
   await sleep(seconds * 1000);
   const after = pairs.map(costOf);
   return pairs.map(({ contender, site, timing, priorities }, index): Watch => {
-    const adverts = stage.capture.adverts(site);
+    const adverts = harness.capture.adverts(site);
     const place = adverts[0]?.from ?? 0;
     const late = latenesses(adverts, place, timing);
     const percent = (end: 0 | 1): number =>

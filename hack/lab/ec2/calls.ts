@@ -1,7 +1,4 @@
-import type { CallRecord } from '../types.ts';
-
-/** How far a call has come. */
-export type CallPhase = 'received' | 'effect' | 'mapped' | 'answered';
+import type { CallPhase, CallRecord } from '../types.ts';
 
 /** Which calls a reader of the log asks for. */
 export type CallQuery = {

@@ -17,9 +17,8 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { LabVPC } from '../types.ts';
+import { CALL_PHASES, type LabVPC } from '../types.ts';
 import type { EC2API, Latency } from './api.ts';
-import type { CallPhase } from './calls.ts';
 import { parseFault } from './faults.ts';
 import type { Mapper } from './mapper.ts';
 
@@ -44,7 +43,6 @@ export type Controlled = {
 type Reply = { status: number; body: unknown };
 
 const MAX_WAIT_MS = 90_000;
-const PHASES: readonly CallPhase[] = ['received', 'effect', 'mapped', 'answered'];
 
 /** A number of milliseconds or an id from a query. */
 const numberOf = (query: URLSearchParams, name: string): number => {
@@ -59,9 +57,9 @@ const ok = (body: unknown): Reply => ({ status: 200, body });
 const readJSON = (body: Buffer): unknown => (body.length === 0 ? {} : JSON.parse(body.toString('utf8')));
 
 const calls = async (server: Controlled, query: URLSearchParams, gone: AbortSignal): Promise<Reply> => {
-  const phase = PHASES.find((known) => known === (query.get('phase') ?? 'received'));
+  const phase = CALL_PHASES.find((known) => known === (query.get('phase') ?? 'received'));
   if (phase === undefined)
-    throw new TypeError(`phase is one of ${PHASES.join(', ')}, not ${query.get('phase')}`);
+    throw new TypeError(`phase is one of ${CALL_PHASES.join(', ')}, not ${query.get('phase')}`);
   const action = query.get('action');
   const wanted = { since: numberOf(query, 'since'), phase, ...(action !== null && { action }) };
   const waitMs = Math.min(numberOf(query, 'wait'), MAX_WAIT_MS);

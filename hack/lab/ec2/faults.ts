@@ -1,22 +1,7 @@
-import type { FaultSpec } from '../types.ts';
-
-type Kind = FaultSpec['kind'];
-
-const KINDS: readonly Kind[] = [
-  'throttle',
-  'error',
-  'hang-before',
-  'hang-after',
-  'late-effect',
-  'cut',
-  'stale',
-  'omit',
-  'slow',
-  'outage',
-];
+import { FAULT_KINDS, type FaultKind, type FaultSpec } from '../types.ts';
 
 /** Faults of a read's contents, which a call that changes something cannot have. */
-const OF_READS: readonly Kind[] = ['stale', 'omit'];
+const OF_READS: readonly FaultKind[] = ['stale', 'omit'];
 
 const MAX_FAULTS = 1000;
 
@@ -41,9 +26,11 @@ const optionalString = (input: Record<string, unknown>, name: string): string | 
 export const parseFault = (input: unknown): FaultSpec => {
   if (typeof input !== 'object' || input === null) throw new TypeError('a fault is an object');
   const fields: Record<string, unknown> = { ...input };
-  const kind = KINDS.find((known) => known === fields.kind);
+  const kind = FAULT_KINDS.find((known) => known === fields.kind);
   if (kind === undefined)
-    throw new TypeError(`a fault's kind is one of ${KINDS.join(', ')}, not ${JSON.stringify(fields.kind)}`);
+    throw new TypeError(
+      `a fault's kind is one of ${FAULT_KINDS.join(', ')}, not ${JSON.stringify(fields.kind)}`,
+    );
   const action = optionalString(fields, 'action');
   const code = optionalString(fields, 'code');
   const address = optionalString(fields, 'address');

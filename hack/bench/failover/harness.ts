@@ -77,7 +77,7 @@ export const nodesFrom = ({ nodes }: Pair, place: 0 | 1): LabInstance[] =>
   place === 0 ? [...nodes] : nodes.toReversed();
 
 /** The lab with the product on the first pair. */
-export type Ground = {
+export type Harness = {
   lab: Lab;
   product: Product;
   /** All that the fabric has carried so far, of both pairs. */
@@ -89,7 +89,7 @@ export type Ground = {
  * @param dir emptied first; holds state and logs
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export const openGround = async (dir: string, onLog: (line: string) => void): Promise<Ground> => {
+export const openHarness = async (dir: string, onLog: (line: string) => void): Promise<Harness> => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const vips = [HAPAIR_PAIR.vip, RECIPE_PAIR.vip];

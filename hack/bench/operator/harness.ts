@@ -12,9 +12,9 @@ import { type ControlPlane, startControlPlane } from '../../controlplane/control
 import { readConnection } from '../../controlplane/kubeconfig.ts';
 import { createToken, writeServiceAccountKubeconfig } from '../../controlplane/tokens.ts';
 import { type EC2Control, ec2Control } from '../../lab/ec2-control.ts';
-import { awsEnvironment, kubeEnvironment } from '../../lab/lab.ts';
+import { awsEnvironment, kubeEnvironment } from '../../lab/environment.ts';
 import { run } from '../../setup/run.ts';
-import { type API, createAPI } from './api.ts';
+import { API } from './api.ts';
 import { type Fleet, NAMESPACE } from './fleet.ts';
 
 /** Where the release, the agents' ServiceAccounts and the Leases are. */
@@ -41,7 +41,7 @@ export type Operator = {
   stop(): Promise<void>;
 };
 
-export type Stage = {
+export type Harness = {
   controlPlane: ControlPlane;
   /** As `system:masters`. */
   admin: API;
@@ -53,7 +53,7 @@ export type Stage = {
   down(): Promise<void>;
 };
 
-export type StageOptions = {
+export type HarnessOptions = {
   /** Emptied first; holds state and logs. */
   dir: string;
   fleet: Fleet;
@@ -64,7 +64,7 @@ export type StageOptions = {
  * Starts everything but the operator: half a minute with 200 agents.
  * @throws Error that says what could not be started; nothing is left running then.
  */
-export const openStage = async ({ dir, fleet, onLog }: StageOptions): Promise<Stage> => {
+export const openHarness = async ({ dir, fleet, onLog }: HarnessOptions): Promise<Harness> => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const ends: (() => Promise<void>)[] = [];
@@ -81,10 +81,10 @@ export const openStage = async ({ dir, fleet, onLog }: StageOptions): Promise<St
     onLog('the chart is installed');
     const { ca, cert, key, server } = await readConnection(controlPlane.kubeconfig);
     if (!cert || !key) throw new Error('invariant: the admin of the control plane has a client certificate');
-    const admin = createAPI({ server, ca, certificate: { cert, key } });
-    ends.push(admin.close);
-    const agents = createAPI({ server, ca });
-    ends.push(agents.close);
+    const admin = new API({ server, ca, certificate: { cert, key } });
+    ends.push(() => admin.close());
+    const agents = new API({ server, ca });
+    ends.push(() => agents.close());
     const tokens = await agentTokens(controlPlane, fleet);
     onLog(`${tokens.length} agents have their tokens`);
     return {

@@ -27,7 +27,7 @@ const macOf = (address: string): string =>
  * Builds the sites. An end knows its peer's hardware address from the start: asking for it would be part of the first takeover
  * alone.
  */
-export const buildGround = async (sites: readonly Site[]): Promise<void> => {
+export const buildSites = async (sites: readonly Site[]): Promise<void> => {
   await ip(['link set lo up']);
   for (const { virtualRouterID, ends } of sites) {
     const bridge = `switch${virtualRouterID}`;
