@@ -67,7 +67,7 @@ const serves = async (dir: string, program: string): Promise<void> => {
   assert.ok(addressesOf('node1').includes(`${VIP}/32`));
 
   const second = await start({ node: 'node2', dir: join(dir, 'node2'), program });
-  await second.until('it hears the Master', says('peer heard'));
+  await second.until('it hears the Master', (line) => line.reason === 'PeerHeard');
   assert.is(await first.end('SIGTERM'), 0);
   await second.until('it takes over', (line) => line.reason === 'MasterResigned');
   await second.until('it serves', says('VIP added'));

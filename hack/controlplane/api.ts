@@ -1,3 +1,4 @@
+/** Single requests to the API server, with any kubeconfig. */
 import { readFile, stat } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import { type Connection, readConnection } from './kubeconfig.ts';

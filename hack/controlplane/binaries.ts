@@ -1,3 +1,4 @@
+/** Where the programs of the control plane are: given, cached, or built now. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';

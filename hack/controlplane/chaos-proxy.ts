@@ -2,7 +2,6 @@
  * An API server that misbehaves: a proxy which ends TLS with a certificate of its own, passes requests and bearer tokens on
  * to the real one, and does to them what its rules say. A client certificate ends here: use a token.
  */
-
 import { mkdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, createServer as createTLSServer, request as httpsRequest, type Server } from 'node:https';

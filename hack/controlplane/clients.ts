@@ -1,3 +1,4 @@
+/** Where kubectl and helm are: on the PATH, or fetched into the cache. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';

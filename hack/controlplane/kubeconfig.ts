@@ -1,3 +1,4 @@
+/** Writes kubeconfigs, and reads those that it wrote. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
 import { base64File, type KeyPair } from './pki.ts';

@@ -1,3 +1,4 @@
+/** Programs of the control plane as processes: started, awaited, ended. */
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

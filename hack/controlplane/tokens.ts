@@ -1,3 +1,4 @@
+/** Tokens of ServiceAccounts, as the product's programs use them. */
 import { callAPI } from './api.ts';
 import { writeKubeconfig, writePrivately } from './kubeconfig.ts';
 

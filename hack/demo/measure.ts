@@ -1,5 +1,7 @@
 /** What one event of the demo cost, from three witnesses: the clients' probes, EC2's log of calls, the adverts on the wire. */
+
 import type { SeenAdvert } from '../lab/adverts.ts';
+import { isMutating } from '../lab/ec2-control.ts';
 import { between, handovers, longestOutageMs, lost, type Sample } from '../lab/outage.ts';
 import type { CallRecord } from '../lab/types.ts';
 import type { Mark, Segment } from './picture.ts';
@@ -48,10 +50,6 @@ export type Outcome = {
   /** What went wrong; empty: nothing. */
   faults: string[];
 };
-
-/** True for calls that change EC2. */
-export const isMutating = ({ action, parameters }: CallRecord): boolean =>
-  !action.startsWith('Describe') && parameters.DryRun !== 'true';
 
 /** Who answered last before an event is looked for this far back: a crash leaves no answer within the event itself. */
 const LOOK_BACK_MS = 2_000;

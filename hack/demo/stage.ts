@@ -1,7 +1,7 @@
 /** What the events of the story act upon: a lab with the product on it, two probing clients, the pair as kubectl shows it. */
 import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tapAdverts } from '../lab/advert-tap.ts';
 import type { SeenAdvert } from '../lab/adverts.ts';
 import { nowMs } from '../lab/clock.ts';
 import { type Probe, within } from '../lab/handles.ts';
@@ -146,28 +146,6 @@ const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
     }),
     down: () => lab.down(),
   };
-};
-
-/** Every advert on the lab's fabric from now on, as it is seen. */
-export const tapAdverts = async (lab: Lab): Promise<readonly SeenAdvert[]> => {
-  const adverts: SeenAdvert[] = [];
-  const ready = Promise.withResolvers<void>();
-  const tap = await lab.spawn(
-    {
-      name: 'adverts',
-      where: 'fabric',
-      argv: [process.execPath, join(import.meta.dirname, '..', 'lab', 'adverts.ts')],
-    },
-    {
-      onLine: (line) => {
-        const said = JSON.parse(line) as SeenAdvert | { ready: true };
-        if ('ready' in said) ready.resolve();
-        else adverts.push(said);
-      },
-    },
-  );
-  await within(ready.promise, DECIDED_MS, `The tap on the fabric did not start; see ${tap.logFile}`);
-  return adverts;
 };
 
 /** Waits until a client's next `count` probes have their fate. */

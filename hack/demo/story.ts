@@ -1,8 +1,8 @@
 /** Lines of the timeline out of what programs logged, EC2 recorded and clients measured. Pure. */
+import { isMutating } from '../lab/ec2-control.ts';
 import { between, handovers, outages, type Sample } from '../lab/outage.ts';
 import type { PairView } from '../lab/pair-watch.ts';
 import type { CallRecord } from '../lab/types.ts';
-import { isMutating } from './measure.ts';
 import type { Entry } from './timeline.ts';
 
 /** Fields of a log line that tell a person something, in the order in which they are shown. */

@@ -7,7 +7,7 @@ import { nowMs } from './clock.ts';
 /** Prints the time of a process of its own, and what the shared monotonic clock says to it. */
 const PROGRAM = `
   import { nowMs } from ${JSON.stringify(import.meta.resolve('./clock.ts'))};
-  console.log(nowMs() - Number(process.hrtime.bigint()) / 1e6);
+  process.stdout.write(String(nowMs() - Number(process.hrtime.bigint()) / 1e6));
 `;
 
 test('two processes have the same time, apart by far less than what is measured with it', async () => {

@@ -1,5 +1,4 @@
 /** What the lab's daemon can be told: a table of words, and what each does to the lab. Every answer is text to print. */
-
 import type { Lab } from './lab.ts';
 import type { Product } from './product.ts';
 import type { CallRecord, FaultSpec } from './types.ts';

@@ -34,6 +34,10 @@ export type EC2Control = {
   connectionsOpened(): Promise<number>;
 };
 
+/** True for calls that change EC2. */
+export const isMutating = ({ action, parameters }: CallRecord): boolean =>
+  !action.startsWith('Describe') && parameters.DryRun !== 'true';
+
 /** `url` is where the host reaches the EC2 API. Every method throws an Error with EC2's own words on failure. */
 export const ec2Control = (url: string): EC2Control => {
   const request = async (method: string, path: string, body?: unknown): Promise<unknown> => {

@@ -2,7 +2,6 @@
  * The world's init: builds the network, then does what the host process asks for over the IPC channel. When the host is
  * gone, however it went, the channel closes, this process ends, and with it the PID namespace and everything in it.
  */
-
 import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';

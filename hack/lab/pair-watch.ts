@@ -1,5 +1,4 @@
 /** A HAPair as `kubectl get --watch` shows it: one line per change, kept with the time at which it was seen. */
-
 import { nowMs } from './clock.ts';
 import { kubeEnvironment } from './environment.ts';
 import type { LabProcess } from './handles.ts';

@@ -2,7 +2,6 @@
  * Places beside the VPC: network namespaces of their own on the management network, for processes that talk to the API server
  * and to EC2 alone and are to be cut off one by one.
  */
-
 import type { Lab } from './lab.ts';
 import { MANAGEMENT } from './vpc.ts';
 

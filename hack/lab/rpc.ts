@@ -2,7 +2,6 @@
  * What the host process and the world's init say to each other over Node's IPC channel, both ways with ids. Process handles
  * are numbers given by init and never reused within a world.
  */
-
 import type { KubeBinaries } from '../controlplane/binaries.ts';
 import type { LabVPC } from './types.ts';
 

@@ -1,3 +1,4 @@
+/** The VPC that demo and tests run in, and the management network beside it. */
 import type { LabVPC } from './types.ts';
 
 /**

@@ -1,3 +1,4 @@
+/** Where things lie that outlive a work tree. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 

@@ -1,3 +1,4 @@
+/** Whether this user may make the lab's namespaces. */
 import { tail, tryRun } from './run.ts';
 
 /** The world the lab is made of. */

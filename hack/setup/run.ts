@@ -1,3 +1,4 @@
+/** Runs short commands, and finds programs on the PATH. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -1,3 +1,4 @@
+/** The programs that demo, lab and tests call, all in one folder. */
 import { mkdirSync, readlinkSync, renameSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { findKubeClients, type KubeClients } from '../controlplane/clients.ts';

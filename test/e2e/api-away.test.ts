@@ -173,7 +173,7 @@ row(
     assert.is(
       agentLog(stage, master)
         .slice(since)
-        .filter(({ msg }) => msg === 'agent started').length,
+        .filter(({ reason }) => reason === 'AgentStarted' || reason === 'AgentReloaded').length,
       0,
     );
     assert.equal(await mutatingCalls(stage, callID), []);

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import { nowMs } from '../../hack/lab/clock.ts';
 import { between, lost } from '../../hack/lab/outage.ts';
-import { forbid, startWatched, type Watched } from './operator.ts';
+import { forbid, isReadBack, isReportRead, startWatched, type Watched } from './operator.ts';
 import {
   assertSwitched,
   type Before,
@@ -75,10 +75,7 @@ const STEPS: readonly Step[] = [
       await start(stage);
     },
     reached: async (stage, to, { callID }) => {
-      await running().until(
-        'The report should be read',
-        ({ msg, node }) => msg === 'report read' && node === to,
-      );
+      await running().until('The report should be read', isReportRead(to));
       assert.equal(await mutatingCalls(stage, callID), []);
     },
     tidy: ({ lab }) => lab.ec2.clearFaults(),
@@ -107,7 +104,7 @@ const STEPS: readonly Step[] = [
       await reachedPhase(stage, 'effect', callID);
       allow = await forbid(stage, 'hapairs/status');
       await stage.lab.ec2.release(true);
-      await running().until('EC2 should be read', ({ msg, node }) => msg === 'read back' && node === to);
+      await running().until('EC2 should be read', isReadBack(to));
       assert.is.not((await pairOf(stage)).status?.holder, to, 'status was not written');
     },
     tidy: async () => allow?.(),
@@ -131,7 +128,7 @@ for (const { title, calls, prepare, reached, tidy } of STEPS) {
     await stage.product.killOperator();
     await tidy?.(stage);
     await start(stage);
-    await running().until('The operator should start', ({ msg }) => msg === 'operator started');
+    await running().until('The operator should start', ({ port }) => port !== undefined);
     await settled(stage, to);
     await stage.gone(from, 'agent');
     await stage.lab.node(from).startService('agent');
@@ -211,7 +208,7 @@ const INTERRUPTIONS: readonly Interruption[] = [
     interrupt: async (stage, from, to) => {
       await orderUnheard(stage, from, to);
       await start(stage);
-      await running().until('The report should be read', ({ msg }) => msg === 'report read');
+      await running().until('The report should be read', isReportRead());
       await stage.lab.heal(`${from}-api`);
     },
   },

@@ -49,7 +49,7 @@ export type Replicas = {
   callsOf(name: ReplicaName, sinceID: number): Promise<CallRecord[]>;
 };
 
-type Said = { by: ReplicaName; line: Line & { port?: number } };
+type Said = { by: ReplicaName; line: Line };
 
 const ASK = `
 const response = await fetch(process.argv[1], { signal: AbortSignal.timeout(5000) });
@@ -60,73 +60,81 @@ console.log(JSON.stringify({ status: response.status, body: await response.text(
 export const callerOf = ({ userAgent }: CallRecord): ReplicaName | undefined =>
   REPLICAS.find((name) => userAgent.includes(`app/${name}`));
 
+type ReplicaParts = {
+  stage: Stage;
+  name: ReplicaName;
+  place: ManagedPlace;
+  /** Those of the next start. */
+  flags: () => string[];
+  onLine: (line: Line) => void;
+};
+
+const replicaOf = ({ stage, name, place, flags, onLine }: ReplicaParts): Replica => {
+  let running: LabProcess | undefined;
+  /** A start that is under way. */
+  let starting: Promise<void> | undefined;
+  let isWanted = false;
+  let port = 0;
+  const spawn = (): Promise<void> => {
+    starting ??= begin().finally(() => {
+      starting = undefined;
+    });
+    return starting;
+  };
+  const begin = async (): Promise<void> => {
+    port = 0;
+    const started = await stage.product.startReplica(name, flags(), {
+      onLine: (text) => {
+        if (!text.startsWith('{')) return;
+        const line: Line = JSON.parse(text);
+        port = line.port ?? port;
+        onLine(line);
+      },
+    });
+    running = started;
+    void started.exited.then(async () => {
+      running = undefined;
+      if (isWanted && stage.lab.ended() === undefined) await spawn();
+    });
+  };
+  const present = (): LabProcess => {
+    if (running === undefined) throw new Error(`The replica ${name} does not run.`);
+    return running;
+  };
+  return {
+    name,
+    place,
+    start: async () => {
+      isWanted = true;
+      if (running === undefined) await spawn();
+      await eventually(`${name} should listen`, async () => (port === 0 ? undefined : true));
+    },
+    signal: (signal) => present().kill(signal),
+    end: async (signal) => {
+      isWanted = false;
+      const { exited, kill } = present();
+      await kill(signal);
+      return within(exited, PATIENCE_MS, `${name} did not end after ${signal}`);
+    },
+    exited: () => within(present().exited, PATIENCE_MS, `${name} did not end`),
+    keepDown: () => {
+      isWanted = false;
+    },
+    get: async (path) => {
+      const url = `http://127.0.0.1:${port}${path}`;
+      const argv = [process.execPath, '--input-type=module', '--eval', ASK, url];
+      const { stdout, stderr } = await stage.lab.exec({ where: name, argv });
+      if (stdout === '') throw new Error(`${name} does not answer for ${path}: ${stderr}`);
+      return JSON.parse(stdout);
+    },
+  };
+};
+
 /** Makes the places; starts nothing yet. */
 export async function createReplicas(stage: Stage, flags: string[]): Promise<Replicas> {
   const said: Said[] = [];
   const looks = new Set<() => void>();
   let presentFlags = flags;
-
-  const replicaOf = (name: ReplicaName, place: ManagedPlace): Replica => {
-    let running: LabProcess | undefined;
-    /** A start that is under way. */
-    let starting: Promise<void> | undefined;
-    let isWanted = false;
-    let port = 0;
-    const spawn = (): Promise<void> => {
-      starting ??= begin().finally(() => {
-        starting = undefined;
-      });
-      return starting;
-    };
-    const begin = async (): Promise<void> => {
-      port = 0;
-      const started = await stage.product.startReplica(name, presentFlags, {
-        onLine: (text) => {
-          if (!text.startsWith('{')) return;
-          const line: Said['line'] = JSON.parse(text);
-          if (line.msg === 'operator started') port = line.port ?? 0;
-          said.push({ by: name, line });
-          for (const look of looks) look();
-        },
-      });
-      running = started;
-      void started.exited.then(async () => {
-        running = undefined;
-        if (isWanted && stage.lab.ended() === undefined) await spawn();
-      });
-    };
-    const present = (): LabProcess => {
-      if (running === undefined) throw new Error(`The replica ${name} does not run.`);
-      return running;
-    };
-    return {
-      name,
-      place,
-      start: async () => {
-        isWanted = true;
-        if (running === undefined) await spawn();
-        await eventually(`${name} should listen`, async () => (port === 0 ? undefined : true));
-      },
-      signal: (signal) => present().kill(signal),
-      end: async (signal) => {
-        isWanted = false;
-        const { exited, kill } = present();
-        await kill(signal);
-        return within(exited, PATIENCE_MS, `${name} did not end after ${signal}`);
-      },
-      exited: () => within(present().exited, PATIENCE_MS, `${name} did not end`),
-      keepDown: () => {
-        isWanted = false;
-      },
-      get: async (path) => {
-        const url = `http://127.0.0.1:${port}${path}`;
-        const argv = [process.execPath, '--input-type=module', '--eval', ASK, url];
-        const { stdout, stderr } = await stage.lab.exec({ where: name, argv });
-        if (stdout === '') throw new Error(`${name} does not answer for ${path}: ${stderr}`);
-        return JSON.parse(stdout);
-      },
-    };
-  };
 
   const says = async (since: number, what: string, wanted: (line: Line) => boolean): Promise<ReplicaName> => {
     const found = Promise.withResolvers<ReplicaName>();
@@ -140,7 +148,18 @@ export async function createReplicas(stage: Stage, flags: string[]): Promise<Rep
   };
 
   const [left, right] = await Promise.all(
-    REPLICAS.map(async (name, index) => replicaOf(name, await makePlace(stage.lab, name, index))),
+    REPLICAS.map(async (name, index) =>
+      replicaOf({
+        stage,
+        name,
+        place: await makePlace(stage.lab, name, index),
+        flags: () => presentFlags,
+        onLine: (line) => {
+          said.push({ by: name, line });
+          for (const look of looks) look();
+        },
+      }),
+    ),
   );
   if (left === undefined || right === undefined) throw new Error('Two replicas were to be made.');
 

@@ -6,7 +6,28 @@ import { within } from '../../hack/lab/handles.ts';
 import { eventually, PATIENCE_MS, read } from './support.ts';
 
 /** One line of the operator's log. */
-export type Line = { msg: string; node?: string; term?: number };
+export type Line = {
+  msg: string;
+  reason?: string;
+  node?: string;
+  term?: number;
+  /** Unix milliseconds at which a new master's report was read. */
+  readAt?: number;
+  /** Where it listens, said once it has started. */
+  port?: number;
+};
+
+/** A new master's report was read, of `node` where one is given. */
+export const isReportRead =
+  (wanted?: string) =>
+  ({ reason, readAt, node }: Line): boolean =>
+    reason === 'Elected' && readAt !== undefined && (wanted === undefined || node === wanted);
+
+/** A reading of EC2 agrees that `node` has the addresses. */
+export const isReadBack =
+  (wanted: string) =>
+  ({ reason, node }: Line): boolean =>
+    reason === 'Converged' && node === wanted;
 
 /** A running operator whose log can be waited on. */
 export type Watched = { until(what: string, wanted: (line: Line) => boolean): Promise<Line> };

@@ -5,7 +5,7 @@
  */
 import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
-import { forbid } from './operator.ts';
+import { forbid, isReadBack, isReportRead } from './operator.ts';
 import {
   callerOf,
   createReplicas,
@@ -181,11 +181,7 @@ const STEPS: readonly Step[] = [
       await replicas().leader();
     },
     reached: (_stage, to, _before, since) =>
-      replicas().says(
-        since,
-        'The report should be read',
-        ({ msg, node }) => msg === 'report read' && node === to,
-      ),
+      replicas().says(since, 'The report should be read', isReportRead(to)),
     tidy: async ({ lab }) => {
       await lab.ec2.clearFaults();
       await lab.ec2.release(false);
@@ -213,11 +209,7 @@ const STEPS: readonly Step[] = [
       const leader = await callReached(stage, 'effect', callID);
       allow = await forbid(stage, 'hapairs/status');
       await stage.lab.ec2.release(true);
-      await replicas().says(
-        since,
-        'EC2 should be read',
-        ({ msg, node }) => msg === 'read back' && node === to,
-      );
+      await replicas().says(since, 'EC2 should be read', isReadBack(to));
       assert.is.not((await pairOf(stage)).status?.holder, to, 'status was not written');
       return leader;
     },
@@ -330,7 +322,7 @@ row(
     assert.is(await replicas().leader(), leader, 'it leads until its call is answered');
     await stage.lab.ec2.release(true);
     assert.is((await ended).code, 0);
-    await replicas().says(since, 'The other one should lead', ({ msg }) => msg === 'leading');
+    await replicas().says(since, 'The other one should lead', ({ reason }) => reason === 'LeaderElected');
     await replicas().leads(replicas().beside(leader).name);
     await settled(stage, to);
     await stage.gone(from, 'agent');

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { quantile, ratioOf, spreadOf } from './statistics.ts';
+import { percentilesOf, quantile, ratioOf, spreadOf } from './statistics.ts';
 
 test('a median of an even number of values lies between the two in the middle', () => {
   assert.is(quantile([4, 1, 3, 2], 0.5), 2.5);
@@ -38,6 +38,13 @@ test('there is no ratio without values, or to nothing', () => {
   assert.is(ratioOf([], [1]), undefined);
   assert.is(ratioOf([1], []), undefined);
   assert.is(ratioOf([1], [0, 1]), undefined);
+});
+
+test('a percentile is a value that was measured, by nearest rank', () => {
+  const values = Array.from({ length: 200 }, (_, index) => 200 - index);
+  assert.equal(percentilesOf(values), { n: 200, min: 1, p50: 100, p90: 180, p99: 198, max: 200 });
+  assert.equal(percentilesOf([7]), { n: 1, min: 7, p50: 7, p90: 7, p99: 7, max: 7 });
+  assert.throws(() => percentilesOf([]), RangeError);
 });
 
 test.run();

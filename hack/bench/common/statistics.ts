@@ -42,3 +42,16 @@ export const ratioOf = (numerator: readonly number[], denominator: readonly numb
     highest: over.max / under.min,
   };
 };
+
+/** Percentiles of a sample by nearest rank: each is a value that was measured. */
+export type Percentiles = { n: number; min: number; p50: number; p90: number; p99: number; max: number };
+
+/** @throws RangeError for an empty sample. */
+export const percentilesOf = (values: readonly number[]): Percentiles => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [min] = sorted;
+  const max = sorted.at(-1);
+  if (min === undefined || max === undefined) throw new RangeError('An empty sample has no percentiles.');
+  const rank = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? max;
+  return { n: sorted.length, min, p50: rank(0.5), p90: rank(0.9), p99: rank(0.99), max };
+};

@@ -1,3 +1,4 @@
+/** What the two that are compared have in common: a pair, and what can be done to it. */
 import type { Pair } from './harness.ts';
 
 /** What is done to a pair. The first three move its addresses, the others should not. */

@@ -5,9 +5,10 @@ import { ACCESS_KEYS } from '../../lab/ec2/credentials.ts';
 import { within } from '../../lab/handles.ts';
 import { watchPair } from '../../lab/pair-watch.ts';
 import type { LabInstance } from '../../lab/types.ts';
+import { PATIENCE_MS } from '../common/wait.ts';
 import type { Contender } from './contender.ts';
 import { type Harness, nodesFrom, HAPAIR_PAIR as pair } from './harness.ts';
-import { PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
+import { untilAnswered, untilServing } from './observe.ts';
 
 const NAMESPACE = 'prod';
 const NAME = 'web';

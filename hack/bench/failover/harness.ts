@@ -4,7 +4,7 @@
  * other's turn.
  */
 import { mkdirSync, rmSync } from 'node:fs';
-import { tapAdverts } from '../../demo/stage.ts';
+import { tapAdverts } from '../../lab/advert-tap.ts';
 import type { SeenAdvert } from '../../lab/adverts.ts';
 import { type Lab, startLab } from '../../lab/lab.ts';
 import { installProduct, type Product } from '../../lab/product.ts';

@@ -9,12 +9,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../demo/timeline.ts';
+import { markdownTable, verdictTable } from '../common/tables.ts';
 import { type Contender, SCENARIOS, type Scenario } from './contender.ts';
 import { createHAPair } from './hapair.ts';
 import { type Harness, openHarness } from './harness.ts';
 import { isFailed, isSwitch, type RunRecord } from './measure.ts';
 import { createRecipe, findRecipeTools } from './recipe.ts';
-import { markdownTable, notes, switchTable, verdicts, verdictTable, watchTable } from './report.ts';
+import { notes, switchTable, verdicts, watchTable } from './report.ts';
 import { runOne } from './run.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');

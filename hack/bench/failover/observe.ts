@@ -1,33 +1,15 @@
 /** What was seen of one pair from outside: on the wire, in EC2's log, where packets go. Waiting for it, too. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isMutating } from '../../demo/measure.ts';
+
 import { nowMs } from '../../lab/clock.ts';
+import { isMutating } from '../../lab/ec2-control.ts';
 import type { CallRecord, LabInstance } from '../../lab/types.ts';
+import { eventually } from '../common/wait.ts';
 import type { Contender } from './contender.ts';
 import type { Harness, Pair } from './harness.ts';
 import { type Delivery, mastersIn } from './measure.ts';
 
-/** How long anything may take that must happen. */
-export const PATIENCE_MS = 60_000;
-const LOOK_MS = 50;
-
 /** Long enough for two adverts of a Master that sends one a second. */
 export const TWO_ADVERTS_MS = 2_500;
-
-/** Looks until there is something to return. @throws Error that names `what` when there is nothing in time. */
-export const eventually = async <T>(
-  what: string,
-  look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = PATIENCE_MS,
-): Promise<T> => {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s.`);
-    await sleep(LOOK_MS);
-  }
-};
 
 /** The newest call in EC2's log. */
 export const lastCallID = async ({ lab }: Harness): Promise<number> =>

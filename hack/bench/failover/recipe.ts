@@ -8,10 +8,11 @@ import { type LabProcess, within } from '../../lab/handles.ts';
 import type { LabInstance } from '../../lab/types.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
 import { run } from '../../setup/run.ts';
+import { eventually, PATIENCE_MS } from '../common/wait.ts';
 import type { Contender, Place } from './contender.ts';
 import { type Harness, nodesFrom, RECIPE_PAIR as pair } from './harness.ts';
 import { firstAdvert } from './measure.ts';
-import { callsOf, eventually, lastCallID, PATIENCE_MS, untilAnswered, untilServing } from './observe.ts';
+import { callsOf, lastCallID, untilAnswered, untilServing } from './observe.ts';
 import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts';
 
 /** The programs of the recipe and what they say they are. */

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { markdownTable } from '../common/tables.ts';
 import type { Contender, Switch } from './contender.ts';
 import type { End, RunRecord, TimedCall } from './measure.ts';
-import { markdownTable, switchTable, verdicts, watchTable } from './report.ts';
+import { switchTable, verdicts, watchTable } from './report.ts';
 
 const right: End = {
   masters: ['node2'],

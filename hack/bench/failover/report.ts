@@ -1,6 +1,7 @@
 /** The tables and the verdict on the goals, as rows of words. Pure. */
 import { skewMs } from '../../demo/theory.ts';
 import { ratioOf, type Spread, spreadOf } from '../common/statistics.ts';
+import type { Verdict } from '../common/tables.ts';
 import type { Contender, Scenario, Switch } from './contender.ts';
 import {
   isMeasured,
@@ -131,9 +132,6 @@ export const watchTable = (records: readonly RunRecord[]): string[][] => {
 /** A false mastership itself parts master and holder for about a millisecond; no packet is lost by that. */
 const BLINK_MS = 100;
 
-/** A goal, what was measured, and whether that reaches it. */
-export type Verdict = { goal: string; measured: string; isReached: boolean };
-
 /** Each goal of the benchmark that these runs can tell of. */
 export const verdicts = (records: readonly RunRecord[]): Verdict[] => {
   const switches = records.filter(isSwitch);
@@ -183,12 +181,6 @@ const endVerdict = (records: readonly RunRecord[]): Verdict[] => {
   ];
 };
 
-/** Rows of the goals, head first. */
-export const verdictTable = (found: readonly Verdict[]): string[][] => [
-  ['goal', 'measured', ''],
-  ...found.map(({ goal, measured, isReached }) => [goal, measured, isReached ? 'reached' : 'MISSED']),
-];
-
 /** What a reader must know to read the tables. */
 export const notes = (windowMs: number): string[] => [
   'Times are minimum / median / maximum. EC2 in the lab answers a mutating call after 1.5 s and packets follow 1.0 s later, as observed at AWS.',
@@ -198,9 +190,3 @@ export const notes = (windowMs: number): string[] => [
   `flap: a resignation forged in the Master’s name 30 ms after its advert. boot: both instances start within milliseconds of each other, in every other run the second one sooner. Each watched for ${windowMs / 1000} s; a wrong state that lasts to the end of that would last for good with the recipe, as nothing looks again.`,
   'VIP not with the Master: EC2 delivered it elsewhere, or nowhere, for more than 0.1 s. Wrong at the end: VIP or EIP not with the one Master there is.',
 ];
-
-/** A Markdown table. */
-export const markdownTable = ([head = [], ...rows]: readonly (readonly string[])[]): string => {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-};

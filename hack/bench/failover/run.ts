@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../../lab/clock.ts';
 import { type Probe, within } from '../../lab/handles.ts';
 import type { Sample } from '../../lab/outage.ts';
+import { eventually, PATIENCE_MS } from '../common/wait.ts';
 import type { Contender, Place, Scenario, Switch } from './contender.ts';
 import type { Harness } from './harness.ts';
 import {
@@ -16,7 +17,7 @@ import {
   type WatchRecord,
   watchFigures,
 } from './measure.ts';
-import { callsOf, deliveryOf, eventually, lastCallID, PATIENCE_MS, TWO_ADVERTS_MS } from './observe.ts';
+import { callsOf, deliveryOf, lastCallID, TWO_ADVERTS_MS } from './observe.ts';
 
 /** A run to be made. */
 export type Plan<S extends Scenario = Scenario> = { contender: Contender; scenario: S; run: number };

@@ -50,7 +50,7 @@ export class Agents {
       api.watch(`${COLLECTION}?fieldSelector=spec.nodeName%3D${instance.name}`, tokens[node], (event) =>
         this.#take(node, event),
       );
-      // Spread over the interval, as agents that were not started at once would be.
+      // Percentiles over the interval, as agents that were not started at once would be.
       const delayMs = (LEASE_MS * node) / fleet.vpc.instances.length;
       this.#timers.add(setTimeout(() => this.#renewRegularly(node), delayMs));
     }

@@ -2,24 +2,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../../lab/clock.ts';
 import type { CallRecord } from '../../lab/types.ts';
+import { type Percentiles, percentilesOf } from '../common/statistics.ts';
 import type { Claimed } from './agents.ts';
 import { type CallFollower, vipsOf } from './calls.ts';
 import { type FleetPair, NAMESPACE } from './fleet.ts';
-import { reportsRead, type Spread, spreadOf, usageOf } from './measure.ts';
+import { reportsRead, usageOf } from './measure.ts';
 import { type Load, loadSince, type Scene, some } from './scene.ts';
 
 const POLL_MS = 200;
 export type Failovers = {
   /** From sending the report to EC2's receiving the call, milliseconds. */
-  sentToCall: Spread;
+  sentToCall: Percentiles;
   /** From the API server's answer to the report to EC2's receiving the call. */
-  answeredToCall: Spread;
+  answeredToCall: Percentiles;
   /** The report's own way into the API server. */
-  report: Spread;
+  report: Percentiles;
   /** From sending the report until the operator had read it and decided: API server, etcd and watch. */
-  sentToRead: Spread;
+  sentToRead: Percentiles;
   /** From there to EC2's receiving the call: the operator's own part, and the SDK's. */
-  readToCall: Spread;
+  readToCall: Percentiles;
   /** Claims for which no call came within 30 s. */
   lost: number;
   load: Load;
@@ -64,11 +65,11 @@ export const failOverOneByOne = async (
     return call && readAtMs !== undefined ? [{ claimed, call, readAtMs }] : [];
   });
   return {
-    sentToCall: spreadOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.sentAtMs)),
-    answeredToCall: spreadOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.answeredAtMs)),
-    report: spreadOf(found.map(({ claimed }) => claimed.answeredAtMs - claimed.sentAtMs)),
-    sentToRead: spreadOf(found.map(({ claimed, readAtMs }) => readAtMs - claimed.sentAtMs)),
-    readToCall: spreadOf(found.map(({ call, readAtMs }) => call.receivedAtMs - readAtMs)),
+    sentToCall: percentilesOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.sentAtMs)),
+    answeredToCall: percentilesOf(found.map(({ claimed, call }) => call.receivedAtMs - claimed.answeredAtMs)),
+    report: percentilesOf(found.map(({ claimed }) => claimed.answeredAtMs - claimed.sentAtMs)),
+    sentToRead: percentilesOf(found.map(({ claimed, readAtMs }) => readAtMs - claimed.sentAtMs)),
+    readToCall: percentilesOf(found.map(({ call, readAtMs }) => call.receivedAtMs - readAtMs)),
     lost: results.length - found.length,
     load: loadSince(operator, fromMs, cpuSeconds),
   };

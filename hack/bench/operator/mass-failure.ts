@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../../lab/clock.ts';
 import type { CallRecord } from '../../lab/types.ts';
+import { type Percentiles, percentilesOf } from '../common/statistics.ts';
 import { nameOfCall, vipsOf } from './calls.ts';
-import { bucketBoundMs, type Spread, spreadOf, tally, usageOf } from './measure.ts';
+import { bucketBoundMs, tally, usageOf } from './measure.ts';
 import { type Load, loadSince, type Scene, settle, some, until } from './scene.ts';
 
 export type MassFailure = {
@@ -19,7 +20,7 @@ export type MassFailure = {
   /** Calls of the kind that moves a VIP, by result. */
   calls: Record<string, number>;
   /** From each report sent to that pair's call that worked. */
-  perPair: Spread;
+  perPair: Percentiles;
   convergedSeconds: number;
   load: Load;
 };
@@ -78,7 +79,7 @@ export const failOverAtOnce = async (scene: Scene, count: number): Promise<MassF
     boundSeconds,
     overBoundPercent: boundSeconds > 0 ? (100 * (lastCallSeconds - boundSeconds)) / boundSeconds : undefined,
     calls: tally(calls.records().slice(before).map(nameOfCall)),
-    perPair: spreadOf(
+    perPair: percentilesOf(
       claims.map(
         ({ pair, claimed }) => (worked.get(pair.vip)?.receivedAtMs ?? Number.NaN) - claimed.sentAtMs,
       ),

@@ -9,7 +9,6 @@ import {
   messagesOf,
   reportsRead,
   requestTotals,
-  spreadOf,
   tally,
   usageOf,
   writesBetween,
@@ -27,13 +26,6 @@ const file = (name: string, lines: readonly object[]): string => {
   writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   return path;
 };
-
-test('a percentile is a value that was measured, by nearest rank', () => {
-  const values = Array.from({ length: 200 }, (_, index) => 200 - index);
-  assert.equal(spreadOf(values), { n: 200, min: 1, p50: 100, p90: 180, p99: 198, max: 200 });
-  assert.equal(spreadOf([7]), { n: 1, min: 7, p50: 7, p90: 7, p99: 7, max: 7 });
-  assert.throws(() => spreadOf([]), RangeError);
-});
 
 test('a bucket grants its capacity at once and the rest as it refills', () => {
   assert.is(bucketBoundMs(1000, 100, 5), 180_000);

@@ -1,20 +1,7 @@
-/** What is read off a process, the API server and a list of numbers. */
+/** What is read off a process, the API server and a log. */
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-
-/** Spread of a sample; a percentile is the nearest rank, so it is a value that was measured. */
-export type Spread = { n: number; min: number; p50: number; p90: number; p99: number; max: number };
-
-/** @throws RangeError without values. */
-export const spreadOf = (values: readonly number[]): Spread => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const [min] = sorted;
-  const max = sorted.at(-1);
-  if (min === undefined || max === undefined) throw new RangeError('There is no spread of nothing.');
-  const rank = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? max;
-  return { n: sorted.length, min, p50: rank(0.5), p90: rank(0.9), p99: rank(0.99), max };
-};
 
 /** Processor seconds of a process so far, and its memory. */
 export type Usage = { cpuSeconds: number; rssMB: number; peakRSSMB: number };
@@ -143,9 +130,9 @@ export const bucketBoundMs = (calls: number, capacity: number, refillPerSecond: 
 export const reportsRead = async (logFile: string): Promise<Map<string, number>> => {
   const read = new Map<string, number>();
   for await (const line of createInterface({ input: createReadStream(logFile) })) {
-    if (!line.includes('"msg":"report read"')) continue;
-    const { pair, term, readAt } = JSON.parse(line) as { pair: string; term: number; readAt: number };
-    read.set(`${pair} ${term}`, readAt);
+    if (!line.includes('"reason":"Elected"')) continue;
+    const { pair, term, readAt } = JSON.parse(line) as { pair: string; term: number; readAt?: number };
+    if (readAt !== undefined) read.set(`${pair} ${term}`, readAt);
   }
   return read;
 };

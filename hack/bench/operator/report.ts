@@ -1,9 +1,9 @@
 /** The figures as text: one table with a column per fleet, and what a table cannot show below it. */
 
+import type { Percentiles } from '../common/statistics.ts';
 import type { Convergence } from './converge.ts';
 import type { Failovers } from './failovers.ts';
 import type { MassFailure } from './mass-failure.ts';
-import type { Spread } from './measure.ts';
 import type { Rest } from './rest.ts';
 
 /** All that one size of fleet gave. */
@@ -28,7 +28,7 @@ export type Run = {
 const GOAL_P99_MS = 50;
 const GOAL_OVER_BOUND_PERCENT = 10;
 
-const spread = ({ p50, p90, p99, max, n }: Spread, unit = 1): string =>
+const spread = ({ p50, p90, p99, max, n }: Percentiles, unit = 1): string =>
   `${[p50, p90, p99, max].map((value) => (value / unit).toFixed(1)).join(' / ')} (n ${n})`;
 
 const counts = (record: Record<string, number>, digits = 0): string => {

@@ -3,7 +3,7 @@
  * adverts; when all have their successors, they come back as Backups. So every second time the other end of a pair takes over.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../failover/observe.ts';
+import { eventually } from '../common/wait.ts';
 import type { Departure, Place, Timing, TimingName } from './contender.ts';
 import { DEPARTURES, SUCCESSOR_PRIORITY } from './contender.ts';
 import { type Failure, masterOf, type Takeover, takeoverOf } from './measure.ts';

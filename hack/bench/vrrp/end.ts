@@ -4,7 +4,6 @@
  *
  *     node end.ts ORDER        ORDER: EndOrder as JSON
  */
-
 import { watchInterfaces } from '../../../agent/machine/interface.ts';
 import { openLane } from '../../../agent/pair/lane.ts';
 import type { NodeInterface } from '../../../agent/pair/pair-types.ts';

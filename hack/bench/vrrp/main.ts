@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { formatTable } from '../../demo/timeline.ts';
 import { findDebianPrograms, RECIPE_PROGRAMS } from '../../setup/debian.ts';
 import { checkUserNamespaces } from '../../setup/namespaces.ts';
-import { markdownTable, verdictTable } from '../failover/report.ts';
+import { markdownTable, verdictTable } from '../common/tables.ts';
 import { startCapture } from './capture.ts';
 import { PROGRAMS, type ProgramName, TIMINGS } from './contender.ts';
 import { runElections } from './elections.ts';

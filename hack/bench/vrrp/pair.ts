@@ -1,6 +1,6 @@
 /** A pair of ends that run: brought up with a Master and a Backup that hears it, and put right after each departure. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../failover/observe.ts';
+import { eventually } from '../common/wait.ts';
 import type { Capture } from './capture.ts';
 import type { Contender, Place, RunningEnd, Site, Timing, TimingName } from './contender.ts';
 import { masterOf } from './measure.ts';

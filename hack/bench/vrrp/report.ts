@@ -1,7 +1,6 @@
 /** The tables and the verdict on the goals, as rows of words. Pure. */
-
 import { spreadOf } from '../common/statistics.ts';
-import type { Verdict } from '../failover/report.ts';
+import type { Verdict } from '../common/tables.ts';
 import {
   DEPARTURES,
   type Departure,

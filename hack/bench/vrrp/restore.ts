@@ -1,7 +1,7 @@
 /** Takes the VIP off the Master's interface, as a DHCP client might, and waits for it to come back. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ip } from '../../lab/fabric.ts';
-import { eventually } from '../failover/observe.ts';
+import { eventually } from '../common/wait.ts';
 import { timingOf } from './contender.ts';
 import { type AddressChange, type Removal, readAddressChange } from './measure.ts';
 import { type BenchPair, endPair, type Harness, startPair } from './pair.ts';

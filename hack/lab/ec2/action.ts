@@ -1,5 +1,4 @@
 /** What an action of the EC2 API is: a row of the table in actions.ts. */
-
 import type { Parameters } from './parameters.ts';
 import type { State } from './state.ts';
 import type { XMLMembers } from './xml.ts';

@@ -1,5 +1,4 @@
 /** The actions the lab's EC2 has: what each accepts, which token bucket it drinks from, and what it does. */
-
 import type { Action } from './action.ts';
 import { assignPrivateIPAddresses, unassignPrivateIPAddresses } from './addresses.ts';
 import { describeAddresses, describeInstances, describeNetworkInterfaces } from './describe.ts';

@@ -1,5 +1,4 @@
 /** AssignPrivateIpAddresses and UnassignPrivateIpAddresses, with EC2's semantics (AWS-FACTS, "Moving the VIP"). */
-
 import { isIPv4 } from 'node:net';
 import type { Outcome } from './action.ts';
 import { EC2Error, invalidValue } from './errors.ts';

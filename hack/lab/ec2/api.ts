@@ -1,3 +1,6 @@
+/**
+ * EC2 of one account: a call from its arrival to its answer, with its latency, its faults and what the fabric does about it.
+ */
 import { nowMs, sleep } from '../clock.ts';
 import type { CallRecord, FaultSpec, LabVPC, LatencyProfile } from '../types.ts';
 import type { Action } from './action.ts';

@@ -1,3 +1,4 @@
+/** The log of EC2 calls, to read and to wait on. */
 import type { CallPhase, CallRecord } from '../types.ts';
 
 /** Which calls a reader of the log asks for. */

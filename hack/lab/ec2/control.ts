@@ -15,7 +15,6 @@
  * | GET /_lab/connections | how many connections were ever opened to the API |
  * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}, "initial": […]} replaces parts |
  */
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CALL_PHASES, type LabVPC } from '../types.ts';
 import type { EC2API, Latency } from './api.ts';

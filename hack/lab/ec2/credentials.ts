@@ -1,3 +1,4 @@
+/** Who calls: access keys, their signatures (AWS Signature Version 4) and what each one's policy allows. */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { EC2Error, unauthorized } from './errors.ts';

@@ -1,5 +1,4 @@
 /** The Describe calls of what does not move: what a preflight looks at. */
-
 import { blockOf } from './addresses.ts';
 import { EC2Error } from './errors.ts';
 import { INSTANCE_TYPES } from './instance-types.ts';

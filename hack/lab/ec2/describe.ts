@@ -1,5 +1,4 @@
 /** The Describe calls of what moves: ENIs, EIPs and instances, in the members of their XML answers. */
-
 import { findNetworkInterface } from './addresses.ts';
 import { findAllocation, findPublicIP } from './elastic-ips.ts';
 import { EC2Error } from './errors.ts';

@@ -1,5 +1,4 @@
 /** AssociateAddress and DisassociateAddress, with EC2's semantics (AWS-FACTS, "Moving the EIP"). */
-
 import type { Outcome } from './action.ts';
 import { findNetworkInterface } from './addresses.ts';
 import { EC2Error, invalidValue } from './errors.ts';

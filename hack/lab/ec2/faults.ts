@@ -1,3 +1,4 @@
+/** What the next EC2 calls suffer. */
 import { FAULT_KINDS, type FaultKind, type FaultSpec } from '../types.ts';
 
 /** Faults of a read's contents, which a call that changes something cannot have. */

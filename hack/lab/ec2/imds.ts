@@ -3,7 +3,6 @@
  * which the fabric's strict source check makes trustworthy. An address is listed once packets for it arrive: IMDS shows
  * the mapping, EC2's Describe shows the state.
  */
-
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { nowMs } from '../clock.ts';

@@ -1,5 +1,4 @@
 /** A VPC for measurements of the API alone: many pairs that share few nodes, without a fabric that could carry them. */
-
 import type { LabVPC } from '../types.ts';
 import { STANDARD_VPC } from '../vpc.ts';
 

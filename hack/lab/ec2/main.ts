@@ -8,7 +8,6 @@
  * a VIP and an EIP that lie on a node already, for measurements of the API alone (large-vpc.ts names them). Prints one line of JSON, {"ready":true,…}, once everything listens and the fabric has the
  * first mapping. `--initial` puts an address on an ENI, with an EIP on it, before that. SIGTERM ends it at once.
  */
-
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';

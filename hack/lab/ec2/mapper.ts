@@ -1,3 +1,4 @@
+/** Lets the fabric follow EC2's state, in order and after the lag that EC2 has. */
 import { sleep } from '../clock.ts';
 import type { Fabric } from '../types.ts';
 import type { Mapping } from './state.ts';

@@ -1,5 +1,4 @@
 /** What every Describe call has in common. */
-
 import { applyFilters, type FilterTable, filters, type Parameters, paginate } from './parameters.ts';
 import type { XMLMembers, XMLValue } from './xml.ts';
 

@@ -1,3 +1,4 @@
+/** The form fields of an EC2 call: lists, structures, filters, pages. */
 import { EC2Error, invalidValue } from './errors.ts';
 
 /** The form fields of a request of the EC2 query protocol, without Action and Version. */

@@ -1,3 +1,4 @@
+/** Where addresses are before the first call, from the command line. */
 import { assignPrivateIPAddresses } from './addresses.ts';
 import { associationID, findAllocation } from './elastic-ips.ts';
 import type { State } from './state.ts';

@@ -1,3 +1,4 @@
+/** Recognises an address that comes back to an ENI soon after it left, which takes EC2 longer. */
 import type { State } from './state.ts';
 
 /** A way back within this time is slow (observed against AWS: 4.8-16 s where the way there took about 1 s). */

@@ -1,5 +1,4 @@
 /** Adding and removing rules of security groups. */
-
 import type { Action, Outcome } from './action.ts';
 import { EC2Error } from './errors.ts';
 import { list, members, type Parameters, required } from './parameters.ts';

@@ -1,3 +1,4 @@
+/** EC2 over HTTP: the query protocol, the operator's role, and the lab's control beside them. */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';

@@ -2,7 +2,6 @@
  * Credentials that end: the role of an EC2 instance, as its metadata service gives them out (EC2 User Guide, "IAM roles for
  * EC2"). Served on the EC2 API's own port, for a process with AWS_EC2_METADATA_SERVICE_ENDPOINT set to it.
  */
-
 import { randomBytes } from 'node:crypto';
 import { ACCESS_KEYS, type AccessKey } from './credentials.ts';
 

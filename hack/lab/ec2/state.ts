@@ -5,7 +5,6 @@
  * An EIP is associated with a *private address*, not with an ENI: where it delivers follows from where the address lies.
  * That is why an EIP moves with its address without any code of its own.
  */
-
 import type { LabInstance, LabVPC } from '../types.ts';
 
 /** EC2's names of an instance's states. */

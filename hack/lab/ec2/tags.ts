@@ -1,5 +1,4 @@
 /** CreateTags and DeleteTags, for what hapair reads tags of: ENIs, EIPs and instances. */
-
 import type { Outcome } from './action.ts';
 import { EC2Error } from './errors.ts';
 import { list, members, type Parameters } from './parameters.ts';

@@ -1,3 +1,4 @@
+/** Request throttling by token buckets (EC2 Developer Guide, "Request throttling"). */
 import type { Action, BucketSize } from './action.ts';
 import type { Parameters } from './parameters.ts';
 

@@ -1,3 +1,5 @@
+/** Answers of EC2's query protocol as XML. */
+
 /** What an XML answer is made of: an array becomes `<item>`s, `undefined` is left out. */
 export type XMLValue =
   | string
