@@ -225,7 +225,7 @@ const startOperator = async (options: OperatorOptions): Promise<Operator> => {
     awsEnvironment(fleet.vpc, 'operator', ec2URL),
     logFile,
   );
-  await untilLogged(child, logFile, /"msg":"operator started"/, OPERATOR_READY_MS);
+  await untilLogged(child, logFile, /"port":\d+/, OPERATOR_READY_MS);
   const log = inspect ? readFileSync(logFile, 'utf8') : '';
   return {
     pid: child.child.pid ?? 0,
