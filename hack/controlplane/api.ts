@@ -6,6 +6,7 @@ import { type Connection, readConnection } from './kubeconfig.ts';
 /** The API server's answer: JSON when it said so, else text. */
 export type Answer = { status: number; body: unknown };
 
+/** What a request may have besides method and path. */
 export type CallOptions = {
   /** Sent as JSON. */
   body?: unknown;

@@ -19,6 +19,7 @@ export type SeenRequest = {
   token: string | undefined;
 };
 
+/** What is done to a request. */
 export type Mischief =
   /** Answered by the proxy; the API server hears nothing of it. `body` is sent as JSON. */
   | { do: 'answer'; status: number; body?: object; headers?: Record<string, string> }
@@ -33,6 +34,7 @@ export type Mischief =
   /** Waits before it passes the request on, then again before each piece of the answer. */
   | { do: 'slow'; delayMs: number; pieceBytes: number };
 
+/** What is done to which requests, and how often. */
 export type Rule = Mischief & {
   /** Default: every request. */
   match?: (request: SeenRequest) => boolean;

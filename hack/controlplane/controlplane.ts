@@ -10,6 +10,7 @@ import { writeKubeconfig } from './kubeconfig.ts';
 import { issueCertificate, type KeyPair, writeTokenKeys } from './pki.ts';
 import { type Service, type Spawn, spawnBound, startService, untilReady } from './process.ts';
 
+/** Where and how a control plane is to run. */
 export type ControlPlaneOptions = {
   /** Holds keys, data, sockets and logs; made if missing, mode 0700. Remove it after `stop()`. */
   dir: string;

@@ -9,6 +9,7 @@ export type Credentials =
   /** Re-read by clients, so it may be renewed in place. */
   | { tokenFile: string };
 
+/** What a kubeconfig is to say. */
 export type KubeconfigOptions = {
   /** Where to write it; mode 0600. */
   file: string;

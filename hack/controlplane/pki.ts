@@ -16,6 +16,7 @@ export const keyPairIn = (dir: string, name: string): KeyPair => ({
   keyFile: join(dir, `${name}.key`),
 });
 
+/** What a certificate is to say, and who signs it. */
 export type CertificateRequest = {
   /** Common name; the user, in a client certificate. */
   commonName: string;

@@ -8,6 +8,7 @@ export const PROGRAMS = {
   'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
 } as const;
 
+/** The name of a program of the control plane. */
 export type Program = keyof typeof PROGRAMS;
 
 const [major, minor] = KUBERNETES_VERSION.split('.');

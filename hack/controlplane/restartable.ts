@@ -6,6 +6,7 @@ import { type ControlPlane, startControlPlane } from './controlplane.ts';
 import { type Spawn, spawnBound } from './process.ts';
 import type { Program } from './programs.ts';
 
+/** A control plane and what can be done to its programs. */
 export type RestartableControlPlane = ControlPlane & {
   /** SIGKILL; resolves when it is gone. */
   kill(program: Program): Promise<void>;

@@ -23,6 +23,7 @@ export const createToken = async (
   );
 };
 
+/** Whose kubeconfig is to be written, and where. */
 export type ServiceAccountKubeconfig = {
   /** An admin's kubeconfig, for the TokenRequest. */
   adminKubeconfig: string;

@@ -13,7 +13,9 @@ import type { LabVPC, LatencyProfile } from '../lab/types.ts';
 import type { Evidence } from './measure.ts';
 import type { Costs } from './theory.ts';
 
+/** The pair's VIP. */
 export const VIP = '10.10.10.10';
+/** The pair's Elastic IP. */
 export const PUBLIC_IP = '203.0.113.10';
 
 /** How long an agent listens after its claim, before it reports. */
@@ -32,6 +34,7 @@ const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> 
   'aws-quick-return': { callMs: 1500, mappingLagMs: 1000 },
 };
 
+/** The lab with the product on it, as the story and the end-to-end tests have it in hand. */
 export type Stage = {
   lab: Lab;
   product: Product;
@@ -56,6 +59,7 @@ export type Stage = {
   down(): Promise<void>;
 };
 
+/** What a stage is to be. */
 export type StageOptions = {
   /** Emptied first; holds state and logs. */
   dir: string;

@@ -14,6 +14,7 @@ const CRDS = ['crd/hapairs.hapair.io', 'crd/vrrpinstances.hapair.io'];
 /** The real commands, whoever runs them where. Each throws an Error with what it said when it fails. */
 export type KubeTools = Record<'kubectl' | 'helm', (args: string[], input?: string) => Promise<string>>;
 
+/** What the chart is installed with. */
 export type ChartValues = {
   /** Instances that may have an agent. */
   nodes: string[];

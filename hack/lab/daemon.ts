@@ -10,8 +10,9 @@ import { installProduct, type Product } from './product.ts';
 import { readState, removeState, writeState } from './state.ts';
 import type { LatencyProfile } from './types.ts';
 
-/** What `up` asks for, and what it hears. */
+/** What `up` asks for. */
 export type DaemonOptions = { profile: LatencyProfile; product: boolean };
+/** What `up` hears of it. */
 export type DaemonSays = { type: 'log'; line: string } | { type: 'up' } | { type: 'failed'; message: string };
 
 const COMMAND_BYTES = 1024 * 1024;

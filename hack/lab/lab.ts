@@ -16,6 +16,7 @@ import { EXEC_MS, type ExecResult, type ExecSpec, type Place, type SpawnSpec } f
 import type { LabVPC, LatencyProfile } from './types.ts';
 import { IMDS_ADDRESS, MANAGEMENT, STANDARD_VPC } from './vpc.ts';
 
+/** What a lab is to be. */
 export type LabOptions = {
   /** Holds state and logs; made if missing. */
   dir: string;

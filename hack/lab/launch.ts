@@ -1,6 +1,6 @@
 /**
- * Starts and ends a world, the namespaces of a lab: one `unshare` whose child is PID 1 of new user, network, mount and PID namespaces. SIGKILL to
- * `unshare` ends everything in it, and so does the end of this process, because the IPC channel closes.
+ * Starts and ends a world, the namespaces of a lab: one `unshare` whose child is PID 1 of new user, network, mount and PID
+ * namespaces. SIGKILL to `unshare` ends everything in it, and so does the end of this process, because the IPC channel closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

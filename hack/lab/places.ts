@@ -5,6 +5,7 @@
 import type { Lab } from './lab.ts';
 import { MANAGEMENT } from './vpc.ts';
 
+/** Such a place. */
 export type ManagedPlace = {
   /** Where `World.spawn` and `exec` put a process. */
   name: string;

@@ -14,6 +14,7 @@ import { type LabProcess, within } from './handles.ts';
 import type { Lab } from './lab.ts';
 import { MANAGEMENT } from './vpc.ts';
 
+/** How the product is to run. */
 export type ProductOptions = {
   /** Instances that get an agent; default all. */
   nodes?: string[];
@@ -37,6 +38,7 @@ export type ProductOptions = {
   onLog?: (line: string) => void;
 };
 
+/** The product that runs on a lab. */
 export type Product = {
   namespace: string;
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */

@@ -84,8 +84,10 @@ export type Operations = {
   /** After the CRDs are installed: see hack/controlplane/controlplane.ts. */
   controllerManager: { params: null; result: null };
 };
+/** The name of a request. */
 export type Operation = keyof Operations;
 
+/** A request as it is sent. */
 export type Request = { [K in Operation]: { id: number; op: K; params: Operations[K]['params'] } }[Operation];
 
 /** What init says. */

@@ -48,4 +48,5 @@ export const readState = (): DaemonState | undefined => {
   }
 };
 
+/** Gives the work tree's place for a daemon back. */
 export const removeState = (): void => rmSync(STATE_FILE, { force: true });

@@ -20,11 +20,13 @@ export type LabInstance = {
   elsewhere?: { subnetID: string; availabilityZone: string };
 };
 
+/** A public address of the account. */
 export type LabElasticIP = { allocationID: string; publicIP: string };
 
 /** A host that only sends probes. */
 export type LabClient = { name: string; address: string };
 
+/** The VPC and everything in it at the start. */
 export type LabVPC = {
   region: string;
   availabilityZone: string;
@@ -46,8 +48,10 @@ export type LabVPC = {
  * runs when an address moves back within a minute.
  */
 export const LATENCY_PROFILES = ['instant', 'aws', 'aws-quick-return'] as const;
+/** The name of a profile. */
 export type LatencyProfile = (typeof LATENCY_PROFILES)[number];
 
+/** Whether a word names a profile. */
 export const isLatencyProfile = (name: string): name is LatencyProfile =>
   LATENCY_PROFILES.some((known) => known === name);
 
@@ -85,6 +89,7 @@ export const FAULT_KINDS = [
   /** The whole API is away: every connection is cut, whoever calls, until the faults are cleared. `action` and `count` mean nothing. */
   'outage',
 ] as const;
+/** The name of a kind of fault. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** What the next matching EC2 calls suffer. */
@@ -102,6 +107,7 @@ export type FaultSpec = {
 
 /** How far a call can come, in this order. */
 export const CALL_PHASES = ['received', 'effect', 'mapped', 'answered'] as const;
+/** The name of a phase. */
 export type CallPhase = (typeof CALL_PHASES)[number];
 
 /** One line of the lab's log of EC2 calls; times are Unix milliseconds with a fraction. */

@@ -26,6 +26,7 @@ export const DEBIAN_PROGRAMS = [
   { name: 'openssl', debianPackage: 'openssl', check: 'version' },
 ] as const satisfies readonly DebianProgram[];
 
+/** The name of one of them. */
 export type DebianProgramName = (typeof DEBIAN_PROGRAMS)[number]['name'];
 
 /** What the recipe elects with, and hapair's peer in tests: 2.2.7 in Debian 12. */

@@ -7,6 +7,7 @@ import { linkFolder } from './cache.ts';
 /** How a command that ended well ended. */
 export type Output = { stdout: string; stderr: string };
 
+/** How a command is to run. */
 export type RunOptions = {
   cwd?: string;
   env?: NodeJS.ProcessEnv;

@@ -9,6 +9,7 @@ import { checkUserNamespaces } from './namespaces.ts';
 /** Absolute paths of the programs that demo, lab and tests call. */
 export type Tools = Record<DebianProgramName | keyof KubeClients, string>;
 
+/** The tools, by name and by path. */
 export type ToolEnvironment = {
   /** To be laid over `process.env` of whatever calls the tools by name. */
   env: { PATH: string };

@@ -3,6 +3,7 @@ import type { Pair } from './harness.ts';
 
 /** What is done to a pair. The first three move its addresses, the others should not. */
 export const SCENARIOS = ['crash', 'failback', 'stop', 'flap', 'boot'] as const;
+/** The name of a scenario. */
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** Scenarios whose cost is timed. */

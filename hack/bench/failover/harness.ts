@@ -66,6 +66,7 @@ export const HAPAIR_PAIR: Pair = {
   allocationID: 'eipalloc-0ccccccccccccccc3',
 };
 
+/** The recipe's pair. */
 export const RECIPE_PAIR: Pair = {
   nodes: RECIPE_INSTANCES,
   vip: '10.10.10.20',

@@ -65,14 +65,19 @@ export type WatchRecord = Who & {
 /** A run that told nothing. */
 export type FailedRecord = Who & { scenario: Scenario; error: string };
 
+/** What one run left. */
 export type RunRecord = SwitchRecord | WatchRecord | FailedRecord;
 
 /** One that told something. */
 export type MeasuredRecord = SwitchRecord | WatchRecord;
 
+/** Whether the run came to its end. */
 export const isMeasured = (record: RunRecord): record is MeasuredRecord => !('error' in record);
+/** Whether the run failed. */
 export const isFailed = (record: RunRecord): record is FailedRecord => 'error' in record;
+/** Whether a switch was timed. */
 export const isSwitch = (record: RunRecord): record is SwitchRecord => 'afterMs' in record;
+/** Whether a disturbance was watched. */
 export const isWatch = (record: RunRecord): record is WatchRecord => 'wrongMs' in record;
 
 /** What both kinds of run leave; times are Unix milliseconds. */

@@ -12,6 +12,7 @@ import { enter, inLane, microTime, otherOf, type Side, statusOf, type Wire, wire
 /** When a claim's report left this process and when the API server had answered it, Unix milliseconds. */
 export type Claimed = { term: number; sentAtMs: number; answeredAtMs: number };
 
+/** What the agents stand on. */
 export type AgentsOptions = {
   api: API;
   fleet: Fleet;

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher } from 'undici';
 
+/** How the API server is reached. */
 export type APIOptions = {
   server: string;
   ca: Buffer;
@@ -22,6 +23,7 @@ export type Request = {
   contentType?: string;
 };
 
+/** One event of a watch, as the API server sends it. */
 export type WatchEvent = { type: string; object: unknown };
 
 type Versioned = { metadata: { resourceVersion: string } };

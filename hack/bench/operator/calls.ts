@@ -16,6 +16,7 @@ export type CallFollower = {
 
 const MUTATING = ['AssignPrivateIpAddresses', 'AssociateAddress'] as const;
 
+/** Follows EC2's log of calls until `stop`. @param onMapped is told when packets for a VIP arrive at an ENI */
 export const followCalls = ({ ec2 }: Harness, onMapped: (vip: string, eni: string) => void): CallFollower => {
   const known = new Map<number, CallRecord>();
   const mapped = new Set<number>();

@@ -10,6 +10,7 @@ const CREATES_AT_ONCE = 16;
 /** The API server needs most of it: some 25 writes for each pair, at 8 to 18 ms of processor time each. */
 const CONVERGENCE_MS = 90 * 60_000;
 
+/** What the first phase measured. */
 export type Convergence = {
   /** Until the last HAPair was created. */
   createdSeconds: number;

@@ -10,6 +10,7 @@ import { reportsRead, usageOf } from './measure.ts';
 import { type Load, loadSince, type Scene, some } from './scene.ts';
 
 const POLL_MS = 200;
+/** What the failovers one by one measured. */
 export type Failovers = {
   /** From sending the report to EC2's receiving the call, milliseconds. */
   sentToCall: Percentiles;

@@ -13,6 +13,7 @@ export type FleetPair = {
   virtualRouterID: number;
 };
 
+/** Pairs on instances, and where their addresses are at first. */
 export type Fleet = {
   vpc: LabVPC;
   pairs: readonly FleetPair[];

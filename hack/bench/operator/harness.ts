@@ -28,6 +28,7 @@ const HELM_MS = 240_000;
 const TOKENS_AT_ONCE = 8;
 const END_MS = 20_000;
 
+/** The operator as a process. */
 export type Operator = {
   pid: number;
   logFile: string;
@@ -41,6 +42,7 @@ export type Operator = {
   stop(): Promise<void>;
 };
 
+/** Everything that a run stands on. */
 export type Harness = {
   controlPlane: ControlPlane;
   /** As `system:masters`. */
@@ -53,6 +55,7 @@ export type Harness = {
   down(): Promise<void>;
 };
 
+/** What a run is to stand on. */
 export type HarnessOptions = {
   /** Emptied first; holds state and logs. */
   dir: string;

@@ -7,6 +7,7 @@ import { nameOfCall, vipsOf } from './calls.ts';
 import { bucketBoundMs, tally, usageOf } from './measure.ts';
 import { type Load, loadSince, type Scene, settle, some, until } from './scene.ts';
 
+/** What the failure of many at once measured. */
 export type MassFailure = {
   pairs: number;
   /** From the first report sent until the last one was answered. */

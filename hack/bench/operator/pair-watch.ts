@@ -29,6 +29,7 @@ const withoutPreflight = ({ metadata: { generation }, status }: HAPair): string 
     status: { ...status, conditions: status?.conditions?.filter(({ type }) => type !== 'PreflightPassed') },
   });
 
+/** Follows the fleet's HAPairs until the harness goes down. */
 export const watchPairs = ({ admin }: Harness): PairWatch => {
   /** Holder of each pair that is Ready. */
   const ready = new Map<string, string>();

@@ -1,6 +1,7 @@
 /** The operator's processor profiles and heap, taken over its inspector (started with `--inspect`). */
 import { writeFileSync } from 'node:fs';
 
+/** The engine's profiler in another process. */
 export type Profiler = {
   start(): Promise<void>;
   /** Writes a `.cpuprofile` of all since `start`. */

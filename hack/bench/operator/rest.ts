@@ -7,6 +7,7 @@ import { type Load, loadSince, OPERATOR_USER, type Scene } from './scene.ts';
 
 const AGENT_USERS = 'system:serviceaccount:hapair-system:hapair-agent-';
 
+/** What the second phase measured. */
 export type Rest = {
   load: Load;
   /** Writes of the operator, its own Lease apart: there must be none (S6). */

@@ -4,6 +4,7 @@ import type { Site } from './contender.ts';
 import type { PairAdvert } from './measure.ts';
 import { startProgram } from './program.ts';
 
+/** The adverts that the tap has seen. */
 export type Capture = {
   /** Of this pair, in the order in which they were sent. */
   adverts(site: Site): readonly PairAdvert[];

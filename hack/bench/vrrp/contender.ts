@@ -1,6 +1,8 @@
 /** What is compared: two programs, five sets of VRRP parameters, and one pair of ends as both programs run it. */
 
+/** The two that are compared. */
 export const PROGRAMS = ['keepalived', 'hapair'] as const;
+/** The name of one of them. */
 export type ProgramName = (typeof PROGRAMS)[number];
 
 /** VRRP's password in version 2, eight characters at most. */
@@ -23,6 +25,7 @@ export const TIMINGS = [
   { name: 'v3 50 ms', version: 3, advertisementIntervalMs: 50 },
   { name: 'v3 10 ms', version: 3, advertisementIntervalMs: 10 },
 ] as const satisfies readonly Timing[];
+/** The name of a timing. */
 export type TimingName = (typeof TIMINGS)[number]['name'];
 
 /** The timing of that name. */
@@ -34,6 +37,7 @@ export const timingOf = (name: TimingName): Timing & { name: TimingName } => {
 
 /** How a Master goes: `crash` is SIGKILL, `stop` what a service manager's stop does. */
 export const DEPARTURES = ['crash', 'stop'] as const;
+/** How a Master leaves. */
 export type Departure = (typeof DEPARTURES)[number];
 
 /** One end's place in the network. */

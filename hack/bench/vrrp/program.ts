@@ -10,6 +10,7 @@ const START_MS = 20_000;
 /** For whoever asks late, and for error messages. */
 const LINES_KEPT = 50;
 
+/** A program to start. */
 export type ProgramSpec = {
   /** For error messages and the log's name. */
   name: string;

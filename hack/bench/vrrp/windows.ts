@@ -13,6 +13,7 @@ export const PRIORITIES = [200, 100] as const;
 /** Busy loops for each processor: more than it can run, as on a machine in trouble. */
 export const LOOPS_PER_PROCESSOR = 2;
 
+/** What the windows showed. */
 export type Windows = {
   watches: Watch[];
   /** Whether the programs were granted real-time scheduling. */

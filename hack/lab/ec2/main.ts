@@ -5,8 +5,9 @@
  *         [--fabric none|kernel] [--initial ADDRESS=ENI[=ALLOCATION]]…
  *
  * FILE is a LabVPC in JSON. With --pairs there is no fabric: a VPC of that many pairs on 200 nodes (or --nodes), each with
- * a VIP and an EIP that lie on a node already, for measurements of the API alone (large-vpc.ts names them). Prints one line of JSON, {"ready":true,…}, once everything listens and the fabric has the
- * first mapping. `--initial` puts an address on an ENI, with an EIP on it, before that. SIGTERM ends it at once.
+ * a VIP and an EIP that lie on a node already, for measurements of the API alone (large-vpc.ts names them). Prints one line of
+ * JSON, {"ready":true,…}, once everything listens and the fabric has the first mapping. `--initial` puts an address on an ENI,
+ * with an EIP on it, before that. SIGTERM ends it at once.
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
