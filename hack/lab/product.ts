@@ -41,7 +41,8 @@ export type Product = {
   /** The operator's output. An agent's is `world.node(name).logOf('agent')`. */
   operatorLog: string;
   /**
-   * Starts the operator.
+   * Starts the operator. As a Deployment does, it is started again when it ends as failed, which it does when it loses its
+   * leadership: on a busy machine that happens.
    * @throws Error when it runs already.
    */
   startOperator(
@@ -64,6 +65,8 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const SOURCE_AGENT = [process.execPath, join(ROOT, 'agent', 'main.ts')];
 const KUBERNETES_URL = `https://${management.world}:${management.kubernetesPort}`;
 const END_MS = 60_000;
+/** Exit code of a program that failed. */
+const FAILED = 1;
 
 /**
  * Installs the chart, or clears away what others have left on a shared control plane, and starts the processes; about five
@@ -151,21 +154,30 @@ async function productOf(world: World, options: ProductOptions): Promise<Product
     operatorLog,
     startOperator: async ({ env = {}, args = [] } = {}, watch = {}) => {
       if (operator !== undefined) throw new Error('The operator runs already.');
-      const started = await world.spawn(
-        {
-          name: 'operator',
-          where: 'world',
-          argv: [...operatorCommand(world, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
-          env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
-          logFile: operatorLog,
-        },
-        watch,
-      );
-      operator = started;
-      void started.exited.then(() => {
-        if (operator === started) operator = undefined;
-      });
-      return started;
+      const start = async (): Promise<WorldProcess> => {
+        const started = await world.spawn(
+          {
+            name: 'operator',
+            where: 'world',
+            argv: [
+              ...operatorCommand(world, kubeconfig, 'operator'),
+              ...(options.operatorArgs ?? []),
+              ...args,
+            ],
+            env: { ...awsEnvironment(world.vpc, 'operator'), ...options.operatorEnv, ...env },
+            logFile: operatorLog,
+          },
+          watch,
+        );
+        operator = started;
+        void started.exited.then(async ({ code }) => {
+          if (operator !== started) return;
+          operator = undefined;
+          if (code === FAILED && world.ended() === undefined) await start();
+        });
+        return started;
+      };
+      return start();
     },
     killOperator: async (signal = 'SIGKILL') => {
       if (operator === undefined) throw new Error('The operator does not run.');
