@@ -39,6 +39,16 @@ export async function quickPair(): Promise<HAPair> {
   return pair;
 }
 
+/**
+ * The demo's with an advert every three seconds: who reloads has ten seconds until its peer counts it as dead, which a busy
+ * machine may need to load a program.
+ */
+export const patientPair = async (): Promise<HAPair> => {
+  const pair = await demoPair();
+  pair.spec.vrrp.advertisementIntervalMilliseconds = 3_000;
+  return pair;
+};
+
 /** What differs from the standard stage. */
 export type Setting = Pick<StageOptions, 'vpc' | 'vips' | 'product'>;
 
