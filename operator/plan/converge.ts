@@ -1,4 +1,4 @@
-/** Which call, or which reading, brings EC2 to the elected master ("Converging EC2" in the design). */
+/** Which call, or which reading, brings EC2 to the elected master (DESIGN.md, "Converging EC2"). */
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { PairNode } from '../../crds/types.ts';

@@ -4,7 +4,7 @@
  * a Master report that echoes a probe within a second.
  *
  * The first hold is a minute, because EC2 takes 4.8 to 16 s to move an address back to where it came from a moment ago
- * (AWS-FACTS, observed), against 1.2 to 1.8 s otherwise.
+ * (AWS-FACTS, "Moving the VIP"), against 1.2 to 1.8 s otherwise.
  */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';

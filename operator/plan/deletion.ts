@@ -1,5 +1,5 @@
 /**
- * The end of a pair ("Deletion" in the design). Retain leaves everything as it is. Unassign tells the agents to stop, waits for
+ * The end of a pair (DESIGN.md, "Deletion"). Retain leaves everything as it is. Unassign tells the agents to stop, waits for
  * them no longer than 30 s, takes the recorded addresses off the recorded ENIs, and ends once two readings show none left (S8).
  */
 import type { Reason } from '../../crds/conditions.ts';

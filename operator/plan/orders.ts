@@ -1,4 +1,4 @@
-/** Planned switches ("Failback, declaratively" in the design): each order yields at most once and is always consumed (S9). */
+/** Planned switches (DESIGN.md, "Failback, declaratively"): each order yields at most once and is always consumed (S9). */
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { FailbackStatus, HAPair } from '../../crds/types.ts';
