@@ -13,6 +13,7 @@ import { validateHAPair } from '../crds/validate.ts';
 import { createBudget } from '../ec2/budget.ts';
 import { createEC2, type EC2 } from '../ec2/client.ts';
 import { reasonOf } from '../ec2/errors.ts';
+import { connectSDK } from '../ec2/sdk.ts';
 import type { EC2Result } from '../ec2/types.ts';
 import { connect, keyOf } from '../kube/client.ts';
 import { sleep, systemClock } from '../kube/clock.ts';
@@ -138,10 +139,8 @@ export const startOperator = async (config: OperatorConfig, log: Log): Promise<O
   const writes = guarded(counted(kube, metrics.kubernetesWrote), elector.isLeader);
   const budget = createBudget({ clock, onTurn: (key) => queue.addUrgent(key) });
   const ec2 = createEC2({
-    defaultRegion: region,
-    now: clock.now,
-    wall: clock.wall,
-    mayWrite: elector.isLeader,
+    api: connectSDK({ defaultRegion: region, wall: clock.wall, mayWrite: elector.isLeader }),
+    clock,
     budget,
     onAnswer: (action, result, ms) => metrics.ec2Answered(action, resultOf(result), ms / 1000),
   });
