@@ -86,8 +86,8 @@ export class World {
       random,
       tell,
       connect: (process, operator) => this.#connect(process, operator.path, operator),
-      connectEC2: (process, operator) =>
-        ec2.connect(process, {
+      connectEC2: (process, operator, connection) =>
+        ec2.connect(process, connection, {
           mayCall: () => operator.mayWrite(),
           onCall: (by, call) => this.#guard(() => this.invariants.onCall(by, call)),
           onAnswer: (by, call) => this.invariants.onAnswer(by, call),
