@@ -2,7 +2,7 @@
  * EC2 with its delays: a call's effect comes before its answer, or long after it, or not at all; readings may be stale or
  * leave something out; packets and the metadata service follow the API at their own pace.
  */
-import type { EC2API, EC2Connection } from '../ec2/api.ts';
+import type { EC2API, EC2Connection, RequestBounds } from '../ec2/api.ts';
 import type { RawError } from '../ec2/errors.ts';
 import { NotLeadingError } from '../ec2/guard.ts';
 import type { EC2Call, EC2View } from '../ec2/types.ts';
@@ -88,12 +88,12 @@ export class SimulatedEC2 {
   /** EC2 as `process` reaches it. */
   connect(process: Process, { mayWrite = () => true }: EC2Connection, watcher: CloudWatcher = {}): EC2API {
     return {
-      send: async (_region, action, input, { timeoutMs }) => {
+      send: async (_region, action, input, bounds) => {
         if (!process.isRunning) return never();
         const asked = askedBy(action, input, this.#placed);
         const { call } = asked;
         if (call === undefined) {
-          const view = await this.#look(process, timeoutMs);
+          const view = await this.#look(process, bounds);
           const output = asked.answer(view);
           watcher.onRead?.(process, shownBy(asked, view));
           return output;
@@ -101,7 +101,7 @@ export class SimulatedEC2 {
         if (!mayWrite()) throw new NotLeadingError();
         if (watcher.mayCall?.() === false) return never();
         watcher.onCall?.(process, call);
-        const answered = this.#call(process, call, timeoutMs);
+        const answered = this.#call(process, call, bounds);
         return asked.answer(await answered.finally(() => watcher.onAnswer?.(process, call)));
       },
       close: () => undefined,
@@ -109,33 +109,45 @@ export class SimulatedEC2 {
   }
 
   /** What is there half-way between question and answer. */
-  #look(process: Process, timeoutMs: number): Promise<EC2View> {
+  #look(process: Process, bounds: RequestBounds): Promise<EC2View> {
     const readAtMs = process.clock.now();
-    const answerMs = this.isAway ? timeoutMs : this.readMs;
-    return new Promise((resolve, reject) => {
-      let view: EC2View | undefined;
-      this.#timeline.after(answerMs / 2, () => {
-        if (!this.isAway) view = this.#reading(readAtMs);
-      });
-      this.#timeline.after(answerMs, () =>
-        process.deliver(() => (view === undefined ? reject(sdkError(NO_ANSWER)) : resolve(view))),
-      );
+    const answerMs = this.isAway ? bounds.timeoutMs : this.readMs;
+    let view: EC2View | undefined;
+    this.#timeline.after(answerMs / 2, () => {
+      if (!this.isAway) view = this.#reading(readAtMs);
+    });
+    return this.#answer(process, bounds, answerMs, () => {
+      if (view === undefined) throw sdkError(NO_ANSWER);
+      return view;
     });
   }
 
-  #call(process: Process, call: EC2Call, timeoutMs: number): Promise<EC2View> {
+  #call(process: Process, call: EC2Call, bounds: RequestBounds): Promise<EC2View> {
     this.calls.push({ atMs: this.#timeline.nowMs, by: process.name, call });
     const { effectAfterMs, answer } = this.#nextFate();
     if (effectAfterMs !== undefined) this.#timeline.after(effectAfterMs, () => this.#effect(call));
-    const answerMs = answer === 'Lost' ? timeoutMs : this.callMs;
-    return new Promise((resolve, reject) =>
-      this.#timeline.after(answerMs, () =>
-        process.deliver(() => {
-          if (answer === 'Ok') resolve(this.#asOf(0));
-          else reject(sdkError(answer === 'Lost' ? NO_ANSWER : answer));
-        }),
-      ),
+    return this.#answer(process, bounds, answer === 'Lost' ? bounds.timeoutMs : this.callMs, () => {
+      if (answer !== 'Ok') throw sdkError(answer === 'Lost' ? NO_ANSWER : answer);
+      return this.#asOf(0);
+    });
+  }
+
+  /** Reaches the process after so long, unless it gives up before. */
+  #answer<T>(process: Process, { signal }: RequestBounds, afterMs: number, make: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const giveUp = (): void => reject(sdkError({ code: 'AbortError', message: 'given up' }));
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#timeline.after(afterMs, () =>
+      process.deliver(() => {
+        signal.removeEventListener('abort', giveUp);
+        try {
+          resolve(make());
+        } catch (error) {
+          reject(error);
+        }
+      }),
     );
+    return promise;
   }
 
   #nextFate(): Fate {

@@ -74,6 +74,17 @@ export class Operator {
     this.#world.tell(this.name, 'operator killed', {});
   }
 
+  /** SIGTERM: the process ends in order. */
+  end(): void {
+    const { process } = this;
+    if (process?.isRunning !== true) return;
+    this.#world.tell(process.name, 'operator asked to end', {});
+    void this.#replica?.stop().then(() => {
+      this.#world.tell(process.name, 'operator ended', {});
+      process.kill();
+    });
+  }
+
   /** SIGSTOP. */
   stop(): void {
     this.process?.stop();

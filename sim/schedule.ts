@@ -194,6 +194,20 @@ const HAPPENINGS: readonly Happening[] = [
     },
   },
   {
+    name: 'the operator is asked to end',
+    weight: 2,
+    begin: (world, random) => {
+      const replica = anyReplica(world, random);
+      if (!replica.runs) return undefined;
+      const { process } = replica;
+      replica.end();
+      return () => {
+        if (replica.process === process) process?.kill();
+        startReplica(replica);
+      };
+    },
+  },
+  {
     name: 'the operator is stopped',
     weight: 2,
     begin: (world, random) => {
