@@ -41,7 +41,9 @@ export type EC2Requests = {
   DescribeInstanceTypes: { input: DescribeInstanceTypesRequest; output: DescribeInstanceTypesResult };
 };
 
+/** What an action takes. */
 export type EC2Input<A extends keyof EC2Requests> = EC2Requests[A]['input'];
+/** What an action answers. */
 export type EC2Output<A extends keyof EC2Requests> = EC2Requests[A]['output'];
 
 /** Bounds of one request. */
@@ -52,6 +54,7 @@ export type RequestBounds = {
   signal: AbortSignal;
 };
 
+/** EC2, one request at a time. */
 export type EC2API = {
   /**
    * Makes one request in one attempt, bounded as `bounds` say.

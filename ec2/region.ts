@@ -156,6 +156,7 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
   return { read, pages, call };
 };
 
+/** Makes the requests of a Region; asks nothing yet. */
 export const createRegionRequests = (options: RegionOptions): RegionRequests => {
   const { read, pages, call } = createRequester(options);
   return {

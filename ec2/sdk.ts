@@ -23,6 +23,7 @@ import { classify } from './errors.ts';
 import { guard } from './guard.ts';
 import { rawErrorOf } from './shapes.ts';
 
+/** How the SDK reaches EC2, and with whose credentials. */
 export type SDKOptions = EC2Connection & {
   /** Whose default credentials chain is used; its client is the only one that is there from the start. */
   defaultRegion: string;

@@ -9,6 +9,7 @@ import type { Key } from '../kube/types.ts';
 import type { Metrics, RequestResult } from './metrics.ts';
 import { createReachability, type Reachability } from './reachable.ts';
 
+/** What an account needs besides itself. */
 export type AccountOptions = {
   api: EC2API;
   /** Where HAPairs without `spec.region` lie. */
@@ -25,6 +26,7 @@ export type AccountOptions = {
 const resultOf = (result: EC2Result): RequestResult =>
   result.ok || result.code === 'DryRunOperation' ? 'Success' : reasonOf(result.class);
 
+/** Reads and calls EC2 within the account's call budget. */
 export class Account implements EC2 {
   readonly budget: Budget;
   /** Whether any reading has succeeded. */

@@ -1,5 +1,6 @@
 /** What an operator is told by its flags. */
 
+/** Everything that the flags say. */
 export type OperatorConfig = {
   /** Default: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config. */
   kubeconfigPath?: string | undefined;

@@ -6,6 +6,7 @@ import { exposeGauges } from './gauges.ts';
 import type { Parts } from './parts.ts';
 import type { Endpoints } from './surroundings.ts';
 
+/** What the endpoints tell of. */
 export type EndpointsOptions = {
   parts: Parts;
   config: Pick<OperatorConfig, 'namespace'>;

@@ -14,6 +14,7 @@ import { isNotLeading } from './leader-client.ts';
 import type { FoundPair } from './pair-queue.ts';
 import type { Parts } from './parts.ts';
 
+/** What a leader works with. */
 export type LeadingOptions = {
   parts: Parts;
   config: Pick<OperatorConfig, 'namespace'>;

@@ -14,6 +14,7 @@ import { lead } from './leading.ts';
 import { createParts } from './parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** A running replica, as its process sees it. */
 export type Operator = {
   identity: string;
   /** Of metrics and health; undefined: nothing is served. */

@@ -7,6 +7,7 @@ import { isFailoverOpen } from './takeover.ts';
 /** A pair that a leader finds when it begins, with the terms that its agents report. */
 export type FoundPair = { key: Key; pair: HAPair; terms: readonly number[] };
 
+/** Puts pairs into the lanes of a queue. */
 export class PairQueue {
   readonly #queue: Pick<WorkQueue, 'add' | 'addAfter'>;
   readonly #pairOf: (key: Key) => HAPair | undefined;

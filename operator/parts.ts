@@ -16,11 +16,12 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { PairQueue } from './pair-queue.ts';
 import { createPairSeries } from './pair-series.ts';
 import { scopeOf } from './plan/addresses.ts';
-import { createReconciler } from './reconcile.ts';
+import { Reconciler } from './reconcile.ts';
 import { watchAll } from './stores.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createViews, type Views } from './view.ts';
 
+/** What the parts are made of. */
 export type PartsOptions = {
   config: OperatorConfig;
   surroundings: Surroundings;
@@ -29,6 +30,7 @@ export type PartsOptions = {
   signal: AbortSignal;
 };
 
+/** The parts of one replica. */
 export type Parts = ReturnType<typeof createParts>;
 
 /** `reportingInstance` of an Event is at most this long. */
@@ -108,7 +110,7 @@ export const createParts = (options: PartsOptions) => {
     onInstanceOf: requeue,
     onLeaderLease: elector.nudge,
   });
-  const reconciler = createReconciler(
+  const reconciler = new Reconciler(
     {
       ...{ pairs: stores.pairs, instances: stores.instances, kube: writes },
       ...{ ec2: account, budget: account.budget, mayWrite: isLeader },
