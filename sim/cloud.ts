@@ -41,6 +41,8 @@ export class SimulatedEC2 {
   imdsLagMs = 1_000;
   /** Neither calls nor readings are answered. */
   isAway = false;
+  /** Every request is refused with this, and does nothing. */
+  refusal: RawError | undefined;
   /** Readings show EC2 as it was so long ago. */
   staleMs = 0;
   /** ENIs whose secondary addresses readings leave out. */
@@ -117,6 +119,7 @@ export class SimulatedEC2 {
       if (!this.isAway) view = this.#reading(readAtMs);
     });
     return this.#answer(process, bounds, answerMs, () => {
+      if (this.refusal !== undefined) throw sdkError(this.refusal);
       if (view === undefined) throw sdkError(NO_ANSWER);
       return view;
     });
@@ -152,6 +155,7 @@ export class SimulatedEC2 {
 
   #nextFate(): Fate {
     if (this.isAway) return { answer: 'Lost' };
+    if (this.refusal !== undefined) return { answer: this.refusal };
     return this.fates.shift() ?? { effectAfterMs: this.callMs / 2, answer: 'Ok' };
   }
 

@@ -48,4 +48,28 @@ test('a call refused for its rate is repeated when the budget has a turn, and th
   assert.is(ec2.calls.length, 4);
 });
 
+/** What may have worked is not tried again before EC2 was read, and that is refused too. */
+for (const [code, httpStatus, fewest, withinMs] of [
+  ['RequestLimitExceeded', 503, 4, 30_000],
+  ['UnauthorizedOperation', 403, 4, 45_000],
+  ['RequestExpired', 400, 4, 45_000],
+  ['ServiceUnavailable', 503, 1, 30_000],
+] as const) {
+  test(`EC2 answers every request with ${code} for three minutes: the failover is made when it does not any more`, async () => {
+    const world = await World.converged();
+    const { node1, ec2 } = world;
+    ec2.refusal = { code, message: 'no', httpStatus };
+    await world.pass(60_000);
+    node1.crash();
+    await world.pass(120_000);
+    assert.is(world.holder, 'node1', 'nothing moves');
+    const tries = ec2.calls.length;
+    assert.ok(tries >= fewest && tries < 40, `${tries} tries, ever slower`);
+    ec2.refusal = undefined;
+    await world.until('served by node2', () => world.isServedBy('node2'), withinMs);
+    await world.pass(60_000);
+    await world.staysQuiet();
+  });
+}
+
 test.run();

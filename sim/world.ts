@@ -159,6 +159,7 @@ export class World {
       replicas.some((replica) => replica.isLeader()) &&
       !replicas.some(({ isStopped }) => isStopped) &&
       !ec2.isAway &&
+      ec2.refusal === undefined &&
       ec2.staleMs === 0 &&
       ec2.omitted.size === 0 &&
       ec2.fates.length === 0
