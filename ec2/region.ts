@@ -1,22 +1,9 @@
 /**
- * EC2 of one Region through the AWS SDK: requests with a deadline of their own and one attempt, since the operator's loop
- * retries, knowing what else is urgent. Reads wait for their turn in the account's call budget, and every answer is told
- * to it.
+ * EC2 of one Region: requests with a deadline of their own and one attempt, since the operator's loop retries, knowing what
+ * else is urgent. Reads wait for their turn in the account's call budget, and every answer is told to it.
  */
-import {
-  AssignPrivateIpAddressesCommand,
-  AssociateAddressCommand,
-  DescribeAddressesCommand,
-  DescribeInstancesCommand,
-  DescribeInstanceTypesCommand,
-  DescribeNetworkInterfacesCommand,
-  DescribeSecurityGroupRulesCommand,
-  DescribeSubnetsCommand,
-  DisassociateAddressCommand,
-  type EC2Client,
-  type InstanceTypeInfo,
-  UnassignPrivateIpAddressesCommand,
-} from '@aws-sdk/client-ec2';
+import type { InstanceTypeInfo } from '@aws-sdk/client-ec2';
+import type { EC2API, EC2Input, EC2Output, EC2Requests } from './api.ts';
 import type { Budget } from './budget.ts';
 import { failureOf } from './errors.ts';
 import { elasticIPOf, networkInterfaceOf, rawErrorOf, securityGroupRulesOf } from './shapes.ts';
@@ -32,28 +19,21 @@ import type {
   Subnet,
 } from './types.ts';
 
-/** What the SDK bounds one request by. */
-type HttpHandlerOptions = { requestTimeout: number; abortSignal: AbortSignal };
-
 /** Told how one request ended, for metrics; `ms` is the time from sending it, its turn in the budget apart. */
 export type OnAnswer = (action: EC2Action, result: EC2Result, ms: number) => void;
 
-/** Bounds on one request; milliseconds. */
-export type Timeouts = { connectTimeoutMs: number; readTimeoutMs: number; writeTimeoutMs: number };
-
-/** What a Region's requests need besides the SDK's client. */
+/** What a Region's requests need besides EC2's API. */
 export type RegionOptions = {
   region: string;
-  client: EC2Client;
-  timeouts: Timeouts;
+  api: Pick<EC2API, 'send'>;
+  /** Milliseconds that one request may take. */
+  timeouts: { readMs: number; writeMs: number };
   /** Absent: reads wait for nobody, and nobody is told of answers. */
   budget?: Pick<Budget, 'take' | 'answered'>;
   /** Monotonic milliseconds. */
   now: () => number;
   /** Told of each request that was answered or given up; absent: nobody is. */
   onAnswer?: OnAnswer;
-  /** EC2 did not accept the credentials. */
-  onCredentialsInvalid: () => void;
 };
 
 /** On whose behalf a read is made. */
@@ -79,42 +59,40 @@ export type RegionRequests = {
   call(call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
 };
 
+/** Actions whose answers come in pages. */
+type Paged = {
+  [A in keyof EC2Requests]: 'NextToken' extends keyof EC2Output<A> ? A : never;
+}[keyof EC2Requests];
+
 /** Pages of one Describe call; a bound, as every loop has one. */
 const MOST_PAGES = 100;
 
 /** Sends a mutating call; what EC2 answers is read back, not believed. */
-const sendCall = async (client: EC2Client, call: EC2Call, bounds: HttpHandlerOptions): Promise<void> => {
+const sendCall = (
+  call: EC2Call,
+  sent: <A extends EC2Call['action']>(action: A, input: EC2Input<A>) => Promise<unknown>,
+): Promise<unknown> => {
   switch (call.action) {
-    case 'AssignPrivateIpAddresses': {
-      const command = new AssignPrivateIpAddressesCommand({
+    case 'AssignPrivateIpAddresses':
+      return sent(call.action, {
         NetworkInterfaceId: call.networkInterfaceID,
         PrivateIpAddresses: call.privateIPAddresses,
         AllowReassignment: true,
       });
-      await client.send(command, bounds);
-      return;
-    }
-    case 'AssociateAddress': {
-      const command = new AssociateAddressCommand({
+    case 'AssociateAddress':
+      return sent(call.action, {
         AllocationId: call.allocationID,
         NetworkInterfaceId: call.networkInterfaceID,
         PrivateIpAddress: call.privateIPAddress,
         AllowReassociation: true,
       });
-      await client.send(command, bounds);
-      return;
-    }
-    case 'UnassignPrivateIpAddresses': {
-      const command = new UnassignPrivateIpAddressesCommand({
+    case 'UnassignPrivateIpAddresses':
+      return sent(call.action, {
         NetworkInterfaceId: call.networkInterfaceID,
         PrivateIpAddresses: call.privateIPAddresses,
       });
-      await client.send(command, bounds);
-      return;
-    }
     case 'DisassociateAddress':
-      await client.send(new DisassociateAddressCommand({ AssociationId: call.associationID }), bounds);
-      return;
+      return sent(call.action, { AssociationId: call.associationID });
   }
 };
 
@@ -123,32 +101,23 @@ const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
     ? [{ name: InstanceType, addresses: NetworkInfo.Ipv4AddressesPerInterface }]
     : [];
 
-export const createRegionRequests = (options: RegionOptions): RegionRequests => {
-  const { region, client, budget, now, onAnswer, onCredentialsInvalid } = options;
-  const { connectTimeoutMs, readTimeoutMs, writeTimeoutMs } = options.timeouts;
-
-  /** The SDK's own timeout bounds the request; this one also bounds fetching credentials before it. */
-  const deadline = (signal: AbortSignal, timeoutMs: number): HttpHandlerOptions => ({
-    requestTimeout: timeoutMs,
-    abortSignal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + connectTimeoutMs)]),
-  });
-
+/** Requests of any kind: each has its deadline, and its answer is told; reads have waited for their turn. */
+const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: RegionOptions) => {
   const tell = (action: EC2Action, result: EC2Result, sentAtMs: number): void => {
     budget?.answered(region, action, result);
     onAnswer?.(action, result, now() - sentAtMs);
-    if (!result.ok && result.class === 'CredentialsInvalid') onCredentialsInvalid();
   };
 
   /** One request of a read: its turn, its deadline, its answer told. */
-  const read = async <T>(
-    action: EC2Action,
+  const read = async <A extends EC2Action>(
+    action: A,
     { purpose, signal }: Errand,
-    send: (bounds: HttpHandlerOptions) => Promise<T>,
-  ): Promise<T> => {
+    input: EC2Input<A>,
+  ): Promise<EC2Output<A>> => {
     await budget?.take(region, action, purpose, signal);
     const sentAtMs = now();
     try {
-      const answer = await send(deadline(signal, readTimeoutMs));
+      const answer = await api.send(region, action, input, { timeoutMs: timeouts.readMs, signal });
       tell(action, { ok: true }, sentAtMs);
       return answer;
     } catch (error) {
@@ -158,41 +127,53 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
   };
 
   /** All pages of a read. */
-  const pages = async <T extends { NextToken?: string | undefined }>(
-    action: EC2Action,
+  const pages = async <A extends Paged>(
+    action: A,
     errand: Errand,
-    send: (next: { NextToken?: string }, bounds: HttpHandlerOptions) => Promise<T>,
-  ): Promise<T[]> => {
-    const answers: T[] = [];
-    let next: { NextToken?: string } = {};
+    input: EC2Input<A>,
+  ): Promise<EC2Output<A>[]> => {
+    const answers: EC2Output<A>[] = [];
+    let NextToken: string | undefined;
     do {
-      const page = next;
-      const answer = await read(action, errand, (bounds) => send(page, bounds));
+      const answer = await read(action, errand, { ...input, ...(NextToken !== undefined && { NextToken }) });
       answers.push(answer);
-      next = answer.NextToken ? { NextToken: answer.NextToken } : {};
-    } while (next.NextToken !== undefined && answers.length < MOST_PAGES);
+      NextToken = answer.NextToken || undefined;
+    } while (NextToken !== undefined && answers.length < MOST_PAGES);
     return answers;
   };
 
+  const call = async (planned: EC2Call, signal: AbortSignal): Promise<EC2Result> => {
+    const sentAtMs = now();
+    const bounds = { timeoutMs: timeouts.writeMs, signal };
+    const result = await sendCall(planned, (action, input) => api.send(region, action, input, bounds)).then(
+      (): EC2Result => ({ ok: true }),
+      (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
+    );
+    tell(planned.action, result, sentAtMs);
+    return result;
+  };
+
+  return { read, pages, call };
+};
+
+/** Makes the requests of a Region; asks nothing yet. */
+export const createRegionRequests = (options: RegionOptions): RegionRequests => {
+  const { read, pages, call } = createRequester(options);
   return {
+    call,
+
     async networkInterfaces(ids, errand) {
-      const answers = await pages('DescribeNetworkInterfaces', errand, (next, bounds) =>
-        client.send(new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [...ids], ...next }), bounds),
-      );
+      const answers = await pages('DescribeNetworkInterfaces', errand, { NetworkInterfaceIds: [...ids] });
       return answers.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces.map(networkInterfaceOf));
     },
 
     async addresses(ids, errand) {
-      const answer = await read('DescribeAddresses', errand, (bounds) =>
-        client.send(new DescribeAddressesCommand({ AllocationIds: [...ids] }), bounds),
-      );
+      const answer = await read('DescribeAddresses', errand, { AllocationIds: [...ids] });
       return (answer.Addresses ?? []).map(elasticIPOf);
     },
 
     async instances(ids, errand) {
-      const answers = await pages('DescribeInstances', errand, (next, bounds) =>
-        client.send(new DescribeInstancesCommand({ InstanceIds: [...ids], ...next }), bounds),
-      );
+      const answers = await pages('DescribeInstances', errand, { InstanceIds: [...ids] });
       return answers
         .flatMap(({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances))
         .map(({ InstanceId = '', State, InstanceType = '', NetworkInterfaces = [] }) => ({
@@ -204,9 +185,7 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     },
 
     async subnets(ids, errand) {
-      const answers = await pages('DescribeSubnets', errand, (next, bounds) =>
-        client.send(new DescribeSubnetsCommand({ SubnetIds: [...ids], ...next }), bounds),
-      );
+      const answers = await pages('DescribeSubnets', errand, { SubnetIds: [...ids] });
       return answers
         .flatMap(({ Subnets = [] }) => Subnets)
         .map(({ SubnetId = '', CidrBlock = '', AvailabilityZone = '' }) => ({
@@ -218,9 +197,7 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
 
     async securityGroupRules(ids, errand) {
       const Filters = [{ Name: 'group-id', Values: [...ids] }];
-      const answers = await pages('DescribeSecurityGroupRules', errand, (next, bounds) =>
-        client.send(new DescribeSecurityGroupRulesCommand({ Filters, ...next }), bounds),
-      );
+      const answers = await pages('DescribeSecurityGroupRules', errand, { Filters });
       const rules = answers.flatMap(({ SecurityGroupRules = [] }) => SecurityGroupRules);
       return ids.map((groupID) => ({
         groupID,
@@ -231,22 +208,20 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     async instanceTypes(names, errand) {
       // A filter, not the list of names: the SDK's type of that list knows only the types of its own day.
       const Filters = [{ Name: 'instance-type', Values: [...names] }];
-      const answers = await pages('DescribeInstanceTypes', errand, (next, bounds) =>
-        client.send(new DescribeInstanceTypesCommand({ Filters, ...next }), bounds),
-      );
+      const answers = await pages('DescribeInstanceTypes', errand, { Filters });
       return answers.flatMap(({ InstanceTypes = [] }) => InstanceTypes).flatMap(instanceTypeOf);
     },
 
     async mayAssociate({ allocationID, networkInterfaceID, privateIPAddress }, errand) {
-      const command = new AssociateAddressCommand({
+      const input = {
         AllocationId: allocationID,
         NetworkInterfaceId: networkInterfaceID,
         PrivateIpAddress: privateIPAddress,
         AllowReassociation: true,
         DryRun: true,
-      });
+      };
       try {
-        await read('AssociateAddress', errand, (bounds) => client.send(command, bounds));
+        await read('AssociateAddress', errand, input);
         return 'Unknown';
       } catch (error) {
         const raw = rawErrorOf(error);
@@ -255,16 +230,6 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
         if (raw.httpStatus === 400) return 'Unknown';
         throw error;
       }
-    },
-
-    async call(call, signal) {
-      const sentAtMs = now();
-      const result = await sendCall(client, call, deadline(signal, writeTimeoutMs)).then(
-        (): EC2Result => ({ ok: true }),
-        (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
-      );
-      tell(call.action, result, sentAtMs);
-      return result;
     },
   };
 };

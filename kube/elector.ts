@@ -50,6 +50,8 @@ export type Elector = {
   run(signal: AbortSignal): Promise<'Lost' | 'Stopped'>;
   /** Resolves when this process leads for the first time. */
   elected: Promise<void>;
+  /** Monotonic time at which it was elected; Infinity: it was not yet. */
+  electedAtMs(): number;
   /** Who holds the Lease as this process last saw it. */
   leaderIdentity(): string | undefined;
   /** The Lease was seen to change, by a watch: a standby looks at once instead of at its next turn; a leader does nothing. */
@@ -84,6 +86,7 @@ export const createElector = (options: ElectorOptions): Elector => {
   const machine = createElectorMachine({ ...times, identity: options.identity ?? electorIdentity(), random });
   const { promise: elected, resolve: resolveElected } = Promise.withResolvers<void>();
   const stopping = new AbortController();
+  let electedAtMs = Number.POSITIVE_INFINITY;
   let running: Promise<'Lost' | 'Stopped'> | undefined;
   /** Aborted by a nudge; a read begun later has seen what the nudge was about. */
   let nudged = new AbortController();
@@ -98,7 +101,9 @@ export const createElector = (options: ElectorOptions): Elector => {
       const input = await perform(action, signal);
       if (signal.aborted) break;
       action = machine.step(input, instant());
-      if (machine.hasLed) resolveElected();
+      if (!machine.hasLed) continue;
+      electedAtMs = Math.min(electedAtMs, clock.now());
+      resolveElected();
     }
     signal.removeEventListener('abort', resign);
     machine.resign();
@@ -175,6 +180,7 @@ export const createElector = (options: ElectorOptions): Elector => {
       return running;
     },
     elected,
+    electedAtMs: () => electedAtMs,
     leaderIdentity: () => machine.holder,
     nudge: () => nudged.abort(),
     async release() {

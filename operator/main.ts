@@ -1,10 +1,12 @@
-/** `hapair-operator`: flags, logger and signals; the wiring is operator.ts. */
+/** `hapair-operator`: flags, logger, signals and the real surroundings; what runs in them is operator.ts. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { systemClock } from '../kube/clock.ts';
 import packageJSON from '../package.json' with { type: 'json' };
-import { startOperator } from './operator.ts';
+import type { OperatorConfig } from './config.ts';
+import { runOperator } from './operator.ts';
+import { connectSurroundings } from './surroundings.ts';
 
 const USAGE = `usage: hapair-operator [flags]
   --region REGION                     where HAPairs without spec.region lie (default: AWS_REGION)
@@ -105,24 +107,24 @@ const end = Promise.withResolvers<'Stopped'>();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('Stopped'));
 
 const { version } = packageJSON;
-const operator = await startOperator(
-  {
-    kubeconfigPath: flags.kubeconfig,
-    region,
-    agentUsernameTemplate,
-    ...(requireTag && { requireTag }),
-    namespace,
-    version,
-    identity: flags.identity ?? (process.env.POD_NAME || undefined),
-    election: {
-      leaseDurationMs: numberOf('lease-duration-seconds', 15) * 1000,
-      renewDeadlineMs: numberOf('renew-deadline-seconds', 10) * 1000,
-      retryPeriodMs: numberOf('retry-period-seconds', 2) * 1000,
-    },
-    http: { bindAddress: flags['bind-address'], port: numberOf('port', 8080) },
+const config: OperatorConfig = {
+  kubeconfigPath: flags.kubeconfig,
+  region,
+  agentUsernameTemplate,
+  ...(requireTag && { requireTag }),
+  namespace,
+  version,
+  identity: flags.identity ?? (process.env.POD_NAME || undefined),
+  election: {
+    leaseDurationMs: numberOf('lease-duration-seconds', 15) * 1000,
+    renewDeadlineMs: numberOf('renew-deadline-seconds', 10) * 1000,
+    retryPeriodMs: numberOf('retry-period-seconds', 2) * 1000,
   },
-  log,
-).catch((error: Error) => refuse(error.message));
+  http: { bindAddress: flags['bind-address'], port: numberOf('port', 8080) },
+};
+const operator = await connectSurroundings(config, log)
+  .then((surroundings) => runOperator(config, log, surroundings))
+  .catch((error: Error) => refuse(error.message));
 const { identity, port } = operator;
 log.info({ version, region, namespace, identity, port, pid: process.pid }, 'operator started');
 

@@ -51,11 +51,20 @@ const FAILOVER_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20,
 const EC2_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10];
 const STEP_BUCKETS = [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 
-/** @param version of the operator, shown by `hapair_build_info` */
-export const createMetrics = (version: string): Metrics => {
+/** A registry with what every process of Node tells of itself. */
+const registryOfProcess = (): Registry => {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  return registry;
+};
+
+/**
+ * Registers what the operator counts.
+ * @param version of the operator, shown by `hapair_build_info`
+ * @param registry default: one with the process's own metrics
+ */
+export const createMetrics = (version: string, registry = registryOfProcess()): Metrics => {
+  const registers = [registry];
 
   new Gauge({
     name: 'hapair_build_info',

@@ -210,7 +210,7 @@ class Watched {
   }
 
   answer(how: 'ok' | 'lost' | 'worked' | 'throttled' | 'rejected'): void {
-    if (!this.rig.memory.call) return;
+    if (!this.rig.memory.calls.unanswered) return;
     this.rig.pass(1);
     if (how === 'ok') this.rig.answer();
     else if (how === 'throttled')
@@ -233,12 +233,12 @@ class Watched {
     );
     if (reports !== this.reportsRead) this.target = undefined;
     this.reportsRead = reports;
-    const wasUnanswered = rig.memory.call !== undefined;
+    const wasUnanswered = rig.memory.calls.unanswered !== undefined;
     const { call } = rig.step(keep);
     if (!call) return;
     this.lastCall = call;
     const text = JSON.stringify(call);
-    const floor = Math.max(rig.pair.status?.term ?? 0, rig.memory.highestTerm);
+    const floor = Math.max(rig.pair.status?.term ?? 0, rig.memory.authority.highestTerm);
     const { pinnedNode, addresses } = rig.pair.spec;
     const isWanted = (key: string): boolean =>
       addresses.some(({ vip, eipAllocationID }) => vip === key || eipAllocationID === key);
@@ -270,7 +270,7 @@ class Watched {
   /** Faults over: one Master with a term of its own, a healthy Backup, working EC2. */
   calmDown(): void {
     const { rig } = this;
-    if (rig.memory.call) rig.answer();
+    if (rig.memory.calls.unanswered) rig.answer();
     rig.unpin();
     this.target = undefined;
     rig.edit({ paused: false, addresses: [MAIN] });
@@ -285,7 +285,7 @@ class Watched {
       rig.read();
       for (let turn = 0; turn < 4; turn++) {
         this.step();
-        if (rig.memory.call) this.answer('ok');
+        if (rig.memory.calls.unanswered) this.answer('ok');
         rig.pass(1);
       }
       this.obey();

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
 import { failureOf } from '../ec2/errors.ts';
+import { instanceRefused } from './plan/memory.ts';
 import type { PlannedCall } from './plan/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
@@ -748,6 +749,59 @@ test('NotPermitted outlives a restart of the operator: nothing is written, nothi
   assert.is(rig.condition('Accepted'), 'False NotPermitted');
   assert.is(rig.statusWrites, 0);
   assert.equal(rig.reasons, []);
+});
+
+test('a call on what was read before this process led waits for a reading, and everything else with it', () => {
+  const rig = Rig.converged();
+  const { memory } = rig;
+  rig.ledSinceMs = rig.nowMs + 1;
+  rig.pass(2);
+  rig.report('node2', 'Master', 2);
+  const next = rig.step();
+  assert.is(next.call, undefined);
+  assert.is(next.readSinceMs, rig.ledSinceMs);
+  assert.equal(
+    [next.status, next.instances, next.events, next.requeueAfterMs],
+    [undefined, [], [], undefined],
+  );
+  assert.is(next.memory, memory, 'nothing is learnt yet');
+  rig.read();
+  assert.is(rig.step().call?.node, 'node2');
+});
+
+test('if EC2 cannot be read, all but such a call is done', () => {
+  const rig = Rig.converged();
+  rig.ledSinceMs = rig.nowMs + 1;
+  rig.pass(2);
+  rig.reading = { ...rig.reading, failure: { class: 'Unreachable', message: 'no route', atMs: rig.nowMs } };
+  rig.report('node2', 'Master', 2);
+  const next = rig.step();
+  assert.is(next.call, undefined);
+  assert.is(next.readSinceMs, rig.ledSinceMs);
+  assert.is(next.status?.master, 'node2');
+});
+
+test('a call that must wait for its turn is looked at again when the wait is worth telling', () => {
+  const rig = Rig.converged();
+  rig.pass(1);
+  rig.report('node2', 'Master', 2);
+  const next = rig.step({ writes: false });
+  assert.is(next.call?.node, 'node2');
+  assert.ok((next.requeueAfterMs ?? 0) > 2_000);
+  assert.is(next.requeueWhenDeferredMs, 2_000);
+});
+
+test('a field conflict is told as long as there is something to write, and not a plan longer', () => {
+  const rig = Rig.converged();
+  const conflict = 'others own .spec.priority';
+  rig.edit({ addresses: [MAIN, { name: 'more', vip: '10.10.10.20' }] });
+  rig.memory = instanceRefused(rig.memory, conflict);
+  rig.step({ writes: false });
+  assert.is(rig.memory.instances.conflict, conflict);
+  rig.edit({ addresses: [MAIN] });
+  const next = rig.step();
+  assert.is(next.memory.instances.conflict, undefined);
+  assert.is(rig.condition('AgentsReady').includes('FieldConflict'), false);
 });
 
 test.run();

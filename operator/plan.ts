@@ -8,21 +8,23 @@ import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
-import { healthyAfterFailure, healthySince } from './plan/automatic.ts';
+import { PIN_PATIENCE_MS } from './plan/authority.ts';
+import { describeCall, withTold } from './plan/calls.ts';
 import { BUDGET_PATIENCE_MS } from './plan/converge.ts';
 import { deletion } from './plan/deletion.ts';
-import { desiredInstances } from './plan/instances.ts';
+import { withFailedOrder, withHealth } from './plan/failback.ts';
+import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
-import { describeCall } from './plan/memory.ts';
 import { type Orders, orders } from './plan/orders.ts';
 import { holderOf, itemsOf, rightness } from './plan/places.ts';
-import { type Release, release, untaggedMessage } from './plan/release.ts';
+import { wantedReading, withQuestion } from './plan/reading.ts';
+import { afterRelease, type Release, release, untaggedMessage } from './plan/release.ts';
 import { FRESH_MS } from './plan/signs.ts';
-import { assess, PIN_PATIENCE_MS, type Situation, withQuestion } from './plan/situation.ts';
-import { type Dropped, nextStatus } from './plan/status.ts';
+import { assess, type Situation } from './plan/situation.ts';
+import { type Dropped, nextStatus, servedIn } from './plan/status.ts';
 import { type Acceptance, isBarred, isEqual } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
-import type { PairMemory, Plan, PlanEvent, PlanInput } from './plan/types.ts';
+import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
 /** The longest sleep: a bound on what a forgotten deadline can cost. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -49,7 +51,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
     pin,
-    probe: memory.probe,
+    probe: memory.damping.probe,
   });
 };
 
@@ -57,6 +59,8 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
 const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | undefined): number => {
   const { input, wish, convergence, memory, hold } = situation;
   const { nowMs, life } = input;
+  const { pin } = memory.authority;
+  const { deferredSinceMs } = memory.calls;
   const deadlines = [
     convergence?.wakeAtMs,
     convergence?.readSinceMs,
@@ -64,8 +68,8 @@ const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | 
     freeing?.readSinceMs,
     order.wakeAtMs,
     hold.wakeAtMs,
-    memory.pin && memory.pin.sinceMs + PIN_PATIENCE_MS,
-    memory.budgetSinceMs === undefined ? undefined : memory.budgetSinceMs + BUDGET_PATIENCE_MS,
+    pin && pin.sinceMs + PIN_PATIENCE_MS,
+    deferredSinceMs === undefined ? undefined : deferredSinceMs + BUDGET_PATIENCE_MS,
     ...wish.nodes.map(({ name }) => {
       const silentAtMs = (life[name]?.lastMs ?? Number.NEGATIVE_INFINITY) + FRESH_MS;
       return silentAtMs > nowMs ? silentAtMs : nowMs + FRESH_MS / 8;
@@ -73,23 +77,6 @@ const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | 
   ];
   const ahead = deadlines.filter((atMs): atMs is number => atMs !== undefined && atMs > nowMs);
   return Math.max(1, Math.ceil(Math.min(nowMs + LONGEST_SLEEP_MS, ...ahead) - nowMs));
-};
-
-/** A reading that is wanted now; absent while a call is unanswered, for no reading could then be believed. */
-const wantedReading = (
-  situation: Situation,
-  freeing: Release | undefined,
-  calls: boolean,
-): number | undefined => {
-  const { input, convergence, memory, wish } = situation;
-  if (memory.call || calls || wish.nodes.length === 0) return undefined;
-  const asked = [memory.question?.sinceMs, convergence?.readSinceMs, freeing?.readSinceMs].filter(
-    (sinceMs): sinceMs is number => sinceMs !== undefined,
-  );
-  const due = asked.filter(
-    (sinceMs) => sinceMs <= input.nowMs && (input.ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) < sinceMs,
-  );
-  return due.length === 0 ? undefined : Math.max(...due);
 };
 
 /** Keys that stay although an address that named them is dropped: the spec or another HAPair still names them. */
@@ -101,7 +88,7 @@ const keptKeys = ({ wish, input }: Situation): string[] =>
 
 /** The master has put up every VIP of the spec, as far as it says what it has put up. */
 const isPutUp = ({ wish, reports, memory }: Situation): boolean => {
-  const { vipsOnInterface } = reports.find(({ node }) => node === memory.authority?.node) ?? {};
+  const { vipsOnInterface } = reports.find(({ node }) => node === memory.authority.head?.node) ?? {};
   return wish.addresses.every(({ vip }) => vip === undefined || (vipsOnInterface?.includes(vip) ?? true));
 };
 
@@ -117,7 +104,7 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
     acceptance.accepted &&
     itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key)) &&
     isPutUp(situation);
-  if (all.length === 0 || pair.spec.paused || (!arrived && memory.call?.purpose !== 'Release')) {
+  if (all.length === 0 || pair.spec.paused || (!arrived && memory.calls.unanswered?.purpose !== 'Release')) {
     return { dropped: { released: [], kept: all } };
   }
   if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: all, kept: [] } };
@@ -126,7 +113,9 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
   const freeing = release({
     nowMs,
     view: ec2.view,
-    memory,
+    memory: memory.release,
+    answeredAtMs: memory.delivery.answeredAtMs,
+    isCalling: memory.calls.unanswered !== undefined,
     addresses: all,
     keep: keptKeys(situation),
     nodes,
@@ -143,7 +132,7 @@ const withReleaseFault = (
   { kept }: Dropped,
   untagged: string | undefined,
 ): Acceptance => {
-  const { releaseFailure: failure } = memory;
+  const { failure } = memory.release;
   const { requireTag } = input.settings;
   if (acceptance.accepted && untagged !== undefined && requireTag)
     return { accepted: true, reason: 'NotPermitted', message: untaggedMessage(untagged, requireTag) };
@@ -181,62 +170,43 @@ const leftInstances = ({ input, acceptance, wish }: Situation): string[] =>
       )
     : [];
 
-/** What a finished or needless release leaves in memory is nothing. */
-const remembered = (
-  memory: PairMemory,
-  { dropped, freeing }: { dropped: Dropped; freeing?: Release | undefined },
-  healthy: PairMemory['healthy'],
-  calls: boolean,
-): PairMemory => {
-  const { events: _told, healthy: _before, budgetSinceMs, ...rest } = memory;
-  const kept: PairMemory = {
-    ...rest,
-    ...(healthy && { healthy }),
-    ...(calls && budgetSinceMs !== undefined && { budgetSinceMs }),
-    events: [],
-  };
-  if (freeing && !freeing.done) {
-    const { releaseSinceMs, released } = freeing.memory;
-    return {
-      ...kept,
-      ...(releaseSinceMs !== undefined && { releaseSinceMs }),
-      ...(released && { released }),
-    };
-  }
-  const { releaseSinceMs: _since, released: _proof, releaseFailure, ...idle } = kept;
-  // Between a failed call and the reading after it nothing is being released, and its next attempt still has its time.
-  return { ...idle, ...(releaseFailure && dropped.kept.length > 0 && { releaseFailure }) };
-};
-
 const present = (input: PlanInput): Plan => {
   const assessed = assess(input);
-  const judged = { ...assessed, memory: withQuestion(assessed) };
-  const { dropped, freeing } = giveUp(judged);
-  const situation = { ...judged, acceptance: withReleaseFault(judged, dropped, freeing?.untagged) };
-  const { acceptance, wish, reports, elected, convergence, pin } = situation;
-  const { pair } = input;
-  const asked = { ...input, reports, elected, healthy: input.memory.healthy };
-  const healthy = healthySince(asked);
+  const { dropped, freeing } = giveUp(assessed);
+  const acceptance = withReleaseFault(assessed, dropped, freeing?.untagged);
+  const { wish, reports, elected, convergence, pin } = assessed;
+  const { pair, nowMs } = input;
+  const asked = { ...input, reports, elected, memory: input.memory.failback };
+  const healthy = withHealth(asked);
   const nodes = wish.nodes.map(({ name }) => name);
-  const order = orders({ ...asked, nodes, accepted: acceptance.accepted, healthy });
-  const fit = order.failed ? healthyAfterFailure(healthy, input.nowMs) : healthy;
+  const order = orders({ ...asked, nodes, accepted: acceptance.accepted, memory: healthy });
+  const served = servedIn({ ...assessed, acceptance }, dropped);
+  const instances = instancesOf({ ...assessed, acceptance }, order, served.holder);
+  const memory = {
+    ...assessed.memory,
+    release: afterRelease(assessed.memory.release, freeing, dropped.kept.length > 0),
+    failback: order.failed ? withFailedOrder(healthy, nowMs) : healthy,
+    reading: withQuestion(assessed),
+    instances: withWanted(assessed.memory.instances, instances),
+  };
+  const situation = { ...assessed, acceptance, memory };
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
-  const { next, holder } = nextStatus(situation, order, dropped, withheld);
+  const next = nextStatus(situation, order, served, withheld);
   const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
   const call =
     wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
-    memory: remembered(situation.memory, { dropped, freeing }, fit, call !== undefined),
-    instances: instancesOf(situation, order, holder),
+    memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },
+    instances,
     remove: leftInstances(situation),
     ...(call && { call }),
     scope: scopeOf(pair, wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(!isEqual(next, pair.status) && { status: next }),
     events: [
-      ...situation.memory.events,
+      ...memory.calls.events,
       ...transitionEvents(situation, next),
       ...order.events,
       ...releaseEvents(situation, dropped),
@@ -251,10 +221,31 @@ const present = (input: PlanInput): Plan => {
 const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;
 
 /**
+ * A call on a reading that was begun before this process led waits for a younger one, and everything else with it: the reading puts
+ * the pair back at once. If EC2 cannot be read, all but the call is done, and the status says so.
+ */
+const onReadingsAsLeader = (input: PlanInput, next: Plan): Plan => {
+  const { memory, ec2, ledSinceMs = Number.NEGATIVE_INFINITY } = input;
+  const { call, scope, reason } = next;
+  if (!call || (ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= ledSinceMs) return next;
+  const { call: _tooEarly, ...others } = next;
+  if (ec2.failure) return { ...others, readSinceMs: ledSinceMs };
+  return { memory, instances: [], remove: [], scope, readSinceMs: ledSinceMs, events: [], reason };
+};
+
+/** A call that must wait for its turn in the budget is looked at again when the wait is long enough to be told. */
+const withPatience = (next: Plan): Plan =>
+  next.call && next.requeueAfterMs !== undefined
+    ? { ...next, requeueWhenDeferredMs: Math.min(next.requeueAfterMs, BUDGET_PATIENCE_MS) }
+    : next;
+
+/**
  * The next step for one pair.
  * @throws an error that names the invariant (S1, S2, S5, S7, S9) that the step would break
  */
 export const plan = (input: PlanInput): Plan => {
-  if (!isGoing(input.pair)) return present(input);
-  return assertPlan(input, deletion(input), undefined, undefined);
+  const next = isGoing(input.pair)
+    ? assertPlan(input, deletion(input), undefined, undefined)
+    : present(input);
+  return withPatience(onReadingsAsLeader(input, next));
 };

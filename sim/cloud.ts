@@ -2,10 +2,12 @@
  * EC2 with its delays: a call's effect comes before its answer, or long after it, or not at all; readings may be stale or
  * leave something out; packets and the metadata service follow the API at their own pace.
  */
-import type { EC2, FactsRequest } from '../ec2/client.ts';
-import { failureOf, type RawError } from '../ec2/errors.ts';
-import type { EC2Call, EC2Facts, EC2Result, EC2View } from '../ec2/types.ts';
+import type { EC2API, EC2Connection, RequestBounds } from '../ec2/api.ts';
+import type { RawError } from '../ec2/errors.ts';
+import { NotLeadingError } from '../ec2/guard.ts';
+import type { EC2Call, EC2View } from '../ec2/types.ts';
 import { Cloud } from '../operator/testing/cloud.ts';
+import { type Asked, askedBy, sdkError } from './ec2-answers.ts';
 import { never, type Process, type Timeline } from './time.ts';
 
 /** What becomes of one call. */
@@ -18,15 +20,13 @@ export type Fate = {
 
 /** Told of every call and reading. */
 export type CloudWatcher = {
+  /** Before a call leaves the process; false: the process dies instead. */
   mayCall?(): boolean;
   onCall?(process: Process, call: EC2Call): void;
-  onAnswer?(process: Process, call: EC2Call, result: EC2Result): void;
+  onAnswer?(process: Process, call: EC2Call): void;
+  /** What one answer has shown. */
   onRead?(process: Process, view: EC2View): void;
 };
-
-/** The SDK's deadlines. */
-const CALL_DEADLINE_MS = 10_000;
-const READ_DEADLINE_MS = 5_000;
 
 type Snapshot = { atMs: number; view: EC2View };
 
@@ -41,6 +41,8 @@ export class SimulatedEC2 {
   imdsLagMs = 1_000;
   /** Neither calls nor readings are answered. */
   isAway = false;
+  /** Every request is refused with this, and does nothing. */
+  refusal: RawError | undefined;
   /** Readings show EC2 as it was so long ago. */
   staleMs = 0;
   /** ENIs whose secondary addresses readings leave out. */
@@ -52,6 +54,8 @@ export class SimulatedEC2 {
   readonly #timeline: Timeline;
   readonly #history: Snapshot[] = [];
   readonly #listeners = new Set<() => void>();
+  /** Each EIP as it was last associated. */
+  readonly #placed: EC2View['elasticIPs'] = {};
 
   constructor(timeline: Timeline) {
     this.#timeline = timeline;
@@ -84,60 +88,74 @@ export class SimulatedEC2 {
   }
 
   /** EC2 as `process` reaches it. */
-  connect(process: Process, watcher: CloudWatcher = {}): Pick<EC2, 'read' | 'call' | 'facts'> {
+  connect(process: Process, { mayWrite = () => true }: EC2Connection, watcher: CloudWatcher = {}): EC2API {
     return {
-      read: (request) => {
+      send: async (_region, action, input, bounds) => {
         if (!process.isRunning) return never();
-        const readAtMs = process.clock.now();
-        const deadlineMs = this.isAway ? READ_DEADLINE_MS : this.readMs;
-        return new Promise((resolve) => {
-          let view: EC2View | undefined;
-          this.#timeline.after(deadlineMs / 2, () => {
-            if (!this.isAway) view = this.#reading(readAtMs);
-          });
-          this.#timeline.after(deadlineMs, () =>
-            process.deliver(() => {
-              if (view === undefined) {
-                const empty = { readAtMs, networkInterfaces: {}, elasticIPs: {} };
-                resolve({ view: empty, failure: failureOf({ code: 'TimeoutError', message: 'no answer' }) });
-                return;
-              }
-              const slice = sliceOf(view, request);
-              watcher.onRead?.(process, slice);
-              resolve({ view: slice });
-            }),
-          );
-        });
-      },
-      call: (_region, call) => {
-        if (!process.isRunning || watcher.mayCall?.() === false) return never();
-        this.calls.push({ atMs: this.#timeline.nowMs, by: process.name, call });
+        const asked = askedBy(action, input, this.#placed);
+        const { call } = asked;
+        if (call === undefined) {
+          const view = await this.#look(process, bounds);
+          const output = asked.answer(view);
+          watcher.onRead?.(process, shownBy(asked, view));
+          return output;
+        }
+        if (!mayWrite()) throw new NotLeadingError();
+        if (watcher.mayCall?.() === false) return never();
         watcher.onCall?.(process, call);
-        const { effectAfterMs, answer } = this.#nextFate();
-        if (effectAfterMs !== undefined) this.#timeline.after(effectAfterMs, () => this.#effect(call));
-        return new Promise((resolve) => {
-          const afterMs = answer === 'Lost' ? CALL_DEADLINE_MS : this.callMs;
-          this.#timeline.after(afterMs, () =>
-            process.deliver(() => {
-              const result = resultOf(answer);
-              watcher.onAnswer?.(process, call, result);
-              resolve(result);
-            }),
-          );
-        });
+        const answered = this.#call(process, call, bounds);
+        return asked.answer(await answered.finally(() => watcher.onAnswer?.(process, call)));
       },
-      facts: (request) => {
-        if (!process.isRunning || this.isAway) return never();
-        const facts = factsFor(request, process.clock.now());
-        return new Promise((resolve) =>
-          this.#timeline.after(this.readMs, () => process.deliver(() => resolve(facts))),
-        );
-      },
+      close: () => undefined,
     };
+  }
+
+  /** What is there half-way between question and answer. */
+  #look(process: Process, bounds: RequestBounds): Promise<EC2View> {
+    const readAtMs = process.clock.now();
+    const answerMs = this.isAway ? bounds.timeoutMs : this.readMs;
+    let view: EC2View | undefined;
+    this.#timeline.after(answerMs / 2, () => {
+      if (!this.isAway) view = this.#reading(readAtMs);
+    });
+    return this.#answer(process, bounds, answerMs, () => {
+      if (this.refusal !== undefined) throw sdkError(this.refusal);
+      if (view === undefined) throw sdkError(NO_ANSWER);
+      return view;
+    });
+  }
+
+  #call(process: Process, call: EC2Call, bounds: RequestBounds): Promise<EC2View> {
+    this.calls.push({ atMs: this.#timeline.nowMs, by: process.name, call });
+    const { effectAfterMs, answer } = this.#nextFate();
+    if (effectAfterMs !== undefined) this.#timeline.after(effectAfterMs, () => this.#effect(call));
+    return this.#answer(process, bounds, answer === 'Lost' ? bounds.timeoutMs : this.callMs, () => {
+      if (answer !== 'Ok') throw sdkError(answer === 'Lost' ? NO_ANSWER : answer);
+      return this.#asOf(0);
+    });
+  }
+
+  /** Reaches the process after so long, unless it gives up before. */
+  #answer<T>(process: Process, { signal }: RequestBounds, afterMs: number, make: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const giveUp = (): void => reject(sdkError({ code: 'AbortError', message: 'given up' }));
+    signal.addEventListener('abort', giveUp, { once: true });
+    this.#timeline.after(afterMs, () =>
+      process.deliver(() => {
+        signal.removeEventListener('abort', giveUp);
+        try {
+          resolve(make());
+        } catch (error) {
+          reject(error);
+        }
+      }),
+    );
+    return promise;
   }
 
   #nextFate(): Fate {
     if (this.isAway) return { answer: 'Lost' };
+    if (this.refusal !== undefined) return { answer: this.refusal };
     return this.fates.shift() ?? { effectAfterMs: this.callMs / 2, answer: 'Ok' };
   }
 
@@ -147,7 +165,10 @@ export class SimulatedEC2 {
   }
 
   #remember(): void {
-    this.#history.push({ atMs: this.#timeline.nowMs, view: this.cloud.view(0) });
+    const view = this.cloud.view(0);
+    this.#history.push({ atMs: this.#timeline.nowMs, view });
+    for (const each of Object.values(view.elasticIPs))
+      if (each?.associationID !== undefined) this.#placed[each.allocationID] = each;
     for (const listener of this.#listeners) listener();
   }
 
@@ -168,52 +189,28 @@ export class SimulatedEC2 {
   }
 }
 
-const resultOf = (answer: Fate['answer']): EC2Result => {
-  if (answer === 'Ok') return { ok: true };
-  return failureOf(answer === 'Lost' ? { code: 'TimeoutError', message: 'no answer' } : answer);
-};
+const NO_ANSWER: RawError = { code: 'TimeoutError', message: 'no answer' };
 
-/** Everything that a preflight asks for is in order. */
-const factsFor = (request: FactsRequest, readAtMs: number): EC2Facts => {
-  const of = <T>(ids: readonly string[], make: (id: string) => T): Record<string, T> =>
-    Object.fromEntries(ids.map((id) => [id, make(id)]));
-  const open = { protocol: '-1', cidrIPv4: '0.0.0.0/0' };
+type Shown = Pick<Asked<'DescribeAddresses'>, 'networkInterfaceIDs' | 'allocationIDs'>;
+
+/** What an answer shows of where addresses are: on an ENI, the EIPs of its addresses too. */
+const shownBy = ({ networkInterfaceIDs = [], allocationIDs = [] }: Shown, view: EC2View): EC2View => {
+  const isShown = (elasticIP: EC2View['elasticIPs'][string]): boolean =>
+    networkInterfaceIDs.some((id) =>
+      view.networkInterfaces[id]?.privateIPAddresses.some(
+        ({ privateIPAddress }) =>
+          elasticIP?.networkInterfaceID === id && elasticIP.privateIPAddress === privateIPAddress,
+      ),
+    );
   return {
-    readAtMs,
-    instances: of(request.instanceIDs, (instanceID) => ({
-      instanceID,
-      state: 'running',
-      instanceType: 't3.micro',
-      networkInterfaceIDs: [`eni-${instanceID.slice(2)}`],
-    })),
-    subnets: of(request.subnetIDs, (subnetID) => ({
-      subnetID,
-      cidrBlock: '10.10.10.0/24',
-      availabilityZone: 'ap-northeast-1a',
-    })),
-    securityGroupRules: of(request.securityGroupIDs, () => [
-      { isEgress: false, ...open },
-      { isEgress: true, ...open },
-    ]),
-    addressesPerInterface: { 't3.micro': 2 },
-    mayAssociate: of(
-      request.associations.map(({ allocationID }) => allocationID),
-      () => 'Allowed',
+    readAtMs: view.readAtMs,
+    networkInterfaces: Object.fromEntries(
+      networkInterfaceIDs.map((id) => [id, view.networkInterfaces[id] ?? null]),
+    ),
+    elasticIPs: Object.fromEntries(
+      Object.entries(view.elasticIPs).filter(
+        ([id, elasticIP]) => allocationIDs.includes(id) || isShown(elasticIP),
+      ),
     ),
   };
 };
-
-/** An id that EC2 does not know is null. */
-const sliceOf = (
-  view: EC2View,
-  {
-    networkInterfaceIDs,
-    allocationIDs,
-  }: { networkInterfaceIDs: readonly string[]; allocationIDs: readonly string[] },
-): EC2View => ({
-  readAtMs: view.readAtMs,
-  networkInterfaces: Object.fromEntries(
-    networkInterfaceIDs.map((id) => [id, view.networkInterfaces[id] ?? null]),
-  ),
-  elasticIPs: Object.fromEntries(allocationIDs.map((id) => [id, view.elasticIPs[id] ?? null])),
-});

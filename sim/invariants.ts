@@ -20,7 +20,7 @@ import type { Stored } from './api-server.ts';
 import type { SimulatedEC2 } from './cloud.ts';
 import type { Machine } from './machine.ts';
 import type { Datagram } from './network.ts';
-import { LEADER_LEASE } from './operator.ts';
+import { LEADER_LEASE_KEY } from './operator.ts';
 import type { Process, Timeline } from './time.ts';
 
 /** A broken invariant. */
@@ -62,7 +62,9 @@ type Knowledge = {
   basis: string;
   target: string | undefined;
   unanswered: number;
-  view: EC2View | undefined;
+  /** The newest answer of EC2 on each ENI and EIP, and when it was asked for. */
+  view: Pick<EC2View, 'networkInterfaces' | 'elasticIPs'>;
+  readAtMs: Map<string, number>;
 };
 
 const keysOf = (call: EC2Call): readonly string[] =>
@@ -140,7 +142,7 @@ export class Invariants {
 
   /** A process's write is stored. */
   onWrite({ process, verb, resource, key }: APIWrite, before: Stored | undefined, after: Stored | undefined) {
-    if (key === LEADER_LEASE) this.#noteLease(process, before, after);
+    if (key === LEADER_LEASE_KEY) this.#noteLease(process, before, after);
     if (resource.group !== API_GROUP) return;
     const isChange =
       before?.metadata.resourceVersion !== after?.metadata.resourceVersion || after === undefined;
@@ -186,18 +188,16 @@ export class Invariants {
       if (known.unanswered > 0 && this.#covers(known.pair, call)) known.unanswered -= 1;
   }
 
-  /** A process received a reading of EC2. */
+  /** A process received an answer of EC2 to a reading. */
   onEC2Read(process: Process, view: EC2View): void {
-    for (const known of this.#knowledge.get(process)?.values() ?? []) {
-      // Of two that overtake each other the one that was begun later counts.
-      if ((known.view?.readAtMs ?? 0) > view.readAtMs) continue;
-      const { networkInterfaces, elasticIPs } = known.view ?? { networkInterfaces: {}, elasticIPs: {} };
-      known.view = {
-        readAtMs: view.readAtMs,
-        networkInterfaces: { ...networkInterfaces, ...view.networkInterfaces },
-        elasticIPs: { ...elasticIPs, ...view.elasticIPs },
-      };
-    }
+    for (const { view: known, readAtMs } of this.#knowledge.get(process)?.values() ?? [])
+      for (const kind of ['networkInterfaces', 'elasticIPs'] as const)
+        for (const [id, thing] of Object.entries(view[kind])) {
+          // Of two that overtake each other the one that was begun later counts.
+          if ((readAtMs.get(id) ?? 0) > view.readAtMs) continue;
+          readAtMs.set(id, view.readAtMs);
+          Object.assign(known[kind], { [id]: thing });
+        }
   }
 
   /** A datagram reaches a machine; `deliver` hands it over. */
@@ -267,7 +267,8 @@ export class Invariants {
       basis: '',
       target: undefined,
       unanswered: 0,
-      view: undefined,
+      view: { networkInterfaces: {}, elasticIPs: {} },
+      readAtMs: new Map(),
     };
     ofProcess.set(key, known);
     return known;
@@ -351,8 +352,8 @@ export class Invariants {
     const head = (paused ? undefined : pinnedNode) ?? current.status?.master;
     const node = current.spec.nodes.find(({ name }) => name === head);
     const isThere = ({ vip, eipAllocationID }: PairAddress): boolean => {
-      const addresses = view?.networkInterfaces[node?.networkInterfaceID ?? '']?.privateIPAddresses ?? [];
-      const elasticIP = eipAllocationID === undefined ? undefined : view?.elasticIPs[eipAllocationID];
+      const addresses = view.networkInterfaces[node?.networkInterfaceID ?? '']?.privateIPAddresses ?? [];
+      const elasticIP = eipAllocationID === undefined ? undefined : view.elasticIPs[eipAllocationID];
       return (
         (vip === undefined || addresses.some(({ privateIPAddress }) => privateIPAddress === vip)) &&
         (eipAllocationID === undefined || elasticIP?.networkInterfaceID === node?.networkInterfaceID)
@@ -387,11 +388,12 @@ export class Invariants {
       );
       if (isShared) continue;
       const holds = networkInterfaceIDs.some((id) =>
-        view?.networkInterfaces[id]?.privateIPAddresses.some(
+        view.networkInterfaces[id]?.privateIPAddresses.some(
           ({ privateIPAddress }) => privateIPAddress === vip,
         ),
       );
-      if (view === undefined || holds)
+      const isUnread = networkInterfaceIDs.some((id) => view.networkInterfaces[id] === undefined);
+      if (isUnread || holds)
         this.#fail(
           'S8 delete',
           `the finalizer went, and no reading showed ${vip ?? eipAllocationID} unassigned`,

@@ -1,5 +1,6 @@
 /** Random schedules: faults that come and go, edits, thefts. Then everything is put in order, and must end well. */
 import type { HAPairSpec } from '../crds/types.ts';
+import type { RawError } from '../ec2/errors.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
 import type { Fate } from './cloud.ts';
 import type { Machine } from './machine.ts';
@@ -46,6 +47,14 @@ const FATES: readonly Fate[] = [
   { answer: { code: 'InternalError', message: 'ours', httpStatus: 500 }, effectAfterMs: 50 },
   { answer: { code: 'InvalidParameterValue', message: 'no', httpStatus: 400 } },
   { answer: { code: 'UnauthorizedOperation', message: 'no', httpStatus: 403 } },
+];
+
+/** What EC2 says to every request for a while: too many, not allowed, credentials that ended, a fault of its own. */
+const REFUSALS: readonly RawError[] = [
+  { code: 'RequestLimitExceeded', message: 'slow down', httpStatus: 503 },
+  { code: 'UnauthorizedOperation', message: 'no', httpStatus: 403 },
+  { code: 'RequestExpired', message: 'too late', httpStatus: 400 },
+  { code: 'ServiceUnavailable', message: 'ours', httpStatus: 503 },
 ];
 
 const set = <T extends object>(target: T, change: Partial<T>): (() => void) => {
@@ -194,6 +203,20 @@ const HAPPENINGS: readonly Happening[] = [
     },
   },
   {
+    name: 'the operator is asked to end',
+    weight: 2,
+    begin: (world, random) => {
+      const replica = anyReplica(world, random);
+      if (!replica.runs) return undefined;
+      const { process } = replica;
+      replica.end();
+      return () => {
+        if (replica.process === process) process?.kill();
+        startReplica(replica);
+      };
+    },
+  },
+  {
     name: 'the operator is stopped',
     weight: 2,
     begin: (world, random) => {
@@ -214,6 +237,11 @@ const HAPPENINGS: readonly Happening[] = [
     name: 'EC2 is away',
     weight: 2,
     begin: ({ ec2 }) => set(ec2, { isAway: true }),
+  },
+  {
+    name: 'EC2 refuses every request',
+    weight: 2,
+    begin: ({ ec2 }, random) => set(ec2, { refusal: random.pick(REFUSALS) }),
   },
   {
     name: 'EC2 is slow',

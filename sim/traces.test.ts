@@ -1,5 +1,5 @@
 /**
- * The traces that broke earlier drafts of the rules, on the whole product: each by its number and sentence in TRACES. Every
+ * The traces that broke earlier drafts of the rules, on the whole product: each by its number and sentence in TRACES.md. Every
  * invariant is checked after every step besides what a trace asserts itself.
  */
 import { test } from 'uvu';

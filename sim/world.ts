@@ -87,8 +87,8 @@ export class World {
       random,
       tell,
       connect: (process, operator) => this.#connect(process, operator.path, operator),
-      connectEC2: (process, operator) =>
-        ec2.connect(process, {
+      connectEC2: (process, operator, connection) =>
+        ec2.connect(process, connection, {
           mayCall: () => operator.mayWrite(),
           onCall: (by, call) => this.#guard(() => this.invariants.onCall(by, call)),
           onAnswer: (by, call) => this.invariants.onAnswer(by, call),
@@ -160,6 +160,7 @@ export class World {
       replicas.some((replica) => replica.isLeader()) &&
       !replicas.some(({ isStopped }) => isStopped) &&
       !ec2.isAway &&
+      ec2.refusal === undefined &&
       ec2.staleMs === 0 &&
       ec2.omitted.size === 0 &&
       ec2.fates.length === 0

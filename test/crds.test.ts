@@ -178,6 +178,30 @@ const replaced = (value: Json, [key, ...rest]: string[], by: Json): Json => {
   return isObject(value) ? { ...value, [key]: replaced(value[key] ?? null, rest, by) } : value;
 };
 
+test('an empty list of addresses in a report is stored as that: nothing is not unknown', async () => {
+  const base = cases.find((row) => row.name === 'VRRPInstance: the base');
+  if (base === undefined || plane === undefined) throw new Error('there is no base');
+  await createNamespace('reports');
+  const path = collection('VRRPInstance', 'reports');
+  const created = await call('POST', path, withMetadata(base.object, { namespace: 'reports' }));
+  const { name = '' } = metadataOf(created.body as JsonObject) as { name?: string };
+  const { apiVersion = '', kind = '' } = base.object;
+  for (const vipsDelivered of [[], ['10.10.10.10'], []]) {
+    const status = { state: 'Backup', term: 1, since: '2026-11-22T10:00:00Z', vipsDelivered };
+    const answer = await callAPI(
+      plane.kubeconfig,
+      'PATCH',
+      `${path}/${name}/status?fieldManager=agent&force=true`,
+      {
+        body: { apiVersion, kind, metadata: { name, namespace: 'reports' }, status },
+        contentType: 'application/apply-patch+yaml',
+      },
+    );
+    assert.is(answer.status, 200, JSON.stringify(answer.body));
+    assert.equal((answer.body as { status: JsonObject }).status.vipsDelivered, vipsDelivered);
+  }
+});
+
 test('an odd value in any field of the base has the same verdict and paths', async () => {
   const bases = KINDS.flatMap((kind) => cases.filter((row) => row.name === `${kind}: the base`));
   assert.is(bases.length, KINDS.length);

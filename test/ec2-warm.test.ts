@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createEC2 } from '../ec2/client.ts';
+import { connectSDK } from '../ec2/sdk.ts';
 import { EC2Server } from '../hack/lab/ec2/server.ts';
 import { STANDARD_VPC } from '../hack/lab/vpc.ts';
 import { systemClock } from '../kube/clock.ts';
@@ -46,12 +47,12 @@ const warm = suite('warm');
 /** An adapter whose clock on the wall can be put forward; the sessions' ends are on the real one. */
 const adapter = () => {
   const wall = { aheadMs: 0 };
-  const ec2 = createEC2({
+  const api = connectSDK({
     defaultRegion: STANDARD_VPC.region,
     endpoint,
-    now: systemClock.now,
     wall: () => systemClock.wall() + wall.aheadMs,
   });
+  const ec2 = createEC2({ api, clock: systemClock });
   return { ec2, wall };
 };
 

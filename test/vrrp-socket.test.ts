@@ -161,7 +161,7 @@ const adverts = async (master: TestNode, count: number): Promise<void> => {
 };
 
 type Parameters = NonNullable<SetConfig['accept']>[number];
-/** From one set to another in the three steps of DESIGN.md, one end after the other, with adverts between. */
+/** From one set to another in three steps (DESIGN.md, "Changed VRRP parameters go in three steps"), one end after the other, with adverts between. */
 const changeInSteps = async (version: 2 | 3, from: Parameters, to: Parameters): Promise<void> => {
   const [a, b] = await startPair({ version, ...from, accept: [from] });
   const [sinceA, sinceB] = [a.events.length, b.events.length];

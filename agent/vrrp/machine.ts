@@ -192,7 +192,7 @@ export class VirtualRouter {
   }
 
   /**
-   * The last resort (DESIGN.md, "Who is master"): claims out of Fault, if that is for failed checks alone and the peer is
+   * The last resort (DESIGN.md, "Last resort"): claims out of Fault, if that is for failed checks alone and the peer is
    * silent; ignored otherwise, and with `claim: Never`. Whether the peer is dead is for the caller to know.
    */
   claimUnhealthy(now: number): Output[] {

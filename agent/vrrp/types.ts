@@ -28,7 +28,7 @@ export type VirtualRouterConfig = {
   /** An advert that passes under any of these is accepted. Default: what is sent, and nothing else. */
   accept?: readonly AcceptedParameters[];
   /**
-   * Whether this node is pinned (DESIGN.md, `pinnedNode`). `Always`: failed checks are no Fault, and a Master that it would
+   * Whether this node is pinned (DESIGN.md, "pinnedNode"). `Always`: failed checks are no Fault, and a Master that it would
    * beat is replaced. `Never`: nothing is claimed. Default Normal.
    */
   claim?: VRRPInstanceSpec['claim'];

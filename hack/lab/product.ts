@@ -44,7 +44,8 @@ export type Product = {
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */
   operatorLog: string;
   /**
-   * Starts the operator.
+   * Starts the operator. As a Deployment does, it is started again when it ends as failed, which it does when it loses its
+   * leadership: on a busy machine that happens.
    * @throws Error when it runs already.
    */
   startOperator(
@@ -67,6 +68,8 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const SOURCE_AGENT = [process.execPath, join(ROOT, 'agent', 'main.ts')];
 const KUBERNETES_URL = `https://${MANAGEMENT.world}:${MANAGEMENT.kubernetesPort}`;
 const END_MS = 60_000;
+/** Exit code of a program that failed. */
+const FAILED = 1;
 
 /**
  * Installs the chart, or clears away what others have left on a shared control plane, and starts the processes; about five
@@ -154,21 +157,26 @@ const productOf = async (lab: Lab, options: ProductOptions): Promise<Product> =>
     operatorLog,
     startOperator: async ({ env = {}, args = [] } = {}, watch = {}) => {
       if (operator !== undefined) throw new Error('The operator runs already.');
-      const started = await lab.spawn(
-        {
-          name: 'operator',
-          where: 'world',
-          argv: [...operatorCommand(lab, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
-          env: { ...awsEnvironment(lab.vpc, 'operator'), ...options.operatorEnv, ...env },
-          logFile: operatorLog,
-        },
-        watch,
-      );
-      operator = started;
-      void started.exited.then(() => {
-        if (operator === started) operator = undefined;
-      });
-      return started;
+      const start = async (): Promise<LabProcess> => {
+        const started = await lab.spawn(
+          {
+            name: 'operator',
+            where: 'world',
+            argv: [...operatorCommand(lab, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
+            env: { ...awsEnvironment(lab.vpc, 'operator'), ...options.operatorEnv, ...env },
+            logFile: operatorLog,
+          },
+          watch,
+        );
+        operator = started;
+        void started.exited.then(async ({ code }) => {
+          if (operator !== started) return;
+          operator = undefined;
+          if (code === FAILED && lab.ended() === undefined) await start();
+        });
+        return started;
+      };
+      return start();
     },
     killOperator: async (signal = 'SIGKILL') => {
       if (operator === undefined) throw new Error('The operator does not run.');

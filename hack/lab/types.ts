@@ -1,6 +1,6 @@
 /**
  * The lab's VPC as data: what the fabric builds from namespaces and what the EC2 API starts with. The lab shares no code
- * with the product, types included: two readings of AWS-FACTS that agree prove more than one.
+ * with the product, types included: two readings of docs/design/facts/AWS.md that agree prove more than one.
  */
 
 /** One EC2 instance with one ENI. */

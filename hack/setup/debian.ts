@@ -44,6 +44,11 @@ export const RECIPE_PROGRAMS = [
   { name: 'curl', debianPackage: 'curl', check: '--version' },
 ] as const satisfies readonly DebianProgram[];
 
+/** Of the explicit-state model. It works installed alone, not unpacked. */
+export const COMPILER = [
+  { name: 'g++', debianPackage: 'g++', check: '--version' },
+] as const satisfies readonly DebianProgram[];
+
 const APT_MS = 10 * 60_000;
 
 /**

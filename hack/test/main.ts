@@ -3,8 +3,8 @@
  * machine bears, and prints each job's output when it has ended. Without arguments all that needs no root. The last line
  * counts: `N passed, N failed`.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findKubeBinaries } from '../controlplane/binaries.ts';
@@ -109,6 +109,8 @@ const main = async (flags: Flags): Promise<void> => {
   rmSync(TIMES, { recursive: true, force: true });
   mkdirSync(TIMES, { recursive: true });
   const isWatched = jobs.length === 1;
+  // A folder for temporary files of each job's own: one test looks for what others could have left where everybody writes.
+  const temporary = mkdtempSync(join(tmpdir(), 'tmp.hapair-'));
 
   let tools: Promise<void> | undefined;
   const run = async (job: Job): Promise<void> => {
@@ -120,7 +122,7 @@ const main = async (flags: Flags): Promise<void> => {
     const times = join(TIMES, job.name.replaceAll(/\W+/g, '-'));
     let plane: LentPlane | undefined;
     if (job.sharesPlane) plane = await planes.lend().catch((error: Error) => complain(error));
-    const own = { ...env, ...plane?.env, TEST_TIMES: times };
+    const own = { ...env, ...plane?.env, TEST_TIMES: times, TMPDIR: mkdtempSync(join(temporary, '-')) };
     const outcome = await runJob(job, { env: own, isWatched });
     await plane?.giveBack(outcome.result.failed === 0);
     const entry = { ...outcome, name: job.name, times: readTimes(times) };
@@ -132,6 +134,7 @@ const main = async (flags: Flags): Promise<void> => {
   };
   await runSideBySide(jobs, capacity, run);
   await planes.stop();
+  rmSync(temporary, { recursive: true, force: true });
   console.log(reportOf(finished, asked.length - jobs.length, (performance.now() - startedMs) / 1000));
   process.exitCode = finished.some(({ result }) => result.failed > 0) ? 1 : 0;
 };

@@ -1,44 +1,34 @@
-/** Which call, or which reading, brings EC2 to the elected master ("Converging EC2" in the design). */
+/** Which call, or which reading, brings EC2 to the elected master (DESIGN.md, "Converging EC2"). */
 
 import type { Reason } from '../../crds/conditions.ts';
-import type { PairNode } from '../../crds/types.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import type { EC2Call, EC2View } from '../../ec2/types.ts';
+import type { EC2Call } from '../../ec2/types.ts';
 import {
-  believe,
-  type Item,
-  movedKeys,
-  privateAddressOf,
-  type Rightness,
-  rightness,
-  whereabouts,
-} from './places.ts';
-import type { Authority, PairMemory, PlannedCall, Suspicion } from './types.ts';
+  compare,
+  type Finding,
+  isFresh,
+  isMoving,
+  knownSinceMs,
+  learn,
+  type Observation,
+} from './delivery.ts';
+import { movedKeys, privateAddressOf, type Rightness, rightness } from './places.ts';
+import type { DeliveryMemory, PlannedCall } from './types.ts';
 
 /**
  * Two readings must agree before a repair, since a single one may be stale or incomplete: the second begins so long after the first
  * was taken. When it was begun says too little: EC2 may have been asked much later.
  */
 export const AGREEMENT_MS = 2_000;
-/** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
-export const CLOCK_STEP_MS = 0.001;
 /** Delay between the first two identical repairs; doubles up to the bound. */
 const REPEATED_REPAIR_MS = { first: 10_000, most: 300_000 };
-/** Identical repairs further apart than this are not a series. */
-const REPAIR_MEMORY_MS = 600_000;
-
 /** A wait for the call budget that is longer than this is told. */
 export const BUDGET_PATIENCE_MS = 2_000;
 
 /** What converge depends on. */
-export type ConvergeInput = {
-  nowMs: number;
-  view: EC2View | undefined;
-  items: readonly Item[];
-  /** The elected master's node. */
-  target: PairNode;
-  authority: Authority;
-  memory: PairMemory;
+export type ConvergeInput = Observation & {
+  /** A wanted call waits for its turn in the call budget since then. */
+  deferredSinceMs: number | undefined;
   /** The pair had no other master before: no failover waits for this. */
   isFirstMaster: boolean;
   /** VIPs that the target's agent says are not on its interface: EC2 must not deliver to a closed door (V5). */
@@ -47,7 +37,7 @@ export type ConvergeInput = {
 
 /** What to do about EC2, and what the condition AddressesConverged says meanwhile. */
 export type Convergence = {
-  memory: PairMemory;
+  memory: DeliveryMemory;
   call?: PlannedCall;
   /** Keys of the items that a fresh reading showed at the master's node. */
   right: readonly string[];
@@ -60,65 +50,10 @@ export type Convergence = {
   message: string;
 };
 
-type Finding = { item: Item; believed: Rightness; seen: Rightness };
-
-/** A reading younger than this tells the truth about the present: after the report, and after the last answer. */
-const knownSinceMs = ({ authority, memory }: ConvergeInput): number =>
-  Math.max(authority.readAtMs, memory.answeredAtMs + CLOCK_STEP_MS);
-
-/** A call that may change where the wanted addresses are is unanswered; a release is not. */
-const isMoving = ({ call }: PairMemory): boolean => call !== undefined && call.purpose !== 'Release';
-
-const isFresh = (input: ConvergeInput): boolean =>
-  input.view !== undefined && input.view.readAtMs >= knownSinceMs(input) && !isMoving(input.memory);
-
-const compare = ({ view, items, target, memory }: ConvergeInput): Finding[] => {
-  const belief =
-    view &&
-    believe(
-      view,
-      memory.landed.map(({ call }) => call),
-    );
-  return items.map((item) => ({
-    item,
-    believed: rightness(belief, item, target),
-    seen: rightness(view, item, target),
-  }));
-};
-
-const findingText = (memory: PairMemory, keys: readonly string[]): string =>
+const findingText = (memory: DeliveryMemory, keys: readonly string[]): string =>
   keys
     .flatMap((key) => (memory.suspicions[key] ? [`${key} is ${memory.suspicions[key].where}`] : []))
     .join(', ');
-
-/** What the newest reading teaches: which items are settled, whether all is well, whether something drifts. */
-const learn = (input: ConvergeInput): PairMemory => {
-  const { view, authority, nowMs } = input;
-  const { repairs, ...rest } = input.memory;
-  const memory: PairMemory = {
-    ...rest,
-    landed: view ? rest.landed.filter(({ atMs }) => atMs >= view.readAtMs) : rest.landed,
-    ...(repairs && nowMs - repairs.lastAtMs < REPAIR_MEMORY_MS && { repairs }),
-    converged: false,
-  };
-  if (!view || !isFresh(input)) return memory;
-
-  const findings = compare({ ...input, memory });
-  const right = findings.filter(({ seen }) => seen === 'Right').map(({ item }) => item.key);
-  const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && rest.settled.includes(item.key));
-  const settled = [...new Set([...rest.settled, ...right])];
-  if (right.length === findings.length) {
-    const { failure: _healed, ...well } = memory;
-    const confirmed = { ...authority, confirmedAtMs: authority.confirmedAtMs ?? nowMs };
-    return { ...well, authority: confirmed, settled, suspicions: {}, converged: true };
-  }
-  const suspicions = drift.map(({ item }): [string, Suspicion] => {
-    const where = whereabouts(view, item);
-    const before = rest.suspicions[item.key];
-    return [item.key, before?.where === where ? before : { where, seenAtMs: nowMs }];
-  });
-  return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
-};
 
 /** Items of which two readings agree that they are not where they were. */
 const confirmedDrift = (input: ConvergeInput): string[] =>
@@ -127,7 +62,7 @@ const confirmedDrift = (input: ConvergeInput): string[] =>
   );
 
 /** The earliest time of a repair: identical ones in a row come ever later. */
-const repairAtMs = ({ repairs }: PairMemory, finding: string): number => {
+const repairAtMs = ({ repairs }: DeliveryMemory, finding: string): number => {
   if (repairs?.finding !== finding) return Number.NEGATIVE_INFINITY;
   const { first, most } = REPEATED_REPAIR_MS;
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
@@ -210,15 +145,15 @@ const verdict = (input: ConvergeInput): Verdict => {
     return { status: 'False', reason: isNowhere ? 'AddressUnassigned' : 'AddressElsewhere', message };
   }
   const shut = keys(of('Wrong').filter(({ item }) => input.closed.includes(item.key)));
-  if (shut !== '' && !isMoving(memory)) {
+  if (shut !== '' && !isMoving(input)) {
     const message = `${shut} waits until the agent on ${target.name} has put it up: see the conditions of that VRRPInstance.`;
     return { status: 'False', reason: 'WaitingForAgent', message };
   }
-  if (memory.budgetSinceMs !== undefined && input.nowMs >= memory.budgetSinceMs + BUDGET_PATIENCE_MS) {
+  if (input.deferredSinceMs !== undefined && input.nowMs >= input.deferredSinceMs + BUDGET_PATIENCE_MS) {
     const message = `Moving addresses to ${target.name} waits for its turn: the account's EC2 call budget is spent.`;
     return { status: 'False', reason: 'WaitingForBudget', message };
   }
-  if (isMoving(memory) || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
+  if (isMoving(input) || of('Wrong').length > 0 || (view !== undefined && memory.landed.length > 0)) {
     return { status: 'False', reason: 'Moving', message: `Addresses are being moved to ${target.name}.` };
   }
   const message = `EC2 has not been read since ${target.name} was elected.`;
@@ -235,7 +170,7 @@ export const converge = (input: ConvergeInput): Convergence => {
   const learnt = { ...input, memory };
   const right = isFresh(learnt) ? compare(learnt).filter(({ seen }) => seen === 'Right') : [];
   const result = { memory, right: right.map(({ item }) => item.key), ...verdict(learnt) };
-  if (memory.call) return result;
+  if (input.unanswered) return result;
 
   const { failure } = memory;
   const mustReadFirst = failure?.readFirst === true && !(input.view && input.view.readAtMs >= failure.atMs);

@@ -4,12 +4,15 @@
  * a Master report that echoes a probe within a second.
  *
  * The first hold is a minute, because EC2 takes 4.8 to 16 s to move an address back to where it came from a moment ago
- * (AWS-FACTS, observed), against 1.2 to 1.8 s otherwise.
+ * (AWS-FACTS, "Moving the VIP"), against 1.2 to 1.8 s otherwise.
  */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';
 import { parseTimeMs } from '../../kube/time.ts';
-import type { Probe } from './types.ts';
+import type { DampingMemory, Probe } from './types.ts';
+
+/** Nobody is asked whether it lives. */
+export const NO_PROBE: DampingMemory = { probe: undefined };
 
 /** The first hold after a switch; doubled for each switch that comes before the last hold is over. */
 export const FIRST_HOLD_MS = 60_000;
@@ -47,6 +50,7 @@ export const flappingOf = (
   }, undefined);
 };
 
+/** What damping depends on. */
 export type DampingInput = {
   nowMs: number;
   wallMs: number;
@@ -55,38 +59,45 @@ export type DampingInput = {
   electedAtWallMs: number;
   /** The instance of the node to which EC2 delivers, while another node is the elected master. */
   incumbent: VRRPInstance | undefined;
-  probe: Probe | undefined;
+  memory: DampingMemory;
 };
 
-/** `held`: the move waits. `ask`: the number to write into the incumbent's `spec.probe`. */
+/** What the pair's flapping means for a move. */
 export type Damping = {
-  probe?: Probe;
+  /** `probe`: the number to write into the incumbent's `spec.probe`. */
+  memory: DampingMemory;
+  /** The move waits. */
   held: boolean;
   flapping?: Flapping;
   wakeAtMs?: number;
 };
 
-const FREE: Damping = { held: false };
+/** Nothing is held back. */
+export const FREE: Damping = { memory: NO_PROBE, held: false };
 
 /** Whether the move away from `incumbent` is held back now. */
 export const damping = (input: DampingInput): Damping => {
-  const { nowMs, wallMs, incumbent, status } = input;
+  const { nowMs, wallMs, incumbent, status, memory } = input;
   const flapping = flappingOf(status?.history, input.electedAtWallMs);
   if (!incumbent || !flapping || wallMs >= flapping.holdUntilWallMs) return FREE;
   if (incumbent.status?.state !== 'Master') return FREE;
   const node = incumbent.spec.nodeName;
   const probe = echoed(
-    input.probe?.node === node ? input.probe : { node, value: incumbent.spec.probe + 1, askedAtMs: nowMs },
+    memory.probe?.node === node ? memory.probe : { node, value: incumbent.spec.probe + 1, askedAtMs: nowMs },
     incumbent,
     nowMs,
   );
-  if (probe.isSilent) return { ...FREE, probe };
+  const held = (asked: Probe, wakeAtMs: number): Damping => ({
+    memory: { probe: asked },
+    held: true,
+    flapping,
+    wakeAtMs,
+  });
+  if (probe.isSilent) return { memory: { probe }, held: false };
   const { provenAtMs } = probe;
-  if (provenAtMs === undefined) return { probe, held: true, flapping, wakeAtMs: probe.askedAtMs + PROBE_MS };
-  if (nowMs < provenAtMs + PROVEN_MS)
-    return { probe, held: true, flapping, wakeAtMs: provenAtMs + PROVEN_MS };
-  const again: Probe = { node, value: probe.value + 1, askedAtMs: nowMs };
-  return { probe: again, held: true, flapping, wakeAtMs: nowMs + PROBE_MS };
+  if (provenAtMs === undefined) return held(probe, probe.askedAtMs + PROBE_MS);
+  if (nowMs < provenAtMs + PROVEN_MS) return held(probe, provenAtMs + PROVEN_MS);
+  return held({ node, value: probe.value + 1, askedAtMs: nowMs }, nowMs + PROBE_MS);
 };
 
 const echoed = (probe: Probe, { status }: VRRPInstance, nowMs: number): Probe => {

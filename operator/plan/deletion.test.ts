@@ -145,7 +145,7 @@ test('Unassign without permission says why and keeps trying; Retain frees it', (
   const rig = going();
   stopped(rig);
   for (let attempt = 0; attempt < 3; attempt++) {
-    for (let round = 0; round < 400 && !rig.memory.call; round++) {
+    for (let round = 0; round < 400 && !rig.memory.calls.unanswered; round++) {
       rig.pass(100);
       const next = rig.step();
       if (next.readSinceMs !== undefined) rig.read();
@@ -244,17 +244,46 @@ test('an EIP that is dropped while its VIP stays is disassociated alone', () => 
   assert.is(rig.condition('Ready'), 'True Serving');
 });
 
+test('what was gone and came back late is released again, and two readings after that must agree', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign' });
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20', eipAllocationID: ALLOCATION }] });
+  for (let round = 0; round < 100 && rig.cloud.where(VIP) !== undefined; round++) {
+    rig.pass(10);
+    rig.settleOnce();
+  }
+  rig.pass(1);
+  rig.settleOnce();
+  rig.step();
+  // The first reading has shown it gone. Now a call of a dead operator takes effect.
+  rig.cloud.put(VIP, NODE1.networkInterfaceID);
+  rig.pass(3_000);
+  rig.read();
+  rig.settleOnce();
+  assert.is(rig.cloud.where(VIP), undefined, 'released again');
+  rig.pass(1);
+  rig.settleOnce();
+  rig.pass(1);
+  rig.settleOnce();
+  const recorded = () => rig.pair.status?.addresses?.map(({ vip }) => vip);
+  assert.equal(recorded(), ['10.10.10.20', VIP], 'recorded until a second reading agrees');
+  for (let round = 0; round < 4; round++) {
+    rig.pass(1_000);
+    rig.settleOnce();
+  }
+  assert.equal(recorded(), ['10.10.10.20']);
+});
+
 test('a failover in the middle of a release serves the new master first', () => {
   const rig = Rig.converged({ deletionPolicy: 'Unassign' });
   rig.edit({ addresses: [{ name: 'other', vip: '10.10.10.20' }] });
-  for (let round = 0; round < 400 && rig.memory.call?.purpose !== 'Release'; round++) {
+  for (let round = 0; round < 400 && rig.memory.calls.unanswered?.purpose !== 'Release'; round++) {
     rig.pass(10);
     const next = rig.step();
     if (next.call?.purpose === 'Release') break;
     if (next.call) rig.answer();
     else if (next.readSinceMs !== undefined) rig.read();
   }
-  assert.is(rig.memory.call?.purpose, 'Release');
+  assert.is(rig.memory.calls.unanswered?.purpose, 'Release');
   rig.report('node2', 'Master', 2);
   rig.answer();
   for (let round = 0; round < 6 * (MINUTE_MS / 10_000); round++) {

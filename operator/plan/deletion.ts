@@ -1,16 +1,17 @@
 /**
- * The end of a pair ("Deletion" in the design). Retain leaves everything as it is. Unassign tells the agents to stop, waits for
+ * The end of a pair (DESIGN.md, "Deletion"). Retain leaves everything as it is. Unassign tells the agents to stop, waits for
  * them no longer than 30 s, takes the recorded addresses off the recorded ENIs, and ends once two readings show none left (S8).
  */
 import type { Reason } from '../../crds/conditions.ts';
 import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import { formatTime } from '../../kube/time.ts';
+import { withTold } from './calls.ts';
 import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
-import { type Release, release, untaggedMessage } from './release.ts';
+import { type Release, release, untaggedMessage, withDeletion } from './release.ts';
 import { isEqual } from './support.ts';
 import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
 
@@ -62,7 +63,7 @@ type Step = Omit<Plan, 'memory' | 'events' | 'scope' | 'remove' | 'instances'> &
 const retain = ({ memory }: PlanInput): Step => ({
   memory,
   reason: 'Deleting',
-  ...(!memory.call && { end: 'The addresses stay where they are in EC2 and on the interfaces.' }),
+  ...(!memory.calls.unanswered && { end: 'The addresses stay where they are in EC2 and on the interfaces.' }),
 });
 
 /** Says why the pair is still there. */
@@ -81,8 +82,8 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
   const { requireTag } = input.settings;
   if (untagged !== undefined && requireTag) return ['NotPermitted', untaggedMessage(untagged, requireTag)];
   const retainHint = 'Or set spec.deletionPolicy to Retain, and the pair goes at once and leaves them.';
-  if (memory.releaseFailure) {
-    const { class: errorClass, code, message } = memory.releaseFailure;
+  if (memory.failure) {
+    const { class: errorClass, code, message } = memory.failure;
     const text = `Taking the addresses off their ENIs fails: ${code}: ${message}. It is tried again. ${retainHint}`;
     return [reasonOf(errorClass), text];
   }
@@ -95,8 +96,7 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
 
 const unassign = (input: PlanInput): Step => {
   const { pair, instances, nowMs, claimedElsewhere, ec2 } = input;
-  const { deletingSinceMs = nowMs } = input.memory;
-  const memory: PairMemory = { ...input.memory, deletingSinceMs };
+  const memory: PairMemory = { ...input.memory, release: withDeletion(input.memory.release, nowMs) };
   const recorded = pair.status?.addresses ?? [];
   if (pair.spec.paused) {
     const message = 'spec.paused holds the deletion back: unset it, or set spec.deletionPolicy to Retain.';
@@ -106,7 +106,7 @@ const unassign = (input: PlanInput): Step => {
   const unheard = instances.filter(
     (instance) => !isAcknowledged(instance) || instance.status?.state === 'Master',
   );
-  const waitedMs = nowMs - deletingSinceMs;
+  const waitedMs = nowMs - (memory.release.deletingSinceMs ?? nowMs);
   if (recorded.length > 0 && (untold.length > 0 || unheard.length > 0) && waitedMs < AGENTS_STOP_MS) {
     const names = unheard.map(({ spec }) => spec.nodeName).join(' and ') || 'the agents';
     const message = `Waiting for ${names} to stop serving, ${AGENTS_STOP_MS / 1000} s at most.`;
@@ -118,20 +118,23 @@ const unassign = (input: PlanInput): Step => {
   const step = release({
     nowMs,
     view: ec2.view,
-    memory,
+    memory: memory.release,
+    answeredAtMs: memory.delivery.answeredAtMs,
+    isCalling: memory.calls.unanswered !== undefined,
     addresses: recorded,
     keep: claimedElsewhere,
     nodes: storedNodes(pair, instances),
     term: pair.status?.term ?? 0,
     requireTag: input.settings.requireTag,
   });
+  const after: PairMemory = { ...memory, release: step.memory };
   if (step.done) {
     const kept = recorded.flatMap(({ vip, eipAllocationID }) =>
       [vip, eipAllocationID].filter((key) => key !== undefined && claimedElsewhere.includes(key)),
     );
     const except = kept.length === 0 ? '' : `, but for ${kept.join(', ')}, which another HAPair names`;
     return {
-      memory: step.memory,
+      memory: after,
       reason: 'Deleting',
       end: `The addresses were taken off their ENIs${except}.`,
     };
@@ -139,8 +142,8 @@ const unassign = (input: PlanInput): Step => {
   const [reason, message] = inWords(input, step);
   // A reading that is wanted now tells of itself when it comes.
   const readSinceMs = (step.readSinceMs ?? 0) > nowMs ? step.readSinceMs : undefined;
-  const isReady = step.call !== undefined && isRecorded(input, step.call.call) && !input.memory.call;
-  return waiting(input, step.memory, reason, message, {
+  const isReady = step.call !== undefined && isRecorded(input, step.call.call) && !memory.calls.unanswered;
+  return waiting(input, after, reason, message, {
     ...(isReady && step.call && { call: step.call }),
     ...(step.readSinceMs !== undefined && step.readSinceMs <= nowMs && { readSinceMs: step.readSinceMs }),
     requeueAfterMs: Math.max(1, Math.ceil((step.wakeAtMs ?? readSinceMs ?? nowMs + 1_000) - nowMs)),
@@ -149,23 +152,22 @@ const unassign = (input: PlanInput): Step => {
 
 /** The next step of a pair that is being deleted. Its VRRPInstances are never made anew; they go with it. */
 export const deletion = (input: PlanInput): Plan => {
-  const { pair } = input;
-  const { events, ...memory } = input.memory;
-  const given = { ...input, memory: { ...memory, events: [] } };
+  const { pair, memory } = input;
   const {
     end,
     instances = [],
     ...step
-  } = pair.spec.deletionPolicy === 'Unassign' ? unassign(given) : retain(given);
+  } = pair.spec.deletionPolicy === 'Unassign' ? unassign(input) : retain(input);
   const isHeld = (pair.metadata.finalizers ?? []).includes(FINALIZER);
   const gone: PlanEvent[] =
     end !== undefined && isHeld ? [{ type: 'Normal', reason: 'Deleted', message: end }] : [];
   return {
     ...step,
+    memory: { ...step.memory, calls: withTold(step.memory.calls, step.call !== undefined) },
     instances: isHeld ? instances : [],
     remove: [],
     scope: recordedScope(input),
-    events: [...events, ...gone],
+    events: [...memory.calls.events, ...gone],
     ...(end !== undefined && isHeld && { finalizer: 'remove' as const }),
   };
 };

@@ -1,4 +1,4 @@
-/** Who is master: the Master report with the highest term ("Who is master" in the design; its wording is checked by a model). */
+/** Who is master: the Master report with the highest term (DESIGN.md, "Who is master"; its wording is checked by a model). */
 
 import type { PairNode, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
 import { parseTimeMs } from '../../kube/time.ts';

@@ -3,7 +3,7 @@ import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry } from '../../crds/types.ts';
 import { formatMicroTime } from '../../kube/time.ts';
 import type { Report } from './elect.ts';
-import type { Authority } from './types.ts';
+import type { Authority, DeliveryMemory, PairMemory } from './types.ts';
 
 const MOST_ENTRIES = 10;
 
@@ -45,14 +45,15 @@ const newEntry = (
 };
 
 /** Fills in how long call and confirmation took, once both are over; an operator that restarted in between does not know. */
-const withTimes = (entry: HistoryEntry, authority: Authority): HistoryEntry => {
-  const { node, readAtMs, answeredAtMs, confirmedAtMs } = authority;
+const withTimes = (entry: HistoryEntry, authority: Authority, delivery: DeliveryMemory): HistoryEntry => {
+  const { node, readAtMs } = authority;
+  const { firstAnsweredAtMs, confirmedAtMs } = delivery;
   if (entry.to !== node || entry.confirmMilliseconds !== undefined || confirmedAtMs === undefined)
     return entry;
   if (entry.time !== formatMicroTime(authority.readWallMs)) return entry;
   return {
     ...entry,
-    ...(answeredAtMs !== undefined && { callMilliseconds: whole(answeredAtMs - readAtMs) }),
+    ...(firstAnsweredAtMs !== undefined && { callMilliseconds: whole(firstAnsweredAtMs - readAtMs) }),
     confirmMilliseconds: whole(confirmedAtMs - readAtMs),
   };
 };
@@ -61,7 +62,7 @@ const withTimes = (entry: HistoryEntry, authority: Authority): HistoryEntry => {
 export const historyOf = (
   status: HAPairStatus | undefined,
   elected: Report | undefined,
-  authority: Authority | undefined,
+  { authority: { head: authority }, delivery }: Pick<PairMemory, 'authority' | 'delivery'>,
   pin: string | undefined,
 ): HistoryEntry[] => {
   const stored = status?.history ?? [];
@@ -70,5 +71,5 @@ export const historyOf = (
     reason && elected && authority ? [newEntry(status, elected, authority, reason), ...stored] : stored;
   const [newest, ...older] = entries;
   if (!newest || !authority) return entries.slice(0, MOST_ENTRIES);
-  return [withTimes(newest, authority), ...older].slice(0, MOST_ENTRIES);
+  return [withTimes(newest, authority, delivery), ...older].slice(0, MOST_ENTRIES);
 };

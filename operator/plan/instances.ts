@@ -11,7 +11,17 @@ import {
 } from '../../crds/types.ts';
 import type { Report } from './elect.ts';
 import { isEqual } from './support.ts';
-import type { Probe, Settings } from './types.ts';
+import type { InstancesMemory, Probe, Settings } from './types.ts';
+
+/** Nobody else owns a field of an instance. */
+export const NO_CONFLICT: InstancesMemory = { conflict: undefined };
+
+/** Remembers who owns fields that the operator tried to write. */
+export const withConflict = (conflict: string): InstancesMemory => ({ conflict });
+
+/** Remembers a conflict while there is something to write: the stored fields may say again what the operator wants. */
+export const withWanted = (memory: InstancesMemory, instances: readonly VRRPInstance[]): InstancesMemory =>
+  instances.length === 0 ? NO_CONFLICT : memory;
 
 /** Priority of EC2's holder, and of the other. They matter only when two Masters meet. */
 export const HOLDER_PRIORITY = 200;

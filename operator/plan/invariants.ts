@@ -1,7 +1,7 @@
 /** The rules that a plan must not break, checked on every plan in production: a broken one names itself and writes nothing. */
 import type { EC2Call } from '../../ec2/types.ts';
+import { describeCall } from './calls.ts';
 import type { Report } from './elect.ts';
-import { describeCall } from './memory.ts';
 import type { Plan, PlanInput, PlannedCall } from './types.ts';
 
 const keysOf = (call: EC2Call): readonly string[] =>
@@ -41,7 +41,11 @@ const assertAuthority = (
   if (call.node === pin) return;
   const term = elected?.term ?? 0;
   must(elected?.node === call.node, 'S1 authority', `${text} without its Master's report`);
-  must(term >= memory.highestTerm, 'S1 authority', `${text} on a term below ${memory.highestTerm}`);
+  must(
+    term >= memory.authority.highestTerm,
+    'S1 authority',
+    `${text} on a term below ${memory.authority.highestTerm}`,
+  );
   must(term >= (input.pair.status?.term ?? 0), 'S1 authority', `${text} below status.term`);
 };
 
@@ -67,12 +71,16 @@ export const assertPlan = (
     const text = describeCall(call);
     assertAuthority(input, plan, call, elected, pin);
     must(isRecorded(input, call.call), 'S2 blast radius', `${text} is not recorded in status.addresses`);
-    must(input.memory.call === undefined, 'S5 single step', `${text} while another call is unanswered`);
+    must(
+      input.memory.calls.unanswered === undefined,
+      'S5 single step',
+      `${text} while another call is unanswered`,
+    );
     must(!input.pair.spec.paused, 'S1 authority', `${text} although spec.paused is set`);
   }
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   const wasReady = input.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  must(!ready || plan.memory.converged || wasReady, 'S7 truth', 'Ready although EC2 was not read');
+  must(!ready || plan.memory.delivery.converged || wasReady, 'S7 truth', 'Ready although EC2 was not read');
   const before = input.pair.status?.failback?.yieldTerm ?? 0;
   for (const { spec } of plan.instances) {
     must(

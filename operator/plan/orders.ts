@@ -1,12 +1,12 @@
-/** Planned switches ("Failback, declaratively" in the design): each order yields at most once and is always consumed (S9). */
+/** Planned switches (DESIGN.md, "Failback, declaratively"): each order yields at most once and is always consumed (S9). */
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { FailbackStatus, HAPair } from '../../crds/types.ts';
 import { formatTime, parseTimeMs } from '../../kube/time.ts';
-import { type AutomaticInput, automatic } from './automatic.ts';
 import { mastersOf, type Report } from './elect.ts';
+import { type AutomaticInput, automatic } from './failback.ts';
 import { isFresh, isHealthyBackup } from './signs.ts';
-import type { Life, PairMemory, PlanEvent } from './types.ts';
+import type { FailbackMemory, Life, PlanEvent } from './types.ts';
 
 /** How often a waiting order looks at its target again. */
 const WAIT_MS = 1_000;
@@ -23,7 +23,7 @@ export type OrdersInput = {
   reports: readonly Report[];
   elected: Report | undefined;
   life: Readonly<Record<string, Life>>;
-  healthy: PairMemory['healthy'];
+  memory: FailbackMemory;
 };
 
 /** The wanted `status.failback`. */
@@ -210,8 +210,8 @@ const ignored = ({ pair }: OrdersInput, failback: FailbackStatus): Orders => {
 
 /** No order by hand: the policy may make one. */
 const byPolicy = (input: OrdersInput, failback: FailbackStatus, otherwise: Orders): Orders => {
-  const { pair, elected, reports, life, nowMs, wallMs, healthy } = input;
-  const asked: AutomaticInput = { pair, elected, reports, life, nowMs, wallMs, healthy };
+  const { pair, elected, reports, life, nowMs, wallMs, memory } = input;
+  const asked: AutomaticInput = { pair, elected, reports, life, nowMs, wallMs, memory };
   const decision = automatic(asked);
   if (decision.kind === 'None') return otherwise;
   const target = pair.spec.preferredNode;

@@ -3,14 +3,31 @@
  * from recorded ENIs, never what another HAPair names. Done means: two readings agree that nothing is left.
  */
 import type { AddressStatus, PairNode } from '../../crds/types.ts';
+import { asksForRead } from '../../ec2/errors.ts';
 import type { EC2Call, EC2View } from '../../ec2/types.ts';
-import { AGREEMENT_MS, CLOCK_STEP_MS } from './converge.ts';
-import type { PairMemory, PlannedCall, Settings } from './types.ts';
+import { failureAfter } from './calls.ts';
+import { AGREEMENT_MS } from './converge.ts';
+import { CLOCK_STEP_MS } from './delivery.ts';
+import type { Answer, PlannedCall, ReleaseMemory, Settings } from './types.ts';
 
+/** Nothing is being released. */
+export const NO_RELEASE: ReleaseMemory = {
+  sinceMs: undefined,
+  failure: undefined,
+  answeredAtMs: undefined,
+  goneSinceMs: undefined,
+  deletingSinceMs: undefined,
+};
+
+/** What a release depends on. */
 export type ReleaseInput = {
   nowMs: number;
   view: EC2View | undefined;
-  memory: PairMemory;
+  memory: ReleaseMemory;
+  /** When the last answered call that may have moved something was answered. */
+  answeredAtMs: number;
+  /** A call of any kind is unanswered. */
+  isCalling: boolean;
   /** What is to go, with the ENIs it may be on. */
   addresses: readonly AddressStatus[];
   /** VIPs and allocations that stay, whatever `addresses` says. */
@@ -23,8 +40,9 @@ export type ReleaseInput = {
   requireTag: Settings['requireTag'];
 };
 
+/** The next step of a release. */
 export type Release = {
-  memory: PairMemory;
+  memory: ReleaseMemory;
   call?: PlannedCall;
   readSinceMs?: number;
   wakeAtMs?: number;
@@ -95,11 +113,11 @@ const isComplete = (view: EC2View, { addresses }: ReleaseInput): boolean =>
 export const release = (input: ReleaseInput): Release => {
   const { memory, view, nowMs } = input;
   if (input.addresses.length === 0) return { memory, done: true };
-  const { released: _unproven, ...rest } = memory;
-  const lastAnswerMs = Math.max(memory.answeredAtMs, memory.releaseAnsweredAtMs ?? Number.NEGATIVE_INFINITY);
-  const sinceMs = Math.max(lastAnswerMs + CLOCK_STEP_MS, memory.releaseSinceMs ?? nowMs);
-  const begun: PairMemory = { ...rest, releaseSinceMs: memory.releaseSinceMs ?? nowMs };
-  if (memory.call) return { memory: begun, done: false };
+  const startedAtMs = memory.sinceMs ?? nowMs;
+  const lastAnswerMs = Math.max(input.answeredAtMs, memory.answeredAtMs ?? Number.NEGATIVE_INFINITY);
+  const sinceMs = Math.max(lastAnswerMs + CLOCK_STEP_MS, startedAtMs);
+  const begun: ReleaseMemory = { ...memory, sinceMs: startedAtMs, goneSinceMs: undefined };
+  if (input.isCalling) return { memory: begun, done: false };
   if (!view || view.readAtMs < sinceMs || !isComplete(view, input)) {
     return { memory: begun, done: false, readSinceMs: sinceMs };
   }
@@ -107,7 +125,7 @@ export const release = (input: ReleaseInput): Release => {
   const untagged = next && untaggedIn(view, next.call, input.requireTag);
   if (untagged !== undefined) return { memory: begun, done: false, untagged };
   if (next) {
-    const retryAtMs = memory.releaseFailure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
+    const retryAtMs = memory.failure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
     if (retryAtMs > nowMs) return { memory: begun, done: false, wakeAtMs: retryAtMs };
     const { networkInterfaceID } = next.call;
     const node = input.nodes.find((each) => each.networkInterfaceID === networkInterfaceID);
@@ -118,9 +136,44 @@ export const release = (input: ReleaseInput): Release => {
       call: { ...next, node: name, term: input.term, purpose: 'Release' },
     };
   }
-  const { releaseFailure: _healed, ...well } = begun;
-  const firstAtMs = memory.released?.seenAtMs ?? nowMs;
-  const proven: PairMemory = { ...well, released: { seenAtMs: firstAtMs } };
-  if (view.readAtMs >= firstAtMs + AGREEMENT_MS) return { memory: proven, done: true };
-  return { memory: proven, done: false, readSinceMs: firstAtMs + AGREEMENT_MS };
+  const goneSinceMs = memory.goneSinceMs ?? nowMs;
+  const proven: ReleaseMemory = { ...begun, failure: undefined, goneSinceMs };
+  if (view.readAtMs >= goneSinceMs + AGREEMENT_MS) return { memory: proven, done: true };
+  return { memory: proven, done: false, readSinceMs: goneSinceMs + AGREEMENT_MS };
+};
+
+/** Remembers the answer to a call that releases. */
+export const withReleaseAnswered = (
+  memory: ReleaseMemory,
+  call: PlannedCall,
+  { result, atMs, random }: Answer,
+): ReleaseMemory => ({
+  ...memory,
+  answeredAtMs: asksForRead(result) ? atMs : memory.answeredAtMs,
+  failure: result.ok ? undefined : failureAfter(memory.failure, call, { result, atMs, random }),
+});
+
+/** Remembers when the deletion was first seen. */
+export const withDeletion = (memory: ReleaseMemory, nowMs: number): ReleaseMemory => ({
+  ...memory,
+  deletingSinceMs: memory.deletingSinceMs ?? nowMs,
+});
+
+/**
+ * What is remembered beside a pair that goes on: of a finished or needless release nothing.
+ * @param freeing the release that this plan has looked at, if any
+ * @param isLeft something of what was dropped is still recorded
+ */
+export const afterRelease = (
+  memory: ReleaseMemory,
+  freeing: Release | undefined,
+  isLeft: boolean,
+): ReleaseMemory => {
+  if (freeing && !freeing.done) {
+    const { sinceMs, goneSinceMs } = freeing.memory;
+    return { ...memory, sinceMs, goneSinceMs };
+  }
+  // Between a failed call and the reading after it nothing is being released, and its next attempt still has its time.
+  const failure = isLeft ? memory.failure : undefined;
+  return { ...memory, sinceMs: undefined, goneSinceMs: undefined, failure };
 };

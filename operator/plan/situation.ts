@@ -1,20 +1,18 @@
 /** What the pair is just now: which spec is in force, who is master, and how EC2 compares. */
 
-import type { PairNode, VRRPInstance } from '../../crds/types.ts';
+import type { PairNode } from '../../crds/types.ts';
 import { servedItems } from './addresses.ts';
+import { electHead, pinOf } from './authority.ts';
 import { type Convergence, converge } from './converge.ts';
-import { type Damping, damping } from './damping.ts';
-import { elect, mastersOf, type Report, reportsOf } from './elect.ts';
+import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
+import { underNextAuthority, withoutTarget } from './delivery.ts';
+import { type Report, reportsOf } from './elect.ts';
 import { isFirstMasterOf } from './history.ts';
-import { withAuthority } from './memory.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
-import { isAcknowledged, type ParameterStage, parameterStage } from './parameters.ts';
-import { holderOf, type Item, itemsOf, rightness } from './places.ts';
-import { type Acceptance, canonical, judge, parametersOf } from './support.ts';
-import type { Authority, PairMemory, PlanInput, Wish } from './types.ts';
-
-/** How long a pinned node's agent may take to put the VIPs up before EC2 is told all the same. */
-export const PIN_PATIENCE_MS = 5_000;
+import { type ParameterStage, parameterStage } from './parameters.ts';
+import { holderOf, type Item } from './places.ts';
+import { type Acceptance, judge, parametersOf } from './support.ts';
+import type { PairMemory, PlanInput, Wish } from './types.ts';
 
 /** What the pair is, after judging, electing and comparing; the parts of the plan are read off it. */
 export type Situation = {
@@ -54,82 +52,6 @@ const wishOf = (
   return { nodes: storedNodes(pair, instances), addresses };
 };
 
-/** The pin in force: that of an accepted spec, on a node in force; `paused` leaves claims as they are. */
-const pinOf = (
-  { pair, instances }: PlanInput,
-  { accepted }: Acceptance,
-  { nodes }: Wish,
-): string | undefined => {
-  const stored = instances.find(({ spec }) => spec.claim === 'Always')?.spec.nodeName;
-  const pin = accepted && !pair.spec.paused ? pair.spec.pinnedNode : stored;
-  return nodes.some(({ name }) => name === pin) ? pin : undefined;
-};
-
-/** True once the pinned node has had its chance to put the VIPs up: EC2 must not deliver to a closed door for want of a moment. */
-const isPinReady = (
-  instance: VRRPInstance | undefined,
-  pin: NonNullable<PairMemory['pin']>,
-  nowMs: number,
-): boolean =>
-  (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs >= pin.sinceMs + PIN_PATIENCE_MS;
-
-const withPin = (
-  { pin: known, ...memory }: PairMemory,
-  pin: string | undefined,
-  nowMs: number,
-): PairMemory =>
-  pin === undefined
-    ? memory
-    : { ...memory, pin: known?.node === pin ? known : { node: pin, sinceMs: nowMs } };
-
-/** The election, and the memory of whom it named. */
-const election = (input: PlanInput, wish: Wish, reports: readonly Report[], pin: string | undefined) => {
-  const { pair, nowMs, wallMs, ec2, instances } = input;
-  const floor = Math.max(
-    input.memory.highestTerm,
-    pair.status?.term ?? 0,
-    ...instances.map(({ spec }) => spec.termFloor),
-  );
-  const [firstItem] = itemsOf(wish.addresses);
-  const elected = elect(reports, floor, {
-    lastMaster: pair.status?.master,
-    firstHolder: firstItem && holderOf(ec2.view, firstItem, wish.nodes),
-  });
-  const highestTerm = Math.max(floor, ...mastersOf(reports).map(({ term }) => term));
-  const seen = withPin({ ...input.memory, highestTerm }, pin, nowMs);
-  const head = headOf(input, seen, elected, pin, highestTerm);
-  if (!head) return { elected, memory: seen };
-  const { node, term } = head;
-  const { authority } = seen;
-  if (authority?.node === node) {
-    const termReadAtMs = authority.term === term ? authority.termReadAtMs : nowMs;
-    return { elected, memory: { ...seen, authority: { ...authority, term, termReadAtMs } } };
-  }
-  const begun: Authority = { node, term, readAtMs: nowMs, readWallMs: wallMs, termReadAtMs: nowMs };
-  const wasHere = authority === undefined && (pair.status?.master === node || pin === node);
-  const here = (pair.status?.addresses ?? []).filter(({ holder }) => holder === node);
-  const settled = wasHere ? itemsOf(here).map(({ key }) => key) : [];
-  return { elected, memory: withAuthority(seen, begun, settled) };
-};
-
-/** Where the addresses go: to the pinned node once it is ready, else to the elected master. */
-const headOf = (
-  { pair, instances, nowMs }: PlanInput,
-  { pin: pinned, authority }: PairMemory,
-  elected: Report | undefined,
-  pin: string | undefined,
-  highestTerm: number,
-): { node: string; term: number } | undefined => {
-  if (pin === undefined || pinned === undefined) return elected && { node: elected.node, term: elected.term };
-  const instance = instances.find(({ spec }) => spec.nodeName === pin);
-  // Where EC2 delivers already there is nothing to wait for; a move that was held back must not be made now.
-  const isThere = authority?.node === pin || elected?.node === pin || pair.status?.holder === pin;
-  const isReady = isThere || isPinReady(instance, pinned, nowMs);
-  if (isReady) return { node: pin, term: highestTerm };
-  // Until then they stay where they were headed.
-  return elected && authority?.node === elected.node ? { node: elected.node, term: elected.term } : undefined;
-};
-
 /** Holds back a move away from a live incumbent of a flapping pair; a pin and a change of spec are nobody's flapping. */
 const damp = (
   input: PlanInput,
@@ -137,33 +59,30 @@ const damp = (
   convergence: Convergence,
   holder: string | undefined,
   pin: string | undefined,
-): { hold: Damping; memory: PairMemory; convergence: Convergence } => {
-  const { authority } = memory;
-  const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== authority?.node;
+): { hold: Damping; convergence: Convergence } => {
+  const { head } = memory.authority;
+  const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== head?.node;
   const incumbent =
     isMove && pin === undefined ? input.instances.find(({ spec }) => spec.nodeName === holder) : undefined;
   const hold = damping({
     nowMs: input.nowMs,
     wallMs: input.wallMs,
     status: input.pair.status,
-    electedAtWallMs: authority?.readWallMs ?? input.wallMs,
+    electedAtWallMs: head?.readWallMs ?? input.wallMs,
     incumbent,
-    probe: memory.probe,
+    memory: memory.damping,
   });
-  const { probe: _asked, ...rest } = memory;
-  const after = { ...rest, ...(hold.probe && { probe: hold.probe }) };
-  if (!hold.held) return { hold, memory: after, convergence: { ...convergence, memory: after } };
+  if (!hold.held) return { hold, convergence };
   const { call: _held, ...others } = convergence;
-  const message = `The pair flaps: ${holder} keeps the addresses while it proves itself alive, and ${authority?.node} waits. Check IP protocol 112 between the nodes; spec.pinnedNode decides at once.`;
+  const message = `The pair flaps: ${holder} keeps the addresses while it proves itself alive, and ${head?.node} waits. Check IP protocol 112 between the nodes; spec.pinnedNode decides at once.`;
   const held: Convergence = {
     ...others,
-    memory: after,
     status: 'False',
     reason: 'HeldDown',
     message,
     ...(hold.wakeAtMs !== undefined && { wakeAtMs: hold.wakeAtMs }),
   };
-  return { hold, memory: after, convergence: held };
+  return { hold, convergence: held };
 };
 
 /** What is on its way is said where the spec is judged. */
@@ -222,11 +141,19 @@ export const assess = (input: PlanInput): Situation => {
   const parameters = judged.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
   const acceptance = withProgress(judged, waiting, parameters, pair.spec.pinnedNode);
   const reports = reportsOf(wish.nodes, instances);
-  const pin = pinOf(input, judged, wish);
-  const { elected, memory } = election(input, wish, reports, pin);
-  const { authority } = memory;
+  const pin = pinOf(input, judged, wish.nodes);
+  const { elected, memory: authority, taken } = electHead(input, wish, reports, pin);
+  const memory: PairMemory = {
+    ...input.memory,
+    authority,
+    ...(taken && {
+      delivery: underNextAuthority(input.memory.delivery, taken.settled),
+      damping: NO_PROBE,
+    }),
+  };
+  const { head } = authority;
   const target = wish.nodes.find(
-    ({ name }) => name === authority?.node && (pin === name || elected?.node === name),
+    ({ name }) => name === head?.node && (pin === name || elected?.node === name),
   );
   const items = servedItems(pair, wish, ec2.view, target);
   const common = {
@@ -239,35 +166,26 @@ export const assess = (input: PlanInput): Situation => {
     elected,
     pin,
   };
-  if (!target || !authority || items.length === 0) {
-    const idle = { ...memory, converged: false };
-    return { ...common, memory: idle, convergence: undefined, hold: { held: false } };
+  if (!target || !head || items.length === 0) {
+    const idle = { ...memory, delivery: withoutTarget(memory.delivery) };
+    return { ...common, memory: idle, convergence: undefined, hold: FREE };
   }
-  const closed = closedDoors(items, target, reports, pin);
-  const isFirstMaster = isFirstMasterOf(pair.status, target.name);
+  const { unanswered, deferredSinceMs } = memory.calls;
   const compared = converge({
     nowMs,
     view: ec2.view,
     items,
     target,
-    authority,
-    memory,
-    isFirstMaster,
-    closed,
+    authority: head,
+    memory: memory.delivery,
+    unanswered,
+    deferredSinceMs,
+    isFirstMaster: isFirstMasterOf(pair.status, target.name),
+    closed: closedDoors(items, target, reports, pin),
   });
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
-  return { ...common, ...damp(input, compared.memory, compared, holder, pin) };
-};
-
-/** What a reading should answer besides where the master's addresses are; a change of it asks for one more reading. */
-export const withQuestion = ({ input, wish, reports, memory }: Situation): PairMemory => {
-  const items = itemsOf(wish.addresses);
-  const unread = items.filter((item) =>
-    wish.nodes.some((node) => rightness(input.ec2.view, item, node) === 'Unknown'),
-  );
-  const delivered = reports.map(({ node, vipsDelivered }) => [node, vipsDelivered]);
-  const text = canonical([unread.map(({ key }) => key), delivered]);
-  if (memory.question?.text === text) return memory;
-  return { ...memory, question: { text, sinceMs: input.nowMs } };
+  const { hold, convergence } = damp(input, memory, compared, holder, pin);
+  const learnt = { ...memory, delivery: compared.memory, damping: hold.memory };
+  return { ...common, memory: learnt, convergence, hold };
 };

@@ -22,7 +22,11 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
   }
   const { status, reason, message } = convergence;
   const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
-  if (ec2.failure && sinceMs > STALE_READING_MS && (memory.converged || reason === 'WaitingForRead')) {
+  if (
+    ec2.failure &&
+    sinceMs > STALE_READING_MS &&
+    (memory.delivery.converged || reason === 'WaitingForRead')
+  ) {
     const text = `EC2 could not be read for ${STALE_READING_MS / 1000} s: ${ec2.failure.message}.`;
     return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
   }
@@ -30,8 +34,8 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
   if (
     carries &&
-    pair.status?.holder === memory.authority?.node &&
-    memory.answeredAtMs === Number.NEGATIVE_INFINITY
+    pair.status?.holder === memory.authority.head?.node &&
+    memory.delivery.answeredAtMs === Number.NEGATIVE_INFINITY
   ) {
     return { status: 'True', reason: 'Converged', message: stored.message };
   }
@@ -83,7 +87,19 @@ const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStat
   const { pair, ec2 } = input;
   const owns = !isBarred(acceptance) && (acceptance.accepted || isRunning(pair, input.instances));
   if (!owns) return pair.status?.addresses ?? [];
-  return addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view, memory.converged);
+  return addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view, memory.delivery.converged);
+};
+
+/** The addresses to record, and the node where EC2 delivers all that the spec names. */
+export type Served = { addresses: readonly AddressStatus[]; holder: string | undefined };
+
+/** Reads off a situation what is served where. */
+export const servedIn = (situation: Situation, dropped: Dropped): Served => {
+  const { wish } = situation;
+  const addresses = recordedAddresses(situation, dropped);
+  const isWanted = ({ name, vip }: AddressStatus): boolean =>
+    wish.addresses.some((each) => each.name === name && each.vip === vip);
+  return { addresses, holder: commonHolder(addresses.filter(isWanted)) };
 };
 
 /**
@@ -93,20 +109,16 @@ const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStat
 export const nextStatus = (
   situation: Situation,
   order: Orders,
-  dropped: Dropped,
+  { addresses, holder }: Served,
   withheld: string | undefined,
-): { next: HAPairStatus; holder: string | undefined } => {
+): HAPairStatus => {
   const { input, wish, reports, elected, memory, acceptance, pin, hold } = situation;
   const { pair, nowMs, wallMs, life, ec2 } = input;
   const { status } = pair;
-  const addresses = recordedAddresses(situation, dropped);
   const master = elected?.node ?? status?.master;
-  const isWanted = ({ name, vip }: AddressStatus): boolean =>
-    wish.addresses.some((each) => each.name === name && each.vip === vip);
-  const holder = commonHolder(addresses.filter(isWanted));
   const standby = reports.find(({ node, state }) => node !== master && state === 'Backup')?.node;
   const term = Math.max(status?.term ?? 0, elected?.term ?? 0);
-  const history = historyOf(status, elected, memory.authority, pin);
+  const history = historyOf(status, elected, memory, pin);
   const conditions = conditionsOf({
     nowMs,
     wallMs,
@@ -119,20 +131,20 @@ export const nextStatus = (
     firstSeenMs: memory.firstSeenMs,
     nodes: wish.nodes,
     addresses: wish.addresses,
-    authority: memory.authority,
+    authority: memory.authority.head,
     convergence: toldConvergence(situation, withheld),
-    isConfirmed: memory.converged,
+    isConfirmed: memory.delivery.converged,
     withheld,
     ec2,
-    conflict: input.conflict,
+    conflict: memory.instances.conflict,
   });
-  const next: HAPairStatus = {
+  return {
     ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),
     ...(master !== undefined && { master }),
     ...(holder !== undefined && { holder }),
     ...(standby !== undefined && { standby }),
     ...(term > 0 && { term }),
-    ...(addresses.length > 0 && { addresses }),
+    ...(addresses.length > 0 && { addresses: [...addresses] }),
     nodes: nodeStatuses(situation),
     ...(order.failback && { failback: order.failback }),
     ...(hold.held &&
@@ -145,5 +157,4 @@ export const nextStatus = (
     ...(history.length > 0 && { history }),
     conditions,
   };
-  return { next, holder };
 };

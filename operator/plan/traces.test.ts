@@ -1,4 +1,4 @@
-/** The operator's side of the traces that broke earlier drafts of the rules, by their names in TRACES. */
+/** The operator's side of the traces that broke earlier drafts of the rules, by their names in TRACES.md. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { failureOf } from '../../ec2/errors.ts';

@@ -10,7 +10,7 @@ const isTold = (status: HAPairStatus | undefined, message: string): boolean =>
 
 /** One Event per transition, with the condition's own reason word. */
 export const transitionEvents = (situation: Situation, next: HAPairStatus): PlanEvent[] => {
-  const { input, elected, acceptance, pin } = situation;
+  const { input, elected, acceptance, pin, memory } = situation;
   const { status } = input.pair;
   const reason = switchReason(status, elected, pin);
   const from = status?.master === undefined ? '' : ` after ${status.master}`;
@@ -24,7 +24,7 @@ export const transitionEvents = (situation: Situation, next: HAPairStatus): Plan
     const message = `${next.holder} keeps the addresses until ${until} as long as it proves itself alive: the pair has switched ${next.damping.recentSwitches} times in a row.`;
     events.push({ type: 'Warning', reason: 'HeldDown', message });
   }
-  const { conflict } = input;
+  const { conflict } = memory.instances;
   if (conflict !== undefined && !isTold(status, conflict))
     events.push({ type: 'Warning', reason: 'FieldConflict', message: conflict });
   for (const type of ['Accepted', 'SplitBrain', 'Ready', 'PreflightPassed', 'Paused', 'Pinned'] as const) {

@@ -36,14 +36,17 @@ export type PlanInput = {
   /** By node name. */
   life: Readonly<Record<string, Life>>;
   ec2: EC2Reading;
+  /**
+   * Calls rest on readings begun at this time or later: before it another process led, and its calls may be missing in what this
+   * one read as a standby. Default: on any.
+   */
+  ledSinceMs?: number;
   memory: PairMemory;
   settings: Settings;
   /** Rules of the API that the stored spec breaks: one line each. */
   problems: readonly string[];
   /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
   rival?: string;
-  /** Somebody else owns fields of an instance that the operator writes, in words. */
-  conflict?: string;
   /** VIPs and allocation IDs that another HAPair names: never released by this one. */
   claimedElsewhere: readonly string[];
 };
@@ -80,10 +83,79 @@ export type Authority = {
   readWallMs: number;
   /** When this term of it was first read. */
   termReadAtMs: number;
-  /** First EC2 answer to a call for this master that worked. */
-  answeredAtMs?: number;
-  /** First reading of EC2 that showed every address with this master. */
-  confirmedAtMs?: number;
+};
+
+/** Written by authority.ts. */
+export type AuthorityMemory = {
+  /** The highest term of any Master report read; nothing is done on a lower one. */
+  highestTerm: number;
+  /** Where the addresses go. */
+  head: Authority | undefined;
+  /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
+  pin: { node: string; sinceMs: number } | undefined;
+};
+
+/** Unbroken failures of calls, as of the last one. */
+export type CallFailure = {
+  count: number;
+  class: EC2ErrorClass;
+  code: string;
+  message: string;
+  retryAtMs: number;
+  /** True: EC2 must be read before the next call to the same master. */
+  readFirst: boolean;
+  atMs: number;
+};
+
+/** Written by calls.ts. */
+export type CallsMemory = {
+  /** The unanswered call: at most one (S5). */
+  unanswered: (PlannedCall & { startedAtMs: number }) | undefined;
+  /** A wanted call waits for its turn in the call budget since then. */
+  deferredSinceMs: number | undefined;
+  /** Events of calls that ended since the last plan. */
+  events: readonly PlanEvent[];
+};
+
+/** Where an item that was right has been seen, and when the first reading that showed it there was taken. */
+export type Suspicion = { where: string; seenAtMs: number };
+
+/** What is known of EC2's way to the present authority; written by delivery.ts. */
+export type DeliveryMemory = {
+  /** When the last answered call that may have changed EC2 was answered. */
+  answeredAtMs: number;
+  /** First EC2 answer to a call for the present authority that worked. */
+  firstAnsweredAtMs: number | undefined;
+  /** First reading of EC2 that showed every address with the present authority. */
+  confirmedAtMs: number | undefined;
+  /** Calls known to have worked whose effect the newest view may not show yet. */
+  landed: readonly { call: EC2Call; atMs: number }[];
+  /** Items that were right, or put right, under the present authority: wrong again, they are drift. */
+  settled: readonly string[];
+  /** A call with several VIPs was rejected as a whole. */
+  oneByOne: boolean;
+  /** Unbroken failures of calls under the present authority, those that release apart. */
+  failure: CallFailure | undefined;
+  /** Drift seen once, by item key; the second reading must agree, and begin at least 2 s after the first was taken. */
+  suspicions: Readonly<Record<string, Suspicion>>;
+  /** Identical repairs in a row. */
+  repairs: { finding: string; count: number; lastAtMs: number } | undefined;
+  /** Every address was read at the present authority's node, and no call was begun since. */
+  converged: boolean;
+};
+
+/** Written by release.ts. */
+export type ReleaseMemory = {
+  /** Addresses are being released since then; a reading begun earlier says nothing about it. */
+  sinceMs: number | undefined;
+  /** Unbroken failures of calls that release; that all else is well heals them not. */
+  failure: CallFailure | undefined;
+  /** When the last release was answered: what is wanted is not concerned by it. */
+  answeredAtMs: number | undefined;
+  /** When the first reading was taken that showed nothing left to release. */
+  goneSinceMs: number | undefined;
+  /** The deletion was first seen by this process then. */
+  deletingSinceMs: number | undefined;
 };
 
 /** A question to a superseded Master that still holds the addresses: does it live? */
@@ -98,72 +170,44 @@ export type Probe = {
   isSilent?: boolean;
 };
 
-/** Where an item that was right has been seen, and when the first reading that showed it there was taken. */
-export type Suspicion = { where: string; seenAtMs: number };
+/** Written by damping.ts. */
+export type DampingMemory = { probe: Probe | undefined };
 
-/** Unbroken failures of calls, as of the last one. */
-export type CallFailure = {
-  count: number;
-  class: EC2ErrorClass;
-  code: string;
-  message: string;
-  retryAtMs: number;
-  /** True: EC2 must be read before the next call to the same master. */
-  readFirst: boolean;
-  atMs: number;
-};
-
-/**
- * What one process remembers of one pair. Losing it loses time, never safety: everything that safety needs is stored in
- * Kubernetes and EC2.
- */
-export type PairMemory = {
-  firstSeenMs: number;
-  /** The highest term of any Master report read; nothing is done on a lower one. */
-  highestTerm: number;
-  authority?: Authority;
-  /** The unanswered call: at most one (S5). */
-  call?: PlannedCall & { startedAtMs: number };
-  /** When the last answered call that may have changed EC2 was answered. */
-  answeredAtMs: number;
-  /** Calls known to have worked whose effect the newest view may not show yet. */
-  landed: readonly { call: EC2Call; atMs: number }[];
-  /** Items that were right, or put right, under the present authority: wrong again, they are drift. */
-  settled: readonly string[];
-  /** A call with several VIPs was rejected as a whole. */
-  oneByOne: boolean;
-  /** Unbroken failures of calls under the present authority, those that release apart. */
-  failure?: CallFailure;
-  /** Drift seen once, by item key; the second reading must agree, and begin at least 2 s after the first was taken. */
-  suspicions: Readonly<Record<string, Suspicion>>;
-  /** Identical repairs in a row. */
-  repairs?: { finding: string; count: number; lastAtMs: number };
-  /** What a reading must answer: what the agents say arrives, and what no reading has covered; a change asks for a read. */
-  question?: { text: string; sinceMs: number };
-  /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
-  pin?: { node: string; sinceMs: number };
-  probe?: Probe;
+/** Written by failback.ts. */
+export type FailbackMemory = {
   /**
    * The preferred node has been a healthy Backup with fresh signs of life since then, or since the last order that did not
    * bring it to power; `failed`: such orders so far.
    */
-  healthy?: { node: string; sinceMs: number; failed?: number };
-  /** A wanted call waits for its turn in the call budget since then. */
-  budgetSinceMs?: number;
-  /** Addresses are being released since then; a reading begun earlier says nothing about it. */
-  releaseSinceMs?: number;
-  /** Unbroken failures of calls that release; that all else is well heals them not. */
-  releaseFailure?: CallFailure;
-  /** When the last release was answered: what is wanted is not concerned by it. */
-  releaseAnsweredAtMs?: number;
-  /** When the first reading was taken that showed nothing left to release. */
-  released?: { seenAtMs: number };
-  /** The deletion was first seen by this process then. */
-  deletingSinceMs?: number;
-  /** Every address was read at the present authority's node, and no call was begun since. */
-  converged: boolean;
-  /** Events of calls that ended since the last plan. */
-  events: readonly PlanEvent[];
+  healthy: { node: string; sinceMs: number; failed: number } | undefined;
+};
+
+/** Written by reading.ts. */
+export type ReadingMemory = {
+  /** What a reading must answer: what the agents say arrives, and what no reading has covered; a change asks for a read. */
+  question: { text: string; sinceMs: number } | undefined;
+};
+
+/** Written by instances.ts. */
+export type InstancesMemory = {
+  /** Somebody else owns fields that the operator last tried to write, in words. */
+  conflict: string | undefined;
+};
+
+/**
+ * What one process remembers of one pair. Losing it loses time, never safety: everything that safety needs is stored in
+ * Kubernetes and EC2. Each part is written by the file of its name alone.
+ */
+export type PairMemory = {
+  firstSeenMs: number;
+  authority: AuthorityMemory;
+  calls: CallsMemory;
+  delivery: DeliveryMemory;
+  release: ReleaseMemory;
+  damping: DampingMemory;
+  failback: FailbackMemory;
+  reading: ReadingMemory;
+  instances: InstancesMemory;
 };
 
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
@@ -194,6 +238,8 @@ export type Plan = {
   finalizer?: 'add' | 'remove';
   /** Absent: nothing happens by time alone. */
   requeueAfterMs?: number;
+  /** The same, if the call must wait for its turn in the call budget. */
+  requeueWhenDeferredMs?: number;
   /** Why the plan is what it is, for the log. */
   reason: Reason;
 };

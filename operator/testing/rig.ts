@@ -23,6 +23,8 @@ export class Rig {
   rival: string | undefined;
   claimedElsewhere: string[] = [];
   requireTag: { key: string; value: string } | undefined;
+  /** When this process began to lead. */
+  ledSinceMs = Number.NEGATIVE_INFINITY;
   readonly events: PlanEvent[] = [];
   /** Every call begun, in order. */
   readonly calls: PlannedCall[] = [];
@@ -43,6 +45,7 @@ export class Rig {
       instances: this.instances,
       life: this.life,
       ec2: this.reading,
+      ledSinceMs: this.ledSinceMs,
       memory: this.memory,
       settings: { ...SETTINGS, ...(this.requireTag && { requireTag: this.requireTag }) },
       problems: this.problems,
@@ -142,9 +145,9 @@ export class Rig {
 
   /** The unanswered call takes effect and is answered. */
   answer(result: EC2Result = { ok: true }, effect = result.ok): void {
-    const { call } = this.memory;
-    if (!call) throw new Error('no call is under way');
-    if (effect) this.cloud.apply(call.call);
+    const { unanswered } = this.memory.calls;
+    if (!unanswered) throw new Error('no call is under way');
+    if (effect) this.cloud.apply(unanswered.call);
     this.memory = callAnswered(this.memory, { result, atMs: this.nowMs, random: 1 });
   }
 

@@ -20,7 +20,7 @@ import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
 import type { Key, KubeClient, KubeObject } from '../../kube/types.ts';
 import { createLifeBook } from '../life.ts';
 import { canonical } from '../plan/support.ts';
-import { createReconciler } from '../reconcile.ts';
+import { Reconciler } from '../reconcile.ts';
 import { createViews } from '../view.ts';
 import { Cloud } from './cloud.ts';
 import { pairOf, reportOf, SETTINGS } from './fixtures.ts';
@@ -135,7 +135,7 @@ export class World {
       signal,
       log,
     });
-    const reconciler = createReconciler(
+    const reconciler = new Reconciler(
       {
         pairs: { get: (key) => this.objects.get(`hapairs/${key}`) as unknown as HAPair | undefined },
         instances: {

@@ -11,7 +11,6 @@ import {
   assertSwitched,
   backup,
   conditionSays,
-  demoPair,
   edit,
   eventually,
   getHap,
@@ -24,6 +23,7 @@ import {
   networkInterfaceOf,
   now,
   otherNode,
+  patientPair,
   settled,
   storyOf,
 } from './support.ts';
@@ -56,7 +56,7 @@ const commands = (disk: string): Record<string, { command: string[] }> =>
     ]),
   );
 
-const { row, run } = storyOf('health', demoPair, { product: { commands } });
+const { row, run } = storyOf('health', patientPair, { product: { commands } });
 
 /** What the application of a node answers with 200 when it is well, and with 404 when it is not. */
 const healthFile = (stage: Stage, node: string): string => join(stage.lab.node(node).dir, 'www', 'healthz');

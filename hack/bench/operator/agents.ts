@@ -1,6 +1,6 @@
 /**
  * The load generator: 200 agents as the API server sees them, without a network between them. Each has its own token, its own
- * watch and its own Lease, and reports by the rules ("Who is master" in the design); what adverts would tell is in memory. It
+ * watch and its own Lease, and reports by the rules (DESIGN.md, "Who is master"); what adverts would tell is in memory. It
  * shares no code with the product but the types of the API.
  */
 import { API_GROUP_VERSION, agentLeaseName, type VRRPInstance } from '../../../crds/types.ts';

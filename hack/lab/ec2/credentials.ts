@@ -13,7 +13,7 @@ export type AccessKey = {
   expired?: boolean;
 };
 
-/** The operator's policy: what DESIGN's calls need, and no more. */
+/** The operator's policy: what its calls need (DESIGN.md, "Converging EC2"), and no more. */
 const OPERATOR_ACTIONS = [
   'Describe*',
   'AssignPrivateIpAddresses',

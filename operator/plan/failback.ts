@@ -8,7 +8,10 @@ import { parseTimeMs } from '../../kube/time.ts';
 import { FIRST_HOLD_MS } from './damping.ts';
 import type { Report } from './elect.ts';
 import { isFresh, isHealthyBackup } from './signs.ts';
-import type { Life, PairMemory } from './types.ts';
+import type { FailbackMemory, Life } from './types.ts';
+
+/** The preferred node is not fit to take over. */
+export const NO_FAILBACK: FailbackMemory = { healthy: undefined };
 
 /** An automatic failback counts for so long. */
 const MEMORY_MS = 6 * 3_600_000;
@@ -17,6 +20,7 @@ const LONGEST_DELAY_MS = 3_600_000;
 /** How often a waiting failback looks again. */
 const LOOK_MS = 5_000;
 
+/** What an automatic failback depends on. */
 export type AutomaticInput = {
   nowMs: number;
   wallMs: number;
@@ -24,22 +28,23 @@ export type AutomaticInput = {
   reports: readonly Report[];
   elected: Report | undefined;
   life: Readonly<Record<string, Life>>;
-  healthy: PairMemory['healthy'];
+  memory: FailbackMemory;
 };
 
+/** What the policy asks for. */
 export type Automatic =
   | { kind: 'None' }
   | { kind: 'Wait'; reason: 'WaitingForTarget' | 'WaitingForDelay'; wakeAtMs: number }
   | { kind: 'Order'; master: string; term: number; seconds: number };
 
-/** Since when the preferred node has been fit to take over; forgotten at the first sight of anything else. */
-export const healthySince = (input: AutomaticInput): PairMemory['healthy'] => {
-  const { pair, reports, life, nowMs, healthy } = input;
+/** Remembers since when the preferred node has been fit to take over; forgotten at the first sight of anything else. */
+export const withHealth = (input: AutomaticInput): FailbackMemory => {
+  const { pair, reports, life, nowMs, memory } = input;
   const node = pair.spec.preferredNode;
-  if (node === undefined || pair.spec.failback.policy !== 'Automatic') return undefined;
+  if (node === undefined || pair.spec.failback.policy !== 'Automatic') return NO_FAILBACK;
   const isFit = isHealthyBackup(reports.find((report) => report.node === node)) && isFresh(life[node], nowMs);
-  if (!isFit) return undefined;
-  return healthy?.node === node ? healthy : { node, sinceMs: nowMs };
+  if (!isFit) return NO_FAILBACK;
+  return memory.healthy?.node === node ? memory : { healthy: { node, sinceMs: nowMs, failed: 0 } };
 };
 
 const switchTimes = ({ status }: HAPair, only?: string): number[] =>
@@ -48,25 +53,27 @@ const switchTimes = ({ status }: HAPair, only?: string): number[] =>
   );
 
 /** The time that the preferred node must have been healthy for, this time. */
-const delayMs = ({ pair, wallMs, healthy }: AutomaticInput): number => {
+const delayMs = ({ pair, wallMs, memory }: AutomaticInput): number => {
   const wantedMs = pair.spec.failback.delaySeconds * 1_000;
   const recent = switchTimes(pair, 'AutomaticFailback').filter((timeMs) => wallMs - timeMs < MEMORY_MS);
   return Math.max(
     wantedMs,
-    Math.min(LONGEST_DELAY_MS, wantedMs * 2 ** (recent.length + (healthy?.failed ?? 0))),
+    Math.min(LONGEST_DELAY_MS, wantedMs * 2 ** (recent.length + (memory.healthy?.failed ?? 0))),
   );
 };
 
 /**
- * After an order that did not bring the preferred node to power: it did not switch, so the history does not tell of it, and
+ * Remembers an order that did not bring the preferred node to power: it did not switch, so the history does not tell of it, and
  * at once again it would take the master away for a moment again and again.
  */
-export const healthyAfterFailure = (healthy: PairMemory['healthy'], nowMs: number): PairMemory['healthy'] =>
-  healthy && { ...healthy, sinceMs: nowMs, failed: Math.min(10, (healthy.failed ?? 0) + 1) };
+export const withFailedOrder = ({ healthy }: FailbackMemory, nowMs: number): FailbackMemory => ({
+  healthy: healthy && { ...healthy, sinceMs: nowMs, failed: Math.min(10, healthy.failed + 1) },
+});
 
 /** What the policy asks for now. */
 export const automatic = (input: AutomaticInput): Automatic => {
-  const { pair, elected, nowMs, wallMs, healthy } = input;
+  const { pair, elected, nowMs, wallMs } = input;
+  const { healthy } = input.memory;
   const { preferredNode, failback } = pair.spec;
   if (failback.policy !== 'Automatic' || preferredNode === undefined) return { kind: 'None' };
   if (elected === undefined || elected.node === preferredNode) return { kind: 'None' };

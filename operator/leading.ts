@@ -1,0 +1,93 @@
+/** What begins when a replica leads: its stores are made fresh, then it works on pairs until it is to finish. */
+import { once } from 'node:events';
+import { instanceName } from '../crds/types.ts';
+import { keyOf } from '../kube/client.ts';
+import type { Clock } from '../kube/clock.ts';
+import { messageOf } from '../kube/errors.ts';
+import { referenceTo } from '../kube/events.ts';
+import { LEASES } from '../kube/lease.ts';
+import type { Log } from '../kube/log.ts';
+import type { HandleResult } from '../kube/queue.ts';
+import type { Key } from '../kube/types.ts';
+import { LEADER_LEASE, type OperatorConfig, WORKERS } from './config.ts';
+import { isNotLeading } from './leader-client.ts';
+import type { FoundPair } from './pair-queue.ts';
+import type { Parts } from './parts.ts';
+
+/** What a leader works with. */
+export type LeadingOptions = {
+  parts: Parts;
+  config: Pick<OperatorConfig, 'namespace'>;
+  clock: Pick<Clock, 'now'>;
+  log: Log;
+  /** Told of each step that failed while this process led. Default: nobody is. */
+  onStepFailed?: ((error: unknown) => void) | undefined;
+  /** Ends the steps of the loop; calls that they began go on. */
+  finishing: AbortSignal;
+};
+
+/** Waits until this process is elected, and works on pairs. Resolves when the last step has ended, or none was begun. */
+export const lead = async (options: LeadingOptions): Promise<void> => {
+  const { parts, finishing } = options;
+  const { elector, stores, pairQueue } = parts;
+  const finished = once(finishing, 'abort');
+  await Promise.race([elector.elected, finished]);
+  if (finishing.aborted) return;
+  tellElected(options);
+  // What another process wrote before it was over must be known before the first decision.
+  const { pairs, instances, leases } = stores;
+  await Promise.race([Promise.all([pairs.refresh(), instances.refresh(), leases.refresh()]), finished]);
+  if (finishing.aborted) return;
+  pairQueue.open(findPairs(parts));
+  await work(options);
+};
+
+const tellElected = ({ parts, config: { namespace }, log }: LeadingOptions): void => {
+  const { identity, stores, events } = parts;
+  log.info({ reason: 'LeaderElected', identity }, 'leading');
+  const stored = stores.leases.get(`${namespace}/${LEADER_LEASE}`);
+  events.record({
+    regarding: referenceTo(stored ?? { metadata: { name: LEADER_LEASE, namespace } }, LEASES),
+    type: 'Normal',
+    reason: 'LeaderElected',
+    message: `${identity} leads and makes the writes.`,
+  });
+};
+
+const findPairs = ({ stores: { pairs, instances } }: Parts): FoundPair[] =>
+  pairs.list().map((pair) => {
+    const { name, namespace } = pair.metadata;
+    const terms = pair.spec.nodes.map(
+      (node) => instances.get(`${namespace}/${instanceName(name, node.name)}`)?.status?.term ?? 0,
+    );
+    return { key: keyOf(pair), pair, terms };
+  });
+
+const work = ({ parts, clock, log, onStepFailed, finishing }: LeadingOptions): Promise<void> => {
+  const { queue, reconciler, metrics } = parts;
+  const handle = async (key: Key): Promise<HandleResult> => {
+    const startedMs = clock.now();
+    const seconds = (): number => (clock.now() - startedMs) / 1000;
+    try {
+      const result = await reconciler.reconcile(key);
+      metrics.stepped(result === undefined ? 'Done' : 'Requeued', seconds());
+      return result;
+    } catch (error) {
+      metrics.stepped('Failed', seconds());
+      throw error;
+    }
+  };
+  return queue.run({
+    workers: WORKERS,
+    signal: finishing,
+    handle,
+    onError: (pair, error, retryInMs) => {
+      if (isNotLeading(error)) return;
+      log.error(
+        { pair, error: messageOf(error), retryInMs: Math.round(retryInMs) },
+        'step failed, will be repeated',
+      );
+      onStepFailed?.(error);
+    },
+  });
+};

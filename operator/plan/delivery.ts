@@ -1,0 +1,153 @@
+/** What is known of EC2's way to the present authority: calls that worked or failed, items that are settled, drift that is suspected. */
+import type { PairNode } from '../../crds/types.ts';
+import { asksForRead } from '../../ec2/errors.ts';
+import type { EC2View } from '../../ec2/types.ts';
+import { failureAfter, isToBeSplit } from './calls.ts';
+import { believe, type Item, type Rightness, rightness, whereabouts } from './places.ts';
+import type { Answer, Authority, DeliveryMemory, PlannedCall, Suspicion } from './types.ts';
+
+/** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
+export const CLOCK_STEP_MS = 0.001;
+/** Identical repairs further apart than this are not a series. */
+const REPAIR_MEMORY_MS = 600_000;
+
+/** Nothing was called or read yet. */
+export const NO_DELIVERY: DeliveryMemory = {
+  answeredAtMs: Number.NEGATIVE_INFINITY,
+  firstAnsweredAtMs: undefined,
+  confirmedAtMs: undefined,
+  landed: [],
+  settled: [],
+  oneByOne: false,
+  failure: undefined,
+  suspicions: {},
+  repairs: undefined,
+  converged: false,
+};
+
+/** Forgets what was settled or had failed under the last authority; `settled`: what is known to be at the next one. */
+export const underNextAuthority = (memory: DeliveryMemory, settled: readonly string[]): DeliveryMemory => {
+  const { answeredAtMs, landed } = memory;
+  return { ...NO_DELIVERY, answeredAtMs, landed, settled };
+};
+
+/** Remembers that there is nothing to compare EC2 with. */
+export const withoutTarget = (memory: DeliveryMemory): DeliveryMemory => ({ ...memory, converged: false });
+
+/** Remembers a call that moves addresses, or releases some, and is begun. */
+export const withCallBegun = (memory: DeliveryMemory, call: PlannedCall, nowMs: number): DeliveryMemory => {
+  const begun = { ...memory, converged: memory.converged && call.purpose === 'Release' };
+  const { finding } = call;
+  if (finding === undefined) return begun;
+  const suspicions = Object.fromEntries(
+    Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
+  );
+  const count = memory.repairs?.finding === finding ? memory.repairs.count + 1 : 1;
+  return { ...begun, suspicions, repairs: { finding, count, lastAtMs: nowMs } };
+};
+
+/**
+ * Remembers the answer to a call that moves addresses: settles what one that worked has moved, else sets the time of the next.
+ * @param isCurrent the call was for the present authority
+ */
+export const withCallAnswered = (
+  memory: DeliveryMemory,
+  call: PlannedCall,
+  { result, atMs, random }: Answer,
+  isCurrent: boolean,
+): DeliveryMemory => {
+  const answered = {
+    ...memory,
+    answeredAtMs: asksForRead(result) ? atMs : memory.answeredAtMs,
+    failure: undefined,
+  };
+  if (result.ok) {
+    const landed = [...memory.landed, { call: call.call, atMs }];
+    if (!isCurrent) return { ...answered, landed };
+    return {
+      ...answered,
+      landed,
+      firstAnsweredAtMs: memory.firstAnsweredAtMs ?? atMs,
+      settled: [...new Set([...memory.settled, ...call.items])],
+    };
+  }
+  if (!isCurrent) return answered;
+  return {
+    ...answered,
+    oneByOne: memory.oneByOne || isToBeSplit(call, result.class),
+    failure: failureAfter(memory.failure, call, { result, atMs, random }),
+  };
+};
+
+/** The newest reading of EC2, and what it is compared with. */
+export type Observation = {
+  nowMs: number;
+  view: EC2View | undefined;
+  items: readonly Item[];
+  /** The elected master's node. */
+  target: PairNode;
+  authority: Authority;
+  memory: DeliveryMemory;
+  unanswered: PlannedCall | undefined;
+};
+
+/** An item as the calls that worked let expect it, and as the view shows it. */
+export type Finding = { item: Item; believed: Rightness; seen: Rightness };
+
+/** A reading younger than this tells the truth about the present: after the report, and after the last answer. */
+export const knownSinceMs = ({ authority, memory }: Observation): number =>
+  Math.max(authority.readAtMs, memory.answeredAtMs + CLOCK_STEP_MS);
+
+/** A call that may change where the wanted addresses are is unanswered; a release is not. */
+export const isMoving = ({ unanswered }: Pick<Observation, 'unanswered'>): boolean =>
+  unanswered !== undefined && unanswered.purpose !== 'Release';
+
+/** The view is young enough to be believed. */
+export const isFresh = (observation: Observation): boolean =>
+  observation.view !== undefined &&
+  observation.view.readAtMs >= knownSinceMs(observation) &&
+  !isMoving(observation);
+
+/** Every item, as it is believed and as it was seen. */
+export const compare = ({ view, items, target, memory }: Observation): Finding[] => {
+  const belief =
+    view &&
+    believe(
+      view,
+      memory.landed.map(({ call }) => call),
+    );
+  return items.map((item) => ({
+    item,
+    believed: rightness(belief, item, target),
+    seen: rightness(view, item, target),
+  }));
+};
+
+/** Learns from the newest reading which items are settled, whether all is well, whether something drifts. */
+export const learn = (observation: Observation): DeliveryMemory => {
+  const { view, nowMs } = observation;
+  const { repairs, landed, ...rest } = observation.memory;
+  const isSeries = repairs !== undefined && nowMs - repairs.lastAtMs < REPAIR_MEMORY_MS;
+  const memory: DeliveryMemory = {
+    ...rest,
+    landed: view ? landed.filter(({ atMs }) => atMs >= view.readAtMs) : landed,
+    repairs: isSeries ? repairs : undefined,
+    converged: false,
+  };
+  if (!view || !isFresh(observation)) return memory;
+
+  const findings = compare({ ...observation, memory });
+  const right = findings.filter(({ seen }) => seen === 'Right').map(({ item }) => item.key);
+  const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && rest.settled.includes(item.key));
+  const settled = [...new Set([...rest.settled, ...right])];
+  if (right.length === findings.length) {
+    const confirmedAtMs = rest.confirmedAtMs ?? nowMs;
+    return { ...memory, failure: undefined, confirmedAtMs, settled, suspicions: {}, converged: true };
+  }
+  const suspicions = drift.map(({ item }): [string, Suspicion] => {
+    const where = whereabouts(view, item);
+    const before = rest.suspicions[item.key];
+    return [item.key, before?.where === where ? before : { where, seenAtMs: nowMs }];
+  });
+  return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
+};

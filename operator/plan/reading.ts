@@ -1,0 +1,36 @@
+/** Which reading of EC2 a pair waits for, besides what the delivery of its addresses asks for itself. */
+import { type Item, itemsOf, rightness } from './places.ts';
+import type { Release } from './release.ts';
+import type { Situation } from './situation.ts';
+import { canonical } from './support.ts';
+import type { ReadingMemory } from './types.ts';
+
+/** Nothing was asked of a reading yet. */
+export const NO_QUESTION: ReadingMemory = { question: undefined };
+
+/** Remembers what a reading should answer besides where the master's addresses are; a change of it asks for one more reading. */
+export const withQuestion = ({ input, wish, reports, memory }: Situation): ReadingMemory => {
+  const isUnread = (item: Item): boolean =>
+    wish.nodes.some((node) => rightness(input.ec2.view, item, node) === 'Unknown');
+  const unread = itemsOf(wish.addresses).filter(isUnread);
+  const delivered = reports.map(({ node, vipsDelivered }) => [node, vipsDelivered]);
+  const text = canonical([unread.map(({ key }) => key), delivered]);
+  if (memory.reading.question?.text === text) return memory.reading;
+  return { question: { text, sinceMs: input.nowMs } };
+};
+
+/** A reading that is wanted now; absent while a call is unanswered, for no reading could then be believed. */
+export const wantedReading = (
+  { input, convergence, memory, wish }: Situation,
+  freeing: Release | undefined,
+  calls: boolean,
+): number | undefined => {
+  if (memory.calls.unanswered || calls || wish.nodes.length === 0) return undefined;
+  const asked = [memory.reading.question?.sinceMs, convergence?.readSinceMs, freeing?.readSinceMs].filter(
+    (sinceMs): sinceMs is number => sinceMs !== undefined,
+  );
+  const due = asked.filter(
+    (sinceMs) => sinceMs <= input.nowMs && (input.ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) < sinceMs,
+  );
+  return due.length === 0 ? undefined : Math.max(...due);
+};

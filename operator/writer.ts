@@ -1,0 +1,132 @@
+/** Writes of one pair to Kubernetes, in an order in which each may be the last, and what was written until the watch shows it. */
+import { FINALIZER, type HAPair, type HAPairStatus, type VRRPInstance } from '../crds/types.ts';
+import type { Clock } from '../kube/clock.ts';
+import { isKubeError } from '../kube/errors.ts';
+import type { Log } from '../kube/log.ts';
+import type { Key, KubeClient } from '../kube/types.ts';
+import type { Plan } from './plan/types.ts';
+import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
+import { createWrittenObjects } from './written.ts';
+
+/** What the writer writes to, and who hears of it. */
+export type WriterOptions = {
+  kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
+  clock: Pick<Clock, 'now'>;
+  log: Log;
+  /** Told of each status written, and of the one it replaced. Default: nobody is. */
+  onStatusWritten?: ((before: HAPair['status'], after: HAPairStatus) => void) | undefined;
+};
+
+/** Told of each attempt to write an instance: who owns fields of it, in words; undefined: it was written. */
+export type OnInstance = (conflict: string | undefined) => void;
+
+/** Writes pairs and their instances, and reads its own writes. */
+export class PairWriter {
+  readonly #kube: WriterOptions['kube'];
+  readonly #now: () => number;
+  readonly #log: Log;
+  readonly #onStatusWritten: WriterOptions['onStatusWritten'];
+  readonly #pairs = createWrittenObjects<HAPair>();
+  readonly #instances = createWrittenObjects<VRRPInstance>();
+
+  constructor({ kube, clock, log, onStatusWritten }: WriterOptions) {
+    this.#kube = kube;
+    this.#now = clock.now;
+    this.#log = log;
+    this.#onStatusWritten = onStatusWritten;
+  }
+
+  /** The newer of the watched HAPair and the last write of it. */
+  pairOf(key: Key, watched: HAPair | undefined): HAPair | undefined {
+    return this.#pairs.freshest(key, watched, this.#now());
+  }
+
+  /** The newer of the watched VRRPInstance and the last write of it. */
+  instanceOf(key: Key, watched: VRRPInstance | undefined): VRRPInstance | undefined {
+    return this.#instances.freshest(key, watched, this.#now());
+  }
+
+  /** Forgets what was written of a pair that is gone. */
+  forget(key: Key, instanceKeys: readonly Key[]): void {
+    this.#pairs.forget(key);
+    for (const instanceKey of instanceKeys) this.#instances.forget(instanceKey);
+  }
+
+  /**
+   * Writes what a plan wants. Removals come first: `status.nodes`, by which a left-over is found again, is written after them.
+   * @throws KubeError of the first write that fails; those after it are not made
+   */
+  async write(key: Key, pair: HAPair, next: Plan, onInstance: OnInstance): Promise<void> {
+    if (next.finalizer === 'add') await this.#writeFinalizer(key, pair, next.finalizer);
+    for (const name of next.remove) await this.#removeInstance(`${pair.metadata.namespace}/${name}`);
+    if (next.status) await this.#writeStatus(key, pair, next);
+    for (const instance of next.instances) await this.#writeInstance(instance, onInstance);
+    if (next.finalizer === 'remove') await this.#writeFinalizer(key, pair, next.finalizer);
+  }
+
+  async #removeInstance(key: Key): Promise<void> {
+    try {
+      await this.#kube.delete(VRRPINSTANCES, key);
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
+    }
+    this.#instances.forget(key);
+    this.#log.info({ instance: key, reason: 'Unconfigured' }, 'instance removed');
+  }
+
+  /** `test` makes the patch fail rather than undo what somebody else changed meanwhile. */
+  async #writeFinalizer(key: Key, pair: HAPair, action: 'add' | 'remove'): Promise<void> {
+    const { finalizers = [], resourceVersion } = pair.metadata;
+    const at = `/metadata/finalizers/${finalizers.indexOf(FINALIZER)}`;
+    const operations =
+      action === 'add'
+        ? [
+            { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+            { op: 'add', path: '/metadata/finalizers', value: [...finalizers, FINALIZER] },
+          ]
+        : [
+            { op: 'test', path: at, value: FINALIZER },
+            { op: 'remove', path: at },
+          ];
+    const stored = await this.#kube.patch<HAPair>(HAPAIRS, key, operations);
+    this.#pairs.remember(key, stored, this.#now());
+    this.#log.info({ pair: key, reason: action === 'add' ? 'Accepted' : 'Deleted' }, `finalizer ${action}`);
+  }
+
+  async #writeStatus(key: Key, pair: HAPair, { status, reason }: Plan): Promise<void> {
+    const { name, namespace, uid } = pair.metadata;
+    const metadata = { name, namespace, ...(uid !== undefined && { uid }) };
+    const { apiVersion, kind } = pair;
+    // The apply type wants a spec; the status subresource ignores everything but status.
+    const object = { apiVersion, kind, metadata, status } as HAPair;
+    const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
+    this.#pairs.remember(key, await this.#kube.apply<HAPair>(HAPAIRS, object, manager), this.#now());
+    if (status) this.#onStatusWritten?.(pair.status, status);
+    const { master: node, term, holder } = status ?? {};
+    this.#log.info({ pair: key, reason, node, term, holder }, 'status written');
+  }
+
+  /** A field that somebody else owns is shown, not fought for: the condition says whose it is, and how to give it back. */
+  async #writeInstance(instance: VRRPInstance, onInstance: OnInstance): Promise<void> {
+    const { name, namespace } = instance.metadata;
+    const stored = await this.#kube
+      .apply<VRRPInstance>(VRRPINSTANCES, instance, { fieldManager: FIELD_MANAGER })
+      .catch((error: unknown) => {
+        if (isKubeError(error, 'Conflict') && error.conflicts.length > 0) {
+          const owners = error.conflicts.map(({ manager, field }) => `${field} (${manager})`);
+          onInstance(
+            `VRRPInstance ${name} belongs to the operator, but others have taken over ${owners.join(', ')}. Delete the instance, and the operator makes it anew.`,
+          );
+        }
+        throw error;
+      });
+    onInstance(undefined);
+    this.#instances.remember(`${namespace}/${name}`, stored, this.#now());
+    const { nodeName: node, priority, termFloor, yieldTerm, pairName } = instance.spec;
+    const fields = { pair: `${namespace}/${pairName}`, node, priority, termFloor, yieldTerm };
+    this.#log.info(
+      { ...fields, reason: yieldTerm > 0 ? 'SwitchoverRequested' : 'Accepted' },
+      'instance written',
+    );
+  }
+}
