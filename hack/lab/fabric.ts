@@ -21,7 +21,7 @@ const COMMAND_MS = 60_000;
 type Port = { device: string; macAddress: string };
 
 /** Every ENI of the VPC by its id. */
-export const portsOf = (vpc: LabVPC): Map<string, Port> => {
+const portsOf = (vpc: LabVPC): Map<string, Port> => {
   const enis = [...vpc.instances, vpc.lanClient];
   return new Map(
     enis.map((eni) => [eni.networkInterfaceID, { device: eni.fabricDevice, macAddress: eni.macAddress }]),

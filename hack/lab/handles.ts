@@ -29,7 +29,7 @@ export type LabProcess = {
 };
 
 /** A handle for the process that init knows by this number. */
-export const processOf = (
+const processOf = (
   channel: Channel,
   process: { name: string; logFile: string; handle: number; pid: number },
   watch: Watch = {},

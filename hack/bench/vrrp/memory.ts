@@ -70,7 +70,7 @@ const pairOf = (index: number, intervalMs: number): object => ({
  * Measures the agents of both nodes, with node1 Master of all pairs.
  * @throws Error when the pairs do not get Ready, or an agent ends.
  */
-export const measureMemory = async (options: MemoryOptions): Promise<Measured[]> => {
+const measureMemory = async (options: MemoryOptions): Promise<Measured[]> => {
   const { dir, pairs, intervalMs, seconds, onLog = () => undefined } = options;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -169,7 +169,7 @@ const watch = async (agents: readonly MeasuredAgent[], seconds: number): Promise
 const GOAL = { rssMB: 128, cpuPercent: (intervalMs: number): number => (intervalMs >= 1000 ? 1 : 5) };
 
 /** The table's head and a row for each agent. */
-export const memoryTable = (measured: readonly Measured[]): string[][] => [
+const memoryTable = (measured: readonly Measured[]): string[][] => [
   [
     ...['pairs', 'advert', 'role', 'RSS MB', 'most', 'Node', 'libraries', 'malloc', 'heaps'],
     ...['growth MB/h', 'CPU %', 'of it ip', 'goal'],

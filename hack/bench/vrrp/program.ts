@@ -99,7 +99,7 @@ const TICKS_PER_SECOND = 100;
 const SCHED_RR = 2;
 
 /** The living children of a process. */
-export const childrenOf = (pid: number): number[] =>
+const childrenOf = (pid: number): number[] =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry) && statOf(`/proc/${entry}/stat`)[FIELD.parent] === String(pid))
     .map(Number);

@@ -8,7 +8,7 @@ import { type BenchPair, endPair, type Harness, settle, startPair } from './pair
 import { cpuSecondsOf, isRealtime, type Program, startProgram } from './program.ts';
 
 /** As the operator gives them: the holder's, the other's. */
-export const PRIORITIES = [200, 100] as const;
+const PRIORITIES = [200, 100] as const;
 
 /** Busy loops for each processor: more than it can run, as on a machine in trouble. */
 export const LOOPS_PER_PROCESSOR = 2;

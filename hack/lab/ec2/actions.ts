@@ -30,7 +30,7 @@ const PAGED = ['MaxResults', 'NextToken'];
 const UNFILTERED_BUCKET = { capacity: 50, refillPerSecond: 10 };
 
 /** By name; DryRun is among the parameters exactly where EC2 has it. */
-export const ACTIONS: Readonly<Record<string, Action>> = {
+const ACTIONS: Readonly<Record<string, Action>> = {
   AssignPrivateIpAddresses: {
     mutating: true,
     parameters: [

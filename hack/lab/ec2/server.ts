@@ -26,7 +26,7 @@ const MAX_BODY_BYTES = 256 * 1024;
 const API_VERSION = '2016-11-15';
 
 /** Reads a request's body; `null`: larger than any EC2 call. */
-export const readBody = async (request: IncomingMessage): Promise<Buffer | null> => {
+const readBody = async (request: IncomingMessage): Promise<Buffer | null> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
