@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tapAdverts } from '../lab/advert-tap.ts';
 import type { SeenAdvert } from '../lab/adverts.ts';
 import { nowMs } from '../lab/clock.ts';
+import { LATENCIES } from '../lab/ec2/api.ts';
 import { type Probe, within } from '../lab/handles.ts';
 import { type Lab, type SharedPlane, startLab } from '../lab/lab.ts';
 import type { Sample } from '../lab/outage.ts';
@@ -26,13 +27,6 @@ const DECIDED_MS = 60_000;
 const POLL_MS = 50;
 const PROBE_MS = 10;
 const GONE_MS = 60_000;
-
-/** EC2's times in each latency profile of the lab. */
-const LATENCY: Record<LatencyProfile, { callMs: number; mappingLagMs: number }> = {
-  instant: { callMs: 0, mappingLagMs: 0 },
-  aws: { callMs: 1500, mappingLagMs: 1000 },
-  'aws-quick-return': { callMs: 1500, mappingLagMs: 1000 },
-};
 
 /** The lab with the product on it, as the story and the end-to-end tests have it in hand. */
 export type Stage = {
@@ -123,7 +117,8 @@ const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
       advertisementIntervalMs,
       priority: STANDBY_PRIORITY,
       listenMs: LISTEN_MS,
-      ...LATENCY[profile],
+      callMs: LATENCIES[profile].mutatingCallMs,
+      mappingLagMs: LATENCIES[profile].mappingMs,
     },
     pair,
     lan,

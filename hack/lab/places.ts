@@ -7,7 +7,7 @@ import { MANAGEMENT } from './vpc.ts';
 
 /** Such a place. */
 export type ManagedPlace = {
-  /** Where `World.spawn` and `exec` put a process. */
+  /** Where `Lab.spawn` and `exec` put a process. */
   name: string;
   /** Drops what goes to and comes from the API server, silently; EC2 stays within reach. */
   cutAPI(): Promise<void>;

@@ -40,8 +40,19 @@ export const agentSays = (
     timeoutMs,
   );
 
+/** The VRRP state that the line says was entered; undefined: it says something else. */
+export const enteredState = ({ msg }: AgentLine): string | undefined => /^became (\w+)$/.exec(msg)?.[1];
+
+/** Waits until the agent enters a VRRP state, after the first `since` lines. */
+export const agentEnters = (stage: Stage, node: string, since: number, state: string): Promise<AgentLine> =>
+  eventually(`${node} should become ${state}`, async () =>
+    agentLog(stage, node)
+      .slice(since)
+      .find((line) => enteredState(line) === state),
+  );
+
 /** How often it has claimed after the first `since` lines. */
 export const claims = (stage: Stage, node: string, since: number): number =>
   agentLog(stage, node)
     .slice(since)
-    .filter(({ msg }) => msg === 'became Master').length;
+    .filter((line) => enteredState(line) === 'Master').length;

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { writePrivately } from '../../hack/controlplane/kubeconfig.ts';
 import { createToken } from '../../hack/controlplane/tokens.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
-import { type AgentLine, agentLog, agentSays, claims } from './agent-log.ts';
+import { type AgentLine, agentEnters, agentLog, agentSays, claims, enteredState } from './agent-log.ts';
 import { ask, scrape } from './scrape.ts';
 import {
   assertSwitched,
@@ -44,14 +44,14 @@ const giveBack = async (stage: Stage): Promise<void> => {
 
 /** The node's newest change of state. */
 const newestState = (stage: Stage, node: string): AgentLine | undefined =>
-  agentLog(stage, node).findLast(({ msg }) => /^became /.test(msg));
+  agentLog(stage, node).findLast((line) => enteredState(line) !== undefined);
 
 /** Exactly this node is Master, by the agents' own words, and has the VIP on its interface. */
 const elected = (stage: Stage, node: string): Promise<AgentLine> =>
   eventually(`${node} should be Master`, async () => {
     const line = newestState(stage, node);
     const hasVIP = (await interfaceOf(stage, node)).includes(`${VIP}/32`);
-    return line?.msg === 'became Master' && hasVIP ? line : undefined;
+    return line !== undefined && enteredState(line) === 'Master' && hasVIP ? line : undefined;
   });
 
 const said = (stage: Stage, node: string, since: number, msg: string): Promise<AgentLine> =>
@@ -99,7 +99,7 @@ row('without it, agents and machines restart, and the election goes on from disk
   const sinceTo = agentLog(stage, to).length;
   const sinceFrom = agentLog(stage, from).length;
   await stage.lab.node(to).startService('agent');
-  await said(stage, to, sinceTo, 'became Backup');
+  await agentEnters(stage, to, sinceTo, 'Backup');
   await stage.observe(2_000);
   assert.is(claims(stage, to, sinceTo), 0, 'no preemption from disk (T9)');
   assert.is(claims(stage, from, sinceFrom), 0);
@@ -109,10 +109,11 @@ row('without it, agents and machines restart, and the election goes on from disk
   await elected(stage, to);
   const sinceBoot = agentLog(stage, from).length;
   await stage.lab.node(from).start();
-  await said(stage, from, sinceBoot, 'became Backup');
+  await agentEnters(stage, from, sinceBoot, 'Backup');
   await stage.observe(2_000);
   assert.is(claims(stage, from, sinceBoot), 0, 'no preemption from disk (T9)');
-  assert.is(newestState(stage, to)?.msg, 'became Master');
+  const newest = newestState(stage, to);
+  assert.is(newest && enteredState(newest), 'Master');
   // EC2 has not followed: it delivers to the node that booted, and finds an open door there (T7, V5).
   assert.match(await interfaceOf(stage, from), `${VIP}/32`);
 
@@ -123,13 +124,11 @@ row('without it, agents and machines restart, and the election goes on from disk
   for (const node of NODES) await stage.lab.node(node).startService('agent');
   const master = await eventually('one should be Master, the other Backup', async () => {
     const states = NODES.map((node, index) => {
-      const line = agentLog(stage, node)
-        .slice(since[index])
-        .findLast(({ msg }) => /^became /.test(msg));
-      return line?.msg;
+      const entered = agentLog(stage, node).slice(since[index]).map(enteredState);
+      return entered.findLast((state) => state !== undefined);
     });
-    const found = NODES[states.indexOf('became Master')];
-    return states.includes('became Backup') ? found : undefined;
+    const found = NODES[states.indexOf('Master')];
+    return states.includes('Backup') ? found : undefined;
   });
   assert.equal(await mutatingCalls(stage, before.callID), [], 'EC2 has not moved');
 
@@ -210,7 +209,7 @@ row(
     const since = agentLog(stage, to).length;
     await node.startService('agent');
     await said(stage, to, since, LOST);
-    await said(stage, to, since, 'became Backup');
+    await agentEnters(stage, to, since, 'Backup');
     await stage.lab.node(from).killService('agent', 'SIGKILL');
     await elected(stage, to);
 
