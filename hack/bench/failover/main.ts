@@ -14,7 +14,7 @@ import { type Contender, SCENARIOS, type Scenario } from './contender.ts';
 import { createHAPair } from './hapair.ts';
 import { type Harness, openHarness } from './harness.ts';
 import { isFailed, isSwitch, type RunRecord } from './measure.ts';
-import { createRecipe, findRecipeTools } from './recipe.ts';
+import { findRecipeTools, Recipe } from './recipe.ts';
 import { notes, switchTable, verdicts, watchTable } from './report.ts';
 import { runOne } from './run.ts';
 
@@ -167,7 +167,7 @@ const main = async (options: Options): Promise<boolean> => {
   const tools = await findRecipeTools(options.aws);
   const harness = await openHarness(options.dir, progress);
   try {
-    const contenders = [createRecipe(harness, tools), await createHAPair(harness)];
+    const contenders = [new Recipe(harness, tools), await createHAPair(harness)];
     return await bench(options, tools.versions, harness, contenders);
   } finally {
     await harness.lab.down();

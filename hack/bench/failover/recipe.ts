@@ -19,7 +19,7 @@ import { CALLS_PER_SCRIPT, keepalivedConf, moveScript } from './recipe-files.ts'
 export type RecipeTools = { keepalived: string; aws: string; path: string; versions: string };
 
 /**
- * Finds or installs them; before a world is started, which has no way out.
+ * Finds or installs them; before a lab is started, which has no way out.
  * @param awsCommand default: the distribution's, which the figures are told for
  * @throws Error as findDebianPrograms, or when a program does not say its version.
  */
@@ -37,19 +37,91 @@ export const findRecipeTools = async (awsCommand?: string): Promise<RecipeTools>
 
 const [first, second] = pair.nodes;
 
-/** Its process on each node; none: it does not run. */
-type Running = Map<string, LabProcess>;
+/** keepalived on both nodes of the pair, and its scripts. */
+export class Recipe implements Contender {
+  readonly name = 'recipe';
+  readonly pair = pair;
+  readonly accessKeyID = ACCESS_KEYS.person.id;
+  readonly #harness: Harness;
+  readonly #tools: RecipeTools;
+  readonly #env: Record<string, string>;
+  readonly #scripts: { failback: string };
+  /** Its process on each node; none: it does not run. */
+  readonly #running = new Map<string, LabProcess>();
 
-/** Writes the files; nothing runs yet. */
-export const createRecipe = (harness: Harness, tools: RecipeTools): Contender => {
-  const { lab } = harness;
-  const running: Running = new Map();
-  const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = awsEnvironment(lab.vpc, 'person');
-  const env = { ...credentials, PATH: tools.path };
-  const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
-  const scripts = writeFiles(harness, command);
+  /** Writes the files; nothing runs yet. */
+  constructor(harness: Harness, tools: RecipeTools) {
+    const environment = awsEnvironment(harness.lab.vpc, 'person');
+    const { AWS_REGION: _, AWS_DEFAULT_REGION: __, ...credentials } = environment;
+    const command = [tools.aws, ...awsArguments(credentials.AWS_ENDPOINT_URL ?? '', ['ec2'])].join(' ');
+    this.#harness = harness;
+    this.#tools = tools;
+    this.#env = { ...credentials, PATH: tools.path };
+    this.#scripts = writeFiles(harness, command);
+  }
 
-  const startKeepalived = async ({ name }: LabInstance): Promise<void> => {
+  start(): Promise<void> {
+    return this.bring(0);
+  }
+
+  async bring(place: Place): Promise<void> {
+    await startInstances(this.#harness);
+    return place === 0 ? this.#bringFirst() : this.#bringSecond();
+  }
+
+  async stop(): Promise<void> {
+    const keepalived = this.#running.get(first.name);
+    if (keepalived === undefined) throw new Error(`keepalived does not run on ${first.name}.`);
+    this.#running.delete(first.name);
+    await keepalived.kill('SIGTERM');
+    await within(keepalived.exited, PATIENCE_MS, `keepalived of ${first.name} did not end`);
+  }
+
+  async failback(): Promise<void> {
+    await this.#startKeepalived(first);
+    const argv = [this.#scripts.failback];
+    await this.#harness.lab.spawn({ name: 'failback', where: first.name, argv, env: this.#env });
+  }
+
+  async boot(sooner: Place): Promise<void> {
+    await startInstances(this.#harness);
+    await Promise.all(nodesFrom(pair, sooner).map((node) => this.#startKeepalived(node)));
+  }
+
+  idle(sinceID: number): Promise<void> {
+    return untilIdle(this.#harness, this, sinceID);
+  }
+
+  async #bringFirst(): Promise<void> {
+    // The second node alone would take over and have its script run.
+    if (!this.#running.has(first.name)) {
+      const fromMs = nowMs();
+      await this.#startKeepalived(first);
+      const look = () => firstAdvert(this.#harness.adverts, first, fromMs);
+      await eventually(`${first.name} should become Master`, look);
+    }
+    await this.#startUnlessRunning(second);
+    await deliverTo(this.#harness, first);
+    await untilServing(this.#harness, pair, first);
+  }
+
+  async #bringSecond(): Promise<void> {
+    if (this.#running.has(first.name)) {
+      await this.#startUnlessRunning(second);
+      await untilServing(this.#harness, pair, first);
+      const sinceID = await lastCallID(this.#harness);
+      await this.stop();
+      await untilCalled(this.#harness, this, sinceID);
+    }
+    await untilServing(this.#harness, pair, second);
+  }
+
+  async #startUnlessRunning(node: LabInstance): Promise<void> {
+    if (!this.#running.has(node.name)) await this.#startKeepalived(node);
+  }
+
+  async #startKeepalived({ name }: LabInstance): Promise<void> {
+    const { lab } = this.#harness;
     const { dir } = lab.node(name);
     const pidFiles = [join(dir, 'keepalived.pid'), join(dir, 'vrrp.pid')] as const;
     // As at a boot, where /run is empty: a crash leaves them, and after it the PIDs in them are somebody's again.
@@ -59,82 +131,31 @@ export const createRecipe = (harness: Harness, tools: RecipeTools): Contender =>
       where: name,
       argv: [
         ...[process.execPath, join(import.meta.dirname, 'keepalived.ts')],
-        ...[tools.keepalived, '--dont-fork', '--log-console', '--vrrp'],
+        ...[this.#tools.keepalived, '--dont-fork', '--log-console', '--vrrp'],
         ...['--use-file', join(dir, 'keepalived.conf')],
         ...['--pid', pidFiles[0], '--vrrp_pid', pidFiles[1]],
       ],
-      env,
+      env: this.#env,
     });
-    running.set(name, started);
+    this.#running.set(name, started);
     void started.exited.then(() => {
-      if (running.get(name) === started) running.delete(name);
+      if (this.#running.get(name) === started) this.#running.delete(name);
     });
-  };
+  }
+}
 
-  const startUnlessRunning = async (node: LabInstance): Promise<void> => {
-    if (!running.has(node.name)) await startKeepalived(node);
-  };
-
-  /** One call moves both; a person who knows EC2 puts it right so. */
-  const deliverTo = async ({ networkInterfaceID }: LabInstance): Promise<void> => {
-    const { routes, nat } = await lab.ec2.settledMapping();
-    const target = ['--network-interface-id', networkInterfaceID];
-    if (routes[pair.vip] !== networkInterfaceID) {
-      const vip = ['--private-ip-addresses', pair.vip, '--allow-reassignment'];
-      await lab.aws(['ec2', 'assign-private-ip-addresses', ...target, ...vip]);
-    }
-    if (nat[pair.publicIP] !== pair.vip) {
-      const eip = ['--allocation-id', pair.allocationID, '--private-ip-address', pair.vip];
-      await lab.aws(['ec2', 'associate-address', ...target, ...eip]);
-    }
-  };
-
-  const recipe: Contender = {
-    name: 'recipe',
-    pair,
-    accessKeyID: ACCESS_KEYS.person.id,
-    start: () => recipe.bring(0),
-    bring: async (place: Place) => {
-      await startInstances(harness);
-      if (place === 1) {
-        if (running.has(first.name)) {
-          await startUnlessRunning(second);
-          await untilServing(harness, pair, first);
-          const sinceID = await lastCallID(harness);
-          await recipe.stop();
-          await untilCalled(harness, recipe, sinceID);
-        }
-        return untilServing(harness, pair, second);
-      }
-      // The second node alone would take over and have its script run.
-      if (!running.has(first.name)) {
-        const fromMs = nowMs();
-        await startKeepalived(first);
-        const look = () => firstAdvert(harness.adverts, first, fromMs);
-        await eventually(`${first.name} should become Master`, look);
-      }
-      await startUnlessRunning(second);
-      await deliverTo(first);
-      await untilServing(harness, pair, first);
-    },
-    stop: async () => {
-      const keepalived = running.get(first.name);
-      if (keepalived === undefined) throw new Error(`keepalived does not run on ${first.name}.`);
-      running.delete(first.name);
-      await keepalived.kill('SIGTERM');
-      await within(keepalived.exited, PATIENCE_MS, `keepalived of ${first.name} did not end`);
-    },
-    failback: async () => {
-      await startKeepalived(first);
-      await lab.spawn({ name: 'failback', where: first.name, argv: [scripts.failback], env });
-    },
-    boot: async (sooner) => {
-      await startInstances(harness);
-      await Promise.all(nodesFrom(pair, sooner).map(startKeepalived));
-    },
-    idle: (sinceID) => untilIdle(harness, recipe, sinceID),
-  };
-  return recipe;
+/** One call moves both; a person who knows EC2 puts it right so. */
+const deliverTo = async ({ lab }: Harness, { networkInterfaceID }: LabInstance): Promise<void> => {
+  const { routes, nat } = await lab.ec2.settledMapping();
+  const target = ['--network-interface-id', networkInterfaceID];
+  if (routes[pair.vip] !== networkInterfaceID) {
+    const vip = ['--private-ip-addresses', pair.vip, '--allow-reassignment'];
+    await lab.aws(['ec2', 'assign-private-ip-addresses', ...target, ...vip]);
+  }
+  if (nat[pair.publicIP] !== pair.vip) {
+    const eip = ['--allocation-id', pair.allocationID, '--private-ip-address', pair.vip];
+    await lab.aws(['ec2', 'associate-address', ...target, ...eip]);
+  }
 };
 
 /** Boots those of the pair that are off. */
