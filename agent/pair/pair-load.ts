@@ -8,7 +8,7 @@ import { type PairState, refusal, secretRefs, storedSecret } from './pair-state.
 import type { PairPorts, StoredSecret } from './pair-types.ts';
 
 /** Whether this instance's spec is the one in force. */
-export const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boolean =>
+export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VRRPInstance): boolean =>
   loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
 
 /**

@@ -25,7 +25,7 @@ export const statusOf = (
 ): VRRPInstanceStatus =>
   buildStatus(
     factsOf(state, ports.agentVersion, taking),
-    state.reported ?? state.wish?.status,
+    state.reported ?? state.lastKnownReport,
     // What a term taken now makes true was true since the claim.
     taking?.sinceMs ?? ports.clock.wall(),
     state.turns,
@@ -75,7 +75,7 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
 
 /** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
 const isProbed = (state: PairState): boolean => {
-  const { probe = 0 } = state.reported ?? state.wish?.status ?? {};
+  const { probe = 0 } = state.reported ?? state.lastKnownReport ?? {};
   return (newestSpec(state)?.probe ?? 0) !== probe;
 };
 
@@ -90,7 +90,7 @@ const takeTerm = async (
   const { own, peer } =
     (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) seePeer(state, peer);
-  if (own !== null) state.wish ??= own;
+  if (own !== null) seeOwn(state, own);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
@@ -129,7 +129,7 @@ const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStat
     state.stored = await ports.kube.report(status);
   } catch (error) {
     // Conditions keep their transition times from what is known to have been reported.
-    if (state.wish !== null && before !== undefined) state.wish = { ...state.wish, status: before };
+    if (before !== undefined) state.lastKnownReport = before;
     throw error;
   }
   state.reported = status;
@@ -144,6 +144,13 @@ const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => 
   } catch (error) {
     ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
   }
+};
+
+/** Takes note of the own instance if none was read since the start. */
+const seeOwn = (state: PairState, own: VRRPInstance): void => {
+  if (state.wish !== null) return;
+  state.wish = own;
+  state.lastKnownReport = own.status;
 };
 
 /** Takes note of a term that somebody holds or saw. */

@@ -56,6 +56,15 @@ export type Transition = {
   atMs: number;
 };
 
+/** What the worker was told about a pair. */
+export type Sent = {
+  /** Null: nothing runs. */
+  config: WorkerConfig | null;
+  /** The newest spec that asks for that configuration. */
+  spec: VRRPInstanceSpec | null;
+  fault: Reason | null;
+};
+
 /** Mutable; owned by one actor, changed only by it and its lanes. */
 export type PairState = {
   /** `namespace/pairName`. */
@@ -66,6 +75,8 @@ export type PairState = {
   dirty: boolean;
   /** The newest VRRPInstance read; null: none since the start. */
   wish: VRRPInstance | null;
+  /** What the worker was told last. */
+  sent: Sent;
   /** The spec in force. */
   loaded: { spec: VRRPInstanceSpec; uid: string; generation: number } | null;
   loadProblem: Problem | null;
@@ -105,10 +116,14 @@ export type PairState = {
   /** Trouble with an address on the interface. */
   addressTrouble: Problem | null;
   silence: Silence;
+  /** Monotonic time of the last reading of the peer's signs of life. */
+  lifePolledAtMs: number;
   /** When each condition got the status it has. */
   turns: Turns;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
+  /** What it is known to have had last: conditions keep their transition times from it. */
+  lastKnownReport: VRRPInstanceStatus | undefined;
   /** The API server's answer to the last report that it answered; undefined: there was none, or the predecessor did not say. */
   stored: StoredReport | undefined;
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
@@ -130,6 +145,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   record,
   dirty: false,
   wish: null,
+  sent: { config: null, spec: null, fault: null },
   loaded:
     record.spec === null || record.uid === null || record.generation === null
       ? null
@@ -156,8 +172,10 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   socketTrouble: null,
   addressTrouble: null,
   silence: null,
+  lifePolledAtMs: Number.NEGATIVE_INFINITY,
   turns: new Map(),
   reported: undefined,
+  lastKnownReport: undefined,
   stored: undefined,
   stopping: false,
   abandoned: false,
@@ -343,7 +361,7 @@ export const ownAddresses = (state: PairState): string[] =>
 
 /** VIPs that only an agent can have put on the interface, although nothing says so any more: its file was lost. */
 export const orphanAddresses = (state: PairState): string[] => {
-  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.wish?.status?.vipsOnInterface ?? [])];
+  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.lastKnownReport?.vipsOnInterface ?? [])];
   return entriesOn(state)
     .filter((entry) => isOurForm(entry) && vips.includes(entry.address))
     .map(({ address }) => address)
