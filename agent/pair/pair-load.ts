@@ -4,7 +4,9 @@ import type { SecretRef, VRRPInstance } from '../../crds/types.ts';
 import { messageOf } from '../../kube/errors.ts';
 import type { Problem } from '../rules/condition.ts';
 import { unsupported } from '../rules/support.ts';
-import { type PairState, refusal, secretRefs, storedSecret } from './pair-state.ts';
+import { refusal } from './pair-addresses.ts';
+import { secretRefs, storedSecret } from './pair-rules.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts, StoredSecret } from './pair-types.ts';
 
 /** Whether this instance's spec is the one in force. */

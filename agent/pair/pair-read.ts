@@ -1,13 +1,8 @@
 /** Reads what no watch can be trusted with: the own spec after a silence, and signs of life of a Master that hides this one. */
 import { observeLife } from '../rules/life.ts';
 import { isLoaded } from './pair-load.ts';
-import {
-  type Instances,
-  mustConfirmNever,
-  mustWatchPeer,
-  orderedTerm,
-  type PairState,
-} from './pair-state.ts';
+import { mustConfirmNever, mustWatchPeer, orderedTerm } from './pair-rules.ts';
+import type { Instances, PairState } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** While a newer Master hides this one, its Lease and report are read so often. */

@@ -5,16 +5,10 @@ import { messageOf } from '../../kube/errors.ts';
 import { isDead } from '../rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from '../rules/report.ts';
 import { nextTerm, type TermCause, termCause } from '../rules/term.ts';
+import { vipPlan } from './pair-addresses.ts';
 import { isLoaded } from './pair-load.ts';
-import {
-  factsOf,
-  type Instances,
-  newestSpec,
-  type PairState,
-  type RunningClaim,
-  termFloor,
-  vipPlan,
-} from './pair-state.ts';
+import { factsOf, isOverwritten, newestSpec, termFloor } from './pair-rules.ts';
+import type { Instances, PairState, RunningClaim } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** The status to report now. */
@@ -134,6 +128,20 @@ const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStat
   }
   state.reported = status;
   ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
+};
+
+/** Two that overwrite each other's reports do not chase each other any faster. */
+const AGAIN_MS = 10_000;
+
+/** What somebody else has put in place of the report is to be reported again as it is here. */
+export const reportAgain = (state: PairState, { clock, log }: PairPorts): void => {
+  const nowMs = clock.now();
+  if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
+  state.overwrittenAtMs = nowMs;
+  log.warn({ pair: state.key, state: state.wish?.status?.state }, 'report overwritten by somebody else');
+  // Conditions keep their transition times from what was reported here.
+  state.lastKnownReport = state.reported;
+  state.reported = undefined;
 };
 
 /** The disk is best effort here: losing it loses no safety, because both reports are read before a term is taken. */

@@ -3,7 +3,8 @@ import type { Condition, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts
 import { formatMicroTime } from '../../kube/time.ts';
 import { sameStatus } from '../rules/report.ts';
 import { statusOf } from './pair-report.ts';
-import { newestSpec, type PairState } from './pair-state.ts';
+import { newestSpec } from './pair-rules.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** Instants are RFC 3339 in UTC. */

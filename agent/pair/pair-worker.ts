@@ -1,6 +1,9 @@
-/** What the VRRP worker is told of a pair: the configuration, the fault, the end. Alone writes what was told. */
+/** What the VRRP worker is told of a pair: configuration, fault, resignation, last resort. What was sent is written here alone. */
 import { isDeepStrictEqual } from 'node:util';
-import { faultOf, interfaceNameOf, type PairState, workerConfig } from './pair-state.ts';
+import { isDead } from '../rules/life.ts';
+import { interfaceNameOf } from './pair-addresses.ts';
+import { faultOf, isLastCandidate, mayResignToPeer, orderedTerm, workerConfig } from './pair-rules.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** A worker leaves Init within so long, or its Init is reported. */
@@ -46,4 +49,24 @@ const restart = (state: PairState, ports: PairPorts): void => {
   state.peerHeard = null;
   ports.log.info({ pair: state.key, reason: 'InstanceConfigured' }, 'moving to another address');
   ports.send({ type: 'remove', pair: state.key });
+};
+
+/**
+ * A Master in exactly the term that is asked to yield resigns, once, when a GET has shown that the order still stands. It
+ * need not be on disk or loaded: a node with a full disk must be able to hand over, and after a restart the term is another.
+ */
+export const yieldIfDue = (state: PairState, { log, send }: PairPorts): void => {
+  const term = state.claim?.term ?? null;
+  if (term === null || state.yieldedTerm === term) return;
+  const ordered = orderedTerm(state) === term && state.confirmedYield === term;
+  if (!ordered && !mayResignToPeer(state)) return;
+  const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
+  state.yieldedTerm = term;
+  log.info({ pair: state.key, reason, term }, 'yielding');
+  send({ type: 'resign', pair: state.key, reason });
+};
+
+/** The last resort; said again until the worker is Master, as it knows better whether anybody is heard. */
+export const serveAtLast = (state: PairState, { send }: PairPorts): void => {
+  if (isLastCandidate(state) && isDead(state.silence)) send({ type: 'lastResort', pair: state.key });
 };

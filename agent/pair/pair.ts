@@ -9,52 +9,36 @@ import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types
 import { KubeError, messageOf } from '../../kube/errors.ts';
 import type { PairLook } from '../http/look.ts';
 import { isAnswer } from '../kube.ts';
-import { isDead } from '../rules/life.ts';
 import { noteReject } from '../rules/peer.ts';
 import { isCutOff } from '../rules/priority.ts';
 import { observeTurns, sameStatus } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FromWorker } from '../worker/messages.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
-import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
-import { interfaceStep } from './pair-interface.ts';
-import { isLoaded, loadStep } from './pair-load.ts';
-import { mustRead, readStep } from './pair-read.ts';
-import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
 import {
   deliveredTo,
-  factsOf,
-  type Instances,
-  initialState,
   interfaceNameOf,
-  isLastCandidate,
-  isOverwritten,
   isVerified,
-  longestIntervalMs,
-  mayResignToPeer,
-  mustWatchPeer,
-  newestSpec,
   onInterface,
-  orderedTerm,
   ownAddresses,
-  type PairState,
-  peerFaultOf,
   strandedAddresses,
-  TRANSITIONS_KEPT,
   vipInterfaceOf,
-  vipPlan,
   vipsUp,
-} from './pair-state.ts';
+} from './pair-addresses.ts';
+import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
+import { interfaceStep, removeAddresses } from './pair-interface.ts';
+import { isLoaded, loadStep } from './pair-load.ts';
+import { mustRead, readStep } from './pair-read.ts';
+import { reportAgain, reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
+import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './pair-rules.ts';
+import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
 import { type PairView, viewOf } from './pair-view.ts';
-import { steerWorker } from './pair-worker.ts';
+import { serveAtLast, steerWorker, yieldIfDue } from './pair-worker.ts';
 import { Transitions } from './transitions.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
-
-/** Two that overwrite each other's reports do not chase each other any faster. */
-const SAY_AGAIN_MS = 10_000;
 
 export class Pair {
   readonly key: string;
@@ -64,7 +48,6 @@ export class Pair {
   #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
   #inherited: readonly CheckFinding[] = [];
-  #saidAgainAtMs = Number.NEGATIVE_INFINITY;
   readonly #transitions = new Transitions();
 
   /**
@@ -304,7 +287,7 @@ export class Pair {
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
     await this.#lanes.interface.close();
-    if (onDelete === 'Remove') await this.#removeAddresses();
+    if (onDelete === 'Remove') await removeAddresses(state, this.#ports);
     await this.close();
     // What was left behind stays known as ours, should the pair come back.
     if (state.record.added.length === 0) {
@@ -314,25 +297,6 @@ export class Pair {
     const left = { ...state.record, uid: null, generation: null, spec: null, secrets: [] };
     await disk.save(left);
     return left;
-  }
-
-  /** @throws Error when one cannot be taken off, or when it is not known yet what is on the interface. */
-  async #removeAddresses(): Promise<void> {
-    const state = this.#state;
-    state.abandoned = true;
-    if (state.interfaces === null && state.record.added.length > 0)
-      throw new Error('the interfaces have not been read yet');
-    const toRemove = () => [
-      ...vipPlan(state, this.#ports.clock.now()).remove,
-      ...strandedAddresses(state).addresses,
-    ];
-    // Each step takes one off; what comes back meanwhile is for the next call.
-    let steps = onInterface(state).length + strandedAddresses(state).addresses.length;
-    for (let left = toRemove(); left.length > 0; left = toRemove()) {
-      if (steps === 0 || !(await interfaceStep(state, this.#ports)))
-        throw new Error(`${left.join(', ')} cannot be taken off the interface yet`);
-      steps -= 1;
-    }
   }
 
   /** Ends all lanes; an unfinished step is waited for. */
@@ -350,9 +314,9 @@ export class Pair {
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#followChecks();
     steerWorker(state, this.#ports);
-    this.#yield();
-    this.#serveAtLast();
-    this.#sayAgain();
+    yieldIfDue(state, this.#ports);
+    serveAtLast(state, this.#ports);
+    reportAgain(state, this.#ports);
     const { findings } = factsOf(state, this.#ports.agentVersion);
     state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
@@ -360,19 +324,6 @@ export class Pair {
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
     if (mustRead(state)) this.#lanes.read.kick();
-  }
-
-  /** What somebody else has put in place of the report is said again as it is here. */
-  #sayAgain(): void {
-    const state = this.#state;
-    const { clock, log } = this.#ports;
-    const nowMs = clock.now();
-    if (state.wish === null || !isOverwritten(state) || nowMs - this.#saidAgainAtMs < SAY_AGAIN_MS) return;
-    this.#saidAgainAtMs = nowMs;
-    log.warn({ pair: this.key, state: state.wish.status?.state }, 'report overwritten by somebody else');
-    // Conditions keep their transition times from what was reported here.
-    state.lastKnownReport = state.reported;
-    state.reported = undefined;
   }
 
   /** Says once that the peer sends what must be rejected, and once that it is over. */
@@ -396,28 +347,6 @@ export class Pair {
     if (this.#followed !== null) this.#inherited = [];
     this.#followed = wanted;
     state.checks = withInherited(this.#ports.followChecks(healthChecks, sourceAddress), this.#inherited);
-  }
-
-  /**
-   * A Master in exactly the term that is asked to yield resigns, once, when a GET has shown that the order still stands. It
-   * need not be on disk or loaded: a node with a full disk must be able to hand over, and after a restart the term is another.
-   */
-  #yield(): void {
-    const state = this.#state;
-    const term = state.claim?.term ?? null;
-    if (term === null || state.yieldedTerm === term) return;
-    const ordered = orderedTerm(state) === term && state.confirmedYield === term;
-    if (!ordered && !mayResignToPeer(state)) return;
-    const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
-    state.yieldedTerm = term;
-    this.#ports.log.info({ pair: this.key, reason, term }, 'yielding');
-    this.#ports.send({ type: 'resign', pair: this.key, reason });
-  }
-
-  /** The last resort; said again until the worker is Master, as it knows better whether anybody is heard. */
-  #serveAtLast(): void {
-    if (isLastCandidate(this.#state) && isDead(this.#state.silence))
-      this.#ports.send({ type: 'lastResort', pair: this.key });
   }
 
   #enter(election: VRRPState, reason: Reason, atMs: number): void {
