@@ -16,7 +16,7 @@ import type { Clock } from '../kube/clock.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
 import type { HandleResult } from '../kube/queue.ts';
-import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { Key, KubeClient } from '../kube/types.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
 import { describeCall } from './plan/calls.ts';
@@ -32,12 +32,12 @@ import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';
-import { PairWriter } from './writer.ts';
+import { PairWriter, type Watched } from './writer.ts';
 
 /** What the reconciler needs of the world. */
 export type Ports = {
-  pairs: Pick<Store<HAPair>, 'get'>;
-  instances: Pick<Store<VRRPInstance>, 'get'>;
+  pairs: Watched<HAPair>;
+  instances: Watched<VRRPInstance>;
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   ec2: Pick<EC2, 'call'>;
   /** The account's calls: a pair that must wait its turn is put back into the queue when it comes. */
@@ -122,7 +122,7 @@ export class Reconciler {
   #gather(key: Key): Gathered | undefined {
     const { pairs, instances, life, views, claims, clock, problemsOf, ledSinceMs } = this.#ports;
     const nowMs = clock.now();
-    const pair = this.#writer.pairOf(key, pairs.get(key));
+    const pair = this.#writer.pairOf(key, pairs);
     if (!pair) return undefined;
     const of = this.#remember(key, pair, nowMs);
     const { name, namespace } = pair.metadata;
@@ -134,7 +134,7 @@ export class Reconciler {
       nowMs,
       wallMs: clock.wall(),
       pair,
-      instances: of.instanceKeys.flatMap((each) => this.#writer.instanceOf(each, instances.get(each)) ?? []),
+      instances: of.instanceKeys.flatMap((each) => this.#writer.instanceOf(each, instances) ?? []),
       life: Object.fromEntries(nodes.map((node) => [node, life.of(signsOf(node))])),
       ec2: views.of(key),
       ...(ledSinceMs && { ledSinceMs: ledSinceMs() }),
