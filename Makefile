@@ -20,8 +20,11 @@ check: bootstrap ## before every commit, 90 seconds: format, lint, types, units
 test: bootstrap ## every test that an ordinary user may run (12 minutes); FILE=… ONLY='a title' SEED=… KEEP=1: see CONTRIBUTING
 	@node hack/test/main.ts $(FILE) $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
-test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults (8 minutes)
-	@PROPERTY_RUNS=2000 node hack/test/main.ts operator/plan.property.test.ts sim/random.test.ts --seeds 600 --first-seed 1000
+test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults, the model (8 minutes)
+	@status=0; \
+	PROPERTY_RUNS=2000 node hack/test/main.ts operator/plan.property.test.ts sim/random.test.ts --seeds 600 --first-seed 1000 || status=1; \
+	node hack/model.ts || status=1; \
+	exit $$status
 
 machine: bootstrap ## what wants real root, and the machine for itself (12 minutes); skipped loudly for other users
 	@node hack/test/main.ts machine

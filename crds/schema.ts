@@ -18,6 +18,8 @@ export type Rule = {
 /** The part of a structural schema that this folder reads itself; ajv reads the rest. */
 export type Schema = {
   type: 'object' | 'array' | 'string' | 'integer' | 'boolean';
+  /** What `kubectl explain` says of it. */
+  description?: string;
   properties?: Record<string, Schema>;
   items?: Schema;
   default?: Json;

@@ -4,14 +4,15 @@
  * middleware.
  */
 import type { EC2Client } from '@aws-sdk/client-ec2';
+import type { EC2Call } from './types.ts';
 
-/** Mutating commands by the SDK's name; a DryRun of one changes nothing and passes. */
-const MUTATING: readonly string[] = [
-  'AssignPrivateIpAddressesCommand',
-  'AssociateAddressCommand',
-  'UnassignPrivateIpAddressesCommand',
-  'DisassociateAddressCommand',
-];
+/** Mutating commands by the SDK's name, one for each action, so that none is left out; a DryRun of one changes nothing and passes. */
+const MUTATING: Readonly<Record<`${EC2Call['action']}Command`, true>> = {
+  AssignPrivateIpAddressesCommand: true,
+  AssociateAddressCommand: true,
+  UnassignPrivateIpAddressesCommand: true,
+  DisassociateAddressCommand: true,
+};
 
 /** Thrown in place of a request that must not be sent. */
 export class NotLeadingError extends Error {
@@ -27,7 +28,7 @@ export const guard = (client: EC2Client, mayWrite: () => boolean): void => {
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const isDryRun = 'DryRun' in args.input && args.input.DryRun === true;
-      const isMutating = MUTATING.includes(context.commandName ?? '') && !isDryRun;
+      const isMutating = Object.hasOwn(MUTATING, context.commandName ?? '') && !isDryRun;
       if (isMutating && !mayWrite()) throw new NotLeadingError();
       return next(args);
     },

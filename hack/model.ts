@@ -80,7 +80,7 @@ try {
   }
   const verdict =
     failed.length === 0 ? 'nothing is violated' : `violated or undecided in: ${failed.join('; ')}`;
-  console.log(`\nmodel: ${runs.length} searches, ${verdict}`);
+  console.log(`\nmodel: ${verdict}\n${runs.length - failed.length} passed, ${failed.length} failed`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 } catch (error) {
   console.error(`hapair: ${error instanceof Error ? error.message : String(error)}`);

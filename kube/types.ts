@@ -75,6 +75,8 @@ export type Store<T extends KubeObject> = {
   synced: Promise<void>;
   get(key: Key): T | undefined;
   list(): T[];
+  /** The version up to which the store knows every change: that of the newest list, event or bookmark. Undefined: none yet. */
+  shownVersion(): string | undefined;
   /** Monotonic time of the last sign of life of the API server: an answer, an event or a bookmark. */
   lastContactMs(): number;
   /** The last error, while the store is not connected. */

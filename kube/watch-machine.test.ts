@@ -53,6 +53,21 @@ test('takes events, and resumes from the last of them, bookmarks included', () =
   assert.equal(machine.step({ type: 'ended' }, 240_000).action, watchFrom('20'));
 });
 
+test('says how far it knows every change: not before a list is complete, and on the way to the next as far as before', () => {
+  const machine = createMachine();
+  machine.step(page([object('a')], '10', 'more'), 0);
+  assert.is(machine.shownVersion, undefined);
+  machine.step(page([object('b')]), 0);
+  assert.is(machine.shownVersion, '10');
+  machine.step({ type: 'opened' }, 0);
+  machine.event({ type: 'DELETED', object: object('b', '13') });
+  assert.is(machine.shownVersion, '13');
+  machine.event({ type: 'BOOKMARK', object: object('', '20') });
+  assert.is(machine.shownVersion, '20');
+  machine.start();
+  assert.is(machine.shownVersion, '20');
+});
+
 test('managedFields are not kept', () => {
   const machine = createMachine();
   const listed = { metadata: { name: 'a', managedFields: [{ manager: 'x' }] } };

@@ -47,6 +47,8 @@ const TIMEOUT_SECONDS = { from: 240, to: 295 };
 export type WatchMachine<T extends KubeObject> = {
   /** The store: replaced as a whole by a list, key by key by events. */
   readonly objects: ReadonlyMap<Key, T>;
+  /** The version up to which every change is in the store; undefined: before the first list. */
+  readonly shownVersion: string | undefined;
   /** Complete lists so far. */
   readonly lists: number;
   /** The last failure, until the next good answer. */
@@ -75,7 +77,9 @@ export const createWatchMachine = <T extends KubeObject>(options: {
   let objects = new Map<Key, T>();
   let pages: T[] = [];
   let continueToken: string | undefined;
+  /** Where the next watch goes on; undefined: a list comes first. */
   let resourceVersion: string | undefined;
+  let shownVersion: string | undefined;
   let lists = 0;
   let error: Error | undefined;
   let failures = 0;
@@ -114,6 +118,7 @@ export const createWatchMachine = <T extends KubeObject>(options: {
     objects = listed;
     startOver();
     resourceVersion = input.resourceVersion;
+    shownVersion = input.resourceVersion;
     lists += 1;
     return { changed, action: resume() };
   };
@@ -147,6 +152,9 @@ export const createWatchMachine = <T extends KubeObject>(options: {
     get objects() {
       return objects;
     },
+    get shownVersion() {
+      return shownVersion;
+    },
     get lists() {
       return lists;
     },
@@ -175,6 +183,7 @@ export const createWatchMachine = <T extends KubeObject>(options: {
     event(event) {
       if (event.type === 'ERROR') throw errorOfStatus('watch', event.object.code ?? 500, event.object);
       resourceVersion = event.object.metadata.resourceVersion ?? resourceVersion;
+      shownVersion = resourceVersion ?? shownVersion;
       if (event.type === 'BOOKMARK') return undefined;
       const key = keyOf(event.object);
       if (event.type === 'DELETED') objects.delete(key);

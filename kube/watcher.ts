@@ -153,6 +153,7 @@ export const watch = <T extends KubeObject>(
   return {
     synced,
     get: (key) => machine.objects.get(key),
+    shownVersion: () => machine.shownVersion,
     list: () => [...machine.objects.values()],
     lastContactMs: () => lastContactMs,
     error: () => machine.error,

@@ -16,7 +16,7 @@ import type { Clock } from '../kube/clock.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
 import type { HandleResult } from '../kube/queue.ts';
-import type { Key, KubeClient, Store } from '../kube/types.ts';
+import type { Key, KubeClient } from '../kube/types.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
 import { describeCall } from './plan/calls.ts';
@@ -32,12 +32,12 @@ import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';
-import { PairWriter } from './writer.ts';
+import { PairWriter, type Watched } from './writer.ts';
 
 /** What the reconciler needs of the world. */
 export type Ports = {
-  pairs: Pick<Store<HAPair>, 'get'>;
-  instances: Pick<Store<VRRPInstance>, 'get'>;
+  pairs: Watched<HAPair>;
+  instances: Watched<VRRPInstance>;
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   ec2: Pick<EC2, 'call'>;
   /** The account's calls: a pair that must wait its turn is put back into the queue when it comes. */
@@ -65,9 +65,19 @@ export type Ports = {
 type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
-  problems?: { generation: unknown; lines: readonly string[] };
+  problems: { generation: unknown; lines: readonly string[] } | undefined;
   /** Keys of its instances, whatever node they were of. */
   instanceKeys: readonly Key[];
+};
+
+/** Judges a spec once for each generation. */
+const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf']): readonly string[] => {
+  const { generation } = pair.metadata;
+  const known = of.problems;
+  if (known !== undefined && known.generation === generation) return known.lines;
+  const lines = problemsOf(pair);
+  of.problems = { generation, lines };
+  return lines;
 };
 
 type Gathered = { key: Key; input: PlanInput; of: Remembered };
@@ -112,26 +122,25 @@ export class Reconciler {
   #gather(key: Key): Gathered | undefined {
     const { pairs, instances, life, views, claims, clock, problemsOf, ledSinceMs } = this.#ports;
     const nowMs = clock.now();
-    const pair = this.#writer.pairOf(key, pairs.get(key));
+    const pair = this.#writer.pairOf(key, pairs);
     if (!pair) return undefined;
     const of = this.#remember(key, pair, nowMs);
-    const { name, namespace, generation } = pair.metadata;
+    const { name, namespace } = pair.metadata;
     const nodes = [...new Set([...pair.spec.nodes, ...(pair.status?.nodes ?? [])].map((node) => node.name))];
     of.instanceKeys = nodes.map((node) => `${namespace}/${instanceName(name, node)}`);
-    if (of.problems?.generation !== generation) of.problems = { generation, lines: problemsOf(pair) };
     const signsOf = (node: string) => [agentLeaseName(node), `${namespace}/${instanceName(name, node)}`];
     const rival = claims.rivalOf(key);
     const input = {
       nowMs,
       wallMs: clock.wall(),
       pair,
-      instances: of.instanceKeys.flatMap((each) => this.#writer.instanceOf(each, instances.get(each)) ?? []),
+      instances: of.instanceKeys.flatMap((each) => this.#writer.instanceOf(each, instances) ?? []),
       life: Object.fromEntries(nodes.map((node) => [node, life.of(signsOf(node))])),
       ec2: views.of(key),
       ...(ledSinceMs && { ledSinceMs: ledSinceMs() }),
       memory: of.memory,
       settings: this.#settings,
-      problems: of.problems?.lines ?? [],
+      problems: problemsIn(of, pair, problemsOf),
       claimedElsewhere: claims.claimedElsewhere(key),
       ...(rival !== undefined && { rival }),
     };
@@ -142,7 +151,12 @@ export class Reconciler {
   #remember(key: Key, pair: HAPair, nowMs: number): Remembered {
     const known = this.#remembered.get(key);
     if (known && (known.uid === pair.metadata.uid || known.memory.calls.unanswered)) return known;
-    const fresh = { uid: pair.metadata.uid, memory: emptyMemory(nowMs), instanceKeys: [] };
+    const fresh = {
+      uid: pair.metadata.uid,
+      memory: emptyMemory(nowMs),
+      problems: undefined,
+      instanceKeys: [],
+    };
     this.#remembered.set(key, fresh);
     return fresh;
   }

@@ -1,9 +1,8 @@
 /** Writes of one pair to Kubernetes, in an order in which each may be the last, and what was written until the watch shows it. */
 import { FINALIZER, type HAPair, type HAPairStatus, type VRRPInstance } from '../crds/types.ts';
-import type { Clock } from '../kube/clock.ts';
 import { isKubeError } from '../kube/errors.ts';
 import type { Log } from '../kube/log.ts';
-import type { Key, KubeClient } from '../kube/types.ts';
+import type { Key, KubeClient, KubeObject, Store } from '../kube/types.ts';
 import type { Plan } from './plan/types.ts';
 import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
 import { createWrittenObjects } from './written.ts';
@@ -11,11 +10,13 @@ import { createWrittenObjects } from './written.ts';
 /** What the writer writes to, and who hears of it. */
 export type WriterOptions = {
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
-  clock: Pick<Clock, 'now'>;
   log: Log;
   /** Told of each status written, and of the one it replaced. Default: nobody is. */
   onStatusWritten?: ((before: HAPair['status'], after: HAPairStatus) => void) | undefined;
 };
+
+/** What a watch shows, and how far it has come. */
+export type Watched<T extends KubeObject> = Pick<Store<T>, 'get' | 'shownVersion'>;
 
 /** Told of each attempt to write an instance: who owns fields of it, in words; undefined: it was written. */
 export type OnInstance = (conflict: string | undefined) => void;
@@ -23,27 +24,25 @@ export type OnInstance = (conflict: string | undefined) => void;
 /** Writes pairs and their instances, and reads its own writes. */
 export class PairWriter {
   readonly #kube: WriterOptions['kube'];
-  readonly #now: () => number;
   readonly #log: Log;
   readonly #onStatusWritten: WriterOptions['onStatusWritten'];
   readonly #pairs = createWrittenObjects<HAPair>();
   readonly #instances = createWrittenObjects<VRRPInstance>();
 
-  constructor({ kube, clock, log, onStatusWritten }: WriterOptions) {
+  constructor({ kube, log, onStatusWritten }: WriterOptions) {
     this.#kube = kube;
-    this.#now = clock.now;
     this.#log = log;
     this.#onStatusWritten = onStatusWritten;
   }
 
   /** The newer of the watched HAPair and the last write of it. */
-  pairOf(key: Key, watched: HAPair | undefined): HAPair | undefined {
-    return this.#pairs.freshest(key, watched, this.#now());
+  pairOf(key: Key, pairs: Watched<HAPair>): HAPair | undefined {
+    return this.#pairs.freshest(key, pairs);
   }
 
   /** The newer of the watched VRRPInstance and the last write of it. */
-  instanceOf(key: Key, watched: VRRPInstance | undefined): VRRPInstance | undefined {
-    return this.#instances.freshest(key, watched, this.#now());
+  instanceOf(key: Key, instances: Watched<VRRPInstance>): VRRPInstance | undefined {
+    return this.#instances.freshest(key, instances);
   }
 
   /** Forgets what was written of a pair that is gone. */
@@ -89,7 +88,7 @@ export class PairWriter {
             { op: 'remove', path: at },
           ];
     const stored = await this.#kube.patch<HAPair>(HAPAIRS, key, operations);
-    this.#pairs.remember(key, stored, this.#now());
+    this.#pairs.remember(key, stored);
     this.#log.info({ pair: key, reason: action === 'add' ? 'Accepted' : 'Deleted' }, `finalizer ${action}`);
   }
 
@@ -100,7 +99,7 @@ export class PairWriter {
     // The apply type wants a spec; the status subresource ignores everything but status.
     const object = { apiVersion, kind, metadata, status } as HAPair;
     const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
-    this.#pairs.remember(key, await this.#kube.apply<HAPair>(HAPAIRS, object, manager), this.#now());
+    this.#pairs.remember(key, await this.#kube.apply<HAPair>(HAPAIRS, object, manager));
     if (status) this.#onStatusWritten?.(pair.status, status);
     const { master: node, term, holder } = status ?? {};
     this.#log.info({ pair: key, reason, node, term, holder }, 'status written');
@@ -121,7 +120,7 @@ export class PairWriter {
         throw error;
       });
     onInstance(undefined);
-    this.#instances.remember(`${namespace}/${name}`, stored, this.#now());
+    this.#instances.remember(`${namespace}/${name}`, stored);
     const { nodeName: node, priority, termFloor, yieldTerm, pairName } = instance.spec;
     const fields = { pair: `${namespace}/${pairName}`, node, priority, termFloor, yieldTerm };
     this.#log.info(

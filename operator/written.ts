@@ -1,35 +1,35 @@
-/** Reads our own writes: what a write returned counts until the watch has caught up with it. */
+/** Reads our own writes: what a write returned counts until the watch has gone past it. */
 import { versionOf } from '../kube/resource-version.ts';
-import type { Key, KubeObject } from '../kube/types.ts';
-
-/** A write that the watch has not shown by then is no longer believed. */
-const BELIEF_MS = 30_000;
+import type { Key, KubeObject, Store } from '../kube/types.ts';
 
 export type WrittenObjects<T extends KubeObject> = {
   /** What the API server answered to a write. */
-  remember(key: Key, object: T, nowMs: number): void;
+  remember(key: Key, object: T): void;
   /** The newer of the stored copy and our last write. */
-  freshest(key: Key, stored: T | undefined, nowMs: number): T | undefined;
+  freshest(key: Key, store: Pick<Store<T>, 'get' | 'shownVersion'>): T | undefined;
   forget(key: Key): void;
 };
 
+/**
+ * By versions, not by time: a watch may lag for minutes, or the process may have slept, and then the stored copy is older than what
+ * this process has decided since. Once the watch has shown a later version, an older or missing copy means that the object is gone.
+ */
 export const createWrittenObjects = <T extends KubeObject>(): WrittenObjects<T> => {
-  const written = new Map<Key, { object: T; atMs: number; wasStored: boolean }>();
+  const written = new Map<Key, T>();
   return {
-    remember(key, object, nowMs) {
-      written.set(key, { object, atMs: nowMs, wasStored: written.get(key)?.wasStored ?? false });
+    remember(key, object) {
+      written.set(key, object);
     },
-    freshest(key, stored, nowMs) {
+    freshest(key, store) {
       const last = written.get(key);
-      if (!last) return stored;
-      const caughtUp = stored && versionOf(stored) >= versionOf(last.object);
-      const deleted = !stored && last.wasStored;
-      if (caughtUp || deleted || nowMs - last.atMs > BELIEF_MS) {
-        written.delete(key);
-        return stored;
-      }
-      last.wasStored ||= stored !== undefined;
-      return last.object;
+      if (!last) return store.get(key);
+      const resourceVersion = store.shownVersion();
+      const shown = versionOf({
+        metadata: { name: '', ...(resourceVersion !== undefined && { resourceVersion }) },
+      });
+      if (shown < versionOf(last)) return last;
+      written.delete(key);
+      return store.get(key);
     },
     forget(key) {
       written.delete(key);

@@ -853,4 +853,19 @@ for (const waitMs of [0, 3, 5, 8, 12, 20, 40]) {
   });
 }
 
+test("the watch lags behind the operator's own status by more than half a minute: what it wrote itself is not forgotten", async () => {
+  const world = await World.converged();
+  const { node1, ec2, operator } = world;
+  ec2.callMs = 3_000;
+  node1.crash();
+  await world.until('the call is under way', () => ec2.calls.length === 1);
+  operator.path.watchLagMs = 38_000;
+  await world.until('node2 serves', () => world.isServedBy('node2'));
+  // S7 is checked meanwhile: Ready became True once, at one time.
+  await world.pass(37_000);
+  operator.path.watchLagMs = 1;
+  node1.boot();
+  await endsWell(world, 'node2');
+});
+
 test.run();

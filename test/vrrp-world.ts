@@ -79,7 +79,7 @@ export class TestNode {
       version: 3,
       virtualRouterID: 51,
       priority: 100,
-      advertisementIntervalMs: 100,
+      advertisementIntervalMs: 400,
       checksum: 'Pseudoheader',
       sourceAddress: ADDRESSES[this.name],
       peerAddress: ADDRESSES[PEERS[this.name]],

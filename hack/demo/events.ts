@@ -28,7 +28,7 @@ export type StoryEvent = {
   ): { theoryMs: number; originMs: number };
 };
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 
 /** Master and holder are `node`, the standby could take over, and both clients get through. */
 const settledOn = async (stage: Stage, node: string): Promise<void> => {

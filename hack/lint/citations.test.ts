@@ -91,8 +91,9 @@ test('INVARIANTS.md names tests that exist, for each of the invariants', () => {
 
 test('every trace of TRACES.md is a test of the simulation, by its name', () => {
   const simulated = read('sim/traces.test.ts');
-  const traces = [...library.traces].filter((name) => Number(name.slice(1)) <= 26);
-  assert.is(traces.length, 26);
+  const rows = read('docs/design/TRACES.md').matchAll(/^\| (T\d+) \|/gm);
+  const traces = Array.from(rows, ([, name = '']) => name);
+  assert.ok(traces.length >= 26, `${traces.length} traces`);
   assert.equal(
     traces.filter((name) => !new RegExp(`test\\([\`'"]${name}: `).test(simulated)),
     [],

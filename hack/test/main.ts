@@ -23,6 +23,7 @@ import { createPlanes, type LentPlane } from './planes.ts';
 import { type Finished, lineOf, reportOf } from './report.ts';
 import { killAll, runJob } from './run-job.ts';
 import { runSideBySide } from './schedule.ts';
+import { capacityOf, measureShare } from './share.ts';
 import { readTimes } from './times.ts';
 
 const USAGE = `node hack/test/main.ts [SUITE | FILE…] [flags]
@@ -31,7 +32,7 @@ const USAGE = `node hack/test/main.ts [SUITE | FILE…] [flags]
   --seed N        the simulation's random schedules: this seed alone, and its story
   --seeds N       so many of them (default 80), from --first-seed N on (default 1)
   --keep          one end-to-end file: leave its lab open afterwards, and say how to use it
-  --jobs N        how many waiting jobs run side by side (default: ${CAPACITY_PER_CORE} a processor)`;
+  --jobs N        how many waiting jobs run side by side (default: ${CAPACITY_PER_CORE} a processor, fewer on a busy machine)`;
 
 const TIMES = join(import.meta.dirname, '..', '..', '.out', 'test-times');
 
@@ -92,6 +93,14 @@ const environmentOf = ({ only, seed, keep }: Flags): Record<string, string> => (
   ...(keep && { TEST_KEEP: '1' }),
 });
 
+/** As much as this machine bears now. */
+const usualCapacity = (): number => {
+  const share = measureShare();
+  const capacity = capacityOf(availableParallelism(), CAPACITY_PER_CORE, share);
+  console.log(`hapair: ${Math.round(100 * share)} % of a processor is ours: ${capacity} jobs side by side`);
+  return capacity;
+};
+
 /** Minutes when the control plane must be built: no test's deadline should have to cover that. */
 const prepareTools = async (): Promise<void> => {
   await ensureTools();
@@ -102,7 +111,7 @@ const main = async (flags: Flags): Promise<void> => {
   const asked = jobsFor(flags);
   const jobs = permitted(asked);
   const env = environmentOf(flags);
-  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : availableParallelism() * CAPACITY_PER_CORE;
+  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : usualCapacity();
   const startedMs = performance.now();
   const planes = createPlanes();
   const finished: Finished[] = [];

@@ -137,9 +137,13 @@ export class World {
     });
     const reconciler = new Reconciler(
       {
-        pairs: { get: (key) => this.objects.get(`hapairs/${key}`) as unknown as HAPair | undefined },
+        pairs: {
+          get: (key) => this.objects.get(`hapairs/${key}`) as unknown as HAPair | undefined,
+          shownVersion: () => String(this.#version),
+        },
         instances: {
           get: (key) => this.objects.get(`vrrpinstances/${key}`) as unknown as VRRPInstance | undefined,
+          shownVersion: () => String(this.#version),
         },
         kube: this.#kube(),
         ec2: { call: (_region, call) => this.#call(call, signal) },

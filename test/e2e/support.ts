@@ -27,13 +27,13 @@ const LOOK_MS = 100;
 const HOLDER_PRIORITY = 200;
 const STANDBY_PRIORITY = 100;
 /** Shorter, and an agent that a busy machine does not schedule for a moment has to step down: it overslept. */
-const ADVERT_MS = 300;
+const ADVERT_MS = 500;
 
 /** The demo's HAPair: version 2 with a password, an advert a second. */
 export const demoPair = async (): Promise<HAPair> =>
   parse(await readFile(join(ROOT, 'hack', 'demo', 'hapair.yaml'), 'utf8'));
 
-/** The same with version 3 and an advert every 300 ms; a Master's death is noticed after 1.1 s. */
+/** The same with version 3 and an advert every 500 ms; a Master's death is noticed within 1.9 s. */
 export async function quickPair(): Promise<HAPair> {
   const pair = await demoPair();
   const { virtualRouterID } = pair.spec.vrrp;
