@@ -202,7 +202,7 @@ export class Reconciler {
   }
 
   /** Lines for what this plan learnt: a new authority, a reading that confirmed it. */
-  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory, reason }: Plan): void {
+  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory }: Plan): void {
     const { log } = this.#ports;
     const { head } = memory.authority;
     if (!head) return;
@@ -210,7 +210,8 @@ export class Reconciler {
     const known = before.authority.head;
     if (known?.node !== head.node || known.term !== head.term)
       log.info({ ...fields, reason: 'Elected', readAt: wallMs }, 'report read');
-    if (memory.delivery.converged && !before.delivery.converged) log.info({ ...fields, reason }, 'read back');
+    if (memory.delivery.converged && !before.delivery.converged)
+      log.info({ ...fields, reason: 'Converged' }, 'read back');
   }
 
   /** Tells Kubernetes: Events, and what is to be stored. */

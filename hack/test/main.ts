@@ -94,8 +94,8 @@ const environmentOf = ({ only, seed, keep }: Flags): Record<string, string> => (
 });
 
 /** As much as this machine bears now. */
-const usualCapacity = (): number => {
-  const share = measureShare();
+const usualCapacity = async (): Promise<number> => {
+  const share = await measureShare();
   const capacity = capacityOf(availableParallelism(), CAPACITY_PER_CORE, share);
   console.log(`hapair: ${Math.round(100 * share)} % of a processor is ours: ${capacity} jobs side by side`);
   return capacity;
@@ -111,7 +111,6 @@ const main = async (flags: Flags): Promise<void> => {
   const asked = jobsFor(flags);
   const jobs = permitted(asked);
   const env = environmentOf(flags);
-  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : usualCapacity();
   const startedMs = performance.now();
   const planes = createPlanes();
   const finished: Finished[] = [];
@@ -141,6 +140,7 @@ const main = async (flags: Flags): Promise<void> => {
     if (failed > 0) console.log(`!!! ${job.name} failed${reason ? `: ${reason}` : ''}`);
     else if (!isWatched) console.log(lineOf(entry));
   };
+  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : isWatched ? 1 : await usualCapacity();
   await runSideBySide(jobs, capacity, run);
   await planes.stop();
   rmSync(temporary, { recursive: true, force: true });

@@ -8,8 +8,8 @@ test('a machine of our own takes all that fits, a busy one as much less as we ge
   assert.is(capacityOf(2, 3, 0.01), 2);
 });
 
-test('the share is a part of the time', () => {
-  const share = measureShare();
+test('the share is a part of the time', async () => {
+  const share = await measureShare();
   assert.ok(share > 0 && share <= 1, `${share}`);
 });
 
