@@ -65,9 +65,19 @@ export type Ports = {
 type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
-  problems?: { generation: unknown; lines: readonly string[] };
+  problems: { generation: unknown; lines: readonly string[] } | undefined;
   /** Keys of its instances, whatever node they were of. */
   instanceKeys: readonly Key[];
+};
+
+/** Judges a spec once for each generation. */
+const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf']): readonly string[] => {
+  const { generation } = pair.metadata;
+  const known = of.problems;
+  if (known !== undefined && known.generation === generation) return known.lines;
+  const lines = problemsOf(pair);
+  of.problems = { generation, lines };
+  return lines;
 };
 
 type Gathered = { key: Key; input: PlanInput; of: Remembered };
@@ -115,10 +125,9 @@ export class Reconciler {
     const pair = this.#writer.pairOf(key, pairs.get(key));
     if (!pair) return undefined;
     const of = this.#remember(key, pair, nowMs);
-    const { name, namespace, generation } = pair.metadata;
+    const { name, namespace } = pair.metadata;
     const nodes = [...new Set([...pair.spec.nodes, ...(pair.status?.nodes ?? [])].map((node) => node.name))];
     of.instanceKeys = nodes.map((node) => `${namespace}/${instanceName(name, node)}`);
-    if (of.problems?.generation !== generation) of.problems = { generation, lines: problemsOf(pair) };
     const signsOf = (node: string) => [agentLeaseName(node), `${namespace}/${instanceName(name, node)}`];
     const rival = claims.rivalOf(key);
     const input = {
@@ -131,7 +140,7 @@ export class Reconciler {
       ...(ledSinceMs && { ledSinceMs: ledSinceMs() }),
       memory: of.memory,
       settings: this.#settings,
-      problems: of.problems?.lines ?? [],
+      problems: problemsIn(of, pair, problemsOf),
       claimedElsewhere: claims.claimedElsewhere(key),
       ...(rival !== undefined && { rival }),
     };
@@ -142,7 +151,12 @@ export class Reconciler {
   #remember(key: Key, pair: HAPair, nowMs: number): Remembered {
     const known = this.#remembered.get(key);
     if (known && (known.uid === pair.metadata.uid || known.memory.calls.unanswered)) return known;
-    const fresh = { uid: pair.metadata.uid, memory: emptyMemory(nowMs), instanceKeys: [] };
+    const fresh = {
+      uid: pair.metadata.uid,
+      memory: emptyMemory(nowMs),
+      problems: undefined,
+      instanceKeys: [],
+    };
     this.#remembered.set(key, fresh);
     return fresh;
   }

@@ -53,7 +53,7 @@ type Entry = {
   scope: EC2Scope;
   reading: EC2Reading;
   /** The pair waits for a reading begun at this time or later. */
-  wantedSinceMs?: number;
+  wantedSinceMs: number | undefined;
   /** The youngest reading under way that was asked for began then. */
   readingSinceMs: number;
   /** It waits for the next batch, or for the end of its backoff. */
@@ -190,7 +190,7 @@ export const createViews = (options: ViewOptions): Views => {
     if (!slice && !isWatch) entry.failures += 1;
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
-    if (isAnswered) delete entry.wantedSinceMs;
+    if (isAnswered) entry.wantedSinceMs = undefined;
     else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted) queue(key, entry);
     const isNews = !saysTheSame(before, entry.reading);
     if (isNews) keeper.observe(subjectOf(key, entry));
@@ -270,7 +270,11 @@ export const createViews = (options: ViewOptions): Views => {
       const entry = entries.get(key);
       const none = Number.NEGATIVE_INFINITY;
       if (entry) entry.scope = scope;
-      else entries.set(key, { scope, reading: {}, readingSinceMs: none, isQueued: false, failures: 0 });
+      else
+        entries.set(key, {
+          ...{ scope, reading: {}, wantedSinceMs: undefined, readingSinceMs: none },
+          ...{ isQueued: false, failures: 0 },
+        });
     },
     want(key, sinceMs) {
       const entry = entries.get(key);

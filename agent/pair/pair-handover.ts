@@ -38,12 +38,11 @@ export type PairHandover = Pick<
   lastAdvertAtMs: number | null;
 };
 
-/** What is known of the pair now. What is on disk is not part of it: the successor reads that itself. */
-export const handoverOf = (
-  state: PairState,
-  running: Running,
-  lastAdvertAtMs: number | null,
-): PairHandover => {
+/** What is known of the pair now; null: nothing runs. What is on disk is not part of it: the successor reads that itself. */
+export const handoverOf = (state: PairState, lastAdvertAtMs: number | null): PairHandover | null => {
+  const { config, spec, fault } = state.sent;
+  if (config === null || state.gone || state.stopping) return null;
+  const running = { config, spec, fault };
   const { election, face, reported, stored, peer, peerHeard, checks } = state;
   const { lastDelivered, arrived, formerClaim, yieldedTerm, transitions, claim, record, contact } = state;
   return {
@@ -57,8 +56,9 @@ export const handoverOf = (
 
 /** Goes on where the predecessor was: the same state since the same instant, the same term, the same report. */
 export const goOn = (state: PairState, handover: PairHandover): void => {
-  const { running: _, claim, highestTerm, specRead, lastAdvertAtMs: __, ...same } = handover;
+  const { running, claim, highestTerm, specRead, lastAdvertAtMs: _, ...same } = handover;
   Object.assign(state, same);
+  state.sent = { ...running };
   // What a claim without a term has read is out of date by now.
   state.claim = claim && { ...claim, evidence: Promise.resolve(null) };
   state.contact.specRead = specRead;

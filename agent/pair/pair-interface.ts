@@ -8,11 +8,11 @@ import {
   onInterface,
   orphanAddresses,
   ownAddresses,
-  type PairState,
   strandedAddresses,
   vipInterfaceOf,
   vipPlan,
-} from './pair-state.ts';
+} from './pair-addresses.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /**
@@ -135,4 +135,22 @@ const setOnInterface = (state: PairState, name: string, address: string, present
       return { ...entry, addresses: present ? [...others, put] : others };
     }),
   };
+};
+
+/**
+ * Takes every address that this agent added off the interface.
+ * @throws Error when one cannot be taken off, or when it is not known yet what is on the interface
+ */
+export const removeAddresses = async (state: PairState, ports: PairPorts): Promise<void> => {
+  state.abandoned = true;
+  if (state.interfaces === null && state.record.added.length > 0)
+    throw new Error('the interfaces have not been read yet');
+  const toRemove = () => [...vipPlan(state, ports.clock.now()).remove, ...strandedAddresses(state).addresses];
+  // Each step takes one off; what comes back meanwhile is for the next call.
+  let steps = onInterface(state).length + strandedAddresses(state).addresses.length;
+  for (let left = toRemove(); left.length > 0; left = toRemove()) {
+    if (steps === 0 || !(await interfaceStep(state, ports)))
+      throw new Error(`${left.join(', ')} cannot be taken off the interface yet`);
+    steps -= 1;
+  }
 };

@@ -4,11 +4,13 @@ import type { SecretRef, VRRPInstance } from '../../crds/types.ts';
 import { messageOf } from '../../kube/errors.ts';
 import type { Problem } from '../rules/condition.ts';
 import { unsupported } from '../rules/support.ts';
-import { type PairState, refusal, secretRefs, storedSecret } from './pair-state.ts';
+import { refusal } from './pair-addresses.ts';
+import { secretRefs, storedSecret } from './pair-rules.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts, StoredSecret } from './pair-types.ts';
 
 /** Whether this instance's spec is the one in force. */
-export const isLoaded = ({ loaded }: PairState, { metadata }: VRRPInstance): boolean =>
+export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VRRPInstance): boolean =>
   loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
 
 /**

@@ -5,16 +5,10 @@ import { messageOf } from '../../kube/errors.ts';
 import { isDead } from '../rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from '../rules/report.ts';
 import { nextTerm, type TermCause, termCause } from '../rules/term.ts';
+import { vipPlan } from './pair-addresses.ts';
 import { isLoaded } from './pair-load.ts';
-import {
-  factsOf,
-  type Instances,
-  newestSpec,
-  type PairState,
-  type RunningClaim,
-  termFloor,
-  vipPlan,
-} from './pair-state.ts';
+import { factsOf, isOverwritten, newestSpec, termFloor } from './pair-rules.ts';
+import type { Instances, PairState, RunningClaim } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** The status to report now. */
@@ -25,7 +19,7 @@ export const statusOf = (
 ): VRRPInstanceStatus =>
   buildStatus(
     factsOf(state, ports.agentVersion, taking),
-    state.reported ?? state.wish?.status,
+    state.reported ?? state.lastKnownReport,
     // What a term taken now makes true was true since the claim.
     taking?.sinceMs ?? ports.clock.wall(),
     state.turns,
@@ -75,7 +69,7 @@ const isInMotion = (state: PairState, nowMs: number): boolean => {
 
 /** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
 const isProbed = (state: PairState): boolean => {
-  const { probe = 0 } = state.reported ?? state.wish?.status ?? {};
+  const { probe = 0 } = state.reported ?? state.lastKnownReport ?? {};
   return (newestSpec(state)?.probe ?? 0) !== probe;
 };
 
@@ -90,7 +84,7 @@ const takeTerm = async (
   const { own, peer } =
     (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) seePeer(state, peer);
-  if (own !== null) state.wish ??= own;
+  if (own !== null) seeOwn(state, own);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
@@ -129,11 +123,25 @@ const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStat
     state.stored = await ports.kube.report(status);
   } catch (error) {
     // Conditions keep their transition times from what is known to have been reported.
-    if (state.wish !== null && before !== undefined) state.wish = { ...state.wish, status: before };
+    if (before !== undefined) state.lastKnownReport = before;
     throw error;
   }
   state.reported = status;
   ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
+};
+
+/** Two that overwrite each other's reports do not chase each other any faster. */
+const AGAIN_MS = 10_000;
+
+/** What somebody else has put in place of the report is to be reported again as it is here. */
+export const reportAgain = (state: PairState, { clock, log }: PairPorts): void => {
+  const nowMs = clock.now();
+  if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
+  state.overwrittenAtMs = nowMs;
+  log.warn({ pair: state.key, state: state.wish?.status?.state }, 'report overwritten by somebody else');
+  // Conditions keep their transition times from what was reported here.
+  state.lastKnownReport = state.reported;
+  state.reported = undefined;
 };
 
 /** The disk is best effort here: losing it loses no safety, because both reports are read before a term is taken. */
@@ -144,6 +152,13 @@ const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => 
   } catch (error) {
     ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
   }
+};
+
+/** Takes note of the own instance if none was read since the start. */
+const seeOwn = (state: PairState, own: VRRPInstance): void => {
+  if (state.wish !== null) return;
+  state.wish = own;
+  state.lastKnownReport = own.status;
 };
 
 /** Takes note of a term that somebody holds or saw. */

@@ -2,9 +2,9 @@
 import type { Condition, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
 import { formatMicroTime } from '../../kube/time.ts';
 import { sameStatus } from '../rules/report.ts';
-import type { WorkerConfig } from '../worker/messages.ts';
 import { statusOf } from './pair-report.ts';
-import { newestSpec, type PairState } from './pair-state.ts';
+import { newestSpec } from './pair-rules.ts';
+import type { PairState } from './pair-state.ts';
 import type { PairPorts } from './pair-types.ts';
 
 /** Instants are RFC 3339 in UTC. */
@@ -40,8 +40,9 @@ export type PairView = {
   transitions: { state: VRRPState; reason: string; time: string }[];
 };
 
-/** @param config what the worker runs; null: nothing */
-export const viewOf = (state: PairState, ports: PairPorts, config: WorkerConfig | null): PairView => {
+/** What a pair shows of itself now. */
+export const viewOf = (state: PairState, ports: PairPorts): PairView => {
+  const { config } = state.sent;
   const { record, election, claim, peerHeard, face, reported, transitions } = state;
   const status = statusOf(state, ports);
   const spec = newestSpec(state);

@@ -9,74 +9,45 @@ import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types
 import { KubeError, messageOf } from '../../kube/errors.ts';
 import type { PairLook } from '../http/look.ts';
 import { isAnswer } from '../kube.ts';
-import { isDead, observeLife } from '../rules/life.ts';
 import { noteReject } from '../rules/peer.ts';
 import { isCutOff } from '../rules/priority.ts';
 import { observeTurns, sameStatus } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
-import type { FromWorker, WorkerConfig } from '../worker/messages.ts';
+import type { FromWorker } from '../worker/messages.ts';
 import { type Lane, openLane, type Step } from './lane.ts';
-import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
-import { interfaceStep } from './pair-interface.ts';
-import { isLoaded, loadStep } from './pair-load.ts';
-import { reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
 import {
   deliveredTo,
-  factsOf,
-  faultOf,
-  type Instances,
-  initialState,
   interfaceNameOf,
-  isLastCandidate,
-  isOverwritten,
   isVerified,
-  longestIntervalMs,
-  mayResignToPeer,
-  mustConfirmNever,
-  mustWatchPeer,
-  newestSpec,
   onInterface,
-  orderedTerm,
   ownAddresses,
-  type PairState,
-  peerFaultOf,
   strandedAddresses,
-  TRANSITIONS_KEPT,
   vipInterfaceOf,
-  vipPlan,
   vipsUp,
-  workerConfig,
-} from './pair-state.ts';
+} from './pair-addresses.ts';
+import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
+import { interfaceStep, removeAddresses } from './pair-interface.ts';
+import { isLoaded, loadStep } from './pair-load.ts';
+import { mustRead, readStep } from './pair-read.ts';
+import { reportAgain, reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
+import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './pair-rules.ts';
+import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './pair-state.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
 import { type PairView, viewOf } from './pair-view.ts';
+import { serveAtLast, steerWorker, yieldIfDue } from './pair-worker.ts';
 import { Transitions } from './transitions.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
-
-/** While a newer Master hides this one, its Lease and report are read so often. */
-const LIFE_POLL_MS = 5_000;
-/** Readings of the peer further apart do not prove that the API was reachable throughout. */
-const LIFE_GAP_MS = 12_000;
-/** Two that overwrite each other's reports do not chase each other any faster. */
-const SAY_AGAIN_MS = 10_000;
-/** A worker leaves Init within so long, or its Init is reported. */
-const STARTING_MS = 2_000;
 
 export class Pair {
   readonly key: string;
   readonly #state: PairState;
   readonly #ports: PairPorts;
   readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
-  #sentConfig: WorkerConfig | null = null;
-  /** The newest spec that asks for that configuration. */
-  #sentSpec: VRRPInstanceSpec | null = null;
-  #sentFault: Reason | null = null;
   #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
   /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
   #inherited: readonly CheckFinding[] = [];
-  #saidAgainAtMs = Number.NEGATIVE_INFINITY;
-  #lifePolledAtMs = Number.NEGATIVE_INFINITY;
   readonly #transitions = new Transitions();
 
   /**
@@ -87,9 +58,6 @@ export class Pair {
     this.#state = initialState(record, ports.clock.wall());
     if (handover !== undefined) {
       goOn(this.#state, handover);
-      this.#sentConfig = handover.running.config;
-      this.#sentSpec = handover.running.spec;
-      this.#sentFault = handover.running.fault;
       this.#inherited = handover.checks;
     }
     this.#ports = ports;
@@ -98,7 +66,7 @@ export class Pair {
       load: this.#openLane('load', () => loadStep(this.#state, ports)),
       interface: this.#openLane('interface', () => interfaceStep(this.#state, ports)),
       report: this.#openLane('report', () => reportStep(this.#state, ports)),
-      read: this.#openLane('read', () => this.#readStep()),
+      read: this.#openLane('read', () => this.#read()),
     };
   }
 
@@ -111,6 +79,7 @@ export class Pair {
     if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
     const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
     this.#state.wish = instance;
+    this.#state.lastKnownReport = instance.status;
     this.#state.confirmedNever &&= instance.spec.claim === 'Never';
     this.#state.contact.specRead ||= isLoaded(this.#state, instance);
     if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
@@ -211,14 +180,12 @@ export class Pair {
 
   /** What the program that takes this one's place must know; null: nothing runs. */
   handOver(lastAdvertAtMs: number | null): PairHandover | null {
-    if (this.#sentConfig === null || this.#state.gone || this.#state.stopping) return null;
-    const running = { config: this.#sentConfig, spec: this.#sentSpec, fault: this.#sentFault };
-    return handoverOf(this.#state, running, lastAdvertAtMs);
+    return handoverOf(this.#state, lastAdvertAtMs);
   }
 
   /** What `hapair-agent status` shows. */
   view(): PairView {
-    return viewOf(this.#state, this.#ports, this.#sentConfig);
+    return viewOf(this.#state, this.#ports);
   }
 
   /** Whether the API server answers just now: asked, not remembered. */
@@ -320,7 +287,7 @@ export class Pair {
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
     }
     await this.#lanes.interface.close();
-    if (onDelete === 'Remove') await this.#removeAddresses();
+    if (onDelete === 'Remove') await removeAddresses(state, this.#ports);
     await this.close();
     // What was left behind stays known as ours, should the pair come back.
     if (state.record.added.length === 0) {
@@ -330,25 +297,6 @@ export class Pair {
     const left = { ...state.record, uid: null, generation: null, spec: null, secrets: [] };
     await disk.save(left);
     return left;
-  }
-
-  /** @throws Error when one cannot be taken off, or when it is not known yet what is on the interface. */
-  async #removeAddresses(): Promise<void> {
-    const state = this.#state;
-    state.abandoned = true;
-    if (state.interfaces === null && state.record.added.length > 0)
-      throw new Error('the interfaces have not been read yet');
-    const toRemove = () => [
-      ...vipPlan(state, this.#ports.clock.now()).remove,
-      ...strandedAddresses(state).addresses,
-    ];
-    // Each step takes one off; what comes back meanwhile is for the next call.
-    let steps = onInterface(state).length + strandedAddresses(state).addresses.length;
-    for (let left = toRemove(); left.length > 0; left = toRemove()) {
-      if (steps === 0 || !(await interfaceStep(state, this.#ports)))
-        throw new Error(`${left.join(', ')} cannot be taken off the interface yet`);
-      steps -= 1;
-    }
   }
 
   /** Ends all lanes; an unfinished step is waited for. */
@@ -365,31 +313,17 @@ export class Pair {
     this.#judgePeer();
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#followChecks();
-    this.#steerWorker();
-    this.#yield();
-    this.#serveAtLast();
-    this.#sayAgain();
+    steerWorker(state, this.#ports);
+    yieldIfDue(state, this.#ports);
+    serveAtLast(state, this.#ports);
+    reportAgain(state, this.#ports);
     const { findings } = factsOf(state, this.#ports.agentVersion);
     state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
     if (!mustWatchPeer(state)) state.silence = null;
-    if (mustWatchPeer(state) || this.#mustReadSpec() || this.#mustConfirm()) this.#lanes.read.kick();
-  }
-
-  /** What somebody else has put in place of the report is said again as it is here. */
-  #sayAgain(): void {
-    const state = this.#state;
-    const { clock, log } = this.#ports;
-    const nowMs = clock.now();
-    if (state.wish === null || !isOverwritten(state) || nowMs - this.#saidAgainAtMs < SAY_AGAIN_MS) return;
-    this.#saidAgainAtMs = nowMs;
-    log.warn({ pair: this.key, state: state.wish.status?.state }, 'report overwritten by somebody else');
-    // Conditions keep their transition times from what was reported here.
-    const { status: _, ...wish } = state.wish;
-    state.wish = { ...wish, ...(state.reported !== undefined && { status: state.reported }) };
-    state.reported = undefined;
+    if (mustRead(state)) this.#lanes.read.kick();
   }
 
   /** Says once that the peer sends what must be rejected, and once that it is over. */
@@ -403,18 +337,6 @@ export class Pair {
     else log.info({ pair: this.key }, 'peer sends nothing wrong any more');
   }
 
-  /** The spec in force may be out of date, and no newer one is on its way. */
-  #mustReadSpec(): boolean {
-    const { contact, loaded, wish } = this.#state;
-    return !contact.specRead && loaded !== null && (wish === null || isLoaded(this.#state, wish));
-  }
-
-  /** An order to yield, or to claim never, is carried out only if it still stands. */
-  #mustConfirm(): boolean {
-    const term = orderedTerm(this.#state);
-    return (term !== null && this.#state.confirmedYield !== term) || mustConfirmNever(this.#state);
-  }
-
   /** The checks of the spec in force run, and no others. */
   #followChecks(): void {
     const state = this.#state;
@@ -425,71 +347,6 @@ export class Pair {
     if (this.#followed !== null) this.#inherited = [];
     this.#followed = wanted;
     state.checks = withInherited(this.#ports.followChecks(healthChecks, sourceAddress), this.#inherited);
-  }
-
-  #steerWorker(): void {
-    const state = this.#state;
-    if (state.stopping || state.gone) return;
-    if (this.#isMoved()) this.#restart();
-    const config = workerConfig(state, this.#ports.clock.now());
-    if (config !== null && !isDeepStrictEqual(config, this.#sentConfig)) {
-      if (this.#sentConfig === null) state.startingUntilMs = this.#ports.clock.now() + STARTING_MS;
-      this.#sentConfig = config;
-      this.#ports.send({ type: 'set', pair: this.key, config });
-    }
-    if (this.#sentConfig === null) return;
-    if (config !== null) this.#sentSpec = state.loaded?.spec ?? null;
-    const fault = faultOf(state)?.reason ?? null;
-    if (fault === this.#sentFault) return;
-    this.#sentFault = fault;
-    this.#ports.send({ type: 'fault', pair: this.key, fault });
-  }
-
-  /** The spec names another place on the network for this node than the one the worker runs at. */
-  #isMoved(): boolean {
-    const spec = this.#state.loaded?.spec;
-    const ran = this.#sentSpec;
-    if (spec === undefined || ran === null || this.#sentConfig === null) return false;
-    // The same interface under another name, or named where it was found before, is no other place.
-    const isOtherInterface =
-      spec.interface !== ran.interface && interfaceNameOf(this.#state, spec) !== this.#sentConfig.interface;
-    return (
-      spec.networkInterfaceID !== ran.networkInterfaceID ||
-      spec.sourceAddress !== ran.sourceAddress ||
-      isOtherInterface
-    );
-  }
-
-  /** The virtual router ends where it was, a Master with priority 0; at the new place it begins as Backup. */
-  #restart(): void {
-    this.#sentConfig = null;
-    this.#sentSpec = null;
-    this.#sentFault = null;
-    this.#state.peerHeard = null;
-    this.#ports.log.info({ pair: this.key, reason: 'InstanceConfigured' }, 'moving to another address');
-    this.#ports.send({ type: 'remove', pair: this.key });
-  }
-
-  /**
-   * A Master in exactly the term that is asked to yield resigns, once, when a GET has shown that the order still stands. It
-   * need not be on disk or loaded: a node with a full disk must be able to hand over, and after a restart the term is another.
-   */
-  #yield(): void {
-    const state = this.#state;
-    const term = state.claim?.term ?? null;
-    if (term === null || state.yieldedTerm === term) return;
-    const ordered = orderedTerm(state) === term && state.confirmedYield === term;
-    if (!ordered && !mayResignToPeer(state)) return;
-    const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
-    state.yieldedTerm = term;
-    this.#ports.log.info({ pair: this.key, reason, term }, 'yielding');
-    this.#ports.send({ type: 'resign', pair: this.key, reason });
-  }
-
-  /** The last resort; said again until the worker is Master, as it knows better whether anybody is heard. */
-  #serveAtLast(): void {
-    if (isLastCandidate(this.#state) && isDead(this.#state.silence))
-      this.#ports.send({ type: 'lastResort', pair: this.key });
   }
 
   #enter(election: VRRPState, reason: Reason, atMs: number): void {
@@ -537,29 +394,12 @@ export class Pair {
     return this.#ports.kube.readInstances(this.#state.record.peerNode).catch(() => null);
   }
 
-  /** Reads what no watch can be trusted with: the own spec after a silence, and signs of life of a Master that hides us. */
-  async #readStep(): Promise<boolean> {
-    const state = this.#state;
-    const { kube, clock } = this.#ports;
-    if (state.gone) return false;
-    if (this.#mustReadSpec() || this.#mustConfirm()) {
-      const { own, peer } = await kube.readInstances(state.record.peerNode);
-      state.confirmedYield = own?.spec.yieldTerm ?? 0;
-      state.confirmedNever = own?.spec.claim === 'Never';
+  async #read(): Promise<boolean> {
+    const hasReadLife = await readStep(this.#state, this.#ports, ({ own, peer }) => {
       if (own !== null) this.wish(own);
       if (peer !== null) this.peer(peer);
-    }
-    const { peerNode } = state.record;
-    if (peerNode === null || !mustWatchPeer(state) || clock.now() - this.#lifePolledAtMs < LIFE_POLL_MS)
-      return false;
-    this.#lifePolledAtMs = clock.now();
-    try {
-      state.silence = observeLife(state.silence, await kube.readLife(peerNode), LIFE_GAP_MS);
-    } catch (error) {
-      state.silence = null;
-      throw error;
-    }
-    this.#lanes.report.kick();
+    });
+    if (hasReadLife) this.#lanes.report.kick();
     return false;
   }
 

@@ -83,12 +83,12 @@ export const damping = (input: DampingInput): Damping => {
   if (incumbent.status?.state !== 'Master') return FREE;
   const node = incumbent.spec.nodeName;
   const probe = echoed(
-    memory.probe?.node === node ? memory.probe : { node, value: incumbent.spec.probe + 1, askedAtMs: nowMs },
+    memory.probe?.node === node ? memory.probe : asked(node, incumbent.spec.probe + 1, nowMs),
     incumbent,
     nowMs,
   );
-  const held = (asked: Probe, wakeAtMs: number): Damping => ({
-    memory: { probe: asked },
+  const held = (next: Probe, wakeAtMs: number): Damping => ({
+    memory: { probe: next },
     held: true,
     flapping,
     wakeAtMs,
@@ -97,8 +97,16 @@ export const damping = (input: DampingInput): Damping => {
   const { provenAtMs } = probe;
   if (provenAtMs === undefined) return held(probe, probe.askedAtMs + PROBE_MS);
   if (nowMs < provenAtMs + PROVEN_MS) return held(probe, provenAtMs + PROVEN_MS);
-  return held({ node, value: probe.value + 1, askedAtMs: nowMs }, nowMs + PROBE_MS);
+  return held(asked(node, probe.value + 1, nowMs), nowMs + PROBE_MS);
 };
+
+const asked = (node: string, value: number, askedAtMs: number): Probe => ({
+  node,
+  value,
+  askedAtMs,
+  provenAtMs: undefined,
+  isSilent: false,
+});
 
 const echoed = (probe: Probe, { status }: VRRPInstance, nowMs: number): Probe => {
   if (probe.provenAtMs !== undefined || probe.isSilent) return probe;

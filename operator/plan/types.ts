@@ -165,9 +165,9 @@ export type Probe = {
   value: number;
   askedAtMs: number;
   /** When a Master report that echoes it was read. */
-  provenAtMs?: number;
+  provenAtMs: number | undefined;
   /** No such report came in time: it is not waited for any more. */
-  isSilent?: boolean;
+  isSilent: boolean;
 };
 
 /** Written by damping.ts. */
