@@ -1,13 +1,13 @@
 /** The agent of one node: starts everything, connects it, and stops it in the right order. */
 import { agentLeaseName, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
-import { createCalmLog } from '../kube/calm-log.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
-import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { findRival, renewLease } from '../kube/lease.ts';
 import { createHolderWatch, type HolderWatch } from '../kube/lease-holder.ts';
-import type { Log } from '../kube/log.ts';
 import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
+import { createCalmLog } from '../runtime/calm-log.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { Checks } from './checks/checks.ts';
 import { createProbe } from './checks/probe.ts';
 import type { Probe } from './checks/types.ts';

@@ -1,9 +1,9 @@
 /** The link to the API server as the agent's calls show it: whether it answers, since when it does not, and why. */
 import type { VRRPInstance } from '../crds/types.ts';
-import type { Clock } from '../kube/clock.ts';
 import { isKubeError, KubeError, type KubeErrorKind, messageOf } from '../kube/errors.ts';
-import type { Log } from '../kube/log.ts';
 import type { Store } from '../kube/types.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { APILook, CallResult } from './http/look.ts';
 
 /** Why the API server does not serve this agent. */

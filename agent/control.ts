@@ -7,7 +7,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { finished } from 'node:stream';
-import type { Log } from '../kube/log.ts';
+import type { Log } from '../runtime/log.ts';
 import type { AgentView } from './agent.ts';
 
 /** What `GET /v1/status` answers. */

@@ -10,9 +10,9 @@ import {
   type VRRPInstance,
 } from '../crds/types.ts';
 import { isKubeError, KubeError, type KubeErrorKind } from '../kube/client.ts';
-import type { Clock } from '../kube/clock.ts';
 import { LEASES } from '../kube/lease.ts';
 import type { KubeClient, KubeObject, Resource } from '../kube/types.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { PairKube, StoredReport, StoredSecret } from './pair/pair-types.ts';
 
 export const VRRP_INSTANCES: Resource = {

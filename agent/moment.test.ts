@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { takeInGoodMoment } from './moment.ts';
 
 const record = (lastContactMs: number) => ({ pairs: {}, lastContactMs, imds: null, interfaces: null });

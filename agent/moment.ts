@@ -1,5 +1,5 @@
 /** The moment at which an agent that is to be replaced writes down what its successor goes on from. */
-import { type Clock, sleep } from '../kube/clock.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
 import { type AgentHandover, isTimely } from './handover.ts';
 
 /** How long a good moment is waited for; then any will do. */

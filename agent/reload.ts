@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../kube/errors.ts';
-import type { Log } from '../kube/log.ts';
+import type { Log } from '../runtime/log.ts';
 import type { Agent } from './agent.ts';
 import type { AgentConfig } from './config.ts';
 import { type Handover, type Program, replaceProgram } from './handover.ts';

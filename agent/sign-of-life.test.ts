@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { renewLease } from '../kube/lease.ts';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { aliveWhileAnswering } from './sign-of-life.ts';
 import type { Pong } from './worker/worker-client.ts';
 

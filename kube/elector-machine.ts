@@ -8,8 +8,9 @@
  *                                                    |
  *                                                    +--deadline, or somebody else holds it--> lost
  */
+
+import { formatMicroTime } from '../runtime/time.ts';
 import type { Lease } from './lease.ts';
-import { formatMicroTime } from './time.ts';
 
 /** Milliseconds. */
 export type ElectorTimes = {

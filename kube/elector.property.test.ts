@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { createVirtualClock, type VirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { createElector, type Elector } from './elector.ts';
 import { ELECTOR_TIMES } from './elector-machine.ts';
 import { type Fate, LeaseServer } from './testing/lease-server.ts';
-import { createVirtualClock, type VirtualClock } from './testing/virtual-clock.ts';
 
 type Pause = { who: 0 | 1; atMs: number; forMs: number };
 

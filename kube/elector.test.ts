@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { createElector, type ElectorOptions, electorIdentity } from './elector.ts';
 import { KubeError } from './errors.ts';
 import { LeaseServer } from './testing/lease-server.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 
 /** Electors on one Lease in virtual time, each call 10 ms there and 10 ms back. */
 const startWorld = () => {

@@ -11,8 +11,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import {
   createElectorMachine,
   ELECTOR_TIMES,

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { KubeError } from './errors.ts';
 import { createEventRecorder, type EventNote, type EventRecorderOptions } from './events.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 
 type Write = { verb: 'create' | 'patch'; key: string; body: unknown };
 

@@ -5,12 +5,12 @@
  * Bounds: a few thousand waiting Events, repetitions of one counted as one; a few writers, so that a storm of Events leaves
  * connections to the calls that matter.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError, KubeError } from './errors.ts';
-import type { Log } from './log.ts';
-import { formatMicroTime } from './time.ts';
 import type { KubeClient, KubeObject, Resource } from './types.ts';
 
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event' };

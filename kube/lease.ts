@@ -3,12 +3,12 @@
  * the only holder of that name finds out whether somebody else is, too, and never overwrites what it has not seen.
  * Leader election is another thing (compare and swap on a shared Lease): elector.ts.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError } from './errors.ts';
 import { createHolderWatch, type HolderWatch } from './lease-holder.ts';
-import { formatMicroTime } from './time.ts';
 import type { CallOptions, Key, KubeClient, KubeObject, Resource } from './types.ts';
 
 export const LEASES: Resource = {

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { KubeError } from './errors.ts';
 import { type HandleResult, WorkQueue } from './queue.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 
 type Call = { key: string; finish: (result?: HandleResult) => void; fail: (error: Error) => void };
 

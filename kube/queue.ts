@@ -9,10 +9,10 @@
  * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
  * number of distinct keys, which are the objects of the stores.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
-import { type CancelTimer, type Clock, systemClock } from './clock.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type CancelTimer, type Clock, systemClock } from '../runtime/clock.ts';
+import { Turns } from '../runtime/event-loop-yielder.ts';
 import { KubeError } from './errors.ts';
-import { Turns } from './turns.ts';
 import type { Key } from './types.ts';
 
 export type WorkQueueOptions = {

@@ -6,7 +6,7 @@
  *        ^                       |
  *        +-- 410 Gone, refresh --+
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { errorOfStatus, isKubeError, KubeError, type StatusBody } from './errors.ts';
 import type { Key, KubeObject } from './types.ts';
 

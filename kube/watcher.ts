@@ -1,10 +1,10 @@
 /** Keeps an in-memory copy of a scope fresh: drives the state machine of watch-machine.ts against the API server. */
-import type { BackoffPolicy } from './backoff.ts';
+import type { BackoffPolicy } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { keyOf, type WatchSource } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { KubeError } from './errors.ts';
 import { createLineSplitter } from './lines.ts';
-import type { Log } from './log.ts';
 import type { KubeObject, OnChange, Resource, Scope, Store } from './types.ts';
 import { createWatchMachine, type WatchAction, type WatchEvent, type WatchMachine } from './watch-machine.ts';
 

@@ -1,6 +1,6 @@
 /** What a replica says of itself over HTTP: health, readiness, metrics. Neither health nor readiness asks whether it leads. */
-import type { Clock } from '../kube/clock.ts';
-import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../kube/health.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../runtime/health.ts';
 import { LEADER_LEASE, type OperatorConfig } from './config.ts';
 import { exposeGauges } from './gauges.ts';
 import type { Parts } from './parts.ts';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import { systemClock } from '../kube/clock.ts';
 import packageJSON from '../package.json' with { type: 'json' };
+import { systemClock } from '../runtime/clock.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
 import { connectSurroundings } from './surroundings.ts';

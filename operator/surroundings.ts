@@ -4,10 +4,10 @@ import type { Registry } from 'prom-client';
 import type { EC2API, EC2Connection } from '../ec2/api.ts';
 import { connectSDK } from '../ec2/sdk.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
-import { type Clock, systemClock } from '../kube/clock.ts';
-import type { Log } from '../kube/log.ts';
-import { type HTTPServer, type ServerOptions, serve } from '../kube/server.ts';
 import type { KubeClient } from '../kube/types.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type HTTPServer, type ServerOptions, serve } from '../runtime/http-server.ts';
+import type { Log } from '../runtime/log.ts';
 import { type OperatorConfig, WORKERS } from './config.ts';
 
 /** What is served over HTTP. */

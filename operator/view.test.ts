@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { FactsRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { CallPurpose, EC2Facts } from '../ec2/types.ts';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { Cloud } from './testing/cloud.ts';
 import { ALLOCATION, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { createViews } from './view.ts';

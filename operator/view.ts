@@ -4,10 +4,10 @@
  */
 import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
 import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
-import { type Clock, sleep } from '../kube/clock.ts';
-import type { Log } from '../kube/log.ts';
-import { Turns } from '../kube/turns.ts';
 import type { Key } from '../kube/types.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
+import { Turns } from '../runtime/event-loop-yielder.ts';
+import type { Log } from '../runtime/log.ts';
 import { createFactsKeeper, type FactsSubject } from './facts.ts';
 import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';

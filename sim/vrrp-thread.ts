@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker } from '../agent/worker/messages.ts';
 import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker/worker-client.ts';
 import { WorkerClock } from '../agent/worker/worker-clock.ts';
 import { WorkerLoop } from '../agent/worker/worker-loop.ts';
-import type { CancelTimer } from '../kube/clock.ts';
+import type { CancelTimer } from '../runtime/clock.ts';
 import type { Machine } from './machine.ts';
 import type { Process, Timeline } from './time.ts';
 

@@ -13,7 +13,7 @@ import { watchInterfaces } from '../agent/machine/interface.ts';
 import { loadRecords, openDisk } from '../agent/machine/state.ts';
 import { emptyRecord, type InterfaceReading } from '../agent/pair/pair-types.ts';
 import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
-import { type Clock, systemClock } from '../kube/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_INTERFACE';
 const WORLD_ARGUMENTS = '--map-root-user --user --net --mount --pid --fork --kill-child'.split(' ');

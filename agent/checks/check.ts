@@ -1,6 +1,6 @@
 /** One health check of one pair: runs the probe period after period, one run at a time, and keeps the verdict. */
 import type { HealthCheck } from '../../crds/types.ts';
-import { type CancelTimer, type Clock, sleep } from '../../kube/clock.ts';
+import { type CancelTimer, type Clock, sleep } from '../../runtime/clock.ts';
 import { type CheckFinding, judge, noVerdict, type Outcome, type Verdict } from '../rules/verdict.ts';
 import type { Gate } from './gate.ts';
 import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';

@@ -4,7 +4,7 @@
  * is either a running command or what one has left.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { CancelTimer, Clock } from '../../kube/clock.ts';
+import type { CancelTimer, Clock } from '../../runtime/clock.ts';
 import { call } from '../machine/libc.ts';
 
 export type Leftovers = {

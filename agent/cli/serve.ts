@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { flushCompileCache } from 'node:module';
 import { pino } from 'pino';
-import { sleep, systemClock } from '../../kube/clock.ts';
-import { formatTime } from '../../kube/time.ts';
 import packageJSON from '../../package.json' with { type: 'json' };
+import { sleep, systemClock } from '../../runtime/clock.ts';
+import { formatTime } from '../../runtime/time.ts';
 import { type Agent, startAgent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { type ControlHandlers, openControl } from '../control.ts';

@@ -1,5 +1,5 @@
 /** What `hapair-agent status` prints for people. */
-import { formatTime, parseTimeMs } from '../../kube/time.ts';
+import { formatTime, parseTimeMs } from '../../runtime/time.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../control.ts';
 import type { StateFile } from '../machine/state.ts';

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { judge } from '../../kube/health.ts';
-import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
+import { judge } from '../../runtime/health.ts';
+import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import { agentLook, pairLook, status } from '../testing/look.ts';
 import { healthChecks, readinessChecks } from './health.ts';
 import type { AgentLook } from './look.ts';

@@ -3,7 +3,7 @@
  * restart mends. `/readyz` says whether this node can do its part; an API server that is away, once the pairs run, takes
  * nothing from that: the election goes on.
  */
-import { type Check, eventLoopCheck } from '../../kube/health.ts';
+import { type Check, eventLoopCheck } from '../../runtime/health.ts';
 import type { AgentLook, PairLook, WatchLook } from './look.ts';
 
 /**

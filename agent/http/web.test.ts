@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { serve } from '../../kube/server.ts';
-import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
+import { serve } from '../../runtime/http-server.ts';
+import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import { openWeb } from './web.ts';
 
 const empty = {

@@ -1,7 +1,7 @@
 /** Keeps the agent's HTTP server up. The election matters more: what keeps it from listening is said and tried again. */
-import { type Clock, sleep } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
-import { type HTTPServer, type ServerOptions, serve } from '../../kube/server.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
+import { type HTTPServer, type ServerOptions, serve } from '../../runtime/http-server.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { MetricsConfig } from '../config.ts';
 
 export type WebOptions = {

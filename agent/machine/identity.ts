@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Log } from '../../kube/log.ts';
+import type { Log } from '../../runtime/log.ts';
 
 const ID_BYTES = 5;
 const ID = /^[0-9a-f]{10}$/;

@@ -3,8 +3,8 @@
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
  */
 import { Agent, request } from 'node:http';
-import { type Clock, sleep } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { IMDSReading } from '../pair/pair-types.ts';
 
 const DEFAULT_ENDPOINT = 'http://169.254.169.254';

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Clock, systemClock } from '../../kube/clock.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { forbidSpawning } from '../testing/spawn-trouble.ts';
 import { watchInterfaces } from './interface.ts';
 
@@ -68,7 +68,7 @@ test('when no process can be started each change is refused, and those after it 
 test('without a descriptor left it is tried on and on to listen to the kernel', () => {
   const { href: module } = new URL('interface.ts', import.meta.url);
   const { href: trouble } = new URL('../testing/spawn-trouble.ts', import.meta.url);
-  const { href: clock } = new URL('../../kube/clock.ts', import.meta.url);
+  const { href: clock } = new URL('../../runtime/clock.ts', import.meta.url);
   const program = `
     import { watchInterfaces } from '${module}';
     import { useUpDescriptors } from '${trouble}';

@@ -3,9 +3,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { type Clock, sleep } from '../../kube/clock.ts';
 import { messageOf } from '../../kube/errors.ts';
-import type { Log } from '../../kube/log.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from '../pair/pair-types.ts';
 import { whyNoChangesHere } from './capabilities.ts';
 import { forkUnpreempted } from './libc.ts';

@@ -3,7 +3,7 @@
  * own children alone, so they are ended and buried here; before this program has any of its own.
  */
 import { readFileSync } from 'node:fs';
-import type { Clock } from '../../kube/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { call } from './libc.ts';
 
 const WNOHANG = 1;

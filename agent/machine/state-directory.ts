@@ -1,7 +1,7 @@
 /** The directory of the agent's files: made if missing, and what is wrong with it said so that its owner can mend it. */
 import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
-import type { Log } from '../../kube/log.ts';
+import type { Log } from '../../runtime/log.ts';
 
 /**
  * Makes the directory if it is missing. One that can be read but not written is said and no obstacle: the election goes on

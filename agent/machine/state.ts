@@ -8,7 +8,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync 
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../kube/errors.ts';
-import type { Log } from '../../kube/log.ts';
+import type { Log } from '../../runtime/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from '../pair/pair-types.ts';
 import { openStateDirectory } from './state-directory.ts';
 

@@ -2,8 +2,8 @@
  * A lane does one kind of slow work of a pair, one step at a time. It is level-triggered: each step looks at what is wanted
  * now, so the latest wish wins and nothing queues up.
  */
-import { type BackoffPolicy, backoffMs } from '../../kube/backoff.ts';
-import type { CancelTimer, Clock } from '../../kube/clock.ts';
+import { type BackoffPolicy, backoffMs } from '../../runtime/backoff.ts';
+import type { CancelTimer, Clock } from '../../runtime/clock.ts';
 
 /** One step: does the most urgent thing, if any. `true`: look again at once, there may be more. */
 export type Step = () => Promise<boolean>;

@@ -6,9 +6,9 @@ import type {
   VRRPInstanceSpec,
   VRRPInstanceStatus,
 } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
 import type { KubeObject } from '../../kube/types.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { LifeReading } from '../rules/life.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { ToWorker } from '../worker/messages.ts';

@@ -1,6 +1,6 @@
 /** One pair as `hapair-agent status` shows it: what the agent would report, and what it does not report. */
 import type { Condition, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
-import { formatMicroTime } from '../../kube/time.ts';
+import { formatMicroTime } from '../../runtime/time.ts';
 import { sameStatus } from '../rules/report.ts';
 import { statusOf } from './pair-report.ts';
 import { newestSpec } from './pair-rules.ts';

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { VRRPInstance } from '../../crds/types.ts';
 import { KubeError } from '../../kube/client.ts';
-import { systemClock } from '../../kube/clock.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import type { AgentHandover } from '../handover.ts';
 import type { AgentClient } from '../kube.ts';
 import { loadRecords, openDisk } from '../machine/state.ts';

@@ -1,9 +1,9 @@
 /** All pairs of this node: which there are, and who hears what. Keys in, level-triggered actors out. */
 import type { VRRPInstance } from '../../crds/types.ts';
 import { instanceName } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
 import type { Key, Store } from '../../kube/types.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { Checks } from '../checks/checks.ts';
 import type { AgentHandover } from '../handover.ts';
 import type { PairLook } from '../http/look.ts';

@@ -1,7 +1,7 @@
 /** What an agent reports: `VRRPInstance.status`. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
-import { formatMicroTime, formatTime } from '../../kube/time.ts';
+import { formatMicroTime, formatTime } from '../../runtime/time.ts';
 import { type CheckFinding, checksOf } from './verdict.ts';
 
 /** One claim to be Master, from the worker's word on. */

@@ -3,7 +3,7 @@
  * none, neither good nor bad: an agent that has just started must not call its node unhealthy.
  */
 import type { HealthCheck, VRRPInstanceStatus } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import type { Problem } from './condition.ts';
 
 /** How one run ended. */

@@ -2,7 +2,7 @@
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { Pair } from '../pair/pair.ts';
 import type { PairHandover } from '../pair/pair-handover.ts';
 import {

@@ -8,7 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../kube/clock.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { replaceProgram, takeHandover, thisProgram } from '../handover.ts';
 import { inheritLock, LockedError, lockDirectory } from '../machine/lock.ts';
 import { endOrphans } from '../machine/orphans.ts';

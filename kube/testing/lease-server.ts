@@ -1,5 +1,5 @@
 /** One Lease behind slow and lossy calls in virtual time: compare and swap as the API server does it, and nothing else. */
-import { type Clock, sleep } from '../clock.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
 import { KubeError } from '../errors.ts';
 import type { Lease } from '../lease.ts';
 import type { CallOptions, KubeClient } from '../types.ts';

@@ -1,7 +1,7 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
 import { preflight } from './preflight.ts';

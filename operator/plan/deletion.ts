@@ -5,7 +5,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import { withTold } from './calls.ts';
 import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';

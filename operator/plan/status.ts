@@ -1,7 +1,7 @@
 /** The complete wanted `status` of a HAPair. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import { addressStatus, commonHolder } from './addresses.ts';
 import { conditionsOf, type Fact } from './conditions.ts';
 import { historyOf } from './history.ts';

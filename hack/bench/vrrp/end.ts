@@ -12,7 +12,7 @@ import { planVIPs } from '../../../agent/rules/vip.ts';
 import type { FromWorker } from '../../../agent/worker/messages.ts';
 import { startVRRPWorker } from '../../../agent/worker/worker-client.ts';
 import type { VRRPState } from '../../../crds/types.ts';
-import { systemClock } from '../../../kube/clock.ts';
+import { systemClock } from '../../../runtime/clock.ts';
 import { type EndOrder, PASSWORD } from './contender.ts';
 
 const say = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`);

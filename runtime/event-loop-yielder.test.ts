@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Turns } from './turns.ts';
+import { Turns } from './event-loop-yielder.ts';
 
 test('a turn is due before the first piece of work, and again after five milliseconds of it', async () => {
   let nowMs = 0;

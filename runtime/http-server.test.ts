@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type HTTPServer, serve } from './http-server.ts';
 import type { Log } from './log.ts';
-import { type HTTPServer, serve } from './server.ts';
 
 const errors: string[] = [];
 const log: Log = {

@@ -1,4 +1,4 @@
-/** The logger this folder asks for; a pino logger is one. */
+/** The logger that `runtime/` and `kube/` ask for; a pino logger is one. */
 export type Log = {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;

@@ -1,4 +1,4 @@
-/** The one clock: operator, agent and this folder take time from here, and tests pass their own. */
+/** The one clock: every part of the programs takes time from here, and tests pass their own. */
 
 /** Stops a timer; harmless after it fired. */
 export type CancelTimer = () => void;
