@@ -6,8 +6,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { type Clock, sleep } from '../../runtime/clock.ts';
-import { forkUnpreempted } from '../machine/libc.ts';
 import type { Outcome } from '../rules/verdict.ts';
+import { forkUnpreempted } from '../sys/libc.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
 import {
   keepDescriptors,

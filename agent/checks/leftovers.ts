@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { CancelTimer, Clock } from '../../runtime/clock.ts';
-import { call } from '../machine/libc.ts';
+import { call } from '../sys/libc.ts';
 
 export type Leftovers = {
   /** To be called before a command is started: orphans are adopted from now on, and no command outlives this process's exit. */

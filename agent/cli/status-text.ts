@@ -2,8 +2,8 @@
 import { formatTime, parseTimeMs } from '../../runtime/time.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../control.ts';
-import type { StateFile } from '../machine/state.ts';
-import type { PairView } from '../pair/pair-view.ts';
+import type { StateFile } from '../node/disk.ts';
+import type { PairView } from '../pair/view.ts';
 
 /** A running agent. */
 export const statusText = (agent: AgentStatus): string => {

@@ -1,6 +1,6 @@
 /** `hapair-agent status`: the running agent's own word; of one that does not run, what its disk holds. */
 import type { AgentStatus } from '../control.ts';
-import { readRecords } from '../machine/state.ts';
+import { readRecords } from '../node/disk.ts';
 import { ask, NotRunning } from './ask.ts';
 import { readConfig } from './config.ts';
 import { diskText, statusText } from './status-text.ts';

@@ -8,8 +8,8 @@ import { messageOf } from '../../kube/errors.ts';
 import type { Key } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from '../ports.ts';
 import { ARRIVAL_MS, isForeignForm } from '../rules/vip.ts';
-import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 
 /** What is done with them. */
 export type LeftBehindOptions = {

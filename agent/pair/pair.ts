@@ -7,14 +7,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
 import { KubeError, messageOf } from '../../kube/errors.ts';
-import type { PairLook } from '../http/look.ts';
-import { isAnswer } from '../kube.ts';
+import { isAnswer } from '../api/reports.ts';
+import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
 import { noteReject } from '../rules/peer.ts';
 import { isCutOff } from '../rules/priority.ts';
 import { observeTurns, sameStatus } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FromWorker } from '../worker/messages.ts';
-import { type Lane, openLane, type Step } from './lane.ts';
 import {
   deliveredTo,
   interfaceNameOf,
@@ -24,18 +23,19 @@ import {
   strandedAddresses,
   vipInterfaceOf,
   vipsUp,
-} from './pair-addresses.ts';
-import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
-import { interfaceStep, removeAddresses } from './pair-interface.ts';
-import { isLoaded, loadStep } from './pair-load.ts';
-import { mustRead, readStep } from './pair-read.ts';
-import { reportAgain, reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
-import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './pair-rules.ts';
-import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './pair-state.ts';
-import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import { type PairView, viewOf } from './pair-view.ts';
-import { serveAtLast, steerWorker, yieldIfDue } from './pair-worker.ts';
+} from './addresses.ts';
+import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './derived.ts';
+import { goOn, handoverOf, type PairHandover, withInherited } from './handover.ts';
+import { interfaceStep, removeAddresses } from './lanes/interface.ts';
+import { type Lane, openLane, type Step } from './lanes/lane.ts';
+import { isLoaded, loadStep } from './lanes/load.ts';
+import { mustRead, readStep } from './lanes/read.ts';
+import { reportAgain, reportStep, seePeer, seeTerm, statusOf } from './lanes/report.ts';
+import type { PairLook } from './look.ts';
+import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './state.ts';
 import { Transitions } from './transitions.ts';
+import { type PairView, viewOf } from './view.ts';
+import { serveAtLast, steerWorker, yieldIfDue } from './worker.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;

@@ -4,16 +4,8 @@ import { instanceName } from '../../crds/types.ts';
 import type { Key, Store } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
+import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../api/reports.ts';
 import type { Checks } from '../checks/checks.ts';
-import type { AgentHandover } from '../handover.ts';
-import type { PairLook } from '../http/look.ts';
-import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../kube.ts';
-import type { CheckFinding } from '../rules/verdict.ts';
-import type { FromWorker, ToWorker } from '../worker/messages.ts';
-import { createHandClaims, type HandClaims } from './hand-claims.ts';
-import { LeftBehind } from './left-behind.ts';
-import { Pair } from './pair.ts';
-import type { PairHandover } from './pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
@@ -22,8 +14,15 @@ import {
   type PairDisk,
   type PairPorts,
   type PairRecord,
-} from './pair-types.ts';
-import type { PairView } from './pair-view.ts';
+} from '../ports.ts';
+import type { CheckFinding } from '../rules/verdict.ts';
+import type { FromWorker, ToWorker } from '../worker/messages.ts';
+import { createHandClaims, type HandClaims } from './hand-claims.ts';
+import type { AgentHandover, PairHandover } from './handover.ts';
+import { LeftBehind } from './left-behind.ts';
+import type { PairLook } from './look.ts';
+import { Pair } from './pair.ts';
+import type { PairView } from './view.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {

@@ -1,7 +1,7 @@
 /** What an agent reports: `VRRPInstance.status`. */
-import type { Reason } from '../../crds/conditions.ts';
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
 import { formatMicroTime, formatTime } from '../../runtime/time.ts';
+import type { Finding } from './problem.ts';
 import { type CheckFinding, checksOf } from './verdict.ts';
 
 /** One claim to be Master, from the worker's word on. */
@@ -19,14 +19,6 @@ export type Claim = {
  * report. A claim that ends before that moves nothing (trace T18).
  */
 export const mayTakeTerm = ({ settled, vipUp }: Claim): boolean => settled && vipUp;
-
-/** A condition before it is compared with the one reported last. */
-export type Finding = {
-  type: string;
-  status: Condition['status'];
-  reason: Reason;
-  message: string;
-};
 
 /** Everything in a report. Instants are Unix milliseconds. */
 export type Facts = {

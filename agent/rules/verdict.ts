@@ -4,7 +4,7 @@
  */
 import type { HealthCheck, VRRPInstanceStatus } from '../../crds/types.ts';
 import { formatTime } from '../../runtime/time.ts';
-import type { Problem } from './condition.ts';
+import type { Problem } from './problem.ts';
 
 /** How one run ended. */
 export type Outcome =

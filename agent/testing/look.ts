@@ -1,7 +1,8 @@
 /** A running agent as it looks when all is well, for tests of what is made of that. For tests only. */
 import type { VRRPInstanceStatus } from '../../crds/types.ts';
-import type { AgentLook, PairLook } from '../http/look.ts';
-import type { WorkerLook } from '../http/series.ts';
+import type { AgentLook } from '../metrics/look.ts';
+import type { WorkerLook } from '../metrics/series.ts';
+import type { PairLook } from '../pair/look.ts';
 
 const condition = (type: string, status: 'True' | 'Unknown', reason: string) => ({
   type,

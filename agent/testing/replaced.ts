@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../runtime/clock.ts';
-import { replaceProgram, takeHandover, thisProgram } from '../handover.ts';
-import { inheritLock, LockedError, lockDirectory } from '../machine/lock.ts';
-import { endOrphans } from '../machine/orphans.ts';
+import { endOrphans } from '../node/children.ts';
+import { inheritLock, LockedError, lockDirectory } from '../node/lock.ts';
+import { replaceProgram, takeHandover, thisProgram } from '../reload/record.ts';
 import { startVRRPWorker } from '../worker/worker-client.ts';
 import { createMaster } from './pair-bench.ts';
 

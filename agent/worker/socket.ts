@@ -1,5 +1,5 @@
 /** The raw socket of IP protocol 112: unicast adverts out, whole datagrams with their IP header in. It never blocks. */
-import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../machine/libc.ts';
+import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../sys/libc.ts';
 import { parseIPv4Address, VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
 
 const AF_INET = 2;

@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Reason } from '../../crds/conditions.ts';
-import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './fake-link.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
+import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './testing/fake-link.ts';
 import { VirtualRouters } from './virtual-routers.ts';
 
 /** Virtual routers in virtual time on links in memory, and all they say. */

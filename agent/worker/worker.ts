@@ -3,7 +3,7 @@
  * wait for it, never yields to an event loop, and tells the main thread what happened after it has done what cannot wait.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { clearWake, PollSet, tryRealtimeScheduling, yieldToEquals } from '../machine/libc.ts';
+import { clearWake, PollSet, tryRealtimeScheduling, yieldToEquals } from '../sys/libc.ts';
 import { prepareClaim, rehearse } from './rehearsal.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
