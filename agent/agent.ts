@@ -7,6 +7,7 @@ import type { KubeClient, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import { createCalmLog } from '../runtime/calm-log.ts';
 import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/error-text.ts';
 import type { Log } from '../runtime/log.ts';
 import { trackContact } from './api/contact.ts';
 import { FIELD_MANAGER, VRRP_INSTANCES, withContact } from './api/reports.ts';
@@ -321,11 +322,7 @@ export const runAgent = (
     onRenewed: () => {
       seen.leaseAtMs = clock.now();
     },
-    onError: (error, retryInMs) =>
-      log.warn(
-        { err: error instanceof Error ? error.message : String(error), retryInMs },
-        'Lease not renewed',
-      ),
+    onError: (error, retryInMs) => log.warn({ err: messageOf(error), retryInMs }, 'Lease not renewed'),
   });
   void everySecond(clock, signal, () => {
     pairs.tick();

@@ -9,7 +9,7 @@ type Call = { key: string; finish: (result?: HandleResult) => void; fail: (error
 /** A running queue whose handler calls the test finishes one by one. Random 0: no jitter. */
 const startQueue = (workers = 2) => {
   const clock = createVirtualClock();
-  const queue = new WorkQueue({ ...clock, random: () => 0, breathe: () => Promise.resolve() });
+  const queue = new WorkQueue({ ...clock, random: () => 0, yieldToEventLoop: () => Promise.resolve() });
   const stop = new AbortController();
   const calls: Call[] = [];
   const errors: unknown[][] = [];
@@ -77,7 +77,7 @@ test('handlers that wait for nothing let the event loop turn every few milliseco
   const stop = new AbortController();
   const queue = new WorkQueue({
     now: () => nowMs,
-    breathe: async () => {
+    yieldToEventLoop: async () => {
       turns += 1;
     },
   });

@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
-import { messageOf } from '../kube/errors.ts';
 import { referenceTo } from '../kube/events.ts';
 import { LEASES } from '../kube/lease.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/error-text.ts';
 import type { Log } from '../runtime/log.ts';
 import { LEADER_LEASE, type OperatorConfig, WORKERS } from './config.ts';
 import { isNotLeading } from './leader-client.ts';

@@ -2,10 +2,10 @@
 import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
 import { createElector, electorIdentity } from '../kube/elector.ts';
-import { messageOf } from '../kube/errors.ts';
 import { createEventRecorder } from '../kube/events.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
+import { messageOf } from '../runtime/error-text.ts';
 import type { Log } from '../runtime/log.ts';
 import { Account } from './account.ts';
 import { LEADER_LEASE, type OperatorConfig } from './config.ts';
@@ -69,14 +69,14 @@ export const createParts = (options: PartsOptions) => {
   const { config, surroundings, log, signal } = options;
   const { region, namespace, agentUsernameTemplate, requireTag } = config;
   const { identity = electorIdentity() } = config;
-  const { kube, clock, random, breathe } = surroundings;
+  const { kube, clock, random, yieldToEventLoop } = surroundings;
 
   const metrics = createMetrics(config.version, surroundings.registry);
   const series = createPairSeries(clock.wall);
   const elector = electorOf(options, identity, metrics);
   const { isLeader } = elector;
   const writes = guarded(counted(kube, metrics.kubernetesWrote), isLeader);
-  const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, breathe });
+  const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, yieldToEventLoop });
   const pairQueue = new PairQueue(queue, (key) => stores.pairs.get(key));
   const requeue = (key: Key): void => pairQueue.changed(key);
   const account = new Account({
@@ -94,7 +94,7 @@ export const createParts = (options: PartsOptions) => {
   });
   const views = createViews({
     ec2: account,
-    ...{ clock, random, breathe, signal, log },
+    ...{ clock, random, yieldToEventLoop, signal, log },
     onRead: (key, asked) => (asked ? pairQueue.changed(key) : pairQueue.noticed(key)),
     isMoving: () => account.isMoving,
   });

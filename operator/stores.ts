@@ -5,9 +5,9 @@ import { LEASES, type Lease } from '../kube/lease.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { canonical } from '../runtime/json.ts';
 import type { Log } from '../runtime/log.ts';
 import type { LifeBook } from './life.ts';
-import { canonical } from './plan/support.ts';
 import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
 
 export type StoresOptions = {

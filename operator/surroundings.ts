@@ -23,7 +23,7 @@ export type Surroundings = {
   /** Numbers in [0, 1). */
   random: () => number;
   /** Lets the event loop turn once. */
-  breathe: () => Promise<unknown>;
+  yieldToEventLoop: () => Promise<unknown>;
   /** Serves metrics and health. Default: nobody asks for them. @throws Error when the port cannot be had */
   serve?: (endpoints: Endpoints) => Promise<HTTPServer>;
   /** Where metrics are registered. Default: a registry with the process's own metrics. */
@@ -53,7 +53,7 @@ export const connectSurroundings = async (
     connectEC2: (connection) => connectSDK({ ...connection, defaultRegion: region, wall: systemClock.wall }),
     clock: systemClock,
     random: Math.random,
-    breathe: setImmediate,
+    yieldToEventLoop: setImmediate,
     serve: (endpoints) => serve({ ...endpoints, bindAddress, port, log }),
   };
 };

@@ -15,7 +15,7 @@ const SCOPE = {
 };
 
 /** Each look at the clock takes `lookMs` of the processor. */
-const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
+const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) => {
   const virtual = createVirtualClock();
   let spentMs = 0;
   const clock = {
@@ -80,7 +80,7 @@ const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
     clock,
     random: () => 0.5,
     onRead: (key) => told.push(key),
-    breathe,
+    yieldToEventLoop,
     signal: stop.signal,
     log,
   });
@@ -120,11 +120,11 @@ test('pairs that ask at the same moment ask EC2 together, once each, and each is
 test('while a reading of many pairs is taken the event loop turns, and a pair forgotten meanwhile is told nothing', async () => {
   const others: (() => void)[] = [];
   let turns = 0;
-  const breathe = async (): Promise<void> => {
+  const yieldToEventLoop = async (): Promise<void> => {
     turns += 1;
     for (const other of others.splice(0)) other();
   };
-  const { clock, told, views } = bench({ breathe, lookMs: 1 });
+  const { clock, told, views } = bench({ yieldToEventLoop, lookMs: 1 });
   for (let at = 0; at < 100; at++) {
     views.cover(`pair${at}`, SCOPE);
     views.want(`pair${at}`, 0);

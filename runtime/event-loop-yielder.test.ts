@@ -1,31 +1,31 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Turns } from './event-loop-yielder.ts';
+import { EventLoopYielder } from './event-loop-yielder.ts';
 
 test('a turn is due before the first piece of work, and again after five milliseconds of it', async () => {
   let nowMs = 0;
-  const turns = new Turns({ now: () => nowMs, breathe: () => Promise.resolve() });
-  assert.ok(turns.isDue());
-  await turns.turn();
+  const yielder = new EventLoopYielder({ now: () => nowMs, yieldToEventLoop: () => Promise.resolve() });
+  assert.ok(yielder.isDue());
+  await yielder.yield();
   nowMs = 4;
-  assert.not.ok(turns.isDue());
+  assert.not.ok(yielder.isDue());
   nowMs = 5;
-  assert.ok(turns.isDue());
-  turns.turned();
-  assert.not.ok(turns.isDue());
+  assert.ok(yielder.isDue());
+  yielder.noteYield();
+  assert.not.ok(yielder.isDue());
 });
 
 test('all who ask while it turns wait for the same turn', async () => {
   let breaths = 0;
-  const turns = new Turns({
+  const yielder = new EventLoopYielder({
     now: () => 0,
-    breathe: async () => {
+    yieldToEventLoop: async () => {
       breaths += 1;
     },
   });
-  await Promise.all([turns.turn(), turns.turn()]);
+  await Promise.all([yielder.yield(), yielder.yield()]);
   assert.is(breaths, 1);
-  await turns.turn();
+  await yielder.yield();
   assert.is(breaths, 2);
 });
 

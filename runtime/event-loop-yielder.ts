@@ -1,48 +1,49 @@
 /**
- * Long work on one thread lets the event loop turn every few milliseconds: otherwise no answer would be read, no timer would
+ * Long work on one thread yields to the event loop every few milliseconds: otherwise no answer would be read, no timer would
  * fire and no Lease would be renewed until the last of ten thousand.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 
-/** Work goes on for so long before the event loop turns. */
-const TURN_MS = 5;
+/** Work goes on for so long before it yields. */
+const SLICE_MS = 5;
 
-export type TurnsOptions = {
+export type EventLoopYielderOptions = {
   /** Monotonic milliseconds. */
   now: Clock['now'];
-  /** Lets the event loop turn once; default: setImmediate. */
-  breathe?: (() => Promise<unknown>) | undefined;
+  /** Resolves after one turn of the event loop. Default: setImmediate. */
+  yieldToEventLoop?: (() => Promise<unknown>) | undefined;
 };
 
-export class Turns {
+/** Tells a piece of work when to yield, and yields once for all who wait. */
+export class EventLoopYielder {
   readonly #now: Clock['now'];
-  readonly #breathe: () => Promise<unknown>;
+  readonly #yieldToEventLoop: () => Promise<unknown>;
   /** Since when the event loop may not have turned. */
-  #turnedAtMs = Number.NEGATIVE_INFINITY;
-  #turning: Promise<void> | undefined;
+  #yieldedAtMs = Number.NEGATIVE_INFINITY;
+  #yielding: Promise<void> | undefined;
 
-  constructor({ now, breathe = setImmediate }: TurnsOptions) {
+  constructor({ now, yieldToEventLoop = setImmediate }: EventLoopYielderOptions) {
     this.#now = now;
-    this.#breathe = breathe;
+    this.#yieldToEventLoop = yieldToEventLoop;
   }
 
-  /** Asked between two pieces of work; true: wait for {@link turn} before the next. */
+  /** Asked between two pieces of work; true: wait for {@link yield} before the next. */
   isDue(): boolean {
-    return this.#now() - this.#turnedAtMs >= TURN_MS;
+    return this.#now() - this.#yieldedAtMs >= SLICE_MS;
   }
 
   /** One turn for all who ask while it lasts. */
-  turn(): Promise<void> {
-    this.#turning ??= this.#breathe().then(() => {
-      this.turned();
-      this.#turning = undefined;
+  yield(): Promise<void> {
+    this.#yielding ??= this.#yieldToEventLoop().then(() => {
+      this.noteYield();
+      this.#yielding = undefined;
     });
-    return this.#turning;
+    return this.#yielding;
   }
 
   /** The event loop has just turned, without us. */
-  turned(): void {
-    this.#turnedAtMs = this.#now();
+  noteYield(): void {
+    this.#yieldedAtMs = this.#now();
   }
 }

@@ -5,6 +5,7 @@
  * Neither asks whether this process leads: a standby is healthy and ready. And neither fails because the API server or EC2
  * is away once it was reached: a restart would mend nothing and would lose what is known.
  */
+import { messageOf } from './error-text.ts';
 
 /** One line: its name, and what is wrong; undefined: nothing. */
 export type Check = {
@@ -69,7 +70,7 @@ export const taskCheck = (name: string, task: Promise<unknown>): Check => {
       ended = `it has ended${typeof word === 'string' ? `: ${word}` : ''}`;
     },
     (error: unknown) => {
-      ended = error instanceof Error ? error.message : String(error);
+      ended = messageOf(error);
     },
   );
   return { name, problem: () => ended };

@@ -5,7 +5,7 @@
  */
 import { KubeError, type KubeErrorKind } from '../kube/errors.ts';
 import type { ApplyOptions, Key, KubeObject, Resource, Scope } from '../kube/types.ts';
-import { canonical } from '../operator/plan/support.ts';
+import { canonical } from '../runtime/json.ts';
 import { formatTime } from '../runtime/time.ts';
 import { type Timeline, wallAt } from './time.ts';
 

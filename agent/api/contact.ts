@@ -1,8 +1,9 @@
 /** The link to the API server as the agent's calls show it: whether it answers, since when it does not, and why. */
 import type { VRRPInstance } from '../../crds/types.ts';
-import { isKubeError, KubeError, type KubeErrorKind, messageOf } from '../../kube/errors.ts';
+import { isKubeError, KubeError, type KubeErrorKind } from '../../kube/errors.ts';
 import type { Store } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 
 /** Why the API server does not serve this agent. */

@@ -4,6 +4,7 @@ import { flushCompileCache } from 'node:module';
 import { pino } from 'pino';
 import packageJSON from '../../package.json' with { type: 'json' };
 import { sleep, systemClock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { formatTime } from '../../runtime/time.ts';
 import { type Agent, startAgent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
@@ -94,7 +95,7 @@ export const serve = async ({
     control?.close();
     process.exit(EXIT.done);
   } catch (error) {
-    log.fatal({ err: error instanceof Error ? error.message : String(error) }, 'agent failed');
+    log.fatal({ err: messageOf(error) }, 'agent failed');
     process.exit(EXIT.failed);
   }
 };
@@ -103,7 +104,7 @@ const takeLock = ({ stateDir }: AgentConfig, handover: Handover | null): Lock =>
   try {
     return handover === null ? lockDirectory(stateDir) : inheritLock(handover.lockFd);
   } catch (error) {
-    return refuse(EXIT.failed, error instanceof Error ? error.message : String(error));
+    return refuse(EXIT.failed, messageOf(error));
   }
 };
 

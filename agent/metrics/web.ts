@@ -1,5 +1,6 @@
 /** Keeps the agent's HTTP server up. The election matters more: what keeps it from listening is said and tried again. */
 import { type Clock, sleep } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { type HTTPServer, type ServerOptions, serve } from '../../runtime/http-server.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { MetricsConfig } from '../config.ts';
@@ -34,7 +35,7 @@ export const openWeb = ({ config, server, clock, log }: WebOptions): Web => {
         listening = await serve({ ...server, bindAddress, port, log });
         log.info({ bindAddress, port: listening.port }, 'metrics and health are served');
       } catch (error) {
-        const err = error instanceof Error ? error.message : String(error);
+        const err = messageOf(error);
         if (err !== said)
           log.warn(
             { bindAddress, port, err },

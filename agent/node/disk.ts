@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../kube/errors.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from '../ports.ts';
 import { openStateDirectory } from './state-directory.ts';

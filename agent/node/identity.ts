@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 
 const ID_BYTES = 5;
@@ -23,7 +24,7 @@ export const holderIdentity = (directory: string, nodeName: string, log: Log, in
     writeFileSync(`${path}.new`, `${id}\n`, { mode: 0o600, flush: true });
     renameSync(`${path}.new`, path);
   } catch (error) {
-    const err = error instanceof Error ? error.message : String(error);
+    const err = messageOf(error);
     log.warn({ path, err }, 'the identity is not on disk; the next start waits for the Lease to run out');
   }
   return `${nodeName}_${id}`;

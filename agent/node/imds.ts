@@ -4,6 +4,7 @@
  */
 import { Agent, request } from 'node:http';
 import { type Clock, sleep } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { IMDSReading } from '../ports.ts';
 
@@ -154,7 +155,7 @@ export const pollIMDS = async (options: IMDSPollOptions): Promise<void> => {
     } catch (error) {
       failures += 1;
       if (failures === FAILURES_TO_UNKNOWN) {
-        log.warn({ err: error instanceof Error ? error.message : String(error) }, 'IMDS could not be read');
+        log.warn({ err: messageOf(error) }, 'IMDS could not be read');
         onReading(null);
       }
     }

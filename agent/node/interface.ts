@@ -3,8 +3,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { messageOf } from '../../kube/errors.ts';
 import { type Clock, sleep } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { InterfaceReading, NodeInterface, PairAddresses } from '../ports.ts';
 import { whyNoChangesHere } from '../sys/capabilities.ts';

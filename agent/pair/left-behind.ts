@@ -4,9 +4,9 @@
  * node from reaching whoever has them now.
  */
 
-import { messageOf } from '../../kube/errors.ts';
 import type { Key } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from '../ports.ts';
 import { ARRIVAL_MS, isForeignForm } from '../rules/vip.ts';

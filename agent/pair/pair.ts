@@ -6,7 +6,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
-import { KubeError, messageOf } from '../../kube/errors.ts';
+import { KubeError } from '../../kube/errors.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { isAnswer } from '../api/reports.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
 import { noteReject } from '../rules/peer.ts';

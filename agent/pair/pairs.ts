@@ -3,6 +3,7 @@ import type { VRRPInstance } from '../../crds/types.ts';
 import { instanceName } from '../../crds/types.ts';
 import type { Key, Store } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../api/reports.ts';
 import type { Checks } from '../checks/checks.ts';
@@ -284,7 +285,7 @@ export class Pairs {
     const pair = this.#pairs.get(pairKey);
     if (pair === undefined) return;
     void this.#forgetIfGone(store, key, pair).catch((error: unknown) => {
-      const err = error instanceof Error ? error.message : String(error);
+      const err = messageOf(error);
       this.#options.log.warn({ pair: pairKey, err }, 'pair not forgotten yet');
       this.#options.clock.setTimer(CHECK_AGAIN_MS, () => this.#check(store, key));
     });

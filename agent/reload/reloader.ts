@@ -6,7 +6,7 @@
 
 import { execFile } from 'node:child_process';
 import { setImmediate } from 'node:timers/promises';
-import { messageOf } from '../../kube/errors.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { AgentConfig } from '../config.ts';
 import type { Lock } from '../node/lock.ts';

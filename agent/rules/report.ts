@@ -1,5 +1,6 @@
 /** What an agent reports: `VRRPInstance.status`. */
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
+import { isEqual } from '../../runtime/json.ts';
 import { formatMicroTime, formatTime } from '../../runtime/time.ts';
 import type { Finding } from './problem.ts';
 import { type CheckFinding, checksOf } from './verdict.ts';
@@ -98,15 +99,5 @@ export const buildStatus = (
 });
 
 /** True when both say the same, whatever the order of their keys. */
-export const sameStatus = (a: VRRPInstanceStatus | undefined, b: VRRPInstanceStatus | undefined): boolean =>
-  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-
-const sorted = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, entry]) => [key, sorted(entry)]),
-  );
-};
+export const sameStatus: (a: VRRPInstanceStatus | undefined, b: VRRPInstanceStatus | undefined) => boolean =
+  isEqual;

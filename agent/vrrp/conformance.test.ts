@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { parseIPv4Address } from './ipv4.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { VirtualRouter } from './machine.ts';
 import {
   apply,

@@ -1,6 +1,8 @@
 /** The raw socket of IP protocol 112: unicast adverts out, whole datagrams with their IP header in. It never blocks. */
+
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../sys/libc.ts';
-import { parseIPv4Address, VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
+import { VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
 
 const AF_INET = 2;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 3 | 0o2000000 | 0o4000;

@@ -3,6 +3,7 @@
  * adverts out first, then messages to the main thread. Lives in the worker thread and never waits.
  */
 import type { Reason } from '../../crds/conditions.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { VirtualRouter } from '../vrrp/machine.ts';
 import { isResignation } from '../vrrp/packet.ts';
 import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
@@ -146,7 +147,7 @@ export class VirtualRouters {
             this.#deliver(instance, arrivedAtMs, datagram);
         }
       } catch (error) {
-        this.#lose(entry, error instanceof Error ? error.message : String(error));
+        this.#lose(entry, messageOf(error));
       }
     }
   }

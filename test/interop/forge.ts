@@ -3,7 +3,8 @@
  * it is ended if there are to be more.
  */
 import { mustCall } from '../../agent/sys/libc.ts';
-import { parseIPv4Address, VRRP_PROTOCOL } from '../../agent/vrrp/ipv4.ts';
+import { VRRP_PROTOCOL } from '../../agent/vrrp/ipv4.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 
 /** What is sent, and whom it names as its sender. */
 export type Packet = {

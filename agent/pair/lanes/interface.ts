@@ -1,6 +1,6 @@
 /** Keeps the interface as the VIP rule wants it, one address at a time. */
 
-import { messageOf } from '../../../kube/errors.ts';
+import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts } from '../../ports.ts';
 import type { Problem } from '../../rules/problem.ts';
 import {

@@ -1,7 +1,7 @@
 /** Loads a spec: what cannot be run is said and not loaded, the last spec goes on meanwhile. */
 
 import type { SecretRef, VRRPInstance } from '../../../crds/types.ts';
-import { messageOf } from '../../../kube/errors.ts';
+import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts, StoredSecret } from '../../ports.ts';
 import type { Problem } from '../../rules/problem.ts';
 import { unsupported } from '../../rules/support.ts';

@@ -1,7 +1,7 @@
 /** Takes terms and reports. A Master is reported only together with the term it takes. */
 
 import type { VRRPInstance, VRRPInstanceStatus } from '../../../crds/types.ts';
-import { messageOf } from '../../../kube/errors.ts';
+import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts } from '../../ports.ts';
 import { isDead } from '../../rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from '../../rules/report.ts';

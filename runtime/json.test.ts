@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { canonical, isEqual } from './support.ts';
+import { canonical, isEqual } from './json.ts';
 
 /** JSON, where a field may also be undefined: absent. */
 const json = fc.letrec((tie) => ({
