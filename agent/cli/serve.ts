@@ -6,7 +6,7 @@ import packageJSON from '../../package.json' with { type: 'json' };
 import { sleep, systemClock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import { formatTime } from '../../runtime/time.ts';
-import { type Agent, startAgent } from '../agent.ts';
+import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { type ControlHandlers, openControl } from '../control.ts';
 import { endOrphans } from '../node/children.ts';
@@ -15,6 +15,7 @@ import { inheritLock, type Lock, lockDirectory } from '../node/lock.ts';
 import type { StartWorker } from '../reload/early-worker.ts';
 import { type Handover, thisProgram } from '../reload/record.ts';
 import { createReloader, type Reloader } from '../reload/reloader.ts';
+import { startAgent } from '../start.ts';
 import { readConfig } from './config.ts';
 import type { Signals } from './signals.ts';
 import { EXIT, refuse } from './usage.ts';
@@ -131,6 +132,6 @@ const handlersOf = (
     reloadFailure: reloader.failure,
     ...(await agent.view()),
   }),
-  claim: agent.claimByHand,
+  claim: (pair) => agent.claimByHand(pair),
   reload: reloader,
 });

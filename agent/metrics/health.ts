@@ -4,8 +4,9 @@
  * nothing from that: the election goes on.
  */
 import { type Check, eventLoopCheck } from '../../runtime/health.ts';
+import type { WatchLook } from '../api/watches.ts';
 import type { PairLook } from '../pair/look.ts';
-import type { AgentLook, WatchLook } from './look.ts';
+import type { AgentLook } from './look.ts';
 
 /**
  * The worker is pinged at least every 15 s, and a ping unanswered for 5 s ends the process: older than that, nobody pings any

@@ -3,21 +3,9 @@
  * it has never happened.
  */
 import type { APILook } from '../api/contact.ts';
+import type { WatchLook } from '../api/watches.ts';
 import type { CheckSnapshot } from '../checks/types.ts';
 import type { PairLook } from '../pair/look.ts';
-
-/** One watch on VRRPInstances. */
-export type WatchLook = {
-  /** Whose pairs are watched. */
-  namespace: string;
-  /** The instances of this node, or all instances of its pairs. */
-  of: 'own' | 'pairs';
-  ageMs: number | null;
-  relists: number;
-  reconnects: number;
-  /** It is silent and knows why, so it tries again. */
-  isRetrying: boolean;
-};
 
 /** Everything but what the worker counts, which it is asked for. */
 export type AgentLook = {

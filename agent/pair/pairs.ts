@@ -1,11 +1,12 @@
 /** All pairs of this node: which there are, and who hears what. Keys in, level-triggered actors out. */
 import type { VRRPInstance } from '../../crds/types.ts';
 import { instanceName } from '../../crds/types.ts';
-import type { Key, Store } from '../../kube/types.ts';
+import type { Key } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../api/reports.ts';
+import type { InstanceListener, InstanceStore } from '../api/watches.ts';
 import type { Checks } from '../checks/checks.ts';
 import {
   emptyRecord,
@@ -45,13 +46,10 @@ export type PairsOptions = {
   handover?: AgentHandover | undefined;
 };
 
-/** The part of a store of VRRPInstances that is read here. */
-export type Instances = Pick<Store<VRRPInstance>, 'get' | 'list'>;
-
 /** After a change of state EC2 is expected to follow: IMDS is read often for so long. */
 const URGENT_MS = 10_000;
 
-export class Pairs {
+export class Pairs implements InstanceListener {
   readonly #options: PairsOptions;
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
@@ -132,7 +130,7 @@ export class Pairs {
   }
 
   /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
-  ownChanged(store: Instances, key: Key): void {
+  ownChanged(store: InstanceStore, key: Key): void {
     if (this.#closing) return;
     const instance = store.get(key);
     if (instance === undefined || instance.metadata.deletionTimestamp !== undefined) {
@@ -146,7 +144,7 @@ export class Pairs {
   }
 
   /** A complete list of a namespace has been read: pairs it does not show may be gone. */
-  ownListed(store: Instances, namespace: string): void {
+  ownListed(store: InstanceStore, namespace: string): void {
     for (const pairKey of this.keys()) {
       const key = instanceKeyOf(pairKey, this.#options.nodeName);
       if (pairKey.startsWith(`${namespace}/`) && store.get(key) === undefined) this.#check(store, key);
@@ -157,7 +155,7 @@ export class Pairs {
    * The instance `namespace/pair.node` of a pair of ours changed, this node's or the peer's, as `store` has it. It concerns that
    * pair alone: with every pair told of every change, many pairs that fail over together would hold each other up.
    */
-  peerChanged(store: Instances, key: Key): void {
+  peerChanged(store: InstanceStore, key: Key): void {
     const changed = store.get(key);
     if (changed === undefined) return;
     const { namespace } = changed.metadata;
@@ -280,7 +278,7 @@ export class Pairs {
   }
 
   /** Forgets a pair only after a successful read without it; a failed read is repeated. */
-  #check(store: Instances, key: Key): void {
+  #check(store: InstanceStore, key: Key): void {
     const pairKey = pairKeyOf(key, this.#options.nodeName);
     const pair = this.#pairs.get(pairKey);
     if (pair === undefined) return;
@@ -291,7 +289,7 @@ export class Pairs {
     });
   }
 
-  async #forgetIfGone(store: Instances, key: Key, pair: Pair): Promise<void> {
+  async #forgetIfGone(store: InstanceStore, key: Key, pair: Pair): Promise<void> {
     const found = await getOrNull<VRRPInstance>(this.#options.client, VRRP_INSTANCES, key);
     if (this.#pairs.get(pair.key) !== pair || this.#closing || this.#forgetting.has(pair)) return;
     // Forgetting, once begun, is finished, whatever comes after.
