@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { VRRPInstance } from '../crds/types.ts';
 import { KubeError } from '../kube/client.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { KubeObject, Resource } from '../kube/types.ts';
 import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { runAgent, type Surroundings } from './agent.ts';

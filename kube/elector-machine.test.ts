@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createElectorMachine, ELECTOR_TIMES, type ElectorTimes } from './elector-machine.ts';
-import type { Lease } from './lease.ts';
+import type { Lease } from './lease-types.ts';
 
 /** Without jitter. */
 const createMachine = (random = 0) =>

@@ -10,7 +10,7 @@
  */
 
 import { formatMicroTime } from '../runtime/time.ts';
-import type { Lease } from './lease.ts';
+import type { Lease } from './lease-types.ts';
 
 /** Milliseconds. */
 export type ElectorTimes = {

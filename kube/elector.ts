@@ -22,7 +22,7 @@ import {
   type Instant,
 } from './elector-machine.ts';
 import { isKubeError } from './errors.ts';
-import { LEASES, type Lease } from './lease.ts';
+import { LEASES, type Lease } from './lease-types.ts';
 import type { CallOptions, Key, KubeClient } from './types.ts';
 
 export type ElectorOptions = Partial<ElectorTimes> & {

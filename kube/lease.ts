@@ -9,26 +9,8 @@ import { formatMicroTime } from '../runtime/time.ts';
 import { apiVersionOf } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { createHolderWatch, type HolderWatch } from './lease-holder.ts';
-import type { CallOptions, Key, KubeClient, KubeObject, Resource } from './types.ts';
-
-export const LEASES: Resource = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-};
-
-/** coordination.k8s.io/v1. Times are metav1.MicroTime. */
-export type Lease = KubeObject & {
-  spec?: {
-    holderIdentity?: string;
-    leaseDurationSeconds?: number;
-    acquireTime?: string;
-    renewTime?: string;
-    /** How often the holder changed; leader election alone counts it. */
-    leaseTransitions?: number;
-  };
-};
+import { LEASES, type Lease } from './lease-types.ts';
+import type { CallOptions, Key, KubeClient } from './types.ts';
 
 export type LeaseRenewerOptions = {
   client: Pick<KubeClient, 'apply'>;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
 import { referenceTo } from '../kube/events.ts';
-import { LEASES } from '../kube/lease.ts';
+import { LEASES } from '../kube/lease-types.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
 import type { Clock } from '../runtime/clock.ts';

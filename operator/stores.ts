@@ -1,7 +1,7 @@
 /** What the operator watches, and whom each change concerns. */
 import type { HAPair, VRRPInstance } from '../crds/types.ts';
 import type { WatchSource } from '../kube/client.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { Clock } from '../runtime/clock.ts';

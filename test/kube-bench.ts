@@ -15,7 +15,7 @@ import { writeServiceAccountKubeconfig } from '../hack/kube/tokens.ts';
 import { connect, isKubeError } from '../kube/client.ts';
 import { createElector, type Elector } from '../kube/elector.ts';
 import type { ElectorTimes } from '../kube/elector-machine.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Key, KubeObject, Resource, Store } from '../kube/types.ts';
 import { type WatchOptions, watch } from '../kube/watcher.ts';

@@ -10,7 +10,8 @@ import { type RestartableControlPlane, startRestartableControlPlane } from '../h
 import { connect, isKubeError, type KubeError } from '../kube/client.ts';
 import { createElector } from '../kube/elector.ts';
 import { createEventRecorder, EVENTS, referenceTo } from '../kube/events.ts';
-import { LEASES, type Lease, renewLease } from '../kube/lease.ts';
+import { renewLease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { KubeObject, Resource, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 

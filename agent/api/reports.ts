@@ -10,7 +10,7 @@ import {
   type VRRPInstance,
 } from '../../crds/types.ts';
 import { isKubeError, KubeError, type KubeErrorKind } from '../../kube/client.ts';
-import { LEASES } from '../../kube/lease.ts';
+import { LEASES } from '../../kube/lease-types.ts';
 import type { KubeClient, KubeObject, Resource } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { PairKube, StoredReport, StoredSecret } from '../ports.ts';
