@@ -14,7 +14,7 @@ import { InstanceWatches } from './api/watches.ts';
 import { Checks } from './checks/checks.ts';
 import type { Probe } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
-import type { AgentLook } from './metrics/look.ts';
+import type { AgentSnapshot } from './metrics/snapshot.ts';
 import type { Web } from './metrics/web.ts';
 import { type IMDSClient, pollIMDS } from './node/imds.ts';
 import type { InterfacesOptions } from './node/interface.ts';
@@ -65,7 +65,7 @@ export type Agent = {
    */
   handOver(): Promise<AgentHandover>;
   /** What can be seen of it now. */
-  look(): AgentLook;
+  snapshot(): AgentSnapshot;
   /** What the worker has counted. @throws Error when it does not answer within a second */
   askWorker(): Promise<Pong>;
 };
@@ -253,16 +253,16 @@ class ConnectedAgent implements Agent {
     return this.#pairs.claimByHand(name);
   }
 
-  look(): AgentLook {
+  snapshot(): AgentSnapshot {
     const nowMs = this.#surroundings.clock.now();
     const { leaseAtMs, imdsAtMs, pongAtMs } = this.#seen;
     const ageOf = (atMs: number | null): number | null => (atMs === null ? null : nowMs - atMs);
     return {
       nodeName: this.#config.nodeName,
-      pairs: this.#pairs.look(),
+      pairs: this.#pairs.snapshot(),
       checks: this.#checks.snapshot(),
-      api: this.#contact.look(),
-      watches: this.#watches.flatMap((watches) => watches.look()),
+      api: this.#contact.snapshot(),
+      watches: this.#watches.flatMap((watches) => watches.snapshot()),
       leaseAgeMs: ageOf(leaseAtMs),
       imdsAgeMs: ageOf(imdsAtMs),
       pongAgeMs: nowMs - pongAtMs,

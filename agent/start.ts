@@ -88,12 +88,12 @@ const serveWeb = (
   log: Log,
 ): Pick<Web, 'close'> => {
   const ending = new AbortController();
-  const look = () => agent.look();
+  const snapshot = () => agent.snapshot();
   const web = openWeb({
     config: metrics,
     server: {
-      healthz: healthChecks(look, systemClock, ending.signal),
-      readyz: readinessChecks(look),
+      healthz: healthChecks(snapshot, systemClock, ending.signal),
+      readyz: readinessChecks(snapshot),
       metrics: createMetrics(agent, agentVersion),
     },
     clock: systemClock,

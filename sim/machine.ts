@@ -278,7 +278,7 @@ export class Machine {
             return { ok: true };
           },
           receive: () => waiting.shift() ?? null,
-          rehearse: () => true,
+          warmRoute: () => true,
           waitedMs: () => 0,
           close: () => undefined,
         };

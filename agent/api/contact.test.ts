@@ -82,7 +82,7 @@ for (const kind of ['NotFound', 'Conflict', 'Invalid', 'Gone', 'Throttled'] as c
 
 test('before the first call nothing is known', () => {
   const { contact } = createWorld();
-  assert.equal(contact.look(), { isConnected: null, silenceMs: null, calls: {}, failure: null });
+  assert.equal(contact.snapshot(), { isConnected: null, silenceMs: null, calls: {}, failure: null });
   assert.is(contact.lastMs(), null);
   assert.is(contact.answers(), null);
 });
@@ -103,14 +103,14 @@ test('what can be seen: calls by result, the last failure, the silence', async (
   await call('Unauthorized', 5_000);
   await call('Unauthorized', 6_000);
   world.nowMs = 8_000;
-  assert.equal(contact.look(), {
+  assert.equal(contact.snapshot(), {
     isConnected: false,
     silenceMs: 7_000,
     calls: { Success: 1, Unauthorized: 2 },
     failure: { kind: 'Unauthorized', message: 'get VRRPInstance prod/web.node1: Unauthorized' },
   });
   await call('NotFound', 9_000);
-  const { isConnected, silenceMs, failure } = contact.look();
+  const { isConnected, silenceMs, failure } = contact.snapshot();
   assert.equal({ isConnected, silenceMs, failure }, { isConnected: true, silenceMs: 0, failure: null });
 });
 
@@ -122,7 +122,7 @@ test('what a watch hears is a sign of life; so is what a replaced process heard'
   const quiet = { info: () => {}, warn: () => {}, error: () => {} };
   const after = trackContact({ now: () => 9_000 }, quiet, () => {}, 3_000);
   assert.is(after.lastMs(), 3_000);
-  assert.is(after.look().isConnected, null, 'but no call of its own');
+  assert.is(after.snapshot().isConnected, null, 'but no call of its own');
 });
 
 test.run();

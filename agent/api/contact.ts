@@ -20,7 +20,7 @@ export type ContactError = {
 export type CallResult = 'Success' | KubeErrorKind;
 
 /** The link to the API server. */
-export type APILook = {
+export type APISnapshot = {
   /** The last call was answered; null: none has ended yet. */
   isConnected: boolean | null;
   /** Since any sign of life of the API server, watches included. */
@@ -102,7 +102,7 @@ export const trackContact = (
     /** Monotonic time of the last sign of life; null: none yet. */
     lastMs: newest,
     /** For metrics and health. */
-    look(): APILook {
+    snapshot(): APISnapshot {
       const latestMs = newest();
       return {
         isConnected: lastAnswered,

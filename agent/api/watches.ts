@@ -21,7 +21,7 @@ export type InstanceListener = {
 };
 
 /** One watch on VRRPInstances, as metrics see it. */
-export type WatchLook = {
+export type WatchSnapshot = {
   /** Whose pairs are watched. */
   namespace: string;
   /** The instances of this node, or all instances of its pairs. */
@@ -68,9 +68,9 @@ export class InstanceWatches {
     this.#followPairs();
   }
 
-  look(): WatchLook[] {
-    const own = this.#lookAt(this.own, 'own');
-    return this.#pairs === undefined ? [own] : [own, this.#lookAt(this.#pairs, 'pairs')];
+  snapshot(): WatchSnapshot[] {
+    const own = this.#snapshotOf(this.own, 'own');
+    return this.#pairs === undefined ? [own] : [own, this.#snapshotOf(this.#pairs, 'pairs')];
   }
 
   /** Watches anew whenever the set of pairs has changed. */
@@ -101,7 +101,7 @@ export class InstanceWatches {
     return watch<VRRPInstance>(kube, VRRP_INSTANCES, scope, { signal, now, setTimer, random, log, onChange });
   }
 
-  #lookAt(store: Store<VRRPInstance>, of: WatchLook['of']): WatchLook {
+  #snapshotOf(store: Store<VRRPInstance>, of: WatchSnapshot['of']): WatchSnapshot {
     const { namespace, clock } = this.#options;
     const { relists, reconnects, lastContactMs } = store.stats();
     const ageMs = Number.isFinite(lastContactMs) ? clock.now() - lastContactMs : null;

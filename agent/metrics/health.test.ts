@@ -2,24 +2,24 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { judge } from '../../runtime/health.ts';
 import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
-import { agentLook, pairLook, status } from '../testing/look.ts';
+import { agentSnapshot, pairSnapshot, status } from '../testing/snapshot.ts';
 import { healthChecks, readinessChecks } from './health.ts';
-import type { AgentLook } from './look.ts';
+import type { AgentSnapshot } from './snapshot.ts';
 
 const never = { isConnected: null, silenceMs: null, calls: {}, failure: null };
 const query = new URLSearchParams('verbose');
-const healthz = (change: Partial<AgentLook> = {}) => {
+const healthz = (change: Partial<AgentSnapshot> = {}) => {
   const clock = createVirtualClock();
   return judge(
     'healthz',
-    healthChecks(() => agentLook(change), clock, new AbortController().signal),
+    healthChecks(() => agentSnapshot(change), clock, new AbortController().signal),
     query,
   );
 };
-const readyz = (change: Partial<AgentLook> = {}) =>
+const readyz = (change: Partial<AgentSnapshot> = {}) =>
   judge(
     'readyz',
-    readinessChecks(() => agentLook(change)),
+    readinessChecks(() => agentSnapshot(change)),
     query,
   );
 
@@ -38,7 +38,7 @@ test('healthz: a worker that nobody has heard of for 30 s', () => {
 test('healthz asks nothing that a restart would not mend', () => {
   const failure = { kind: 'Unreachable', message: 'refused' } as const;
   const api = { isConnected: false, silenceMs: null, calls: {}, failure };
-  assert.is(healthz({ api, imdsAgeMs: null, pairs: [pairLook({ election: 'Fault' })] }).status, 200);
+  assert.is(healthz({ api, imdsAgeMs: null, pairs: [pairSnapshot({ election: 'Fault' })] }).status, 200);
 });
 
 test('readyz: before the first answer, with nothing on disk, not yet', () => {
@@ -53,7 +53,7 @@ test('readyz: no pair is wanted here, and the API server has said so', () => {
 });
 
 test('readyz: pairs that run from disk are ready without the API server', () => {
-  assert.is(readyz({ api: never, pairs: [pairLook({ isFromDisk: true })] }).status, 200);
+  assert.is(readyz({ api: never, pairs: [pairSnapshot({ isFromDisk: true })] }).status, 200);
 });
 
 test('readyz: an API server that is away, or refuses the credential, is told and fails nothing', () => {
@@ -78,25 +78,30 @@ test('readyz: a pair whose spec is not in force is named, with why', () => {
     } as const,
   ];
   const { status: code, body } = readyz({
-    pairs: [pairLook(), pairLook({ key: 'prod/db', isLoaded: false, status: status({ conditions }) })],
+    pairs: [
+      pairSnapshot(),
+      pairSnapshot({ key: 'prod/db', isLoaded: false, status: status({ conditions }) }),
+    ],
   });
   assert.is(code, 500);
   assert.match(body, '[-]specs failed: prod/db: no such key\n');
 });
 
 test('readyz: an ENI that IMDS has not shown here keeps its pair from running', () => {
-  const { status: code, body } = readyz({ pairs: [pairLook({ isVerified: false })] });
+  const { status: code, body } = readyz({ pairs: [pairSnapshot({ isVerified: false })] });
   assert.is(code, 500);
   assert.match(body, '[-]imds failed: prod/web: IMDS has not shown its ENI on this instance\n');
 });
 
 test('readyz: a Master, a Backup and a node in Fault are all ready: they do their part', () => {
   for (const election of ['Master', 'Backup', 'Fault'] as const)
-    assert.is(readyz({ pairs: [pairLook({ election })] }).status, 200, election);
+    assert.is(readyz({ pairs: [pairSnapshot({ election })] }).status, 200, election);
 });
 
 test('readyz: of many pairs a few are named', () => {
-  const pairs = Array.from({ length: 9 }, (_, index) => pairLook({ key: `prod/p${index}`, isLoaded: false }));
+  const pairs = Array.from({ length: 9 }, (_, index) =>
+    pairSnapshot({ key: `prod/p${index}`, isLoaded: false }),
+  );
   assert.match(readyz({ pairs }).body, 'and 4 more');
 });
 

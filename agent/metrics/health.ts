@@ -4,9 +4,9 @@
  * nothing from that: the election goes on.
  */
 import { type Check, eventLoopCheck } from '../../runtime/health.ts';
-import type { WatchLook } from '../api/watches.ts';
-import type { PairLook } from '../pair/look.ts';
-import type { AgentLook } from './look.ts';
+import type { WatchSnapshot } from '../api/watches.ts';
+import type { PairSnapshot } from '../pair/snapshot.ts';
+import type { AgentSnapshot } from './snapshot.ts';
 
 /**
  * The worker is pinged at least every 15 s, and a ping unanswered for 5 s ends the process: older than that, nobody pings any
@@ -18,41 +18,41 @@ const DEAD_WATCH_MS = 180_000;
 /** Pairs that one line names. */
 const NAMED = 5;
 
-type Look = () => AgentLook;
+type TakeSnapshot = () => AgentSnapshot;
 
 /** The lines of `/healthz`. `signal` ends the beat of the event loop. */
 export const healthChecks = (
-  look: Look,
+  snapshot: TakeSnapshot,
   clock: Parameters<typeof eventLoopCheck>[0],
   signal: AbortSignal,
-): Check[] => [eventLoopCheck(clock, signal), workerCheck(look)];
+): Check[] => [eventLoopCheck(clock, signal), workerCheck(snapshot)];
 
 /** The lines of `/readyz`. */
-export const readinessChecks = (look: Look): Check[] => [
-  apiCheck(look),
-  specsCheck(look),
-  imdsCheck(look),
-  watchesCheck(look),
+export const readinessChecks = (snapshot: TakeSnapshot): Check[] => [
+  apiCheck(snapshot),
+  specsCheck(snapshot),
+  imdsCheck(snapshot),
+  watchesCheck(snapshot),
 ];
 
-const workerCheck = (look: Look): Check => ({
+const workerCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'vrrp-worker',
   problem() {
-    const { pongAgeMs } = look();
+    const { pongAgeMs } = snapshot();
     return pongAgeMs <= STALE_PONG_MS ? undefined : `it has not answered for ${inSeconds(pongAgeMs)}`;
   },
 });
 
 /** The API server has answered once since the start, or the pairs run from disk. */
-const apiCheck = (look: Look): Check => ({
+const apiCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'api',
   problem() {
-    const { api, pairs } = look();
+    const { api, pairs } = snapshot();
     if (api.silenceMs !== null || pairs.some(({ isLoaded }) => isLoaded)) return undefined;
     return `the API server has not answered yet, and no pair is on disk: ${api.failure?.message ?? 'the first call is under way'}`;
   },
   note() {
-    const { failure, silenceMs } = look().api;
+    const { failure, silenceMs } = snapshot().api;
     if (failure === null) return undefined;
     const since = silenceMs === null ? 'since the start' : `for ${inSeconds(silenceMs)}`;
     const what = failure.kind === 'Unauthorized' ? 'it refuses the credential' : 'away';
@@ -61,40 +61,40 @@ const apiCheck = (look: Look): Check => ({
 });
 
 /** Every pair that is known has a spec in force. */
-const specsCheck = (look: Look): Check => ({
+const specsCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'specs',
   problem: () =>
     named(
-      look().pairs.filter(({ isLoaded }) => !isLoaded),
+      snapshot().pairs.filter(({ isLoaded }) => !isLoaded),
       (pair) => pair.status.conditions?.find(({ type }) => type === 'Ready')?.message ?? 'not loaded',
     ),
 });
 
 /** IMDS has shown the ENI of every pair on this instance; until then a pair does not run. */
-const imdsCheck = (look: Look): Check => ({
+const imdsCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'imds',
   problem: () =>
     named(
-      look().pairs.filter(({ isLoaded, isVerified }) => isLoaded && !isVerified),
+      snapshot().pairs.filter(({ isLoaded, isVerified }) => isLoaded && !isVerified),
       () => 'IMDS has not shown its ENI on this instance',
     ),
 });
 
 /** A watch that died unnoticed keeps wishes from this node, though the election goes on. */
-const watchesCheck = (look: Look): Check => ({
+const watchesCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'watches',
   problem() {
-    const dead = look().watches.filter(isDead);
+    const dead = snapshot().watches.filter(isDead);
     if (dead.length === 0) return undefined;
     const names = dead.map(({ namespace, of }) => `${of} of ${namespace}`).join(', ');
     return `silent without an error for more than ${inSeconds(DEAD_WATCH_MS)}: ${names}; restart the agent of a Backup first`;
   },
 });
 
-const isDead = ({ ageMs, isRetrying }: WatchLook): boolean =>
+const isDead = ({ ageMs, isRetrying }: WatchSnapshot): boolean =>
   !isRetrying && ageMs !== null && ageMs > DEAD_WATCH_MS;
 
-const named = (pairs: readonly PairLook[], why: (pair: PairLook) => string): string | undefined => {
+const named = (pairs: readonly PairSnapshot[], why: (pair: PairSnapshot) => string): string | undefined => {
   if (pairs.length === 0) return undefined;
   const lines = pairs.slice(0, NAMED).map((pair) => `${pair.key}: ${why(pair)}`);
   const more = pairs.length - lines.length;

@@ -4,14 +4,14 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { expose } from './exposition.ts';
-import type { AgentLook } from './look.ts';
-import { familiesOf, type WorkerLook } from './series.ts';
+import { familiesOf, type WorkerSnapshot } from './series.ts';
+import type { AgentSnapshot } from './snapshot.ts';
 
 /** What is scraped. */
 export type Scraped = {
-  look(): AgentLook;
+  snapshot(): AgentSnapshot;
   /** @throws Error when the worker does not answer in time */
-  askWorker(): Promise<NonNullable<WorkerLook>>;
+  askWorker(): Promise<NonNullable<WorkerSnapshot>>;
 };
 
 export type AgentMetrics = {
@@ -32,7 +32,7 @@ export const createMetrics = (agent: Scraped, version: string): AgentMetrics => 
     help: 'The version of the agent and the name of its node; always 1.',
     labelNames: ['node', 'version'],
     registers: [registry],
-  }).set({ node: agent.look().nodeName, version }, 1);
+  }).set({ node: agent.snapshot().nodeName, version }, 1);
 
   return {
     contentType: registry.contentType,
@@ -42,7 +42,7 @@ export const createMetrics = (agent: Scraped, version: string): AgentMetrics => 
         registry.metrics(),
         agent.askWorker().catch(() => null),
       ]);
-      return `${ofProcess}${expose(familiesOf(agent.look(), worker))}`;
+      return `${ofProcess}${expose(familiesOf(agent.snapshot(), worker))}`;
     },
   };
 };

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { agentLook, pairLook, status, workerLook } from '../testing/look.ts';
+import { agentSnapshot, pairSnapshot, status, workerSnapshot } from '../testing/snapshot.ts';
 import { expose } from './exposition.ts';
-import type { AgentLook } from './look.ts';
 import { createMetrics } from './metrics.ts';
-import { familiesOf, type WorkerLook } from './series.ts';
+import { familiesOf, type WorkerSnapshot } from './series.ts';
+import type { AgentSnapshot } from './snapshot.ts';
 
 /** Series by name and labels. */
 const seriesOf = (text: string): Record<string, number> =>
@@ -19,8 +19,8 @@ const seriesOf = (text: string): Record<string, number> =>
         return [line.slice(0, space), Number(line.slice(space + 1))];
       }),
   );
-const scrape = (change: Partial<AgentLook> = {}, worker: WorkerLook = workerLook()) =>
-  seriesOf(expose(familiesOf(agentLook(change), worker)));
+const scrape = (change: Partial<AgentSnapshot> = {}, worker: WorkerSnapshot = workerSnapshot()) =>
+  seriesOf(expose(familiesOf(agentSnapshot(change), worker)));
 
 const PAIR = 'namespace="prod",pair="web"';
 
@@ -35,7 +35,7 @@ test('the state: 1 for the present one, 0 for the others', () => {
 test('transitions by from, to and reason; those that matter are there before the first', () => {
   const overslept = { from: 'Master', to: 'Backup', reason: 'Overslept', count: 2 } as const;
   const rare = { from: 'Fault', to: 'Master', reason: 'LastResort', count: 1 } as const;
-  const series = scrape({ pairs: [pairLook({ transitions: [overslept, rare] })] });
+  const series = scrape({ pairs: [pairSnapshot({ transitions: [overslept, rare] })] });
   const of = (labels: string) => series[`hapair_vrrp_transitions_total{${PAIR},${labels}}`];
   assert.is(of('from="Master",to="Backup",reason="Overslept"'), 2);
   assert.is(of('from="Fault",to="Master",reason="LastResort"'), 1);
@@ -73,7 +73,7 @@ test('conditions with their reason, addresses, and whether all of it is known to
   assert.is(series[`hapair_vrrp_vips_delivered{${PAIR}}`], 1);
   assert.is(series[`hapair_vrrp_vips_settled{${PAIR}}`], 1);
   assert.is(series[`hapair_vrrp_report_pending{${PAIR}}`], 0);
-  const pending = scrape({ pairs: [pairLook({ isReported: false, isSettled: false })] });
+  const pending = scrape({ pairs: [pairSnapshot({ isReported: false, isSettled: false })] });
   assert.is(pending[`hapair_vrrp_report_pending{${PAIR}}`], 1);
   assert.is(pending[`hapair_vrrp_vips_settled{${PAIR}}`], 0);
 });
@@ -81,7 +81,7 @@ test('conditions with their reason, addresses, and whether all of it is known to
 test('what is not known has no series, never a 0', () => {
   const { vipsDelivered: _, ...unread } = status();
   const series = scrape({
-    pairs: [pairLook({ status: unread })],
+    pairs: [pairSnapshot({ status: unread })],
     api: { isConnected: null, silenceMs: null, calls: {}, failure: null },
     leaseAgeMs: null,
     imdsAgeMs: null,
@@ -142,11 +142,11 @@ test('a pair that is gone leaves no series behind, though the worker may still k
   assert.is(Object.keys(scrape({ pairs: [] })).filter((name) => name.includes('pair=')).length, 0);
 });
 
-const metricsOf = (worker: () => Promise<NonNullable<WorkerLook>>) =>
-  createMetrics({ look: () => agentLook(), askWorker: worker }, '1.2.3');
+const metricsOf = (worker: () => Promise<NonNullable<WorkerSnapshot>>) =>
+  createMetrics({ snapshot: () => agentSnapshot(), askWorker: worker }, '1.2.3');
 
 test('a scrape has the process, the build and all of the above, and survives a silent worker', async () => {
-  const series = seriesOf(await metricsOf(async () => workerLook()).text());
+  const series = seriesOf(await metricsOf(async () => workerSnapshot()).text());
   assert.is(series['hapair_agent_build_info{node="node1",version="1.2.3"}'], 1);
   assert.ok((series.process_resident_memory_bytes ?? 0) > 0);
   assert.is(series[`hapair_vrrp_adverts_sent_total{${PAIR}}`], 40);
@@ -155,7 +155,7 @@ test('a scrape has the process, the build and all of the above, and survives a s
 });
 
 test('docs/metrics.md explains every metric of the agent, with its type, and none that is not there', async () => {
-  const text = await metricsOf(async () => workerLook()).text();
+  const text = await metricsOf(async () => workerSnapshot()).text();
   const exposed = [...text.matchAll(/^# TYPE (hapair_\S+) (\S+)$/gm)].map(
     ([, name, type]) => `${name} ${type}`,
   );

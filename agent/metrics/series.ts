@@ -6,14 +6,14 @@ import { INSTANCE_CONDITIONS } from '../../crds/conditions.ts';
 import type { VRRPState } from '../../crds/types.ts';
 import type { Key } from '../../kube/types.ts';
 import type { CheckSnapshot } from '../checks/types.ts';
-import type { PairLook, TransitionCount } from '../pair/look.ts';
+import type { PairSnapshot, TransitionCount } from '../pair/snapshot.ts';
 import { REJECT_CAUSES } from '../vrrp/types.ts';
 import type { PairStats, WorkerStats } from '../worker/messages.ts';
 import type { Family, Labels, Sample } from './exposition.ts';
-import type { AgentLook } from './look.ts';
+import type { AgentSnapshot } from './snapshot.ts';
 
 /** What the worker answers to a ping; null: it does not. */
-export type WorkerLook = { stats: WorkerStats; realtime: boolean } | null;
+export type WorkerSnapshot = { stats: WorkerStats; realtime: boolean } | null;
 
 const STATES: readonly VRRPState[] = ['Init', 'Backup', 'Master', 'Fault'];
 
@@ -31,22 +31,26 @@ const EXPECTED: readonly Omit<TransitionCount, 'count'>[] = [
 const SECOND_MS = 1_000;
 
 /** All families of one scrape. What is not known has no series. */
-export const familiesOf = (look: AgentLook, worker: WorkerLook): Family[] => [
-  ...pairFamilies(look.pairs),
-  ...countFamilies(look.pairs, worker?.stats.pairs ?? {}),
-  ...checkFamilies(look.checks),
-  ...linkFamilies(look),
+export const familiesOf = (snapshot: AgentSnapshot, worker: WorkerSnapshot): Family[] => [
+  ...pairFamilies(snapshot.pairs),
+  ...countFamilies(snapshot.pairs, worker?.stats.pairs ?? {}),
+  ...checkFamilies(snapshot.checks),
+  ...linkFamilies(snapshot),
   ...timeFamilies(worker),
 ];
 
-const pairFamilies = (pairs: readonly PairLook[]): Family[] => {
-  const ofEach = (samplesOf: (pair: PairLook, labels: Labels) => Sample[]): Sample[] =>
+const pairFamilies = (pairs: readonly PairSnapshot[]): Family[] => {
+  const ofEach = (samplesOf: (pair: PairSnapshot, labels: Labels) => Sample[]): Sample[] =>
     pairs.flatMap((pair) => samplesOf(pair, labelsOf(pair.key)));
-  const gauge = (name: string, help: string, look: (pair: PairLook) => number | undefined): Family => ({
+  const gauge = (
+    name: string,
+    help: string,
+    reading: (pair: PairSnapshot) => number | undefined,
+  ): Family => ({
     name,
     help,
     type: 'gauge',
-    samples: ofEach((pair, labels) => known(labels, look(pair))),
+    samples: ofEach((pair, labels) => known(labels, reading(pair))),
   });
   return [
     {
@@ -104,7 +108,7 @@ const pairFamilies = (pairs: readonly PairLook[]): Family[] => {
 };
 
 const countFamilies = (
-  pairs: readonly PairLook[],
+  pairs: readonly PairSnapshot[],
   stats: Readonly<Record<Key, PairStats | undefined>>,
 ): Family[] => {
   const counter = (
@@ -173,7 +177,7 @@ const checkFamilies = (checks: readonly CheckSnapshot[]): Family[] => {
   ];
 };
 
-const linkFamilies = (agent: AgentLook): Family[] => {
+const linkFamilies = (agent: AgentSnapshot): Family[] => {
   const { api, watches, leaseAgeMs, imdsAgeMs, withheldLines } = agent;
   const gauge = (name: string, help: string, value: number | undefined): Family => ({
     name,
@@ -181,8 +185,8 @@ const linkFamilies = (agent: AgentLook): Family[] => {
     type: 'gauge',
     samples: known({}, value),
   });
-  const ofWatches = (look: (watch: AgentLook['watches'][number]) => number | undefined): Sample[] =>
-    watches.flatMap((watch) => known({ namespace: watch.namespace, watch: watch.of }, look(watch)));
+  const ofWatches = (reading: (watch: AgentSnapshot['watches'][number]) => number | undefined): Sample[] =>
+    watches.flatMap((watch) => known({ namespace: watch.namespace, watch: watch.of }, reading(watch)));
   return [
     gauge(
       'hapair_agent_api_connected',
@@ -240,7 +244,7 @@ const linkFamilies = (agent: AgentLook): Family[] => {
   ];
 };
 
-const timeFamilies = (worker: WorkerLook): Family[] => {
+const timeFamilies = (worker: WorkerSnapshot): Family[] => {
   const answers: Family = {
     name: 'hapair_agent_worker_answers',
     help: 'Whether the VRRP worker answered when this was asked; without that nothing it counts is shown.',

@@ -1,6 +1,6 @@
 /**
  * Children of the program that this one has replaced in the same process. Nobody reads what they write, and Node waits for its
- * own children alone, so they are ended and buried here; before this program has any of its own.
+ * own children alone, so they are ended and reaped here; before this program has any of its own.
  */
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../../runtime/clock.ts';
@@ -8,8 +8,8 @@ import { call } from '../sys/libc.ts';
 
 const WNOHANG = 1;
 /** A child that was killed is gone within a moment, unless the kernel holds it. */
-const BURIAL_MS = 100;
-const BURIALS = 50;
+const REAP_RETRY_MS = 100;
+const MOST_REAPS = 50;
 
 /** Ends every child that this process has now; with a command, which leads a group of its own, that whole group. */
 export const endOrphans = (clock: Pick<Clock, 'setTimer'>): void => {
@@ -17,7 +17,7 @@ export const endOrphans = (clock: Pick<Clock, 'setTimer'>): void => {
     // A group bears the number of its leader: no child's is our own. ESRCH: it leads none.
     kill(-pid);
     kill(pid);
-    bury(pid, BURIALS, clock);
+    reap(pid, MOST_REAPS, clock);
   }
 };
 
@@ -29,11 +29,11 @@ const kill = (pid: number): void => {
   }
 };
 
-const bury = (pid: number, tries: number, clock: Pick<Clock, 'setTimer'>): void => {
+const reap = (pid: number, tries: number, clock: Pick<Clock, 'setTimer'>): void => {
   const answer = call('waitpid', pid, null, WNOHANG);
-  // ECHILD: there is nothing to bury.
+  // ECHILD: there is nothing to reap.
   if (!answer.ok || answer.value === pid || tries === 0) return;
-  clock.setTimer(BURIAL_MS, () => bury(pid, tries - 1, clock));
+  clock.setTimer(REAP_RETRY_MS, () => reap(pid, tries - 1, clock));
 };
 
 /** As proc_pid_task(5) shows them; none where the kernel does not. */

@@ -114,13 +114,13 @@ const sameKey = (a: SecretRef, b: SecretRef): boolean => a.name === b.name && a.
  * Somebody else has written this node's report since: a second agent of its name, or a person. Compared is what the API server
  * has with what it had, so that its own way of writing things is no difference; a watch that lags shows older versions.
  */
-export const isOverwritten = ({ wish, reported, stored }: PairState): boolean =>
-  wish !== null &&
+export const isOverwritten = ({ desired, reported, stored }: PairState): boolean =>
+  desired !== null &&
   reported !== undefined &&
   stored !== undefined &&
   versionOf(stored) > 0n &&
-  versionOf(wish) > versionOf(stored) &&
-  !sameStatus(wish.status, stored.status);
+  versionOf(desired) > versionOf(stored) &&
+  !sameStatus(desired.status, stored.status);
 
 /** The peer's signs of life must be watched: a newer Master's report hides this Master, or this may be the last resort. */
 export const mustWatchPeer = (state: PairState): boolean => isHidden(state) || isLastCandidate(state);
@@ -167,13 +167,13 @@ export const longestIntervalMs = ({ vrrp: { send, accept } }: VRRPInstanceSpec):
 export const peerFaultOf = ({ loaded, rejects }: PairState, nowMs: number): Problem | null =>
   loaded === null ? null : peerFault(rejects, loaded.spec.peerAddress, nowMs, longestIntervalMs(loaded.spec));
 
-/** The operator's newest wish, loaded or not; what needs no disk is done by it. */
-export const newestSpec = ({ wish, loaded }: PairState): VRRPInstanceSpec | undefined =>
-  (wish ?? loaded)?.spec;
+/** The newest spec that the operator desires, loaded or not; what needs no disk is done by it. */
+export const newestSpec = ({ desired, loaded }: PairState): VRRPInstanceSpec | undefined =>
+  (desired ?? loaded)?.spec;
 
 /** The highest floor known: an older spec's stays true. */
-export const termFloor = ({ wish, loaded }: PairState): number =>
-  Math.max(wish?.spec.termFloor ?? 0, loaded?.spec.termFloor ?? 0);
+export const termFloor = ({ desired, loaded }: PairState): number =>
+  Math.max(desired?.spec.termFloor ?? 0, loaded?.spec.termFloor ?? 0);
 
 /** The report's content; with `claim`, as it will be once that term is taken. */
 export const factsOf = (
@@ -184,16 +184,19 @@ export const factsOf = (
   const spec = state.loaded?.spec;
   const ours = new Set([...(spec?.vips ?? []), ...state.record.added]);
   const delivered = spec === undefined ? null : deliveredTo(state.imds, spec);
-  const face = taking === undefined ? state.face : { state: 'Master' as const, sinceMs: taking.sinceMs };
+  const reportedState =
+    taking === undefined ? state.reportedState : { state: 'Master' as const, sinceMs: taking.sinceMs };
   const sendRef = spec?.vrrp.send.authentication?.secretRef;
   return {
     observedGeneration: state.loaded?.generation,
     probe: newestSpec(state)?.probe,
-    state: face.state,
+    state: reportedState.state,
     term:
       taking?.term ??
-      (face.state === 'Master' ? (state.claim?.term ?? state.record.highestTerm) : state.record.highestTerm),
-    sinceMs: face.sinceMs,
+      (reportedState.state === 'Master'
+        ? (state.claim?.term ?? state.record.highestTerm)
+        : state.record.highestTerm),
+    sinceMs: reportedState.sinceMs,
     interface: spec === undefined ? undefined : (interfaceNameOf(state, spec) ?? undefined),
     instanceID: state.imds?.instanceID,
     vipsOnInterface: onInterface(state).filter((address) => ours.has(address)),
@@ -202,7 +205,7 @@ export const factsOf = (
     checks: state.checks,
     agentVersion,
     findings: findings({
-      state: face.state,
+      state: reportedState.state,
       loaded: spec !== undefined,
       verified: spec !== undefined && isVerified(state, spec),
       loadProblem: state.loadProblem,

@@ -4,7 +4,7 @@ import type { VRRPInstanceSpec } from '../../crds/types.ts';
 import type { IMDSReading, InterfaceReading } from '../ports.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { WorkerConfig } from '../worker/messages.ts';
-import { seeTerm } from './lanes/report.ts';
+import { observeTerm } from './lanes/report.ts';
 import type { PairState, RunningClaim } from './state.ts';
 
 /** What the worker was told about a pair. */
@@ -19,7 +19,7 @@ export type Running = {
 export type PairHandover = Pick<
   PairState,
   | 'election'
-  | 'face'
+  | 'reportedState'
   | 'reported'
   | 'stored'
   | 'peer'
@@ -54,10 +54,10 @@ export const handoverOf = (state: PairState, lastAdvertAtMs: number | null): Pai
   const { config, spec, fault } = state.sent;
   if (config === null || state.gone || state.stopping) return null;
   const running = { config, spec, fault };
-  const { election, face, reported, stored, peer, peerHeard, checks } = state;
+  const { election, reportedState, reported, stored, peer, peerHeard, checks } = state;
   const { lastDelivered, arrived, formerClaim, yieldedTerm, transitions, claim, record, contact } = state;
   return {
-    ...{ election, face, reported, stored, peer, peerHeard, checks },
+    ...{ election, reportedState, reported, stored, peer, peerHeard, checks },
     ...{ lastDelivered, arrived, formerClaim, yieldedTerm, transitions, running, lastAdvertAtMs },
     claim: claim && { settled: claim.settled, vipUp: claim.vipUp, term: claim.term, sinceMs: claim.sinceMs },
     highestTerm: record.highestTerm,
@@ -66,14 +66,14 @@ export const handoverOf = (state: PairState, lastAdvertAtMs: number | null): Pai
 };
 
 /** Goes on where the predecessor was: the same state since the same instant, the same term, the same report. */
-export const goOn = (state: PairState, handover: PairHandover): void => {
+export const resume = (state: PairState, handover: PairHandover): void => {
   const { running, claim, highestTerm, specRead, lastAdvertAtMs: _, ...same } = handover;
   Object.assign(state, same);
   state.sent = { ...running };
   // What a claim without a term has read is out of date by now.
   state.claim = claim && { ...claim, evidence: Promise.resolve(null) };
   state.contact.specRead = specRead;
-  seeTerm(state, highestTerm);
+  observeTerm(state, highestTerm);
 };
 
 /** A check that has just begun has no verdict yet: its predecessor's stands. */

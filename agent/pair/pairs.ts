@@ -22,8 +22,8 @@ import type { FromWorker, ToWorker } from '../worker/messages.ts';
 import { createHandClaims, type HandClaims } from './hand-claims.ts';
 import type { AgentHandover, PairHandover } from './handover.ts';
 import { LeftBehind } from './left-behind.ts';
-import type { PairLook } from './look.ts';
 import { Pair } from './pair.ts';
+import type { PairSnapshot } from './snapshot.ts';
 import type { PairView } from './view.ts';
 
 /** What all pairs share. */
@@ -81,8 +81,8 @@ export class Pairs implements InstanceListener {
   }
 
   /** What can be seen of each, for metrics and health. */
-  look(): PairLook[] {
-    return [...this.#pairs.values()].map((pair) => pair.look());
+  snapshot(): PairSnapshot[] {
+    return [...this.#pairs.values()].map((pair) => pair.snapshot());
   }
 
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
@@ -140,7 +140,7 @@ export class Pairs implements InstanceListener {
     const { namespace } = instance.metadata;
     const pairKey = `${namespace}/${instance.spec.pairName}`;
     const left = this.#leftBehind.take(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
-    (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
+    (this.#pairs.get(pairKey) ?? this.#open(left)).desired(instance);
   }
 
   /** A complete list of a namespace has been read: pairs it does not show may be gone. */
@@ -294,7 +294,7 @@ export class Pairs implements InstanceListener {
     if (this.#pairs.get(pair.key) !== pair || this.#closing || this.#forgetting.has(pair)) return;
     // Forgetting, once begun, is finished, whatever comes after.
     if (found !== null && !pair.isGone) {
-      pair.wish(found);
+      pair.desired(found);
       if (found.metadata.deletionTimestamp === undefined) return;
     }
     this.#forgetting.add(pair);
@@ -306,7 +306,7 @@ export class Pairs implements InstanceListener {
   }
 }
 
-/** With the API server there a person's wish goes by it: the operator moves the addresses, and everybody sees it. */
+/** With the API server there a person asks by it: the operator moves the addresses, and everybody sees it. */
 const pinInstead = (pair: Key, nodeName: string): string => {
   const [namespace, name] = pair.split('/');
   const patch = `kubectl patch hapair ${name} -n ${namespace} --type=merge -p '{"spec":{"pinnedNode":"${nodeName}"}}'`;

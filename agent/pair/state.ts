@@ -6,7 +6,7 @@ import type { Silence } from '../rules/life.ts';
 import type { Rejects } from '../rules/peer.ts';
 import type { Contact } from '../rules/priority.ts';
 import type { Problem } from '../rules/problem.ts';
-import type { Claim, Turns } from '../rules/report.ts';
+import type { Claim, ConditionTimes } from '../rules/report.ts';
 import type { Report } from '../rules/term.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FormerClaim } from '../rules/vip.ts';
@@ -48,7 +48,7 @@ export type PairState = {
   /** The record holds something that no save has been started for. */
   dirty: boolean;
   /** The newest VRRPInstance read; null: none since the start. */
-  wish: VRRPInstance | null;
+  desired: VRRPInstance | null;
   /** What the worker was told last. */
   sent: Sent;
   /** The spec in force. */
@@ -70,7 +70,7 @@ export type PairState = {
   /** The worker's state. */
   election: VRRPState;
   /** The state as reported: a claim shows only once its term is taken. Unix milliseconds. */
-  face: { state: VRRPState; sinceMs: number };
+  reportedState: { state: VRRPState; sinceMs: number };
   claim: RunningClaim | null;
   /** Monotonic: until then the worker, told to run the pair, is expected to leave Init; that state is not worth a report. */
   startingUntilMs: number;
@@ -93,7 +93,7 @@ export type PairState = {
   /** Monotonic time of the last reading of the peer's signs of life. */
   lifePolledAtMs: number;
   /** When each condition got the status it has. */
-  turns: Turns;
+  conditionTimes: ConditionTimes;
   /** As the API server has it; undefined: not known. */
   reported: VRRPInstanceStatus | undefined;
   /** What it is known to have had last: conditions keep their transition times from it. */
@@ -120,7 +120,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   key: `${record.namespace}/${record.pairName}`,
   record,
   dirty: false,
-  wish: null,
+  desired: null,
   sent: { config: null, spec: null, fault: null },
   loaded:
     record.spec === null || record.uid === null || record.generation === null
@@ -136,7 +136,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   peer: undefined,
   contact: { lastContactMs: null, specRead: false },
   election: 'Init',
-  face: { state: 'Init', sinceMs: nowUnixMs },
+  reportedState: { state: 'Init', sinceMs: nowUnixMs },
   claim: null,
   startingUntilMs: Number.NEGATIVE_INFINITY,
   yieldedTerm: 0,
@@ -149,7 +149,7 @@ export const initialState = (record: PairRecord, nowUnixMs: number): PairState =
   addressTrouble: null,
   silence: null,
   lifePolledAtMs: Number.NEGATIVE_INFINITY,
-  turns: new Map(),
+  conditionTimes: new Map(),
   reported: undefined,
   lastKnownReport: undefined,
   stored: undefined,

@@ -1,7 +1,7 @@
 /** Counts a pair's changes of state: from where to where, and why. Bounded: states and reasons are words of tables. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPState } from '../../crds/types.ts';
-import type { TransitionCount } from './look.ts';
+import type { TransitionCount } from './snapshot.ts';
 
 export class Transitions {
   readonly #counted = new Map<string, TransitionCount>();

@@ -43,7 +43,7 @@ export type PairView = {
 /** What a pair shows of itself now. */
 export const viewOf = (state: PairState, ports: PairPorts): PairView => {
   const { config } = state.sent;
-  const { record, election, claim, peerHeard, face, reported, transitions } = state;
+  const { record, election, claim, peerHeard, reportedState, reported, transitions } = state;
   const status = statusOf(state, ports);
   const spec = newestSpec(state);
   const { vipsOnInterface = [], vipsDelivered, conditions = [], checks = [] } = status;
@@ -52,7 +52,7 @@ export const viewOf = (state: PairState, ports: PairPorts): PairView => {
     pair: state.key,
     state: election,
     term: claim !== null ? claim.term : record.highestTerm,
-    since: formatMicroTime(claim?.sinceMs ?? face.sinceMs),
+    since: formatMicroTime(claim?.sinceMs ?? reportedState.sinceMs),
     priority: config?.priority ?? null,
     claim: spec?.claim ?? null,
     advertisementIntervalMilliseconds: config?.advertisementIntervalMs ?? null,

@@ -67,6 +67,6 @@ export const yieldIfDue = (state: PairState, { log, send }: PairPorts): void => 
 };
 
 /** The last resort; said again until the worker is Master, as it knows better whether anybody is heard. */
-export const serveAtLast = (state: PairState, { send }: PairPorts): void => {
+export const claimAsLastResort = (state: PairState, { send }: PairPorts): void => {
   if (isLastCandidate(state) && isDead(state.silence)) send({ type: 'lastResort', pair: state.key });
 };

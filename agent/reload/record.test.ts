@@ -39,7 +39,7 @@ test('a program is replaced in place: same process, its lock held throughout, it
   assert.is(after?.password, 's3cret', 'bytes arrive as bytes');
   assert.is(after?.isLockedForOthers, true);
   assert.is(after?.isTakenAgain, false);
-  assert.is(after?.inheritedChildren, 0, 'children of the predecessor are ended and buried');
+  assert.is(after?.inheritedChildren, 0, 'children of the predecessor are ended and reaped');
   assert.is(after?.isCommandGone, true, 'with all that they have started');
   assert.is(after?.identity, 'node1_0123456789');
 });

@@ -11,7 +11,7 @@ import { call, closeDescriptor, mustCall, SystemCallError } from '../sys/libc.ts
 import { ADVERTS_TO_MISS } from '../vrrp/timers.ts';
 
 /** Grows with every change that an older or newer program could not read. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The whole record. */
 export type Handover = AgentHandover & {

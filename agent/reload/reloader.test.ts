@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lockDirectory } from '../node/lock.ts';
-import { createReloader, rehearse } from './reloader.ts';
+import { createReloader, runCheck } from './reloader.ts';
 
 const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
@@ -20,11 +20,11 @@ const checkOf = (file: string) => ({
   args: [MAIN, 'check', '--config', file, '-o', 'json'],
   env: process.env,
 });
-const refusalOf = (file: string) => rehearse(checkOf(file)).then(String, ({ message }) => message);
+const refusalOf = (file: string) => runCheck(checkOf(file)).then(String, ({ message }) => message);
 
 test('the program says whether it can start with its configuration', async ({ directory, file }) => {
   writeFileSync(file, JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir: directory }));
-  assert.equal(await rehearse(checkOf(file)), { version: '0.1.0', nodeName: 'node1', stateDir: directory });
+  assert.equal(await runCheck(checkOf(file)), { version: '0.1.0', nodeName: 'node1', stateDir: directory });
 });
 
 test('a faulty configuration is refused by its field, value and what is allowed', async ({ file }) => {
@@ -41,17 +41,17 @@ test('a faulty configuration is refused by its field, value and what is allowed'
 
 test('a program that cannot start at all is refused', async () => {
   const program = { file: '/nonexistent/node', args: [], env: {} };
-  assert.match(await rehearse(program).catch(({ message }) => message), 'ENOENT');
+  assert.match(await runCheck(program).catch(({ message }) => message), 'ENOENT');
   const broken = {
     ...program,
     file: process.execPath,
     args: ['--eval', 'throw new Error("half an upgrade")'],
   };
-  assert.match(await rehearse(broken).catch(({ message }) => message), 'half an upgrade');
+  assert.match(await runCheck(broken).catch(({ message }) => message), 'half an upgrade');
   const another = { ...broken, args: ['--eval', 'console.log("hello")'] };
-  assert.match(await rehearse(another).catch(({ message }) => message), 'does not answer in JSON: hello');
+  assert.match(await runCheck(another).catch(({ message }) => message), 'does not answer in JSON: hello');
   const tooLarge = { ...broken, env: { LARGE: 'x'.repeat(200_000) } };
-  assert.match(await rehearse(tooLarge).catch(({ message }) => message), 'E2BIG');
+  assert.match(await runCheck(tooLarge).catch(({ message }) => message), 'E2BIG');
 });
 
 /** An agent with this configuration in force whose program is checked against `file`. */

@@ -18,7 +18,7 @@ import { type Handover, type Program, replaceProgram } from './record.ts';
 export type CheckedConfig = Pick<AgentConfig, 'nodeName' | 'stateDir'> & { version: string };
 
 /** A busy machine may take its time to load a program. */
-const REHEARSAL_MS = 30_000;
+const CHECK_MS = 30_000;
 const OUTPUT_BYTES = 64 * 1024;
 /** Of what was said instead of an answer. */
 const KEPT_CHARACTERS = 200;
@@ -28,7 +28,7 @@ const KEPT_CHARACTERS = 200;
  * @param args of the check, as `thisProgram` has them of the run
  * @throws Error with what it said instead
  */
-export const rehearse = async (check: Program): Promise<CheckedConfig> => {
+export const runCheck = async (check: Program): Promise<CheckedConfig> => {
   const said = await outputOf(check);
   try {
     return JSON.parse(said);
@@ -43,14 +43,14 @@ const outputOf = ({ file, args, env }: Program): Promise<string> =>
   new Promise((resolve, reject) => {
     const options = {
       env,
-      timeout: REHEARSAL_MS,
+      timeout: CHECK_MS,
       killSignal: 'SIGKILL' as const,
       maxBuffer: OUTPUT_BYTES,
     };
     forkUnpreempted(() =>
       execFile(file, args, options, (error, stdout, stderr) => {
         const said = stderr.trim();
-        if (error?.killed === true) reject(new Error(`the program did not start within ${REHEARSAL_MS} ms`));
+        if (error?.killed === true) reject(new Error(`the program did not start within ${CHECK_MS} ms`));
         else if (error !== null)
           reject(new Error(said === '' ? error.message : said.replace(/^hapair-agent: /, '')));
         else resolve(stdout);
@@ -104,7 +104,7 @@ export const createReloader = (options: ReloadOptions): Reloader => {
       if (isBusy) return 'another reload is under way';
       isBusy = true;
       try {
-        const checked = await rehearse(check);
+        const checked = await runCheck(check);
         const changed = (['nodeName', 'stateDir'] as const).find((field) => checked[field] !== config[field]);
         if (changed === undefined) return null;
         const { [changed]: before } = config;

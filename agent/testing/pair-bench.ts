@@ -280,7 +280,7 @@ export const createBench = (
         ...(before?.status && { status: before.status }),
       };
       world.instances.set('web.node1', instance);
-      if (world.apiUp) pair.wish(structuredClone(instance));
+      if (world.apiUp) pair.desired(structuredClone(instance));
       await quiet();
     },
     /** Somebody else writes node1's report. @returns the object, which the watch has yet to bring */

@@ -46,7 +46,7 @@ const startCommand = async (): Promise<string> => {
   return String(line).trim();
 };
 
-/** Whoever has adopted it may take its time to bury it. */
+/** Whoever has adopted it may take its time to reap it. */
 const isGone = (pid: string): boolean => {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');

@@ -67,7 +67,7 @@ test('a failed step is tried again, ever slower, without a last time', async () 
   assert.is(retries.at(-1), 5_000);
 });
 
-test('a fresh wish does not wait for a retry', async () => {
+test('a fresh kick does not wait for a retry', async () => {
   const { lane, steps, timers } = createBench();
   lane.kick();
   steps[0]?.reject(new Error('no'));
@@ -77,7 +77,7 @@ test('a fresh wish does not wait for a retry', async () => {
   assert.is(timers.length, 0);
 });
 
-test('a fresh wish that came while the step failed is tried at once', async () => {
+test('a fresh kick that came while the step failed is tried at once', async () => {
   const { lane, steps, retries } = createBench();
   lane.kick();
   lane.kick(true);

@@ -1,6 +1,6 @@
 /**
  * A lane does one kind of slow work of a pair, one step at a time. It is level-triggered: each step looks at what is wanted
- * now, so the latest wish wins and nothing queues up.
+ * now, so the latest desired state wins and nothing queues up.
  */
 import { type BackoffPolicy, backoffMs } from '../../../runtime/backoff.ts';
 import type { CancelTimer, Clock } from '../../../runtime/clock.ts';
@@ -15,7 +15,7 @@ export type Lane = {
   close(): Promise<void>;
 };
 
-/** For as long as the wish stands there is no last retry. */
+/** For as long as something is desired there is no last retry. */
 const RETRY: BackoffPolicy = { firstMs: 50, baseMs: 200, maxMs: 5_000 };
 
 /** What a lane needs of its surroundings. */

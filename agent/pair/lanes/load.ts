@@ -18,10 +18,10 @@ export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VR
  * @throws Error when it cannot be loaded for a reason that may pass; `state.loadProblem` says it
  */
 export const loadStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
-  const { wish } = state;
-  if (wish === null || state.gone || state.stopping) return false;
-  if (isLoaded(state, wish)) return setProblem(state, null);
-  const { spec } = wish;
+  const { desired } = state;
+  if (desired === null || state.gone || state.stopping) return false;
+  if (isLoaded(state, desired)) return setProblem(state, null);
+  const { spec } = desired;
   const missing = unsupported(spec);
   if (missing !== null) return setProblem(state, { reason: 'NotSupportedYet', message: missing });
   const refused = refusal(state, spec);
@@ -32,11 +32,11 @@ export const loadStep = async (state: PairState, ports: PairPorts): Promise<bool
 
   // One after the other: there are two at most, and the first that cannot be read is the one to name.
   const secrets: StoredSecret[] = [];
-  for (const ref of secretRefs(spec)) secrets.push(await resolveSecret(state, ports, wish, ref));
-  if (state.wish !== wish) return true;
+  for (const ref of secretRefs(spec)) secrets.push(await resolveSecret(state, ports, desired, ref));
+  if (state.desired !== desired) return true;
 
-  const uid = wish.metadata.uid ?? '';
-  const generation = wish.metadata.generation ?? 0;
+  const uid = desired.metadata.uid ?? '';
+  const generation = desired.metadata.generation ?? 0;
   state.record = { ...state.record, uid, generation, spec, secrets };
   try {
     await ports.disk.save(state.record);
@@ -64,11 +64,11 @@ const setProblem = (state: PairState, problem: Problem | null): boolean => {
 const resolveSecret = async (
   state: PairState,
   ports: PairPorts,
-  wish: VRRPInstance,
+  desired: VRRPInstance,
   ref: SecretRef,
 ): Promise<StoredSecret> => {
   const stored = storedSecret(state.record, ref);
-  if (stored !== undefined && state.record.uid === wish.metadata.uid) return stored;
+  if (stored !== undefined && state.record.uid === desired.metadata.uid) return stored;
   try {
     return await ports.kube.readSecret(ref);
   } catch (error) {

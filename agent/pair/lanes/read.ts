@@ -12,8 +12,8 @@ const LIFE_POLL_MS = 5_000;
 const LIFE_GAP_MS = 12_000;
 
 /** The spec in force may be out of date, and no newer one is on its way. */
-const mustReadSpec = ({ contact, loaded, wish }: PairState): boolean =>
-  !contact.specRead && loaded !== null && (wish === null || isLoaded({ loaded }, wish));
+const mustReadSpec = ({ contact, loaded, desired }: PairState): boolean =>
+  !contact.specRead && loaded !== null && (desired === null || isLoaded({ loaded }, desired));
 
 /** An order to yield, or to claim never, is carried out only if it still stands. */
 const mustConfirm = (state: PairState): boolean => {

@@ -22,7 +22,7 @@ export const statusOf = (
     state.reported ?? state.lastKnownReport,
     // What a term taken now makes true was true since the claim.
     taking?.sinceMs ?? ports.clock.wall(),
-    state.turns,
+    state.conditionTimes,
   );
 
 /** Why the running claim takes a term now; null: there is none, it is too early, or its term is good. */
@@ -36,12 +36,12 @@ const causeOf = (state: PairState, claim: RunningClaim | null): TermCause | null
  * @throws KubeError when the API does not answer; the claim then takes its term afresh
  */
 export const reportStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
-  if (state.gone || (state.wish === null && state.loaded === null)) return false;
+  if (state.gone || (state.desired === null && state.loaded === null)) return false;
   const { claim } = state;
   const cause = causeOf(state, claim);
   if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
   // After a restart from disk the times in the stored report are not known yet (S7); the read lane fetches it.
-  if (state.wish === null || isInMotion(state, ports.clock.now())) return false;
+  if (state.desired === null || isInMotion(state, ports.clock.now())) return false;
   // A report waits for no disk: the operator waits a second at most for the echo of a probe.
   if (state.dirty) void saveRecord(state, ports);
 
@@ -56,13 +56,13 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
  * proven itself: the report that matters must find the lane free (T18). Trouble is said at once.
  */
 const isInMotion = (state: PairState, nowMs: number): boolean => {
-  const { addressTrouble, socketTrouble, loadProblem, claim, reported, face, wish } = state;
+  const { addressTrouble, socketTrouble, loadProblem, claim, reported, reportedState, desired } = state;
   if (addressTrouble !== null || socketTrouble !== null || loadProblem !== null) return false;
   if (claim !== null && claim.term === null) return true;
   if (isProbed(state)) return false;
   if (nowMs < state.startingUntilMs) return true;
-  if (reported !== undefined && reported.state !== face.state) return false;
-  if (wish !== null && !isLoaded(state, wish)) return true;
+  if (reported !== undefined && reported.state !== reportedState.state) return false;
+  if (desired !== null && !isLoaded(state, desired)) return true;
   const { add, remove } = vipPlan(state, nowMs);
   return add.length + remove.length > 0 && reported !== undefined;
 };
@@ -83,13 +83,13 @@ const takeTerm = async (
   const startedAtMs = clock.now();
   const { own, peer } =
     (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
-  if (peer !== null) seePeer(state, peer);
-  if (own !== null) seeOwn(state, own);
+  if (peer !== null) observePeer(state, peer);
+  if (own !== null) observeOwn(state, own);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
   const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
-  seeTerm(state, term);
+  observeTerm(state, term);
   const readAtMs = clock.now();
   // The report is the term's record that counts; the disk need not come first.
   void saveRecord(state, ports);
@@ -100,7 +100,7 @@ const takeTerm = async (
   ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');
   if (state.claim !== claim) return true;
   claim.term = term;
-  state.face = { state: 'Master', sinceMs: claim.sinceMs };
+  state.reportedState = { state: 'Master', sinceMs: claim.sinceMs };
   state.silence = null;
   return true;
 };
@@ -138,7 +138,7 @@ export const reportAgain = (state: PairState, { clock, log }: PairPorts): void =
   const nowMs = clock.now();
   if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
   state.overwrittenAtMs = nowMs;
-  log.warn({ pair: state.key, state: state.wish?.status?.state }, 'report overwritten by somebody else');
+  log.warn({ pair: state.key, state: state.desired?.status?.state }, 'report overwritten by somebody else');
   // Conditions keep their transition times from what was reported here.
   state.lastKnownReport = state.reported;
   state.reported = undefined;
@@ -155,14 +155,14 @@ const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => 
 };
 
 /** Takes note of the own instance if none was read since the start. */
-const seeOwn = (state: PairState, own: VRRPInstance): void => {
-  if (state.wish !== null) return;
-  state.wish = own;
+const observeOwn = (state: PairState, own: VRRPInstance): void => {
+  if (state.desired !== null) return;
+  state.desired = own;
   state.lastKnownReport = own.status;
 };
 
 /** Takes note of a term that somebody holds or saw. */
-export const seeTerm = (state: PairState, term: number): void => {
+export const observeTerm = (state: PairState, term: number): void => {
   if (term <= state.record.highestTerm) return;
   state.record = { ...state.record, highestTerm: term };
   state.dirty = true;
@@ -173,11 +173,11 @@ const isHealthy = ({ conditions = [] }: VRRPInstanceStatus): boolean =>
   !conditions.some(({ type, status }) => type === 'Healthy' && status !== 'True');
 
 /** Takes note of the peer's report. */
-export const seePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
+export const observePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
   if (state.record.peerNode !== spec.nodeName) {
     state.record = { ...state.record, peerNode: spec.nodeName };
     state.dirty = true;
   }
   state.peer = status && { state: status.state, term: status.term, isHealthy: isHealthy(status) };
-  if (status !== undefined) seeTerm(state, status.term);
+  if (status !== undefined) observeTerm(state, status.term);
 };

@@ -14,8 +14,8 @@ export class FakeLink implements RouterLink {
   readonly sourceAddress: string;
   /** Every advert so far. */
   readonly sent: SentAdvert[] = [];
-  /** Where it was rehearsed to send to. */
-  readonly rehearsed: string[] = [];
+  /** Where it was warmed to send to. */
+  readonly warmed: string[] = [];
   /** Datagrams that wait in the socket; a function: there is always one more. */
   waiting: Uint8Array[] | (() => Uint8Array) = [];
   /** How long each of them has waited. */
@@ -44,7 +44,7 @@ export class FakeLink implements RouterLink {
         this.sent.push({ destination, virtualRouterID, priority });
         return { ok: true };
       },
-      rehearse: (destination) => this.rehearsed.push(destination) > 0,
+      warmRoute: (destination) => this.warmed.push(destination) > 0,
       receive: () => (typeof this.waiting === 'function' ? this.waiting() : (this.waiting.shift() ?? null)),
       waitedMs: () => this.waitedMs,
       close: () => undefined,

@@ -1,8 +1,8 @@
 /** A running agent as it looks when all is well, for tests of what is made of that. For tests only. */
 import type { VRRPInstanceStatus } from '../../crds/types.ts';
-import type { AgentLook } from '../metrics/look.ts';
-import type { WorkerLook } from '../metrics/series.ts';
-import type { PairLook } from '../pair/look.ts';
+import type { WorkerSnapshot } from '../metrics/series.ts';
+import type { AgentSnapshot } from '../metrics/snapshot.ts';
+import type { PairSnapshot } from '../pair/snapshot.ts';
 
 const condition = (type: string, status: 'True' | 'Unknown', reason: string) => ({
   type,
@@ -29,7 +29,7 @@ export const status = (change: Partial<VRRPInstanceStatus> = {}): VRRPInstanceSt
 });
 
 /** A Master with one VIP that EC2 delivers to it. */
-export const pairLook = (change: Partial<PairLook> = {}): PairLook => ({
+export const pairSnapshot = (change: Partial<PairSnapshot> = {}): PairSnapshot => ({
   key: 'prod/web',
   election: 'Master',
   transitions: [],
@@ -44,9 +44,9 @@ export const pairLook = (change: Partial<PairLook> = {}): PairLook => ({
 });
 
 /** An agent with that pair and an API server that answers. */
-export const agentLook = (change: Partial<AgentLook> = {}): AgentLook => ({
+export const agentSnapshot = (change: Partial<AgentSnapshot> = {}): AgentSnapshot => ({
   nodeName: 'node1',
-  pairs: [pairLook()],
+  pairs: [pairSnapshot()],
   checks: [],
   api: { isConnected: true, silenceMs: 250, calls: { Success: 12 }, failure: null },
   watches: [
@@ -61,7 +61,7 @@ export const agentLook = (change: Partial<AgentLook> = {}): AgentLook => ({
 });
 
 /** What the worker counted of that pair. */
-export const workerLook = (): NonNullable<WorkerLook> => ({
+export const workerSnapshot = (): NonNullable<WorkerSnapshot> => ({
   realtime: true,
   stats: {
     pairs: {

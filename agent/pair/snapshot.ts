@@ -7,7 +7,7 @@ import type { Key } from '../../kube/types.ts';
 export type TransitionCount = { from: VRRPState; to: VRRPState; reason: Reason; count: number };
 
 /** One pair on this node. */
-export type PairLook = {
+export type PairSnapshot = {
   /** `namespace/pairName`. */
   key: Key;
   /** The state of the election; a report may be behind it. */

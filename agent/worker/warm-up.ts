@@ -24,10 +24,10 @@ const CONFIG: WorkerConfig = {
   interface: 'lo',
   vips: ['192.0.2.3'],
 };
-const PASSWORD = new TextEncoder().encode('rehearse');
+const PASSWORD = new TextEncoder().encode('password');
 
 /** What a Master does in its life, in both versions of the protocol. @returns how many adverts would have left */
-export const rehearse = (rounds = ROUNDS): number => {
+export const warmUp = (rounds = ROUNDS): number => {
   let sent = 0;
   for (let round = 0; round < rounds; round++) {
     sent += play(CONFIG);
@@ -37,47 +37,47 @@ export const rehearse = (rounds = ROUNDS): number => {
 };
 
 const play = (config: WorkerConfig): number => {
-  const { stage, routers, hear, untilTimeouts } = raiseCurtain(config);
+  const { link, routers, hear, untilTimeouts } = createDummyRouter(config);
   hear(advertOfPeer(config, 200));
   untilTimeouts(12); // claims, settles, advertises
   for (const priority of [50, 200, 0]) hear(advertOfPeer(config, priority));
   untilTimeouts(4); // claims after a resignation
   routers.stop();
-  return stage.sent;
+  return link.sent;
 };
 
 /** A claim sends at once; it is given up after so many timeouts, though none is expected to be without. */
 const MOST_TIMEOUTS = 5;
 
 /**
- * One claim, to be rehearsed shortly before a real one: its code has run at the start, and the processor's caches have
- * forgotten it. It takes some tenths of a millisecond. @returns what rehearses it, and then tells how many adverts would have left
+ * One claim, made shortly before a real one: its code has run at the start, and the processor's caches have
+ * forgotten it. It takes some tenths of a millisecond. @returns what makes it, and then tells how many adverts would have left
  */
-export const prepareClaim = (): (() => number) => {
-  const { stage, hear, untilTimeouts } = raiseCurtain(CONFIG);
+export const createClaimWarmUp = (): (() => number) => {
+  const { link, hear, untilTimeouts } = createDummyRouter(CONFIG);
   const advert = advertOfPeer(CONFIG, 200);
   return () => {
     hear(advert);
-    const before = stage.sent;
-    for (let count = 0; stage.sent === before && count < MOST_TIMEOUTS; count++) untilTimeouts(1);
-    return stage.sent - before;
+    const before = link.sent;
+    for (let count = 0; link.sent === before && count < MOST_TIMEOUTS; count++) untilTimeouts(1);
+    return link.sent - before;
   };
 };
 
-const raiseCurtain = (config: WorkerConfig) => {
-  const stage = new Stage();
+const createDummyRouter = (config: WorkerConfig) => {
+  const link = new DummyLink();
   let now = 0;
   const routers = new VirtualRouters(
     () => now,
     () => undefined,
-    () => stage,
+    () => link,
   );
-  routers.handleMessage({ type: 'set', pair: 'rehearsal', config });
+  routers.handleMessage({ type: 'set', pair: 'warm-up', config });
   return {
-    stage,
+    link,
     routers,
     hear(advert: Uint8Array): void {
-      stage.waiting.push(advert);
+      link.waiting.push(advert);
       routers.drain();
     },
     untilTimeouts(count: number): void {
@@ -98,7 +98,7 @@ const advertOfPeer = (config: WorkerConfig, priority: number): Uint8Array => {
 };
 
 /** Looks and sends as a link does, but its descriptor is none: nothing leaves the machine. */
-class Stage implements RouterLink {
+class DummyLink implements RouterLink {
   readonly waiting: Uint8Array[] = [];
   sent = 0;
   readonly fault = null;
@@ -111,7 +111,7 @@ class Stage implements RouterLink {
       this.sent += 1;
       return { ok: true } as const;
     },
-    rehearse: (destination: string) => this.#nowhere.rehearse(destination),
+    warmRoute: (destination: string) => this.#nowhere.warmRoute(destination),
     receive: () => this.waiting.shift() ?? null,
     waitedMs: () => this.#nowhere.waitedMs(),
     close: () => undefined,
