@@ -27,9 +27,9 @@ export const createEndpoints = ({ parts, config, clock, election, signal }: Endp
     queue,
     watches,
     budget: account.budget.levels,
-    isLeader: elector.isLeader,
+    isLeader: () => elector.isLeader(),
     leaseTransitions: () => leases.get(`${config.namespace}/${LEADER_LEASE}`)?.spec?.leaseTransitions ?? 0,
-    eventsDropped: events.dropped,
+    eventsDropped: () => events.dropped(),
     now: clock.now,
   });
   return {

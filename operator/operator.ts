@@ -93,5 +93,5 @@ export const runOperator = async (
     account.close();
     await Promise.all([server?.close(), kube.close(), electorKube.close()]);
   };
-  return { identity, port: server?.port, isLeader: elector.isLeader, lost: lost.promise, stop };
+  return { identity, port: server?.port, isLeader: () => elector.isLeader(), lost: lost.promise, stop };
 };

@@ -13,7 +13,7 @@ import {
 import { type RestartableControlPlane, startRestartableControlPlane } from '../hack/kube/restartable.ts';
 import { writeServiceAccountKubeconfig } from '../hack/kube/tokens.ts';
 import { connect, isKubeError } from '../kube/client.ts';
-import { createElector, type Elector } from '../kube/elector.ts';
+import { Elector } from '../kube/elector.ts';
 import type { ElectorTimes } from '../kube/elector-machine.ts';
 import { LEASES, type Lease } from '../kube/lease-types.ts';
 import { WorkQueue } from '../kube/queue.ts';
@@ -96,7 +96,7 @@ export const startCandidate = (
 ): Candidate => {
   let losses = 0;
   const stand = (): Elector => {
-    const next = createElector({ client, key, ...times, onError: () => undefined });
+    const next = new Elector({ client, key, ...times, onError: () => undefined });
     void next.run(signal).then((how) => {
       if (how !== 'Lost') return;
       losses += 1;
