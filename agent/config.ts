@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
+import { messageOf } from '../runtime/error-text.ts';
 import type { AllowedCommand } from './checks/command.ts';
 
 /** Everything the node's owner decides. */
@@ -135,7 +136,7 @@ export const loadConfig = (path: string): AgentConfig => {
   try {
     document = parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new ConfigError(`cannot read the configuration file ${path}: ${why}`, { cause: error });
   }
   return checkConfig(document, path);

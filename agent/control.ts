@@ -7,7 +7,8 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { finished } from 'node:stream';
-import type { Log } from '../kube/log.ts';
+import { messageOf } from '../runtime/error-text.ts';
+import type { Log } from '../runtime/log.ts';
 import type { AgentView } from './agent.ts';
 
 /** What `GET /v1/status` answers. */
@@ -70,7 +71,7 @@ export const openControl = async (path: string, handlers: ControlHandlers, log: 
   const options = { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS };
   const server = createServer(options, (request, response) => {
     void serve(request, response, handlers).catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       log.warn({ url: request.url, err: message }, 'request on the local socket failed');
       answer(response, 500, { error: message });
     });

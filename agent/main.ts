@@ -1,5 +1,6 @@
 /** `hapair-agent`: the command line. A run loads as little as it can before its Masters go on; see cli/run.ts. */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../runtime/error-text.ts';
 import { DEFAULT_CONFIG, EXIT, refuse, USAGE } from './cli/usage.ts';
 
 const parse = () => {
@@ -13,7 +14,7 @@ const parse = () => {
       },
     });
   } catch (error) {
-    return refuse(EXIT.usage, `${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    return refuse(EXIT.usage, `${messageOf(error)}\n${USAGE}`);
   }
 };
 

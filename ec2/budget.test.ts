@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { EC2_BUCKETS, LEFT_TO_OTHERS } from './bucket.ts';
 import { createBudget, HELD_MS } from './budget.ts';
 import { failureOf } from './errors.ts';

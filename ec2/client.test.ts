@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { systemClock } from '../kube/clock.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { createEC2, type EC2, type EC2Options } from './client.ts';
 import { connectSDK, type SDKOptions } from './sdk.ts';
 import type { EC2Action, EC2Result } from './types.ts';

@@ -2,7 +2,7 @@
  * EC2 in every Region, above its API (api.ts): readings that tell "not there" from "not read", and the calls that move and
  * release addresses.
  */
-import { type Clock, sleep } from '../kube/clock.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
 import { AnswerSizes } from './answer-sizes.ts';
 import type { EC2API } from './api.ts';
 import type { Budget } from './budget.ts';

@@ -1,4 +1,6 @@
 /** Typed calls on any Kubernetes resource. */
+
+import { messageOf } from '../runtime/error-text.ts';
 import { createCredentials } from './credentials.ts';
 import { isKubeError, KubeError } from './errors.ts';
 import { type Access, type Environment, loadAccess, type User } from './kubeconfig.ts';
@@ -86,7 +88,7 @@ const openLater = (open: () => Transport): Transport => {
       opened ??= open();
       return opened;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new KubeError(`${attempt}: ${why}`, { kind: 'Unauthorized' });
     }
   };

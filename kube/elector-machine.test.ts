@@ -1,11 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createElectorMachine, ELECTOR_TIMES, type ElectorTimes } from './elector-machine.ts';
-import type { Lease } from './lease.ts';
+import { ELECTOR_TIMES, ElectorMachine, type ElectorTimes } from './elector-machine.ts';
+import type { Lease } from './lease-types.ts';
 
 /** Without jitter. */
 const createMachine = (random = 0) =>
-  createElectorMachine({ ...ELECTOR_TIMES, identity: 'me', random: () => random });
+  new ElectorMachine({ ...ELECTOR_TIMES, identity: 'me', random: () => random });
 
 const at = (nowMs: number) => ({ nowMs, wallMs: Date.UTC(2026, 10, 22, 10) + nowMs });
 
@@ -206,7 +206,7 @@ const REFUSED: [ElectorTimes, string][] = [
 for (const [times, problem] of REFUSED) {
   test(`refuses ${Object.values(times).join('/')} ms: ${problem}`, () => {
     assert.throws(
-      () => createElectorMachine({ ...times, identity: 'me', random: () => 0 }),
+      () => new ElectorMachine({ ...times, identity: 'me', random: () => 0 }),
       (error: unknown) => error instanceof RangeError && error.message.includes(problem),
     );
   });

@@ -8,8 +8,9 @@
  *                                                    |
  *                                                    +--deadline, or somebody else holds it--> lost
  */
-import type { Lease } from './lease.ts';
-import { formatMicroTime } from './time.ts';
+
+import { formatMicroTime } from '../runtime/time.ts';
+import type { Lease } from './lease-types.ts';
 
 /** Milliseconds. */
 export type ElectorTimes = {
@@ -57,157 +58,169 @@ export type ElectorInput =
 /** `nowMs`: monotonic; `wallMs`: since the Unix epoch, written into the Lease for people. */
 export type Instant = { nowMs: number; wallMs: number };
 
-export type ElectorMachine = {
-  /** Monotonic time until which this process leads; -Infinity while it does not. */
-  readonly deadlineMs: number;
-  /** Whether it leads or led. */
-  readonly hasLed: boolean;
-  /** Who holds the Lease as it was last seen. */
-  readonly holder: string | undefined;
-  /** The Lease as it was last seen. */
-  readonly lease: Lease | undefined;
-  /** Takes the outcome of an action and names the next; the first input is `waited`. */
-  step(input: ElectorInput, at: Instant): ElectorAction;
-  /** Stops leading at once, so that the Lease may be given away. */
-  resign(): void;
-  /** `lease` emptied, as client-go's ReleaseOnCancel leaves it; undefined when it is not ours. */
-  released(lease: Lease | undefined, wallMs: number): Lease | undefined;
-};
-
-/**
- * @param random numbers in [0, 1)
- * @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod > 0, the lease in whole seconds
- */
-export const createElectorMachine = (
-  options: ElectorTimes & { identity: string; random: () => number },
-): ElectorMachine => {
-  const { identity, random, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = options;
-  checkTimes(options);
-  // One request that hangs must not cost the lease.
-  const callMs = Math.max(1_000, renewDeadlineMs / 2);
-  let lease: Lease | undefined;
+/** One candidate: what it knows of the Lease, and until when it leads. */
+export class ElectorMachine {
+  readonly #identity: string;
+  /** Numbers in [0, 1). */
+  readonly #random: () => number;
+  readonly #times: ElectorTimes;
+  /** One request that hangs must not cost the lease. */
+  readonly #callMs: number;
+  #lease: Lease | undefined;
   /** Who held the Lease when it last changed. It outlives the Lease: deleting it frees nobody of the holder's time. */
-  let seen: { record: string; holder: string; durationMs: number; atMs: number } | undefined;
-  let hasLed = false;
-  let deadlineMs = Number.NEGATIVE_INFINITY;
-  let refusals = 0;
+  #seen: { record: string; holder: string; durationMs: number; atMs: number } | undefined;
+  #hasLed = false;
+  #deadlineMs = Number.NEGATIVE_INFINITY;
+  #refusals = 0;
 
-  const observe = (found: Lease | undefined, nowMs: number): void => {
-    lease = found;
+  /** @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod > 0, the lease in whole seconds */
+  constructor({ identity, random, ...times }: ElectorTimes & { identity: string; random: () => number }) {
+    checkTimes(times);
+    this.#identity = identity;
+    this.#random = random;
+    this.#times = times;
+    this.#callMs = Math.max(1_000, times.renewDeadlineMs / 2);
+  }
+
+  /** Monotonic time until which this process leads; -Infinity while it does not. */
+  get deadlineMs(): number {
+    return this.#deadlineMs;
+  }
+
+  /** Whether it leads or led. */
+  get hasLed(): boolean {
+    return this.#hasLed;
+  }
+
+  /** Who holds the Lease as it was last seen. */
+  get holder(): string | undefined {
+    return this.#lease?.spec?.holderIdentity || undefined;
+  }
+
+  /** The Lease as it was last seen. */
+  get lease(): Lease | undefined {
+    return this.#lease;
+  }
+
+  /** Takes the outcome of an action and names the next; the first input is `waited`. */
+  step(input: ElectorInput, at: Instant): ElectorAction {
+    // Whatever comes after the deadline comes too late: in between this process was not the leader.
+    if (this.#hasLed && at.nowMs >= this.#deadlineMs) return this.#end();
+    switch (input.type) {
+      case 'waited':
+        return this.#begin(at);
+      case 'read':
+        return this.#takeRead(input.lease, at);
+      case 'written':
+        return this.#takeWritten(input.lease, input.startedMs, at);
+      case 'refused':
+        return this.#refusals++ === 0
+          ? { do: 'read', timeoutMs: this.#timeoutMs(at.nowMs) }
+          : this.#wait(at.nowMs);
+      case 'failed':
+        return this.#wait(at.nowMs);
+    }
+  }
+
+  /** Stops leading at once, so that the Lease may be given away. */
+  resign(): void {
+    this.#deadlineMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** `lease` emptied, as client-go's ReleaseOnCancel leaves it; undefined when it is not ours. */
+  released(lease: Lease | undefined, wallMs: number): Lease | undefined {
+    if (lease?.spec?.holderIdentity !== this.#identity) return undefined;
+    const now = formatMicroTime(wallMs);
+    const { leaseTransitions = 0 } = lease.spec;
+    const spec = {
+      holderIdentity: '',
+      leaseDurationSeconds: 1,
+      acquireTime: now,
+      renewTime: now,
+      leaseTransitions,
+    };
+    return { ...lease, spec };
+  }
+
+  #observe(found: Lease | undefined, nowMs: number): void {
+    this.#lease = found;
     if (found === undefined) return;
     const spec = found.spec ?? {};
     const record = JSON.stringify(spec);
-    if (record === seen?.record) return;
+    if (record === this.#seen?.record) return;
+    const { leaseDurationMs } = this.#times;
     const durationMs = spec.leaseDurationSeconds ? spec.leaseDurationSeconds * 1000 : leaseDurationMs;
-    seen = { record, holder: spec.holderIdentity ?? '', durationMs, atMs: nowMs };
-  };
+    this.#seen = { record, holder: spec.holderIdentity ?? '', durationMs, atMs: nowMs };
+  }
 
-  const freeAtMs = (): number =>
-    seen === undefined || seen.holder === '' || seen.holder === identity
+  #freeAtMs(): number {
+    const seen = this.#seen;
+    return seen === undefined || seen.holder === '' || seen.holder === this.#identity
       ? Number.NEGATIVE_INFINITY
       : seen.atMs + seen.durationMs;
+  }
 
-  const timeoutMs = (nowMs: number): number =>
-    Math.ceil(hasLed ? Math.min(callMs, deadlineMs - nowMs) : callMs);
+  #timeoutMs(nowMs: number): number {
+    return Math.ceil(this.#hasLed ? Math.min(this.#callMs, this.#deadlineMs - nowMs) : this.#callMs);
+  }
 
   /** A standby also wakes the moment the Lease is free. */
-  const wait = (nowMs: number): ElectorAction => {
-    if (hasLed) return { do: 'wait', delayMs: Math.min(retryPeriodMs, deadlineMs - nowMs) };
-    const delayMs = retryPeriodMs * (1 + JITTER * random());
-    const untilFreeMs = freeAtMs() - nowMs;
+  #wait(nowMs: number): ElectorAction {
+    const { retryPeriodMs } = this.#times;
+    if (this.#hasLed) return { do: 'wait', delayMs: Math.min(retryPeriodMs, this.#deadlineMs - nowMs) };
+    const delayMs = retryPeriodMs * (1 + JITTER * this.#random());
+    const untilFreeMs = this.#freeAtMs() - nowMs;
     return { do: 'wait', delayMs: untilFreeMs > 0 ? Math.min(delayMs, untilFreeMs) : delayMs };
-  };
+  }
 
-  const write = ({ nowMs, wallMs }: Instant): ElectorAction => {
+  #write({ nowMs, wallMs }: Instant): ElectorAction {
     const now = formatMicroTime(wallMs);
+    const lease = this.#lease;
     const before = lease?.spec;
-    const isOurs = before?.holderIdentity === identity;
+    const isOurs = before?.holderIdentity === this.#identity;
     const transitions = before?.leaseTransitions ?? 0;
     const spec = {
-      holderIdentity: identity,
-      leaseDurationSeconds: leaseDurationMs / 1000,
+      holderIdentity: this.#identity,
+      leaseDurationSeconds: this.#times.leaseDurationMs / 1000,
       acquireTime: isOurs ? (before.acquireTime ?? now) : now,
       renewTime: now,
       leaseTransitions: lease === undefined || isOurs ? transitions : transitions + 1,
     };
-    if (lease === undefined) return { do: 'create', spec, timeoutMs: timeoutMs(nowMs) };
-    return { do: 'replace', lease: { ...lease, spec }, timeoutMs: timeoutMs(nowMs) };
-  };
+    const timeoutMs = this.#timeoutMs(nowMs);
+    if (lease === undefined) return { do: 'create', spec, timeoutMs };
+    return { do: 'replace', lease: { ...lease, spec }, timeoutMs };
+  }
 
-  const end = (): ElectorAction => {
-    deadlineMs = Number.NEGATIVE_INFINITY;
+  #end(): ElectorAction {
+    this.#deadlineMs = Number.NEGATIVE_INFINITY;
     return { do: 'end' };
-  };
+  }
 
   /** A leader writes what it holds without reading first; a write of somebody else refuses it. */
-  const begin = (at: Instant): ElectorAction => {
-    refusals = 0;
-    return hasLed && lease !== undefined ? write(at) : { do: 'read', timeoutMs: timeoutMs(at.nowMs) };
-  };
+  #begin(at: Instant): ElectorAction {
+    this.#refusals = 0;
+    return this.#hasLed && this.#lease !== undefined
+      ? this.#write(at)
+      : { do: 'read', timeoutMs: this.#timeoutMs(at.nowMs) };
+  }
 
-  const takeRead = (found: Lease | undefined, at: Instant): ElectorAction => {
-    observe(found, at.nowMs);
-    if (hasLed && found !== undefined && found.spec?.holderIdentity !== identity) return end();
-    return !hasLed && at.nowMs < freeAtMs() ? wait(at.nowMs) : write(at);
-  };
+  #takeRead(found: Lease | undefined, at: Instant): ElectorAction {
+    this.#observe(found, at.nowMs);
+    if (this.#hasLed && found !== undefined && found.spec?.holderIdentity !== this.#identity)
+      return this.#end();
+    return !this.#hasLed && at.nowMs < this.#freeAtMs() ? this.#wait(at.nowMs) : this.#write(at);
+  }
 
-  const takeWritten = (written: Lease, startedMs: number, at: Instant): ElectorAction => {
-    observe(written, at.nowMs);
-    const untilMs = startedMs + renewDeadlineMs;
+  #takeWritten(written: Lease, startedMs: number, at: Instant): ElectorAction {
+    this.#observe(written, at.nowMs);
+    const untilMs = startedMs + this.#times.renewDeadlineMs;
     // A process that slept over its first answer holds the Lease and leads only once it has renewed it.
-    if (untilMs <= at.nowMs) return write(at);
-    hasLed = true;
-    deadlineMs = untilMs;
-    return wait(at.nowMs);
-  };
-
-  return {
-    get deadlineMs() {
-      return deadlineMs;
-    },
-    get hasLed() {
-      return hasLed;
-    },
-    get holder() {
-      return lease?.spec?.holderIdentity || undefined;
-    },
-    get lease() {
-      return lease;
-    },
-    step(input, at) {
-      // Whatever comes after the deadline comes too late: in between this process was not the leader.
-      if (hasLed && at.nowMs >= deadlineMs) return end();
-      switch (input.type) {
-        case 'waited':
-          return begin(at);
-        case 'read':
-          return takeRead(input.lease, at);
-        case 'written':
-          return takeWritten(input.lease, input.startedMs, at);
-        case 'refused':
-          return refusals++ === 0 ? { do: 'read', timeoutMs: timeoutMs(at.nowMs) } : wait(at.nowMs);
-        case 'failed':
-          return wait(at.nowMs);
-      }
-    },
-    resign() {
-      deadlineMs = Number.NEGATIVE_INFINITY;
-    },
-    released(found, wallMs) {
-      if (found?.spec?.holderIdentity !== identity) return undefined;
-      const now = formatMicroTime(wallMs);
-      const { leaseTransitions = 0 } = found.spec;
-      const spec = {
-        holderIdentity: '',
-        leaseDurationSeconds: 1,
-        acquireTime: now,
-        renewTime: now,
-        leaseTransitions,
-      };
-      return { ...found, spec };
-    },
-  };
-};
+    if (untilMs <= at.nowMs) return this.#write(at);
+    this.#hasLed = true;
+    this.#deadlineMs = untilMs;
+    return this.#wait(at.nowMs);
+  }
+}
 
 const checkTimes = ({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: ElectorTimes): void => {
   const problem =

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Clock } from './clock.ts';
-import { createElector, type Elector } from './elector.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { createVirtualClock, type VirtualClock } from '../runtime/testing/virtual-clock.ts';
+import { Elector } from './elector.ts';
 import { ELECTOR_TIMES } from './elector-machine.ts';
 import { type Fate, LeaseServer } from './testing/lease-server.ts';
-import { createVirtualClock, type VirtualClock } from './testing/virtual-clock.ts';
 
 type Pause = { who: 0 | 1; atMs: number; forMs: number };
 
@@ -67,7 +67,7 @@ test('leaders follow each other with at least leaseDuration - renewDeadline betw
         );
         const identity = `${who}.${life}`;
         const client = server.client(fateOf(ways[who], life), own);
-        const elector = createElector({
+        const elector = new Elector({
           ...{ client, key: 'n/leader', identity, clock: own, random: () => 0.3, onError: () => undefined },
         });
         replicas.push({ identity, elector, latestMs: Number.NEGATIVE_INFINITY });

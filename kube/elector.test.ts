@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createElector, type ElectorOptions, electorIdentity } from './elector.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
+import { Elector, type ElectorOptions, electorIdentity } from './elector.ts';
 import { KubeError } from './errors.ts';
 import { LeaseServer } from './testing/lease-server.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 
 /** Electors on one Lease in virtual time, each call 10 ms there and 10 ms back. */
 const startWorld = () => {
@@ -13,7 +13,7 @@ const startWorld = () => {
     const stop = new AbortController();
     const errors: unknown[] = [];
     const client = server.client(() => ({ thereMs: 10, backMs: 10 }));
-    const elector = createElector({
+    const elector = new Elector({
       ...{ client, key: 'n/leader', identity, clock, random: () => 0 },
       onError: (error) => errors.push(error),
       ...change,
@@ -22,7 +22,7 @@ const startWorld = () => {
     const done = elector.run(stop.signal).then((how) => {
       outcome = how;
     });
-    return { ...elector, stop, errors, done, outcome: () => outcome };
+    return Object.assign(elector, { stop, errors, done, outcome: () => outcome });
   };
   return { clock, server, stand };
 };

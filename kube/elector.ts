@@ -11,18 +11,18 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import {
-  createElectorMachine,
   ELECTOR_TIMES,
   type ElectorAction,
   type ElectorInput,
+  ElectorMachine,
   type ElectorTimes,
   type Instant,
 } from './elector-machine.ts';
 import { isKubeError } from './errors.ts';
-import { LEASES, type Lease } from './lease.ts';
+import { LEASES, type Lease } from './lease-types.ts';
 import type { CallOptions, Key, KubeClient } from './types.ts';
 
 export type ElectorOptions = Partial<ElectorTimes> & {
@@ -38,31 +38,6 @@ export type ElectorOptions = Partial<ElectorTimes> & {
   onError: (error: unknown) => void;
 };
 
-export type Elector = {
-  /** Whether this process leads now, by its own clock: ask before every act that only the leader may do. */
-  isLeader(): boolean;
-  /** Monotonic time until which it leads unless it renews; -Infinity while it does not lead. */
-  deadlineMs(): number;
-  /**
-   * Stands for election and renews, until leadership is lost or the signal aborts; from that moment `isLeader()` is false.
-   * To be called once: a process that lost leads no more. Never rejects.
-   */
-  run(signal: AbortSignal): Promise<'Lost' | 'Stopped'>;
-  /** Resolves when this process leads for the first time. */
-  elected: Promise<void>;
-  /** Monotonic time at which it was elected; Infinity: it was not yet. */
-  electedAtMs(): number;
-  /** Who holds the Lease as this process last saw it. */
-  leaderIdentity(): string | undefined;
-  /** The Lease was seen to change, by a watch: a standby looks at once instead of at its next turn; a leader does nothing. */
-  nudge(): void;
-  /**
-   * Ends `run` and empties the Lease if it is ours, so that a standby need not wait for it to run out. Call it when nothing is
-   * under way any more that only the leader may do. Failures go to `onError`; nothing but time is lost by them.
-   */
-  release(): Promise<void>;
-};
-
 /** `hostname_uuid`, as client-go's callers name themselves: a restarted process is another one. */
 export const electorIdentity = (): string => `${hostname()}_${randomUUID()}`;
 
@@ -75,119 +50,161 @@ const RELEASE_CALL_MS = 5_000;
 const isLostRace = (error: unknown): boolean =>
   isKubeError(error, 'Conflict') || isKubeError(error, 'AlreadyExists') || isKubeError(error, 'NotFound');
 
-/** @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod. */
-export const createElector = (options: ElectorOptions): Elector => {
-  const { client, key, clock = systemClock, random = Math.random, onError } = options;
-  const times: ElectorTimes = {
-    leaseDurationMs: options.leaseDurationMs ?? ELECTOR_TIMES.leaseDurationMs,
-    renewDeadlineMs: options.renewDeadlineMs ?? ELECTOR_TIMES.renewDeadlineMs,
-    retryPeriodMs: options.retryPeriodMs ?? ELECTOR_TIMES.retryPeriodMs,
-  };
-  const machine = createElectorMachine({ ...times, identity: options.identity ?? electorIdentity(), random });
-  const { promise: elected, resolve: resolveElected } = Promise.withResolvers<void>();
-  const stopping = new AbortController();
-  let electedAtMs = Number.POSITIVE_INFINITY;
-  let running: Promise<'Lost' | 'Stopped'> | undefined;
+/** One candidate of the process that it runs in. */
+export class Elector {
+  readonly #client: ElectorOptions['client'];
+  readonly #key: Key;
+  readonly #clock: Clock;
+  readonly #onError: (error: unknown) => void;
+  readonly #machine: ElectorMachine;
+  readonly #stopping = new AbortController();
+  readonly #elected = Promise.withResolvers<void>();
+  #electedAtMs = Number.POSITIVE_INFINITY;
+  #running: Promise<'Lost' | 'Stopped'> | undefined;
   /** Aborted by a nudge; a read begun later has seen what the nudge was about. */
-  let nudged = new AbortController();
+  #nudged = new AbortController();
 
-  const instant = (): Instant => ({ nowMs: clock.now(), wallMs: clock.wall() });
+  /** @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod. */
+  constructor(options: ElectorOptions) {
+    const { identity = electorIdentity(), random = Math.random } = options;
+    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = { ...ELECTOR_TIMES, ...options };
+    this.#client = options.client;
+    this.#key = options.key;
+    this.#clock = options.clock ?? systemClock;
+    this.#onError = options.onError;
+    this.#machine = new ElectorMachine({ leaseDurationMs, renewDeadlineMs, retryPeriodMs, identity, random });
+  }
 
-  const stand = async (signal: AbortSignal): Promise<'Lost' | 'Stopped'> => {
+  /** Whether this process leads now, by its own clock: ask before every act that only the leader may do. */
+  isLeader(): boolean {
+    return this.#clock.now() < this.#machine.deadlineMs;
+  }
+
+  /** Monotonic time until which it leads unless it renews; -Infinity while it does not lead. */
+  deadlineMs(): number {
+    return this.#machine.deadlineMs;
+  }
+
+  /**
+   * Stands for election and renews, until leadership is lost or the signal aborts; from that moment `isLeader()` is false.
+   * To be called once: a process that lost leads no more. Never rejects.
+   */
+  run(signal: AbortSignal): Promise<'Lost' | 'Stopped'> {
+    this.#running ??= this.#stand(AbortSignal.any([signal, this.#stopping.signal]));
+    return this.#running;
+  }
+
+  /** Resolves when this process leads for the first time. */
+  get elected(): Promise<void> {
+    return this.#elected.promise;
+  }
+
+  /** Monotonic time at which it was elected; Infinity: it was not yet. */
+  electedAtMs(): number {
+    return this.#electedAtMs;
+  }
+
+  /** Who holds the Lease as this process last saw it. */
+  leaderIdentity(): string | undefined {
+    return this.#machine.holder;
+  }
+
+  /** The Lease was seen to change, by a watch: a standby looks at once instead of at its next turn; a leader does nothing. */
+  nudge(): void {
+    this.#nudged.abort();
+  }
+
+  /**
+   * Ends `run` and empties the Lease if it is ours, so that a standby need not wait for it to run out. Call it when nothing is
+   * under way any more that only the leader may do. Failures go to `onError`; nothing but time is lost by them.
+   */
+  async release(): Promise<void> {
+    this.#machine.resign();
+    this.#stopping.abort();
+    await this.#running;
+    await this.#empty().catch(this.#onError);
+  }
+
+  async #stand(signal: AbortSignal): Promise<'Lost' | 'Stopped'> {
+    const machine = this.#machine;
     const resign = () => machine.resign();
     signal.addEventListener('abort', resign, { once: true });
-    let action = machine.step({ type: 'waited' }, instant());
+    let action = machine.step({ type: 'waited' }, this.#instant());
     while (!signal.aborted && action.do !== 'end') {
-      const input = await perform(action, signal);
+      const input = await this.#perform(action, signal);
       if (signal.aborted) break;
-      action = machine.step(input, instant());
+      action = machine.step(input, this.#instant());
       if (!machine.hasLed) continue;
-      electedAtMs = Math.min(electedAtMs, clock.now());
-      resolveElected();
+      this.#electedAtMs = Math.min(this.#electedAtMs, this.#clock.now());
+      this.#elected.resolve();
     }
     signal.removeEventListener('abort', resign);
     machine.resign();
     return signal.aborted ? 'Stopped' : 'Lost';
-  };
+  }
 
-  const perform = async (
-    action: Exclude<ElectorAction, { do: 'end' }>,
-    signal: AbortSignal,
-  ): Promise<ElectorInput> => {
+  #instant(): Instant {
+    return { nowMs: this.#clock.now(), wallMs: this.#clock.wall() };
+  }
+
+  async #perform(action: Exclude<ElectorAction, { do: 'end' }>, signal: AbortSignal): Promise<ElectorInput> {
+    const clock = this.#clock;
     if (action.do === 'wait') {
-      await sleep(clock, action.delayMs, machine.hasLed ? signal : AbortSignal.any([signal, nudged.signal]));
+      const interrupt = this.#machine.hasLed ? signal : AbortSignal.any([signal, this.#nudged.signal]);
+      await sleep(clock, action.delayMs, interrupt);
       return { type: 'waited' };
     }
     const startedMs = clock.now();
     try {
       if (action.do === 'read') {
-        nudged = new AbortController();
-        return { type: 'read', lease: await read({ timeoutMs: action.timeoutMs, signal }) };
+        this.#nudged = new AbortController();
+        return { type: 'read', lease: await this.#read({ timeoutMs: action.timeoutMs, signal }) };
       }
-      return { type: 'written', lease: await write(action, signal), startedMs };
+      return { type: 'written', lease: await this.#write(action, signal), startedMs };
     } catch (error) {
       if (signal.aborted) return { type: 'failed' };
       if (isLostRace(error)) return { type: 'refused' };
-      onError(error);
+      this.#onError(error);
       return { type: 'failed' };
     }
-  };
+  }
 
-  const read = (call: CallOptions): Promise<Lease | undefined> =>
-    client.get<Lease>(LEASES, key, call).catch((error: unknown) => {
+  #read(call: CallOptions): Promise<Lease | undefined> {
+    return this.#client.get<Lease>(LEASES, this.#key, call).catch((error: unknown) => {
       if (isKubeError(error, 'NotFound')) return undefined;
       throw error;
     });
+  }
 
-  const write = (
-    action: Extract<ElectorAction, { do: 'create' | 'replace' }>,
-    signal: AbortSignal,
-  ): Promise<Lease> => {
+  #write(action: Extract<ElectorAction, { do: 'create' | 'replace' }>, signal: AbortSignal): Promise<Lease> {
     const call = { timeoutMs: action.timeoutMs, signal };
-    if (action.do === 'replace') return client.replace(LEASES, action.lease, call);
-    const [namespace = '', name = ''] = key.split('/');
+    if (action.do === 'replace') return this.#client.replace(LEASES, action.lease, call);
+    const [namespace = '', name = ''] = this.#key.split('/');
     const metadata = { name, namespace };
-    return client.create(
+    return this.#client.create(
       LEASES,
       { apiVersion: apiVersionOf(LEASES), kind: LEASES.kind, metadata, spec: action.spec },
       call,
     );
-  };
+  }
 
-  const empty = async (): Promise<void> => {
+  async #empty(): Promise<void> {
+    const machine = this.#machine;
     const call = { timeoutMs: RELEASE_CALL_MS };
     let known = machine.lease;
     for (let attempt = 0; attempt < RELEASE_ATTEMPTS; attempt++) {
+      const wallMs = this.#clock.wall();
       // What was last seen may be older than a write whose answer never came.
       const released =
-        machine.released(known, clock.wall()) ?? machine.released(await read(call), clock.wall());
+        machine.released(known, wallMs) ?? machine.released(await this.#read(call), this.#clock.wall());
       if (released === undefined) return;
       try {
-        await client.replace(LEASES, released, call);
+        await this.#client.replace(LEASES, released, call);
         return;
       } catch (error) {
         if (!isLostRace(error)) throw error;
         known = undefined;
       }
     }
-  };
-
-  return {
-    isLeader: () => clock.now() < machine.deadlineMs,
-    deadlineMs: () => machine.deadlineMs,
-    run(signal) {
-      running ??= stand(AbortSignal.any([signal, stopping.signal]));
-      return running;
-    },
-    elected,
-    electedAtMs: () => electedAtMs,
-    leaderIdentity: () => machine.holder,
-    nudge: () => nudged.abort(),
-    async release() {
-      machine.resign();
-      stopping.abort();
-      await running;
-      await empty().catch(onError);
-    },
-  };
-};
+  }
+}

@@ -123,6 +123,3 @@ export const errorOfStatus = (
     conflicts: conflictsOf(body?.details?.causes ?? []),
   });
 };
-
-/** What an error of any kind says. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

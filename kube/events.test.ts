@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { KubeError } from './errors.ts';
-import { createEventRecorder, type EventNote, type EventRecorderOptions } from './events.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
+import { type EventNote, EventRecorder, type EventRecorderOptions } from './events.ts';
 
 type Write = { verb: 'create' | 'patch'; key: string; body: unknown };
 
@@ -41,7 +41,7 @@ const start = (
       return {} as T;
     },
   };
-  const recorder = createEventRecorder({
+  const recorder = new EventRecorder({
     ...{ client, controller: 'example.io/test', instance: 'test-0', signal: stop.signal },
     ...{ clock, random: () => 0, ...options },
     log: { info: () => undefined, error: () => undefined, warn: (_fields, message) => told.push(message) },

@@ -5,12 +5,12 @@
  * Bounds: a few thousand waiting Events, repetitions of one counted as one; a few writers, so that a storm of Events leaves
  * connections to the calls that matter.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError, KubeError } from './errors.ts';
-import type { Log } from './log.ts';
-import { formatMicroTime } from './time.ts';
 import type { KubeClient, KubeObject, Resource } from './types.ts';
 
 export const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event' };
@@ -35,17 +35,6 @@ export type EventNote = {
   action?: string;
   /** For people; cut at 1024 bytes. */
   message: string;
-};
-
-export type EventRecorder = {
-  /** Queues an Event; returns at once, never throws. */
-  record(note: EventNote): void;
-  /** Events given up since the start: the queue was full, or the API server refused them. */
-  dropped(): number;
-  /** Events that wait, repetitions of one counted as one. */
-  depth(): number;
-  /** Resolves when the queue is empty: written or given up. */
-  flush(): Promise<void>;
 };
 
 export type EventRecorderOptions = {
@@ -105,79 +94,124 @@ export const referenceTo = (object: KubeObject, resource: Resource): ObjectRefer
   ...(object.metadata.uid && { uid: object.metadata.uid }),
 });
 
-export const createEventRecorder = (options: EventRecorderOptions): EventRecorder => {
-  const { client, signal, clock = systemClock, random = Math.random, log } = options;
+/** Writes the Events of one program. */
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #clock: Clock;
+  readonly #random: () => number;
   /** Waiting Events by identity, oldest first. */
-  const queue = new Map<string, Pending>();
+  readonly #queue = new Map<string, Pending>();
   /** Identities being written: a repetition waits, so that it is counted instead of written beside the first. */
-  const inFlight = new Set<string>();
-  const seen = new Map<string, Series>();
-  const writers = new Set<Promise<void>>();
+  readonly #inFlight = new Set<string>();
+  readonly #seen = new Map<string, Series>();
+  readonly #writers = new Set<Promise<void>>();
   /** Falls the moment a writer finds nothing: its promise is settled a little later. */
-  let writing = 0;
-  let dropped = 0;
-  let toldAtMs = Number.NEGATIVE_INFINITY;
+  #writing = 0;
+  #dropped = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
 
-  const next = (): [identity: string, pending: Pending] | undefined => {
-    for (const entry of queue) if (!inFlight.has(entry[0])) return entry;
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Queues an Event; returns at once, never throws. */
+  record(note: EventNote): void {
+    const clock = this.#clock;
+    const identity = identityOf(note);
+    const waiting = this.#queue.get(identity);
+    const times = (waiting?.times ?? 0) + 1;
+    const [oldest] = this.#queue;
+    if (!waiting && this.#queue.size >= QUEUE_LIMIT && oldest) this.#drop(...oldest);
+    this.#queue.set(identity, { ...note, times, atMs: clock.now(), wallMs: clock.wall() });
+    if (this.#writing >= (this.#options.writers ?? WRITERS)) return;
+    this.#writing += 1;
+    const writer: Promise<void> = this.#drain().finally(() => this.#writers.delete(writer));
+    this.#writers.add(writer);
+  }
+
+  /** Events given up since the start: the queue was full, or the API server refused them. */
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Events that wait, repetitions of one counted as one. */
+  depth(): number {
+    return this.#queue.size;
+  }
+
+  /** Resolves when the queue is empty: written or given up. */
+  async flush(): Promise<void> {
+    while (this.#writers.size > 0) await Promise.all(this.#writers);
+  }
+
+  #next(): [identity: string, pending: Pending] | undefined {
+    for (const entry of this.#queue) if (!this.#inFlight.has(entry[0])) return entry;
     return undefined;
-  };
+  }
 
   /** One writer: ends when nothing waits but repetitions of what another writer has, which that one will find. */
-  const drain = async () => {
-    for (let entry = next(); entry; entry = next()) {
+  async #drain(): Promise<void> {
+    for (let entry = this.#next(); entry; entry = this.#next()) {
       const [identity, pending] = entry;
-      queue.delete(identity);
-      inFlight.add(identity);
-      if (signal.aborted) dropped += pending.times;
-      else await deliver(identity, pending);
-      inFlight.delete(identity);
+      this.#queue.delete(identity);
+      this.#inFlight.add(identity);
+      if (this.#options.signal.aborted) this.#dropped += pending.times;
+      else await this.#deliver(identity, pending);
+      this.#inFlight.delete(identity);
     }
-    writing -= 1;
-  };
+    this.#writing -= 1;
+  }
 
-  const drop = (identity: string, pending: Pending) => {
-    queue.delete(identity);
-    dropped += pending.times;
-    if (clock.now() - toldAtMs < TELL_MS) return;
-    toldAtMs = clock.now();
-    log?.warn({ dropped, waiting: queue.size }, 'more Events than can be written: the oldest are dropped');
-  };
+  #drop(identity: string, pending: Pending): void {
+    this.#queue.delete(identity);
+    this.#dropped += pending.times;
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#toldAtMs < TELL_MS) return;
+    this.#toldAtMs = nowMs;
+    const counts = { dropped: this.#dropped, waiting: this.#queue.size };
+    this.#options.log?.warn(counts, 'more Events than can be written: the oldest are dropped');
+  }
 
-  const deliver = async (identity: string, pending: Pending) => {
+  async #deliver(identity: string, pending: Pending): Promise<void> {
+    const { signal, log } = this.#options;
     for (let attempt = 0; ; attempt++) {
       try {
-        await write(identity, pending);
+        await this.#write(identity, pending);
         return;
       } catch (error) {
         // A namespace on its way out takes no Events; nothing a retry could change.
         const isFinal = isKubeError(error, 'Invalid') || isKubeError(error, 'Forbidden');
         if (isFinal || attempt + 1 >= ATTEMPTS || signal.aborted) {
-          dropped += pending.times;
+          this.#dropped += pending.times;
           log?.warn({ err: error, event: pending.reason }, 'an Event was not written');
           return;
         }
         const askedMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-        const delayMs = Math.max(backoffMs(RETRY, attempt, random()), Math.min(askedMs, RETRY.maxMs));
-        await sleep(clock, delayMs, signal);
+        const delayMs = Math.max(backoffMs(RETRY, attempt, this.#random()), Math.min(askedMs, RETRY.maxMs));
+        await sleep(this.#clock, delayMs, signal);
       }
     }
-  };
+  }
 
-  const write = async (identity: string, pending: Pending) => {
+  async #write(identity: string, pending: Pending): Promise<void> {
+    const seen = this.#seen;
     const series = seen.get(identity);
-    if (series && pending.atMs - series.lastMs < SERIES_MS && (await countOn(series, pending))) return;
+    if (series && pending.atMs - series.lastMs < SERIES_MS && (await this.#countOn(series, pending))) return;
     seen.delete(identity);
-    const event = eventOf(pending, options, random);
+    const { client, signal } = this.#options;
+    const event = eventOf(pending, this.#options, this.#random);
     await client.create(EVENTS, event, { timeoutMs: CALL_MS, signal });
     const { namespace, name } = event.metadata;
     seen.set(identity, { key: `${namespace}/${name}`, count: pending.times, lastMs: pending.atMs });
     const [oldest] = seen.keys();
     if (seen.size > SERIES_LIMIT && oldest !== undefined) seen.delete(oldest);
-  };
+  }
 
   /** @returns false when the Event has expired meanwhile. */
-  const countOn = async (series: Series, pending: Pending): Promise<boolean> => {
+  async #countOn(series: Series, pending: Pending): Promise<boolean> {
+    const { client, signal } = this.#options;
     const value = { count: series.count + pending.times, lastObservedTime: formatMicroTime(pending.wallMs) };
     try {
       const operations = [{ op: 'add', path: '/series', value }];
@@ -189,28 +223,8 @@ export const createEventRecorder = (options: EventRecorderOptions): EventRecorde
     series.count = value.count;
     series.lastMs = pending.atMs;
     return true;
-  };
-
-  return {
-    record(note) {
-      const identity = identityOf(note);
-      const waiting = queue.get(identity);
-      const times = (waiting?.times ?? 0) + 1;
-      const [oldest] = queue;
-      if (!waiting && queue.size >= QUEUE_LIMIT && oldest) drop(...oldest);
-      queue.set(identity, { ...note, times, atMs: clock.now(), wallMs: clock.wall() });
-      if (writing >= (options.writers ?? WRITERS)) return;
-      writing += 1;
-      const writer: Promise<void> = drain().finally(() => writers.delete(writer));
-      writers.add(writer);
-    },
-    dropped: () => dropped,
-    depth: () => queue.size,
-    flush: async () => {
-      while (writers.size > 0) await Promise.all(writers);
-    },
-  };
-};
+  }
+}
 
 const identityOf = ({ regarding, type, reason, message }: EventNote): string =>
   JSON.stringify([regarding.kind, regarding.namespace, regarding.name, regarding.uid, type, reason, message]);

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Lease } from './lease.ts';
 import { createHolderWatch } from './lease-holder.ts';
+import type { Lease } from './lease-types.ts';
 
 const held = (holderIdentity: string, renewal: number, leaseDurationSeconds?: number): Lease => ({
   metadata: { name: 'node1', namespace: 'n', resourceVersion: String(renewal) },

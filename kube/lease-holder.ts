@@ -3,7 +3,7 @@
  * when it is seen to renew, and gone when it was not seen to for the whole of its lease time. Both are timed on the reader's
  * own monotonic clock: the times in the Lease are another machine's.
  */
-import type { Lease } from './lease.ts';
+import type { Lease } from './lease-types.ts';
 
 /** `Free`: nobody holds it, we do, or its holder is gone. `Unknown`: another holds it; look again. `Rival`: and lives. */
 export type HolderVerdict = 'Free' | 'Unknown' | 'Rival';

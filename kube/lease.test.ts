@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { KubeError } from './errors.ts';
-import { findRival, type Lease, type LeaseRenewerOptions, renewLease } from './lease.ts';
+import { findRival, type LeaseRenewerOptions, renewLease } from './lease.ts';
 import { createHolderWatch } from './lease-holder.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
+import type { Lease } from './lease-types.ts';
 import type { KubeClient } from './types.ts';
 
 /** A renewer of `n/sign-of-life` every 10 s; `answer` may throw instead of taking the Lease. */

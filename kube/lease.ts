@@ -3,32 +3,14 @@
  * the only holder of that name finds out whether somebody else is, too, and never overwrites what it has not seen.
  * Leader election is another thing (compare and swap on a shared Lease): elector.ts.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import { apiVersionOf } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { isKubeError } from './errors.ts';
 import { createHolderWatch, type HolderWatch } from './lease-holder.ts';
-import { formatMicroTime } from './time.ts';
-import type { CallOptions, Key, KubeClient, KubeObject, Resource } from './types.ts';
-
-export const LEASES: Resource = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-};
-
-/** coordination.k8s.io/v1. Times are metav1.MicroTime. */
-export type Lease = KubeObject & {
-  spec?: {
-    holderIdentity?: string;
-    leaseDurationSeconds?: number;
-    acquireTime?: string;
-    renewTime?: string;
-    /** How often the holder changed; leader election alone counts it. */
-    leaseTransitions?: number;
-  };
-};
+import { LEASES, type Lease } from './lease-types.ts';
+import type { CallOptions, Key, KubeClient } from './types.ts';
 
 export type LeaseRenewerOptions = {
   client: Pick<KubeClient, 'apply'>;

@@ -1,15 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { KubeError } from './errors.ts';
 import { type HandleResult, WorkQueue } from './queue.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 
 type Call = { key: string; finish: (result?: HandleResult) => void; fail: (error: Error) => void };
 
 /** A running queue whose handler calls the test finishes one by one. Random 0: no jitter. */
 const startQueue = (workers = 2) => {
   const clock = createVirtualClock();
-  const queue = new WorkQueue({ ...clock, random: () => 0, breathe: () => Promise.resolve() });
+  const queue = new WorkQueue({ ...clock, random: () => 0, yieldToEventLoop: () => Promise.resolve() });
   const stop = new AbortController();
   const calls: Call[] = [];
   const errors: unknown[][] = [];
@@ -77,7 +77,7 @@ test('handlers that wait for nothing let the event loop turn every few milliseco
   const stop = new AbortController();
   const queue = new WorkQueue({
     now: () => nowMs,
-    breathe: async () => {
+    yieldToEventLoop: async () => {
       turns += 1;
     },
   });

@@ -9,10 +9,10 @@
  * Bound: a key waits in one lane at most, has one timer at most and is handled once at most, so the queue never exceeds the
  * number of distinct keys, which are the objects of the stores.
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
-import { type CancelTimer, type Clock, systemClock } from './clock.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
+import { type CancelTimer, type Clock, systemClock } from '../runtime/clock.ts';
+import { EventLoopYielder } from '../runtime/event-loop-yielder.ts';
 import { KubeError } from './errors.ts';
-import { Turns } from './turns.ts';
 import type { Key } from './types.ts';
 
 export type WorkQueueOptions = {
@@ -24,7 +24,7 @@ export type WorkQueueOptions = {
   /** Default: 200 ms, then doubling up to 10 s. */
   retry?: BackoffPolicy;
   /** Lets the event loop turn once; default: setImmediate. */
-  breathe?: () => Promise<unknown>;
+  yieldToEventLoop?: () => Promise<unknown>;
 };
 
 /** What a handled key wants next; nothing: only when it is added again. */
@@ -75,14 +75,14 @@ export class WorkQueue {
   readonly #random: () => number;
   readonly #retry: BackoffPolicy;
   /** Handlers that wait for nothing would keep the event loop from turning until the last key. */
-  readonly #turns: Turns;
+  readonly #yielder: EventLoopYielder;
 
   constructor(options: WorkQueueOptions = {}) {
     this.#now = options.now ?? systemClock.now;
     this.#setTimer = options.setTimer ?? systemClock.setTimer;
     this.#random = options.random ?? Math.random;
     this.#retry = options.retry ?? QUEUE_RETRY;
-    this.#turns = new Turns({ now: this.#now, breathe: options.breathe });
+    this.#yielder = new EventLoopYielder({ now: this.#now, yieldToEventLoop: options.yieldToEventLoop });
   }
 
   /** Keys waiting now, delayed ones apart. */
@@ -188,12 +188,12 @@ export class WorkQueue {
 
   async #work(options: RunOptions): Promise<void> {
     while (!options.signal.aborted) {
-      if (this.#turns.isDue()) await this.#turns.turn();
+      if (this.#yielder.isDue()) await this.#yielder.yield();
       const taken = this.#take();
       if (taken === undefined) {
         await new Promise<void>((resolve) => this.#idleWorkers.push(resolve));
         // Woken from idleness by an event: the loop has just turned.
-        if (this.#processing.size === 0) this.#turns.turned();
+        if (this.#processing.size === 0) this.#yielder.noteYield();
         continue;
       }
       const { key, lane } = taken;

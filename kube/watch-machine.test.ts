@@ -2,14 +2,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { KubeError } from './errors.ts';
 import type { KubeObject } from './types.ts';
-import { createWatchMachine, type WatchAction } from './watch-machine.ts';
+import { type WatchAction, WatchMachine } from './watch-machine.ts';
 
 const object = (name: string, resourceVersion = '1', uid = `uid-of-${name}`): KubeObject => ({
   metadata: { name, resourceVersion, uid },
 });
 
 /** Without jitter: random 0 takes each delay whole and the shortest watch. */
-const createMachine = () => createWatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0 });
+const createMachine = () => new WatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0 });
 
 const page = (items: KubeObject[], resourceVersion = '10', continueToken?: string) =>
   ({ type: 'page', items, resourceVersion, continueToken }) as const;
@@ -173,7 +173,7 @@ test('started again, it lists from the first page, and reports only what that li
 });
 
 test('watches end after 240 to 295 s, by chance', () => {
-  const machine = createWatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0.9999 });
+  const machine = new WatchMachine({ keyOf: ({ metadata }) => metadata.name, random: () => 0.9999 });
   const { action } = machine.step(page([]), 0);
   assert.is(action.do === 'watch' && action.timeoutSeconds, 295);
 });

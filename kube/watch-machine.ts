@@ -6,7 +6,7 @@
  *        ^                       |
  *        +-- 410 Gone, refresh --+
  */
-import { type BackoffPolicy, backoffMs } from './backoff.ts';
+import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { errorOfStatus, isKubeError, KubeError, type StatusBody } from './errors.ts';
 import type { Key, KubeObject } from './types.ts';
 
@@ -44,154 +44,160 @@ const RETRY_AFTER_MAX_MS = 60_000;
 /** The server ends a watch after 240 to 295 s: below the common 300 s idle limit, not all watches at once. */
 const TIMEOUT_SECONDS = { from: 240, to: 295 };
 
-export type WatchMachine<T extends KubeObject> = {
+/** `changed`: keys that were added, changed, replaced or deleted. */
+export type WatchStep = { changed: Key[]; action: WatchAction };
+
+const LIST: WatchAction = { do: 'list', continueToken: undefined };
+
+export type WatchMachineOptions<T> = {
+  keyOf: (object: T) => Key;
+  /** Numbers in [0, 1). */
+  random: () => number;
+  /** Default: WATCH_RETRY. */
+  retry?: BackoffPolicy;
+};
+
+/** What is known of one scope, and what its watcher has to do next. */
+export class WatchMachine<T extends KubeObject> {
+  readonly #keyOf: (object: T) => Key;
+  readonly #random: () => number;
+  readonly #retry: BackoffPolicy;
+  #objects = new Map<Key, T>();
+  #pages: T[] = [];
+  #continueToken: string | undefined;
+  /** Where the next watch goes on; undefined: a list comes first. */
+  #resourceVersion: string | undefined;
+  #shownVersion: string | undefined;
+  #lists = 0;
+  #error: Error | undefined;
+  #failures = 0;
+  #openedAtMs: number | undefined;
+
+  constructor({ keyOf, random, retry = WATCH_RETRY }: WatchMachineOptions<T>) {
+    this.#keyOf = keyOf;
+    this.#random = random;
+    this.#retry = retry;
+  }
+
   /** The store: replaced as a whole by a list, key by key by events. */
-  readonly objects: ReadonlyMap<Key, T>;
+  get objects(): ReadonlyMap<Key, T> {
+    return this.#objects;
+  }
+
   /** The version up to which every change is in the store; undefined: before the first list. */
-  readonly shownVersion: string | undefined;
+  get shownVersion(): string | undefined {
+    return this.#shownVersion;
+  }
+
   /** Complete lists so far. */
-  readonly lists: number;
+  get lists(): number {
+    return this.#lists;
+  }
+
   /** The last failure, until the next good answer. */
-  readonly error: Error | undefined;
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
   /** The first action; later: drops the position, so that everything is listed anew. The store stays until then. */
-  start(): WatchAction;
+  start(): WatchAction {
+    this.#startOver();
+    this.#openedAtMs = undefined;
+    return LIST;
+  }
+
   /** Takes the outcome of an action. `changed` are the keys that were added, changed, replaced or deleted. */
-  step(input: WatchInput<T>, nowMs: number): { changed: Key[]; action: WatchAction };
+  step(input: WatchInput<T>, nowMs: number): WatchStep {
+    switch (input.type) {
+      case 'page':
+        return this.#takePage(input);
+      case 'opened':
+        this.#error = undefined;
+        this.#openedAtMs = nowMs;
+        return { changed: [], action: this.#resume() };
+      case 'ended':
+        return { changed: [], action: this.#takeEnd(nowMs) };
+      case 'failed':
+        return { changed: [], action: this.#retryAfterFailure(input.error, nowMs) };
+    }
+  }
+
   /**
    * Takes one event of the open stream.
    * @returns the key it changed, if any
    * @throws KubeError for an ERROR event, which ends the stream: pass it to `step` as `failed`.
    */
-  event(event: WatchEvent<T>): Key | undefined;
-};
+  event(event: WatchEvent<T>): Key | undefined {
+    if (event.type === 'ERROR') throw errorOfStatus('watch', event.object.code ?? 500, event.object);
+    this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion;
+    this.#shownVersion = this.#resourceVersion ?? this.#shownVersion;
+    if (event.type === 'BOOKMARK') return undefined;
+    const key = this.#keyOf(event.object);
+    if (event.type === 'DELETED') this.#objects.delete(key);
+    else this.#objects.set(key, slim(event.object));
+    return key;
+  }
 
-const LIST: WatchAction = { do: 'list', continueToken: undefined };
-
-/** @param random numbers in [0, 1) */
-export const createWatchMachine = <T extends KubeObject>(options: {
-  keyOf: (object: T) => Key;
-  random: () => number;
-  retry?: BackoffPolicy;
-}): WatchMachine<T> => {
-  const { keyOf, random, retry = WATCH_RETRY } = options;
-  let objects = new Map<Key, T>();
-  let pages: T[] = [];
-  let continueToken: string | undefined;
-  /** Where the next watch goes on; undefined: a list comes first. */
-  let resourceVersion: string | undefined;
-  let shownVersion: string | undefined;
-  let lists = 0;
-  let error: Error | undefined;
-  let failures = 0;
-  let openedAtMs: number | undefined;
-
-  const watchAction = (from: string): WatchAction => {
-    const { from: low, to: high } = TIMEOUT_SECONDS;
-    return {
-      do: 'watch',
-      resourceVersion: from,
-      timeoutSeconds: low + Math.floor(random() * (high - low + 1)),
-    };
-  };
+  #watchAction(resourceVersion: string): WatchAction {
+    const { from, to } = TIMEOUT_SECONDS;
+    const timeoutSeconds = from + Math.floor(this.#random() * (to - from + 1));
+    return { do: 'watch', resourceVersion, timeoutSeconds };
+  }
 
   /** Where to go on: mid-list, from the last event, or from the beginning. */
-  const resume = (): WatchAction => {
-    if (resourceVersion !== undefined) return watchAction(resourceVersion);
+  #resume(): WatchAction {
+    if (this.#resourceVersion !== undefined) return this.#watchAction(this.#resourceVersion);
+    const continueToken = this.#continueToken;
     return continueToken === undefined ? LIST : { do: 'list', continueToken };
-  };
+  }
 
-  const startOver = () => {
-    resourceVersion = undefined;
-    continueToken = undefined;
-    pages = [];
-  };
+  #startOver(): void {
+    this.#resourceVersion = undefined;
+    this.#continueToken = undefined;
+    this.#pages = [];
+  }
 
-  const takePage = (
-    input: Extract<WatchInput<T>, { type: 'page' }>,
-  ): { changed: Key[]; action: WatchAction } => {
-    error = undefined;
-    for (const item of input.items) pages.push(item);
-    continueToken = input.continueToken;
-    if (continueToken !== undefined) return { changed: [], action: resume() };
-    const listed = new Map(pages.map((object) => [keyOf(object), slim(object)]));
-    const changed = differences(objects, listed);
-    objects = listed;
-    startOver();
-    resourceVersion = input.resourceVersion;
-    shownVersion = input.resourceVersion;
-    lists += 1;
-    return { changed, action: resume() };
-  };
+  #takePage(input: Extract<WatchInput<T>, { type: 'page' }>): WatchStep {
+    this.#error = undefined;
+    for (const item of input.items) this.#pages.push(item);
+    this.#continueToken = input.continueToken;
+    if (this.#continueToken !== undefined) return { changed: [], action: this.#resume() };
+    const listed = new Map(this.#pages.map((object) => [this.#keyOf(object), slim(object)]));
+    const changed = differences(this.#objects, listed);
+    this.#objects = listed;
+    this.#startOver();
+    this.#resourceVersion = input.resourceVersion;
+    this.#shownVersion = input.resourceVersion;
+    this.#lists += 1;
+    return { changed, action: this.#resume() };
+  }
 
-  const retryAfterFailure = (cause: Error, nowMs: number): WatchAction => {
-    error = cause;
-    if (openedAtMs !== undefined && nowMs - openedAtMs >= STABLE_MS) failures = 0;
-    openedAtMs = undefined;
+  #retryAfterFailure(cause: Error, nowMs: number): WatchAction {
+    this.#error = cause;
+    if (this.#openedAtMs !== undefined && nowMs - this.#openedAtMs >= STABLE_MS) this.#failures = 0;
+    this.#openedAtMs = undefined;
     const gone = isKubeError(cause, 'Gone');
     // After Invalid (a version the server never gave out, an event nobody can read) resuming would fail for ever.
-    if (gone || isKubeError(cause, 'Invalid')) startOver();
-    const attempt = failures++;
+    if (gone || isKubeError(cause, 'Invalid')) this.#startOver();
+    const attempt = this.#failures++;
     // The answer to an expired version is a list, at once; but not again and again.
-    if (gone && attempt === 0) return resume();
+    if (gone && attempt === 0) return this.#resume();
     const askedMs = cause instanceof KubeError ? Math.min(cause.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS) : 0;
-    const delayMs = Math.max(backoffMs(retry, attempt, random()), askedMs);
-    return { do: 'wait', delayMs, next: resume() };
-  };
+    const delayMs = Math.max(backoffMs(this.#retry, attempt, this.#random()), askedMs);
+    return { do: 'wait', delayMs, next: this.#resume() };
+  }
 
-  const takeEnd = (nowMs: number): WatchAction => {
-    const livedMs = openedAtMs === undefined ? 0 : nowMs - openedAtMs;
+  #takeEnd(nowMs: number): WatchAction {
+    const livedMs = this.#openedAtMs === undefined ? 0 : nowMs - this.#openedAtMs;
     if (livedMs < SHORT_WATCH_MS) {
-      return retryAfterFailure(new KubeError('the watch ended at once', { kind: 'Unreachable' }), nowMs);
+      const ended = new KubeError('the watch ended at once', { kind: 'Unreachable' });
+      return this.#retryAfterFailure(ended, nowMs);
     }
-    if (livedMs >= STABLE_MS) failures = 0;
-    openedAtMs = undefined;
-    return resume();
-  };
-
-  return {
-    get objects() {
-      return objects;
-    },
-    get shownVersion() {
-      return shownVersion;
-    },
-    get lists() {
-      return lists;
-    },
-    get error() {
-      return error;
-    },
-    start() {
-      startOver();
-      openedAtMs = undefined;
-      return LIST;
-    },
-    step(input, nowMs) {
-      switch (input.type) {
-        case 'page':
-          return takePage(input);
-        case 'opened':
-          error = undefined;
-          openedAtMs = nowMs;
-          return { changed: [], action: resume() };
-        case 'ended':
-          return { changed: [], action: takeEnd(nowMs) };
-        case 'failed':
-          return { changed: [], action: retryAfterFailure(input.error, nowMs) };
-      }
-    },
-    event(event) {
-      if (event.type === 'ERROR') throw errorOfStatus('watch', event.object.code ?? 500, event.object);
-      resourceVersion = event.object.metadata.resourceVersion ?? resourceVersion;
-      shownVersion = resourceVersion ?? shownVersion;
-      if (event.type === 'BOOKMARK') return undefined;
-      const key = keyOf(event.object);
-      if (event.type === 'DELETED') objects.delete(key);
-      else objects.set(key, slim(event.object));
-      return key;
-    },
-  };
-};
+    if (livedMs >= STABLE_MS) this.#failures = 0;
+    this.#openedAtMs = undefined;
+    return this.#resume();
+  }
+}
 
 /** managedFields are most of a small object, and nobody reads them. */
 const slim = <T extends KubeObject>(object: T): T => {

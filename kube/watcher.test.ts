@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { connect, isKubeError } from './client.ts';
 import { startScriptedServer } from './testing/scripted-server.ts';
-import { createVirtualClock } from './testing/virtual-clock.ts';
 import type { KubeObject, Resource } from './types.ts';
 import { watch } from './watcher.ts';
 

@@ -1,12 +1,12 @@
 /** Keeps an in-memory copy of a scope fresh: drives the state machine of watch-machine.ts against the API server. */
-import type { BackoffPolicy } from './backoff.ts';
+import type { BackoffPolicy } from '../runtime/backoff.ts';
+import { type Clock, sleep, systemClock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { keyOf, type WatchSource } from './client.ts';
-import { type Clock, sleep, systemClock } from './clock.ts';
 import { KubeError } from './errors.ts';
 import { createLineSplitter } from './lines.ts';
-import type { Log } from './log.ts';
-import type { KubeObject, OnChange, Resource, Scope, Store } from './types.ts';
-import { createWatchMachine, type WatchAction, type WatchEvent, type WatchMachine } from './watch-machine.ts';
+import type { Key, KubeObject, OnChange, Resource, Scope, Store, StoreStats } from './types.ts';
+import { type WatchAction, type WatchEvent, WatchMachine, type WatchStep } from './watch-machine.ts';
 
 export type WatchOptions = {
   onChange: OnChange;
@@ -38,140 +38,188 @@ export const watch = <T extends KubeObject>(
   resource: Resource,
   scope: Scope,
   options: WatchOptions,
-): Store<T> => {
-  const { now = systemClock.now, random = Math.random, retry, log } = options;
-  const { silenceMs = SILENCE_MS, answerMs = ANSWER_MS } = options;
-  const machine = createWatchMachine<T>({ keyOf, random, ...(retry && { retry }) });
-  const { promise: synced, resolve: resolveSynced } = Promise.withResolvers<void>();
-  const refreshes = createRefreshes();
-  let lastContactMs = Number.NEGATIVE_INFINITY;
-  let opened = 0;
-  let events = 0;
-  const contact = () => {
-    lastContactMs = now();
-  };
-  const notify = (key: string) => {
-    try {
-      options.onChange(key);
-    } catch (error) {
-      log?.error({ err: error, key }, `the handler of changed ${resource.plural} threw`);
-    }
-  };
+): Store<T> => new Watcher<T>(source, resource, scope, options);
 
-  const run = async () => {
+class Watcher<T extends KubeObject> implements Store<T> {
+  readonly #source: WatchSource;
+  readonly #resource: Resource;
+  readonly #scope: Scope;
+  readonly #options: WatchOptions;
+  readonly #now: Clock['now'];
+  readonly #setTimer: Clock['setTimer'];
+  readonly #machine: WatchMachine<T>;
+  readonly #synced = Promise.withResolvers<void>();
+  readonly #refreshes = createRefreshes();
+  #lastContactMs = Number.NEGATIVE_INFINITY;
+  #opened = 0;
+  #events = 0;
+
+  constructor(source: WatchSource, resource: Resource, scope: Scope, options: WatchOptions) {
+    const { random = Math.random, retry } = options;
+    this.#source = source;
+    this.#resource = resource;
+    this.#scope = scope;
+    this.#options = options;
+    this.#now = options.now ?? systemClock.now;
+    this.#setTimer = options.setTimer ?? systemClock.setTimer;
+    this.#machine = new WatchMachine<T>({ keyOf, random, ...(retry && { retry }) });
+    void this.#run();
+  }
+
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  get(key: Key): T | undefined {
+    return this.#machine.objects.get(key);
+  }
+
+  shownVersion(): string | undefined {
+    return this.#machine.shownVersion;
+  }
+
+  list(): T[] {
+    return [...this.#machine.objects.values()];
+  }
+
+  lastContactMs(): number {
+    return this.#lastContactMs;
+  }
+
+  error(): Error | undefined {
+    return this.#machine.error;
+  }
+
+  refresh(): Promise<void> {
+    return this.#options.signal.aborted ? Promise.reject(this.#ended()) : this.#refreshes.ask();
+  }
+
+  stats(): StoreStats {
+    return {
+      relists: Math.max(0, this.#machine.lists - 1),
+      reconnects: Math.max(0, this.#opened - 1),
+      events: this.#events,
+      objects: this.#machine.objects.size,
+      lastContactMs: this.#lastContactMs,
+    };
+  }
+
+  #ended(): KubeError {
+    return new KubeError(`refresh ${this.#resource.plural}: the watch was ended`, { kind: 'Aborted' });
+  }
+
+  #contact(): void {
+    this.#lastContactMs = this.#now();
+  }
+
+  #notify(key: Key): void {
+    try {
+      this.#options.onChange(key);
+    } catch (error) {
+      const message = `the handler of changed ${this.#resource.plural} threw`;
+      this.#options.log?.error({ err: error, key }, message);
+    }
+  }
+
+  /** One line when the connection is lost, one when it is back; none for each retry in between. */
+  #logChange(before: Error | undefined): void {
+    const { log } = this.#options;
+    const { plural } = this.#resource;
+    const after = this.#machine.error;
+    if (!before && after) log?.warn({ plural, error: after.message }, 'watch lost, retrying');
+    if (before && !after) log?.info({ plural }, 'watch is back');
+  }
+
+  async #run(): Promise<void> {
+    const machine = this.#machine;
+    const { signal } = this.#options;
     let action = machine.start();
-    while (!options.signal.aborted) {
+    while (!signal.aborted) {
       const before = machine.error;
-      const lists = machine.lists;
-      const interrupted = refreshes.interruption();
-      const result = await perform(action, AbortSignal.any([options.signal, interrupted]));
-      if (options.signal.aborted) break;
-      logTurn(log, resource, before, machine.error);
-      for (const key of result.changed) notify(key);
+      const { lists } = machine;
+      const interrupted = this.#refreshes.interruption();
+      const result = await this.#perform(action, AbortSignal.any([signal, interrupted]));
+      if (signal.aborted) break;
+      this.#logChange(before);
+      for (const key of result.changed) this.#notify(key);
       if (machine.lists > lists) {
-        resolveSynced();
-        refreshes.listed();
+        this.#synced.resolve();
+        this.#refreshes.listed();
       }
       action = interrupted.aborted ? machine.start() : result.action;
     }
-    refreshes.abort(new KubeError(`refresh ${resource.plural}: the watch was ended`, { kind: 'Aborted' }));
-  };
+    this.#refreshes.abort(this.#ended());
+  }
 
-  const perform = async (
-    action: WatchAction,
-    signal: AbortSignal,
-  ): Promise<ReturnType<WatchMachine<T>['step']>> => {
+  async #perform(action: WatchAction, signal: AbortSignal): Promise<WatchStep> {
+    const { answerMs: timeoutMs = ANSWER_MS } = this.#options;
     try {
       switch (action.do) {
         case 'wait':
-          await sleep(
-            options.setTimer ? { setTimer: options.setTimer } : systemClock,
-            action.delayMs,
-            signal,
-          );
+          await sleep({ setTimer: this.#setTimer }, action.delayMs, signal);
           return { changed: [], action: action.next };
         case 'list': {
-          const call = { timeoutMs: answerMs, signal };
-          const page = await source.listPage<T>(resource, scope, action.continueToken, call);
-          contact();
-          return machine.step({ type: 'page', ...page }, now());
+          const { continueToken } = action;
+          const call = { timeoutMs, signal };
+          const page = await this.#source.listPage<T>(this.#resource, this.#scope, continueToken, call);
+          this.#contact();
+          return this.#machine.step({ type: 'page', ...page }, this.#now());
         }
         case 'watch':
-          await follow(action, signal);
-          return machine.step({ type: 'ended' }, now());
+          await this.#follow(action, signal, timeoutMs);
+          return this.#machine.step({ type: 'ended' }, this.#now());
       }
     } catch (error) {
       // Broken off on purpose: not the API server's failure.
       if (signal.aborted) return { changed: [], action };
       const failure = error instanceof Error ? error : new Error(String(error));
-      return machine.step({ type: 'failed', error: failure }, now());
+      return this.#machine.step({ type: 'failed', error: failure }, this.#now());
     }
-  };
+  }
 
   /** Takes events until the stream ends. @throws KubeError */
-  const follow = async (from: Extract<WatchAction, { do: 'watch' }>, ended: AbortSignal): Promise<void> => {
+  async #follow(
+    from: Extract<WatchAction, { do: 'watch' }>,
+    ended: AbortSignal,
+    timeoutMs: number,
+  ): Promise<void> {
+    const { silenceMs = SILENCE_MS } = this.#options;
+    const { plural } = this.#resource;
     const connection = new AbortController();
     const signal = AbortSignal.any([connection.signal, ended]);
-    const setTimer = options.setTimer ?? systemClock.setTimer;
-    const silence = createSilenceTimer(setTimer, silenceMs, () => connection.abort());
+    const silence = createSilenceTimer(this.#setTimer, silenceMs, () => connection.abort());
     try {
-      const stream = await source.openWatch(resource, scope, from, { timeoutMs: answerMs, signal });
-      contact();
-      opened += 1;
-      const before = machine.error;
-      machine.step({ type: 'opened' }, now());
-      logTurn(log, resource, before, machine.error);
+      const stream = await this.#source.openWatch(this.#resource, this.#scope, from, { timeoutMs, signal });
+      this.#contact();
+      this.#opened += 1;
+      const before = this.#machine.error;
+      this.#machine.step({ type: 'opened' }, this.#now());
+      this.#logChange(before);
       const splitter = createLineSplitter(EVENT_BYTES);
       for await (const chunk of stream) {
-        contact();
+        this.#contact();
         silence.restart();
-        for (const line of splitter.push(chunk)) {
-          const key = machine.event(parseEvent<T>(line, resource));
-          if (key === undefined) continue;
-          events += 1;
-          notify(key);
-        }
+        for (const line of splitter.push(chunk)) this.#take(parseEvent<T>(line, this.#resource));
       }
     } catch (error) {
-      if (error instanceof RangeError) {
-        throw new KubeError(
-          `watch ${resource.plural}: ${error.message}`,
-          { kind: 'Invalid' },
-          { cause: error },
-        );
-      }
+      if (error instanceof RangeError)
+        throw new KubeError(`watch ${plural}: ${error.message}`, { kind: 'Invalid' }, { cause: error });
       if (!connection.signal.aborted) throw error;
-      const message = `watch ${resource.plural}: silent for ${silenceMs / 1000} s`;
+      const message = `watch ${plural}: silent for ${silenceMs / 1000} s`;
       throw new KubeError(message, { kind: 'TimedOut' }, { cause: error });
     } finally {
       silence.stop();
       connection.abort();
     }
-  };
+  }
 
-  void run();
-  return {
-    synced,
-    get: (key) => machine.objects.get(key),
-    shownVersion: () => machine.shownVersion,
-    list: () => [...machine.objects.values()],
-    lastContactMs: () => lastContactMs,
-    error: () => machine.error,
-    refresh: () =>
-      options.signal.aborted
-        ? Promise.reject(
-            new KubeError(`refresh ${resource.plural}: the watch was ended`, { kind: 'Aborted' }),
-          )
-        : refreshes.ask(),
-    stats: () => ({
-      relists: Math.max(0, machine.lists - 1),
-      reconnects: Math.max(0, opened - 1),
-      events,
-      objects: machine.objects.size,
-      lastContactMs,
-    }),
-  };
-};
+  #take(event: WatchEvent<T>): void {
+    const key = this.#machine.event(event);
+    if (key === undefined) return;
+    this.#events += 1;
+    this.#notify(key);
+  }
+}
 
 /**
  * Who waits for a list that is still to begin. Asking interrupts whatever the watcher does, an older list included: the
@@ -223,15 +271,4 @@ const createSilenceTimer = (setTimer: Clock['setTimer'], silenceMs: number, onSi
     },
     stop: () => cancel(),
   };
-};
-
-/** One line when the connection is lost, one when it is back; none for each retry in between. */
-const logTurn = (
-  log: Log | undefined,
-  resource: Resource,
-  before: Error | undefined,
-  after: Error | undefined,
-): void => {
-  if (!before && after) log?.warn({ plural: resource.plural, error: after.message }, 'watch lost, retrying');
-  if (before && !after) log?.info({ plural: resource.plural }, 'watch is back');
 };

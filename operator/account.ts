@@ -4,8 +4,8 @@ import { type Budget, createBudget } from '../ec2/budget.ts';
 import { createEC2, type EC2 } from '../ec2/client.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import type { EC2Result } from '../ec2/types.ts';
-import type { Clock } from '../kube/clock.ts';
 import type { Key } from '../kube/types.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Metrics, RequestResult } from './metrics.ts';
 import { createReachability, type Reachability } from './reachable.ts';
 

@@ -1,6 +1,6 @@
 /** What a replica says of itself over HTTP: health, readiness, metrics. Neither health nor readiness asks whether it leads. */
-import type { Clock } from '../kube/clock.ts';
-import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../kube/health.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { eventLoopCheck, syncedCheck, taskCheck, watchCheck } from '../runtime/health.ts';
 import { LEADER_LEASE, type OperatorConfig } from './config.ts';
 import { exposeGauges } from './gauges.ts';
 import type { Parts } from './parts.ts';
@@ -27,9 +27,9 @@ export const createEndpoints = ({ parts, config, clock, election, signal }: Endp
     queue,
     watches,
     budget: account.budget.levels,
-    isLeader: elector.isLeader,
+    isLeader: () => elector.isLeader(),
     leaseTransitions: () => leases.get(`${config.namespace}/${LEADER_LEASE}`)?.spec?.leaseTransitions ?? 0,
-    eventsDropped: events.dropped,
+    eventsDropped: () => events.dropped(),
     now: clock.now,
   });
   return {

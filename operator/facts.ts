@@ -4,8 +4,8 @@
  */
 import type { EC2, FactsRequest } from '../ec2/client.ts';
 import type { EC2Facts, EC2View } from '../ec2/types.ts';
-import { type Clock, sleep } from '../kube/clock.ts';
 import type { Key } from '../kube/types.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
 import { createInterner, internAll, isSame } from './intern.ts';
 import type { EC2Scope } from './plan/types.ts';
 

@@ -1,5 +1,5 @@
 /** Equal things become the same thing, so that what did not change is told by `===` and not by comparing its contents. */
-import { isEqual } from './plan/support.ts';
+import { isEqual } from '../runtime/json.ts';
 
 export type Interner<T> = {
   /** The thing known by this id if it is equal to `thing`, else `thing`, which is then the known one. */

@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
-import type { Clock } from '../kube/clock.ts';
-import { messageOf } from '../kube/errors.ts';
 import { referenceTo } from '../kube/events.ts';
-import { LEASES } from '../kube/lease.ts';
-import type { Log } from '../kube/log.ts';
+import { LEASES } from '../kube/lease-types.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/error-text.ts';
+import type { Log } from '../runtime/log.ts';
 import { LEADER_LEASE, type OperatorConfig, WORKERS } from './config.ts';
 import { isNotLeading } from './leader-client.ts';
 import type { FoundPair } from './pair-queue.ts';

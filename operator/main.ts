@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import { systemClock } from '../kube/clock.ts';
 import packageJSON from '../package.json' with { type: 'json' };
+import { systemClock } from '../runtime/clock.ts';
+import { messageOf } from '../runtime/error-text.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
 import { connectSurroundings } from './surroundings.ts';
@@ -61,7 +62,7 @@ const readFlags = () => {
       },
     }).values;
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error));
+    return refuse(messageOf(error));
   }
 };
 

@@ -6,8 +6,8 @@
  * asks the elector's own clock first, at the moment of writing. A process leads at most once: when leadership is lost it is
  * over, and a new process starts with nothing remembered.
  */
-import { type Clock, sleep } from '../kube/clock.ts';
-import type { Log } from '../kube/log.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { OperatorConfig } from './config.ts';
 import { createEndpoints } from './endpoints.ts';
 import { lead } from './leading.ts';
@@ -93,5 +93,5 @@ export const runOperator = async (
     account.close();
     await Promise.all([server?.close(), kube.close(), electorKube.close()]);
   };
-  return { identity, port: server?.port, isLeader: elector.isLeader, lost: lost.promise, stop };
+  return { identity, port: server?.port, isLeader: () => elector.isLeader(), lost: lost.promise, stop };
 };

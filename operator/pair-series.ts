@@ -4,8 +4,8 @@
  * a scrape joins them. A pair's series go with it. Every replica shows them, leader or not.
  */
 import type { Condition, HAPair } from '../crds/types.ts';
-import { parseTimeMs } from '../kube/time.ts';
 import type { Key } from '../kube/types.ts';
+import { parseTimeMs } from '../runtime/time.ts';
 
 /** Conditions that are counted over all pairs and shown for each. */
 const SHOWN = ['Ready', 'Redundant', 'PreflightPassed'] as const;

@@ -1,12 +1,12 @@
 /** What a replica of the operator consists of, and how its parts are connected. Nothing works on pairs yet: that is leading.ts. */
 import type { HAPair } from '../crds/types.ts';
 import { validateHAPair } from '../crds/validate.ts';
-import { createElector, electorIdentity } from '../kube/elector.ts';
-import { messageOf } from '../kube/errors.ts';
-import { createEventRecorder } from '../kube/events.ts';
-import type { Log } from '../kube/log.ts';
+import { Elector, electorIdentity } from '../kube/elector.ts';
+import { EventRecorder } from '../kube/events.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
+import { messageOf } from '../runtime/error-text.ts';
+import type { Log } from '../runtime/log.ts';
 import { Account } from './account.ts';
 import { LEADER_LEASE, type OperatorConfig } from './config.ts';
 import { createClaimIndex } from './conflicts.ts';
@@ -43,7 +43,7 @@ const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: H
 
 const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string, metrics: Metrics) => {
   const { electorKube, clock, random } = surroundings;
-  return createElector({
+  return new Elector({
     ...config.election,
     client: { get: electorKube.get, ...counted(electorKube, metrics.kubernetesWrote) },
     key: `${config.namespace}/${LEADER_LEASE}`,
@@ -69,14 +69,14 @@ export const createParts = (options: PartsOptions) => {
   const { config, surroundings, log, signal } = options;
   const { region, namespace, agentUsernameTemplate, requireTag } = config;
   const { identity = electorIdentity() } = config;
-  const { kube, clock, random, breathe } = surroundings;
+  const { kube, clock, random, yieldToEventLoop } = surroundings;
 
   const metrics = createMetrics(config.version, surroundings.registry);
   const series = createPairSeries(clock.wall);
   const elector = electorOf(options, identity, metrics);
-  const { isLeader } = elector;
+  const isLeader = (): boolean => elector.isLeader();
   const writes = guarded(counted(kube, metrics.kubernetesWrote), isLeader);
-  const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, breathe });
+  const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, yieldToEventLoop });
   const pairQueue = new PairQueue(queue, (key) => stores.pairs.get(key));
   const requeue = (key: Key): void => pairQueue.changed(key);
   const account = new Account({
@@ -86,7 +86,7 @@ export const createParts = (options: PartsOptions) => {
   });
   const claims = createClaimIndex(region);
   const life = createLifeBook();
-  const events = createEventRecorder({
+  const events = new EventRecorder({
     client: writes,
     controller: 'hapair.io/operator',
     instance: identity.slice(0, INSTANCE_CHARACTERS),
@@ -94,7 +94,7 @@ export const createParts = (options: PartsOptions) => {
   });
   const views = createViews({
     ec2: account,
-    ...{ clock, random, breathe, signal, log },
+    ...{ clock, random, yieldToEventLoop, signal, log },
     onRead: (key, asked) => (asked ? pairQueue.changed(key) : pairQueue.noticed(key)),
     isMoving: () => account.isMoving,
   });
@@ -108,14 +108,14 @@ export const createParts = (options: PartsOptions) => {
       else keepWarm(views, key, pair, region, clock.now());
     },
     onInstanceOf: requeue,
-    onLeaderLease: elector.nudge,
+    onLeaderLease: () => elector.nudge(),
   });
   const reconciler = new Reconciler(
     {
       ...{ pairs: stores.pairs, instances: stores.instances, kube: writes },
       ...{ ec2: account, budget: account.budget, mayWrite: isLeader },
       ...{ views, claims, life, events, clock, random, log, problemsOf, requeue },
-      ledSinceMs: elector.electedAtMs,
+      ledSinceMs: () => elector.electedAtMs(),
       onStatusWritten: metrics.statusWritten,
     },
     { region, agentUsernameTemplate, ...(requireTag && { requireTag }) },

@@ -7,6 +7,7 @@ import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
 import { reasonOf } from '../ec2/errors.ts';
+import { isEqual } from '../runtime/json.ts';
 import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
 import { PIN_PATIENCE_MS } from './plan/authority.ts';
 import { describeCall, withTold } from './plan/calls.ts';
@@ -22,7 +23,7 @@ import { afterRelease, type Release, release, untaggedMessage } from './plan/rel
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, type Situation } from './plan/situation.ts';
 import { type Dropped, nextStatus, servedIn } from './plan/status.ts';
-import { type Acceptance, isBarred, isEqual } from './plan/support.ts';
+import { type Acceptance, isBarred } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
 import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 

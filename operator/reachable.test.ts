@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { createReachability } from './reachable.ts';
 
 const nothing = (): ReadResult => ({ view: { readAtMs: 0, networkInterfaces: {}, elasticIPs: {} } });

@@ -4,8 +4,8 @@
  * this one asks for an ENI that does not exist: the answer proves endpoint, credentials and permission.
  */
 import type { EC2, ReadResult } from '../ec2/client.ts';
-import { type Clock, sleep } from '../kube/clock.ts';
-import type { Check } from '../kube/health.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
+import type { Check } from '../runtime/health.ts';
 
 export type Reachability = {
   /** Takes what a reading of anything said. */

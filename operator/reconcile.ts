@@ -12,11 +12,11 @@ import {
 } from '../crds/types.ts';
 import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
-import type { Clock } from '../kube/clock.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
-import type { Log } from '../kube/log.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key, KubeClient } from '../kube/types.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
 import { describeCall } from './plan/calls.ts';

@@ -1,13 +1,13 @@
 /** What the operator watches, and whom each change concerns. */
 import type { HAPair, VRRPInstance } from '../crds/types.ts';
 import type { WatchSource } from '../kube/client.ts';
-import type { Clock } from '../kube/clock.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
-import type { Log } from '../kube/log.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { canonical } from '../runtime/json.ts';
+import type { Log } from '../runtime/log.ts';
 import type { LifeBook } from './life.ts';
-import { canonical } from './plan/support.ts';
 import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
 
 export type StoresOptions = {

@@ -4,10 +4,10 @@ import type { Registry } from 'prom-client';
 import type { EC2API, EC2Connection } from '../ec2/api.ts';
 import { connectSDK } from '../ec2/sdk.ts';
 import { connect, type WatchSource } from '../kube/client.ts';
-import { type Clock, systemClock } from '../kube/clock.ts';
-import type { Log } from '../kube/log.ts';
-import { type HTTPServer, type ServerOptions, serve } from '../kube/server.ts';
 import type { KubeClient } from '../kube/types.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
+import { type HTTPServer, type ServerOptions, serve } from '../runtime/http-server.ts';
+import type { Log } from '../runtime/log.ts';
 import { type OperatorConfig, WORKERS } from './config.ts';
 
 /** What is served over HTTP. */
@@ -23,7 +23,7 @@ export type Surroundings = {
   /** Numbers in [0, 1). */
   random: () => number;
   /** Lets the event loop turn once. */
-  breathe: () => Promise<unknown>;
+  yieldToEventLoop: () => Promise<unknown>;
   /** Serves metrics and health. Default: nobody asks for them. @throws Error when the port cannot be had */
   serve?: (endpoints: Endpoints) => Promise<HTTPServer>;
   /** Where metrics are registered. Default: a registry with the process's own metrics. */
@@ -53,7 +53,7 @@ export const connectSurroundings = async (
     connectEC2: (connection) => connectSDK({ ...connection, defaultRegion: region, wall: systemClock.wall }),
     clock: systemClock,
     random: Math.random,
-    breathe: setImmediate,
+    yieldToEventLoop: setImmediate,
     serve: (endpoints) => serve({ ...endpoints, bindAddress, port, log }),
   };
 };

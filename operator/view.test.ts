@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { FactsRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { CallPurpose, EC2Facts } from '../ec2/types.ts';
-import { createVirtualClock } from '../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
 import { Cloud } from './testing/cloud.ts';
 import { ALLOCATION, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { createViews } from './view.ts';
@@ -15,7 +15,7 @@ const SCOPE = {
 };
 
 /** Each look at the clock takes `lookMs` of the processor. */
-const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
+const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) => {
   const virtual = createVirtualClock();
   let spentMs = 0;
   const clock = {
@@ -80,7 +80,7 @@ const bench = ({ breathe = () => Promise.resolve(), lookMs = 0 } = {}) => {
     clock,
     random: () => 0.5,
     onRead: (key) => told.push(key),
-    breathe,
+    yieldToEventLoop,
     signal: stop.signal,
     log,
   });
@@ -120,11 +120,11 @@ test('pairs that ask at the same moment ask EC2 together, once each, and each is
 test('while a reading of many pairs is taken the event loop turns, and a pair forgotten meanwhile is told nothing', async () => {
   const others: (() => void)[] = [];
   let turns = 0;
-  const breathe = async (): Promise<void> => {
+  const yieldToEventLoop = async (): Promise<void> => {
     turns += 1;
     for (const other of others.splice(0)) other();
   };
-  const { clock, told, views } = bench({ breathe, lookMs: 1 });
+  const { clock, told, views } = bench({ yieldToEventLoop, lookMs: 1 });
   for (let at = 0; at < 100; at++) {
     views.cover(`pair${at}`, SCOPE);
     views.want(`pair${at}`, 0);

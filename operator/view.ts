@@ -4,10 +4,10 @@
  */
 import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
 import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
-import { type Clock, sleep } from '../kube/clock.ts';
-import type { Log } from '../kube/log.ts';
-import { Turns } from '../kube/turns.ts';
 import type { Key } from '../kube/types.ts';
+import { type Clock, sleep } from '../runtime/clock.ts';
+import { EventLoopYielder } from '../runtime/event-loop-yielder.ts';
+import type { Log } from '../runtime/log.ts';
 import { createFactsKeeper, type FactsSubject } from './facts.ts';
 import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
@@ -28,7 +28,7 @@ export type ViewOptions = {
   /** A call that moves addresses is under way or waits: facts for the preflight are read later. Default: never. */
   isMoving?: () => boolean;
   /** Lets the event loop turn once; default: setImmediate. */
-  breathe?: () => Promise<unknown>;
+  yieldToEventLoop?: () => Promise<unknown>;
 };
 
 export type Views = {
@@ -95,7 +95,7 @@ type Chosen = { key: Key; entry: Entry };
 export const createViews = (options: ViewOptions): Views => {
   const { ec2, clock, random, onRead, signal, log, intervalMs = 30_000, isMoving = () => false } = options;
   /** A reading is of all pairs: ten thousand of them are not taken at one go. */
-  const turns = new Turns({ now: clock.now, breathe: options.breathe });
+  const yielder = new EventLoopYielder({ now: clock.now, yieldToEventLoop: options.yieldToEventLoop });
   const entries = new Map<Key, Entry>();
   /** Asked for within the present moment; each pair stands here once. */
   const batch = new Set<Key>();
@@ -124,7 +124,7 @@ export const createViews = (options: ViewOptions): Views => {
     subjects: () => [...entries].map(([key, entry]) => subjectOf(key, entry)),
     onRead: async (region) => {
       for (const [key, entry] of entries) {
-        if (turns.isDue()) await turns.turn();
+        if (yielder.isDue()) await yielder.yield();
         if (entry.scope.region === region && entries.get(key) === entry && withFacts(key, entry))
           onRead(key, false);
       }
@@ -139,7 +139,7 @@ export const createViews = (options: ViewOptions): Views => {
   /** Each for itself: one that must wait for EC2 holds up no other. */
   const ask = async (keys: readonly Key[]): Promise<void> => {
     for (const key of keys) {
-      if (turns.isDue()) await turns.turn();
+      if (yielder.isDue()) await yielder.yield();
       const entry = entries.get(key);
       if (entry) entry.isQueued = false;
       void read([key], 'Confirm');
@@ -201,7 +201,7 @@ export const createViews = (options: ViewOptions): Views => {
   const internByTurns = async <T>(things: Record<string, T>, { intern }: Interner<T>) => {
     const interned: Record<string, T> = {};
     for (const [id, thing] of Object.entries(things)) {
-      if (turns.isDue()) await turns.turn();
+      if (yielder.isDue()) await yielder.yield();
       interned[id] = intern(id, thing);
     }
     return interned;
@@ -228,7 +228,7 @@ export const createViews = (options: ViewOptions): Views => {
       ...(failure && { failure }),
     };
     for (const each of chosen) {
-      if (turns.isDue()) await turns.turn();
+      if (yielder.isDue()) await yielder.yield();
       const { key, entry } = each;
       if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
       if (entries.get(key) === entry) take(each, result, isWatch);

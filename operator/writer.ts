@@ -1,8 +1,8 @@
 /** Writes of one pair to Kubernetes, in an order in which each may be the last, and what was written until the watch shows it. */
 import { FINALIZER, type HAPair, type HAPairStatus, type VRRPInstance } from '../crds/types.ts';
 import { isKubeError } from '../kube/errors.ts';
-import type { Log } from '../kube/log.ts';
 import type { Key, KubeClient, KubeObject, Store } from '../kube/types.ts';
+import type { Log } from '../runtime/log.ts';
 import type { Plan } from './plan/types.ts';
 import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
 import { createWrittenObjects } from './written.ts';

@@ -4,9 +4,9 @@
  * resume. What each client sees of it, and when, is api-client.ts.
  */
 import { KubeError, type KubeErrorKind } from '../kube/errors.ts';
-import { formatTime } from '../kube/time.ts';
 import type { ApplyOptions, Key, KubeObject, Resource, Scope } from '../kube/types.ts';
-import { canonical } from '../operator/plan/support.ts';
+import { canonical } from '../runtime/json.ts';
+import { formatTime } from '../runtime/time.ts';
 import { type Timeline, wallAt } from './time.ts';
 
 /** An object as it is stored. */

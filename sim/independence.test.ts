@@ -4,8 +4,8 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { formatTime, parseTimeMs } from '../kube/time.ts';
 import { NODE1, VIP } from '../operator/testing/fixtures.ts';
+import { formatTime, parseTimeMs } from '../runtime/time.ts';
 import { wallAt } from './time.ts';
 import { World } from './world.ts';
 

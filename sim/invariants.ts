@@ -12,9 +12,9 @@ import {
   type VRRPState,
 } from '../crds/types.ts';
 import type { EC2Call, EC2View } from '../ec2/types.ts';
-import type { Lease } from '../kube/lease.ts';
+import type { Lease } from '../kube/lease-types.ts';
 import type { Resource } from '../kube/types.ts';
-import { canonical } from '../operator/plan/support.ts';
+import { canonical } from '../runtime/json.ts';
 import type { APIWrite } from './api-client.ts';
 import type { Stored } from './api-server.ts';
 import type { SimulatedEC2 } from './cloud.ts';

@@ -1,6 +1,6 @@
 /** An EC2 instance: its interface, disk and metadata service, and the agent's process on it, which is the product's. */
 import { type Agent, runAgent } from '../agent/agent.ts';
-import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/pair/pair-types.ts';
+import type { IMDSReading, InterfaceReading, PairDisk, PairRecord } from '../agent/ports.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
 import { ipv4Datagram } from '../agent/vrrp/datagrams.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from '../agent/worker/messages.ts';
@@ -278,7 +278,7 @@ export class Machine {
             return { ok: true };
           },
           receive: () => waiting.shift() ?? null,
-          rehearse: () => true,
+          warmRoute: () => true,
           waitedMs: () => 0,
           close: () => undefined,
         };

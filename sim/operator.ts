@@ -114,7 +114,7 @@ export class Operator {
         clock: process.clock,
         random: random.next,
         // No step takes time of its own.
-        breathe: () => Promise.resolve(),
+        yieldToEventLoop: () => Promise.resolve(),
         registry: new Registry(),
         onStepFailed: (error) => {
           if (error instanceof Error && !(error instanceof KubeError)) this.#world.onFault(error);

@@ -1,7 +1,7 @@
 /** Planned switches: orders that wait for their time, that are too old, that a policy gives; and pairs that are new or were restored. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { formatTime } from '../kube/time.ts';
+import { formatTime } from '../runtime/time.ts';
 import { endsWell, FAILBACK, servedByNode2 } from './scenes.ts';
 import { wallAt } from './time.ts';
 import { World } from './world.ts';

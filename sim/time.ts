@@ -2,7 +2,7 @@
  * Virtual time. Everything that happens is a step at an instant; between two steps every promise settles. So one thread runs
  * the whole system, and a seed repeats it exactly.
  */
-import type { CancelTimer, Clock } from '../kube/clock.ts';
+import type { CancelTimer, Clock } from '../runtime/clock.ts';
 
 /** Unix milliseconds at instant 0. */
 const EPOCH_MS = Date.UTC(2026, 10, 22, 10);

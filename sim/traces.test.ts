@@ -5,7 +5,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HAPairSpec } from '../crds/types.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
 import { endsWell, FAILBACK, servedByNode2, slower } from './scenes.ts';

@@ -1,21 +1,30 @@
 /** The agent's VRRP thread: the loop of agent/worker/worker-loop.ts, woken by messages, datagrams and its own deadline. */
 import type { FromWorker, ToWorker } from '../agent/worker/messages.ts';
+import type { RouterLink } from '../agent/worker/virtual-routers.ts';
 import type { Pong, VRRPWorker, VRRPWorkerOptions } from '../agent/worker/worker-client.ts';
 import { WorkerClock } from '../agent/worker/worker-clock.ts';
 import { WorkerLoop } from '../agent/worker/worker-loop.ts';
-import type { CancelTimer } from '../kube/clock.ts';
-import type { Machine } from './machine.ts';
+import type { CancelTimer } from '../runtime/clock.ts';
 import type { Process, Timeline } from './time.ts';
 
 /** From one thread to the other. */
 const POST_MS = 0.05;
 const PING_DEADLINE_MS = 5_000;
 
+/** The machine that the thread runs on. */
+export type ThreadHost = {
+  /** The main thread has told the worker this. */
+  order(message: ToWorker): void;
+  /** The worker has told the main thread this. */
+  hear(message: FromWorker): void;
+  openLink(source: string, interfaceName: string): RouterLink;
+};
+
 export class VRRPThread {
   readonly #timeline: Timeline;
   readonly #main: Process;
   readonly #thread: Process;
-  readonly #machine: Machine;
+  readonly #host: ThreadHost;
   readonly #options: VRRPWorkerOptions;
   readonly #loop: WorkerLoop;
   readonly #inbox: ToWorker[] = [];
@@ -28,13 +37,13 @@ export class VRRPThread {
     timeline: Timeline,
     main: Process,
     thread: Process,
-    machine: Machine,
+    host: ThreadHost,
     options: VRRPWorkerOptions,
   ) {
     this.#timeline = timeline;
     this.#main = main;
     this.#thread = thread;
-    this.#machine = machine;
+    this.#host = host;
     this.#options = options;
     this.#loop = new WorkerLoop({
       receive: () => this.#receive(),
@@ -42,7 +51,7 @@ export class VRRPThread {
       // No machine is suspended here.
       clock: new WorkerClock(thread.clock.now, thread.clock.now),
       realtime: false,
-      openLink: (source, name) => machine.openLink(source, name),
+      openLink: (source, name) => host.openLink(source, name),
     });
   }
 
@@ -87,7 +96,7 @@ export class VRRPThread {
   }
 
   #post(message: FromWorker): void {
-    this.#machine.hear(message);
+    this.#host.hear(message);
     this.#timeline.after(POST_MS, () => this.#main.deliver(() => this.#hear(message)));
   }
 
@@ -108,7 +117,7 @@ export class VRRPThread {
 
   #receive(): ToWorker | undefined {
     const message = this.#inbox.shift();
-    if (message !== undefined) this.#machine.order(message);
+    if (message !== undefined) this.#host.order(message);
     return message;
   }
 }

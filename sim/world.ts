@@ -3,10 +3,10 @@ import { type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '.
 import type { EC2Call } from '../ec2/types.ts';
 import type { WatchSource } from '../kube/client.ts';
 import { EVENTS } from '../kube/events.ts';
-import { formatTime } from '../kube/time.ts';
 import type { KubeClient } from '../kube/types.ts';
 import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
 import { ALLOCATION, NODE1, NODE2, pairOf, VIP } from '../operator/testing/fixtures.ts';
+import { formatTime } from '../runtime/time.ts';
 import { type APIPath, connectTo } from './api-client.ts';
 import { APIServer, type Propagation } from './api-server.ts';
 import { SimulatedEC2 } from './cloud.ts';

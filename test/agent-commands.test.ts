@@ -12,7 +12,7 @@ import { createCommandRunner } from '../agent/checks/command.ts';
 import { createLeftovers } from '../agent/checks/leftovers.ts';
 import { createProbe } from '../agent/checks/probe.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
-import { systemClock } from '../kube/clock.ts';
+import { systemClock } from '../runtime/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_CAPABILITIES';
 const PATIENCE_MS = 60_000;
@@ -199,7 +199,7 @@ commands('an agent that exits leaves no command behind', async () => {
   const script = `
     import { createCommandRunner } from ${JSON.stringify(import.meta.resolve('../agent/checks/command.ts'))};
     import { createLeftovers } from ${JSON.stringify(import.meta.resolve('../agent/checks/leftovers.ts'))};
-    import { systemClock } from ${JSON.stringify(import.meta.resolve('../kube/clock.ts'))};
+    import { systemClock } from ${JSON.stringify(import.meta.resolve('../runtime/clock.ts'))};
     const allowed = { command: ['/bin/sh', '-c', 'sleep ${word} & sleep ${word}'] };
     const place = { pair: 'prod/web', sourceAddress: '' };
     const { signal } = new AbortController();

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { watchInterfaces } from '../agent/machine/interface.ts';
-import { loadRecords, openDisk } from '../agent/machine/state.ts';
-import { emptyRecord, type InterfaceReading } from '../agent/pair/pair-types.ts';
+import { loadRecords, openDisk } from '../agent/node/disk.ts';
+import { watchInterfaces } from '../agent/node/interface.ts';
+import { emptyRecord, type InterfaceReading } from '../agent/ports.ts';
 import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
-import { type Clock, systemClock } from '../kube/clock.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_INTERFACE';
 const WORLD_ARGUMENTS = '--map-root-user --user --net --mount --pid --fork --kill-child'.split(' ');

@@ -8,8 +8,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openDisk } from '../agent/machine/state.ts';
-import { emptyRecord } from '../agent/pair/pair-types.ts';
+import { openDisk } from '../agent/node/disk.ts';
+import { emptyRecord } from '../agent/ports.ts';
 import type { VRRPInstanceSpec, VRRPParameters } from '../crds/types.ts';
 import { IMDS_ADDRESS, STANDARD_VPC } from '../hack/lab/vpc.ts';
 

@@ -9,7 +9,7 @@ import { createEC2 } from '../ec2/client.ts';
 import { connectSDK } from '../ec2/sdk.ts';
 import { EC2Server } from '../hack/lab/ec2/server.ts';
 import { STANDARD_VPC } from '../hack/lab/vpc.ts';
-import { systemClock } from '../kube/clock.ts';
+import { systemClock } from '../runtime/clock.ts';
 
 const MINUTE_MS = 60_000;
 const ENI = ['eni-0aaaaaaaaaaaaaaa1', 'eni-0bbbbbbbbbbbbbbb2'] as const;

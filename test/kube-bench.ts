@@ -16,9 +16,9 @@ import {
 } from '../hack/controlplane/restartable.ts';
 import { writeServiceAccountKubeconfig } from '../hack/controlplane/tokens.ts';
 import { connect, isKubeError } from '../kube/client.ts';
-import { createElector, type Elector } from '../kube/elector.ts';
+import { Elector } from '../kube/elector.ts';
 import type { ElectorTimes } from '../kube/elector-machine.ts';
-import { LEASES, type Lease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import { WorkQueue } from '../kube/queue.ts';
 import type { Key, KubeObject, Resource, Store } from '../kube/types.ts';
 import { type WatchOptions, watch } from '../kube/watcher.ts';
@@ -99,7 +99,7 @@ export const startCandidate = (
 ): Candidate => {
   let losses = 0;
   const stand = (): Elector => {
-    const next = createElector({ client, key, ...times, onError: () => undefined });
+    const next = new Elector({ client, key, ...times, onError: () => undefined });
     void next.run(signal).then((how) => {
       if (how !== 'Lost') return;
       losses += 1;

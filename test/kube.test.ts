@@ -11,9 +11,10 @@ import {
   startRestartableControlPlane,
 } from '../hack/controlplane/restartable.ts';
 import { connect, isKubeError, type KubeError } from '../kube/client.ts';
-import { createElector } from '../kube/elector.ts';
-import { createEventRecorder, EVENTS, referenceTo } from '../kube/events.ts';
-import { LEASES, type Lease, renewLease } from '../kube/lease.ts';
+import { Elector } from '../kube/elector.ts';
+import { EVENTS, EventRecorder, referenceTo } from '../kube/events.ts';
+import { renewLease } from '../kube/lease.ts';
+import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { KubeObject, Resource, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 
@@ -191,10 +192,10 @@ kube('two stand for election: one leads, and a release that the other hears of h
   const stop = new AbortController();
   const errors: unknown[] = [];
   const stand = () => {
-    const elector = createElector({
+    const elector = new Elector({
       ...{ client, key: 'default/leader', onError: (error: unknown) => errors.push(error) },
     });
-    return { ...elector, done: elector.run(stop.signal) };
+    return Object.assign(elector, { done: elector.run(stop.signal) });
   };
   const first = stand();
   await first.elected;
@@ -222,7 +223,7 @@ kube('an Event repeated is one Event with a count', async () => {
   const { client } = world;
   const about = await client.create(CONFIG_MAPS, configMap('eventful'));
   const { signal } = new AbortController();
-  const recorder = createEventRecorder({ client, controller: 'example.io/test', instance: 'test-0', signal });
+  const recorder = new EventRecorder({ client, controller: 'example.io/test', instance: 'test-0', signal });
   const regarding = referenceTo(about, CONFIG_MAPS);
   for (let count = 0; count < 3; count++) {
     recorder.record({ regarding, type: 'Normal', reason: 'Repeated', message: 'the same again' });

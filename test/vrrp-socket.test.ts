@@ -37,11 +37,11 @@ inWorld('started together, two workers elect one Master, the other hears it', as
   assert.match(other.states().at(-1) ?? '', 'Backup');
 });
 
-inWorld('to rehearse an advert sends nothing', () => {
+inWorld('the route of an advert is warmed up without sending anything', () => {
   ip('link set lo up');
   const socket = openVRRPSocket('127.0.0.1', 'lo');
   try {
-    assert.ok(socket.rehearse('127.0.0.1'));
+    assert.ok(socket.warmRoute('127.0.0.1'));
     assert.is(socket.receive(), null);
     assert.equal(socket.send('127.0.0.1', Uint8Array.of(1, 2, 3)), { ok: true });
     assert.equal(socket.receive()?.subarray(-3), Uint8Array.of(1, 2, 3));

@@ -1,6 +1,7 @@
 /** One health check of one pair: runs the probe period after period, one run at a time, and keeps the verdict. */
 import type { HealthCheck } from '../../crds/types.ts';
-import { type CancelTimer, type Clock, sleep } from '../../kube/clock.ts';
+import { type CancelTimer, type Clock, sleep } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { type CheckFinding, judge, noVerdict, type Outcome, type Verdict } from '../rules/verdict.ts';
 import type { Gate } from './gate.ts';
 import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';
@@ -170,6 +171,6 @@ const stuck: Outcome = {
 };
 
 const brokenProbe = (error: unknown): Outcome => {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return { result: 'failure', cause: message, message };
 };

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HealthCheck } from '../../crds/types.ts';
-import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
+import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import type { CheckFinding, Outcome } from '../rules/verdict.ts';
 import { Checks } from './checks.ts';
 

@@ -1,8 +1,8 @@
 /** The health checks of all pairs of this node. */
 import type { HealthCheck } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
 import type { Key } from '../../kube/types.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import { Check } from './check.ts';
 import { createGate } from './gate.ts';

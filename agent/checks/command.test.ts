@@ -12,7 +12,7 @@ const outcomeWith = (trouble: string, environment = '{}'): Outcome => {
     import { createCommandRunner } from '${urlOf('command.ts')}';
     import { createLeftovers } from '${urlOf('leftovers.ts')}';
     import { useUpDescriptors } from '${urlOf('../testing/spawn-trouble.ts')}';
-    import { systemClock } from '${urlOf('../../kube/clock.ts')}';
+    import { systemClock } from '${urlOf('../../runtime/clock.ts')}';
     const run = createCommandRunner(systemClock, createLeftovers(systemClock));
     const place = { pair: 'prod/web', sourceAddress: '10.10.10.11' };
     const allowed = { command: ['/bin/true'], environment: ${environment} };

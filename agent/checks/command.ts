@@ -5,9 +5,10 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
-import { type Clock, sleep } from '../../kube/clock.ts';
-import { forkUnpreempted } from '../machine/libc.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Outcome } from '../rules/verdict.ts';
+import { forkUnpreempted } from '../sys/libc.ts';
 import { killGroup, type Leftovers } from './leftovers.ts';
 import {
   keepDescriptors,
@@ -81,7 +82,7 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       for (const stream of streams) stream.destroy();
       return outcomeOf(program, end, output.text);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       return { result: 'failure', cause: why, message: `${program} cannot be run: ${why}` };
     }
   };

@@ -4,8 +4,8 @@
  * is either a running command or what one has left.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { CancelTimer, Clock } from '../../kube/clock.ts';
-import { call } from '../machine/libc.ts';
+import type { CancelTimer, Clock } from '../../runtime/clock.ts';
+import { call } from '../sys/libc.ts';
 
 export type Leftovers = {
   /** To be called before a command is started: orphans are adopted from now on, and no command outlives this process's exit. */
@@ -42,7 +42,7 @@ export const createLeftovers = (clock: Clock): Leftovers => {
     prepare() {
       if (adopts !== undefined) return;
       process.once('exit', () => [...running].forEach(killGroup));
-      // Who adopts must be able to bury: without /proc the orphans stay with init.
+      // Who adopts must be able to reap: without /proc the orphans stay with init.
       adopts = ownEntry() !== undefined && call('prctl', PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0).ok;
     },
     started: (pid) => void running.add(pid),
@@ -67,7 +67,7 @@ const endOrphans = (running: ReadonlySet<number>): number => {
   );
   for (const { pid, state } of orphans) {
     if (state !== 'Z') kill(pid);
-    bury(pid);
+    reap(pid);
   }
   return orphans.length;
 };
@@ -83,8 +83,8 @@ const kill = (pid: number): void => {
   }
 };
 
-/** Node waits for its own children alone; an adopted one would stay a zombie. Who has not died yet is buried next time. */
-const bury = (pid: number): void => {
+/** Node waits for its own children alone; an adopted one would stay a zombie. Who has not died yet is reaped next time. */
+const reap = (pid: number): void => {
   call('waitpid', pid, null, WNOHANG);
 };
 

@@ -1,6 +1,6 @@
 /** What a command may not have of the agent: its priority, its place before the OOM killer, its capabilities, its descriptors. */
 import { writeFileSync } from 'node:fs';
-import { call } from '../machine/libc.ts';
+import { call } from '../sys/libc.ts';
 
 const PRIO_PGRP = 1;
 /** As nice(1) adds by default: a tenth of an ordinary process's share, so that a check is still answered on a busy node. */

@@ -1,5 +1,5 @@
 /** Makes runs of checks on this machine. */
-import type { Clock } from '../../kube/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { type AllowedCommand, createCommandRunner } from './command.ts';
 import { probeHTTPGet } from './http-get.ts';
 import { createLeftovers } from './leftovers.ts';

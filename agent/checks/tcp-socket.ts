@@ -1,6 +1,7 @@
 /** `tcpSocket`: passes when a connection opens. */
 import { connect } from 'node:net';
 import type { HealthCheck } from '../../crds/types.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { Outcome } from '../rules/verdict.ts';
 import type { Resolve } from './names.ts';
 
@@ -40,7 +41,7 @@ const open = (host: string, port: number, signal: AbortSignal): Promise<void> =>
 
 /** The outcome of what an error ended. */
 export const refused = (attempt: string, error: unknown): Outcome => {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   return { result: 'failure', cause: codeOf(error) ?? why, message: `${attempt}: ${why}` };
 };
 

@@ -1,6 +1,6 @@
 /** `hapair-agent check`: whether the agent could start with its configuration. A reload asks it of the new program. */
 import packageJSON from '../../package.json' with { type: 'json' };
-import type { CheckedConfig } from '../reload.ts';
+import type { CheckedConfig } from '../reload/reloader.ts';
 import { readConfig } from './config.ts';
 
 /** Says yes; with a configuration that is wrong, or a program that lacks something, the process ends with a failure. */

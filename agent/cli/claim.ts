@@ -1,4 +1,6 @@
 /** `hapair-agent claim PAIR`. */
+
+import { messageOf } from '../../runtime/error-text.ts';
 import type { ClaimAnswer } from '../control.ts';
 import { ask, NotRunning } from './ask.ts';
 import { readConfig } from './config.ts';
@@ -22,7 +24,7 @@ export const claim = async (configPath: string, pair: string): Promise<number> =
     );
     return EXIT.done;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     process.stderr.write(`hapair-agent: claim ${pair}: ${message}\n`);
     return error instanceof NotRunning ? EXIT.notRunning : EXIT.failed;
   }

@@ -1,4 +1,6 @@
 /** The configuration as every command reads it. */
+
+import { messageOf } from '../../runtime/error-text.ts';
 import { type AgentConfig, ConfigError, loadConfig } from '../config.ts';
 import { controlPath } from '../control.ts';
 import { EXIT, refuse } from './usage.ts';
@@ -9,7 +11,7 @@ export const readConfig = (path: string): { config: AgentConfig; socket: string 
     const config = loadConfig(path);
     return { config, socket: controlPath(config.stateDir) };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return refuse(EXIT.usage, error instanceof ConfigError ? message : `${path}: ${message}`);
   }
 };

@@ -1,5 +1,6 @@
 /** `hapair-agent reload`: returns when the new program serves, so that a package or a service manager can wait for it. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../runtime/error-text.ts';
 import type { AgentStatus, ReloadAnswer } from '../control.ts';
 import { ask, NotRunning } from './ask.ts';
 import { readConfig } from './config.ts';
@@ -26,7 +27,7 @@ export const reload = async (configPath: string): Promise<number> => {
     );
     return EXIT.done;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     process.stderr.write(`hapair-agent: reload: ${message}\n`);
     return error instanceof NotRunning ? EXIT.notRunning : EXIT.failed;
   }

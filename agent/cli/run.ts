@@ -1,7 +1,7 @@
 /** `hapair-agent run`. Where it goes on for a predecessor, the worker runs before anything else is loaded. */
 
-import { takeHandover } from '../handover.ts';
-import { startEarlyWorker } from '../worker/early-worker.ts';
+import { startEarlyWorker } from '../reload/early-worker.ts';
+import { takeHandover } from '../reload/record.ts';
 import { hearSignals } from './signals.ts';
 
 /** Runs until a signal or a failure ends the process. */

@@ -2,18 +2,20 @@
 import { once } from 'node:events';
 import { flushCompileCache } from 'node:module';
 import { pino } from 'pino';
-import { sleep, systemClock } from '../../kube/clock.ts';
-import { formatTime } from '../../kube/time.ts';
 import packageJSON from '../../package.json' with { type: 'json' };
-import { type Agent, startAgent } from '../agent.ts';
+import { sleep, systemClock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
+import { formatTime } from '../../runtime/time.ts';
+import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { type ControlHandlers, openControl } from '../control.ts';
-import { type Handover, thisProgram } from '../handover.ts';
-import { holderIdentity } from '../machine/identity.ts';
-import { inheritLock, type Lock, lockDirectory } from '../machine/lock.ts';
-import { endOrphans } from '../machine/orphans.ts';
-import { createReloader, type Reloader } from '../reload.ts';
-import type { StartWorker } from '../worker/early-worker.ts';
+import { endOrphans } from '../node/children.ts';
+import { holderIdentity } from '../node/identity.ts';
+import { inheritLock, type Lock, lockDirectory } from '../node/lock.ts';
+import type { StartWorker } from '../reload/early-worker.ts';
+import { type Handover, thisProgram } from '../reload/record.ts';
+import { createReloader, type Reloader } from '../reload/reloader.ts';
+import { startAgent } from '../start.ts';
 import { readConfig } from './config.ts';
 import type { Signals } from './signals.ts';
 import { EXIT, refuse } from './usage.ts';
@@ -94,7 +96,7 @@ export const serve = async ({
     control?.close();
     process.exit(EXIT.done);
   } catch (error) {
-    log.fatal({ err: error instanceof Error ? error.message : String(error) }, 'agent failed');
+    log.fatal({ err: messageOf(error) }, 'agent failed');
     process.exit(EXIT.failed);
   }
 };
@@ -103,7 +105,7 @@ const takeLock = ({ stateDir }: AgentConfig, handover: Handover | null): Lock =>
   try {
     return handover === null ? lockDirectory(stateDir) : inheritLock(handover.lockFd);
   } catch (error) {
-    return refuse(EXIT.failed, error instanceof Error ? error.message : String(error));
+    return refuse(EXIT.failed, messageOf(error));
   }
 };
 
@@ -130,6 +132,6 @@ const handlersOf = (
     reloadFailure: reloader.failure,
     ...(await agent.view()),
   }),
-  claim: agent.claimByHand,
+  claim: (pair) => agent.claimByHand(pair),
   reload: reloader,
 });

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AgentStatus } from '../control.ts';
-import { emptyRecord } from '../pair/pair-types.ts';
+import { emptyRecord } from '../ports.ts';
 import { createMaster, spec, VIP } from '../testing/pair-bench.ts';
 import { diskText, statusText } from './status-text.ts';
 

@@ -1,9 +1,9 @@
 /** What `hapair-agent status` prints for people. */
-import { formatTime, parseTimeMs } from '../../kube/time.ts';
+import { formatTime, parseTimeMs } from '../../runtime/time.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../control.ts';
-import type { StateFile } from '../machine/state.ts';
-import type { PairView } from '../pair/pair-view.ts';
+import type { StateFile } from '../node/disk.ts';
+import type { PairView } from '../pair/view.ts';
 
 /** A running agent. */
 export const statusText = (agent: AgentStatus): string => {

@@ -1,6 +1,8 @@
 /** `hapair-agent status`: the running agent's own word; of one that does not run, what its disk holds. */
+
+import { messageOf } from '../../runtime/error-text.ts';
 import type { AgentStatus } from '../control.ts';
-import { readRecords } from '../machine/state.ts';
+import { readRecords } from '../node/disk.ts';
 import { ask, NotRunning } from './ask.ts';
 import { readConfig } from './config.ts';
 import { diskText, statusText } from './status-text.ts';
@@ -33,7 +35,7 @@ export const status = async (configPath: string, asJSON: boolean): Promise<numbe
 };
 
 const fail = (error: unknown): number => {
-  process.stderr.write(`hapair-agent: status: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`hapair-agent: status: ${messageOf(error)}\n`);
   return EXIT.failed;
 };
 

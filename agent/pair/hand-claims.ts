@@ -1,5 +1,5 @@
 /** Claims by hand (`hapair-agent claim`) on their way to the worker and back. */
-import type { Clock } from '../../kube/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { FromWorker, ToWorker } from '../worker/messages.ts';
 
 /** The worker answers within an instant, or its loop hangs. */

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { emptyRecord, type IMDSReading, type NodeAddress, type PairRecord } from '../ports.ts';
 import { ARRIVAL_MS } from '../rules/vip.ts';
 import { KEY, VIP } from '../testing/pair-bench.ts';
 import { LeftBehind } from './left-behind.ts';
-import { emptyRecord, type IMDSReading, type NodeAddress, type PairRecord } from './pair-types.ts';
 
 const OTHER = '10.10.10.20';
 const record: PairRecord = {

@@ -3,12 +3,13 @@
  * interface while EC2 delivers them here, as the VIP rule says for every state. Once EC2 does not, they would only keep this
  * node from reaching whoever has them now.
  */
-import type { Clock } from '../../kube/clock.ts';
-import { messageOf } from '../../kube/errors.ts';
-import type { Log } from '../../kube/log.ts';
+
 import type { Key } from '../../kube/types.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
+import type { Log } from '../../runtime/log.ts';
+import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from '../ports.ts';
 import { ARRIVAL_MS, isForeignForm } from '../rules/vip.ts';
-import type { IMDSReading, InterfaceReading, PairAddresses, PairDisk, PairRecord } from './pair-types.ts';
 
 /** What is done with them. */
 export type LeftBehindOptions = {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { InterfaceReading } from '../ports.ts';
 import { createBackup } from '../testing/pair-bench.ts';
-import type { InterfaceReading } from './pair-types.ts';
 
 const WHY = 'the agent lacks CAP_NET_ADMIN';
 const denied: InterfaceReading = {

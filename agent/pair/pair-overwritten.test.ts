@@ -16,7 +16,7 @@ test('a Master whose report was overwritten reports again what is so', async () 
   const before = bench.report;
   const reports = bench.world.reports.length;
   await bench.pass(1_000);
-  bench.pair.wish(bench.overwrite({ state: 'Init', vipsOnInterface: [], conditions: [] }));
+  bench.pair.desired(bench.overwrite({ state: 'Init', vipsOnInterface: [], conditions: [] }));
   await bench.quiet();
   assert.equal(bench.world.reports.slice(reports), [before], 'with the times it had');
   assert.equal(bench.own().status?.vipsOnInterface, [VIP]);
@@ -29,7 +29,7 @@ test('S6: that the API server writes a report in its own way is no reason to rep
   bench.world.storedAs = ({ vipsDelivered: _, ...status }) => ({ ...status, since: '2026-11-22T10:00:00Z' });
   await reportSomething(bench);
   const reports = bench.world.reports.length;
-  bench.pair.wish(structuredClone(bench.own()));
+  bench.pair.desired(structuredClone(bench.own()));
   await bench.seconds(60);
   assert.is(bench.world.reports.length, reports);
   await bench.apply({ termFloor: 1 });
@@ -46,7 +46,7 @@ test('a watch that lags shows what was overwritten in turn: nothing is said', as
   const late = bench.overwrite({ state: 'Init' });
   await reportSomething(bench);
   const reports = bench.world.reports.length;
-  bench.pair.wish(late);
+  bench.pair.desired(late);
   await bench.seconds(60);
   assert.is(bench.world.reports.length, reports);
 });
@@ -55,7 +55,7 @@ test('two that overwrite each other do not chase each other; the last word is th
   const bench = await createMaster();
   const reports = bench.world.reports.length;
   for (let second = 0; second < 25; second += 1) {
-    bench.pair.wish(bench.overwrite({ state: 'Init' }));
+    bench.pair.desired(bench.overwrite({ state: 'Init' }));
     await bench.seconds(1);
   }
   assert.is(bench.world.reports.length, reports + 3);
@@ -68,7 +68,7 @@ test('after a reload too the report is this node’s own', async () => {
   await bench.reload();
   await bench.enter('Master', 'AgentReloaded');
   await bench.settle();
-  bench.pair.wish(bench.overwrite({ state: 'Init' }));
+  bench.pair.desired(bench.overwrite({ state: 'Init' }));
   await bench.look();
   assert.is(bench.own().status?.state, 'Master');
 });

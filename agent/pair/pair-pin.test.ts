@@ -36,7 +36,7 @@ test('T25: an order to claim never that was taken back since moves no Master', a
   await bench.apply({ claim: 'Normal' });
   bench.world.apiUp = true;
   // A watch that is resumed tells first what was.
-  bench.pair.wish(replayed);
+  bench.pair.desired(replayed);
   await bench.seconds(5);
   assert.equal(
     bench.told('set').filter(({ config }) => config.claim === 'Never'),
@@ -196,7 +196,7 @@ test('T22: the API must be reachable throughout, and a restart begins anew', asy
   const restarted = await createLeftOver();
   await restarted.seconds(30);
   await restarted.crash();
-  restarted.pair.wish(restarted.own());
+  restarted.pair.desired(restarted.own());
   await restarted.peer('Master', 2);
   await restarted.look();
   await restarted.checks('fail');

@@ -83,7 +83,7 @@ test('a flood hurries nothing that waits, and reports nothing', async () => {
 
 test('what can be seen of a Master: state, term, addresses, how it came to be', async () => {
   const bench = await createMaster();
-  const { election, status, transitions, vips, ...rest } = bench.pair.look();
+  const { election, status, transitions, vips, ...rest } = bench.pair.snapshot();
   assert.is(election, 'Master');
   assert.is(status.term, 1);
   assert.equal(status.vipsOnInterface, ['10.10.10.10']);
@@ -102,20 +102,20 @@ test('the same change again is counted, not listed again', async () => {
     await bench.enter('Master', 'MasterDownTimerExpired');
     await bench.enter('Backup', 'HigherPriorityAdvert');
   }
-  const [, claimed, gaveWay] = bench.pair.look().transitions;
+  const [, claimed, gaveWay] = bench.pair.snapshot().transitions;
   assert.is(claimed?.count, 3);
   assert.is(gaveWay?.count, 3);
 });
 
 test('before anything is known nothing is claimed; from disk it says so', async () => {
-  const fresh = createBench().pair.look();
+  const fresh = createBench().pair.snapshot();
   assert.is(fresh.isLoaded, false);
   assert.is(fresh.isVerified, false);
   assert.is(fresh.vips, 0);
   const bench = await createMaster();
   bench.world.apiUp = false;
   await bench.crash();
-  const { isLoaded, isFromDisk, isReported } = bench.pair.look();
+  const { isLoaded, isFromDisk, isReported } = bench.pair.snapshot();
   assert.ok(isLoaded && isFromDisk && !isReported);
 });
 

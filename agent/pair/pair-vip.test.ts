@@ -1,9 +1,9 @@
 /** The VIP rule as one pair carries it out. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { emptyRecord, type InterfaceReading } from '../ports.ts';
 import { ARRIVAL_MS } from '../rules/vip.ts';
 import { createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
-import { emptyRecord, type InterfaceReading } from './pair-types.ts';
 
 const OWN = '10.10.10.11';
 

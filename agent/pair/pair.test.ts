@@ -108,7 +108,7 @@ test('T2: with the disk lost, the term exceeds what the own report says', async 
   const bench = await createMaster();
   assert.is(bench.report?.term, 1);
   await bench.crash(null);
-  bench.pair.wish(structuredClone(bench.own()));
+  bench.pair.desired(structuredClone(bench.own()));
   await bench.look();
   await bench.enter('Backup', 'AgentStarted');
   await bench.claim();
@@ -213,9 +213,9 @@ test('T25: an order that was taken back is not obeyed when a resumed watch repla
   const ordered = structuredClone(bench.own());
   await bench.apply({ yieldTerm: 0 });
   bench.world.apiUp = true;
-  bench.pair.wish(ordered);
+  bench.pair.desired(ordered);
   await bench.quiet();
-  bench.pair.wish(structuredClone(bench.own()));
+  bench.pair.desired(structuredClone(bench.own()));
   await bench.seconds(2);
   assert.equal(bench.told('resign'), []);
 });

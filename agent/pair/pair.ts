@@ -6,15 +6,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
-import { KubeError, messageOf } from '../../kube/errors.ts';
-import type { PairLook } from '../http/look.ts';
-import { isAnswer } from '../kube.ts';
+import { KubeError } from '../../kube/errors.ts';
+import { messageOf } from '../../runtime/error-text.ts';
+import { isAnswer } from '../api/reports.ts';
+import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
 import { noteReject } from '../rules/peer.ts';
 import { isCutOff } from '../rules/priority.ts';
-import { observeTurns, sameStatus } from '../rules/report.ts';
+import { observeConditions, sameStatus } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FromWorker } from '../worker/messages.ts';
-import { type Lane, openLane, type Step } from './lane.ts';
 import {
   deliveredTo,
   interfaceNameOf,
@@ -24,18 +24,19 @@ import {
   strandedAddresses,
   vipInterfaceOf,
   vipsUp,
-} from './pair-addresses.ts';
-import { goOn, handoverOf, type PairHandover, withInherited } from './pair-handover.ts';
-import { interfaceStep, removeAddresses } from './pair-interface.ts';
-import { isLoaded, loadStep } from './pair-load.ts';
-import { mustRead, readStep } from './pair-read.ts';
-import { reportAgain, reportStep, seePeer, seeTerm, statusOf } from './pair-report.ts';
-import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './pair-rules.ts';
-import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './pair-state.ts';
-import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from './pair-types.ts';
-import { type PairView, viewOf } from './pair-view.ts';
-import { serveAtLast, steerWorker, yieldIfDue } from './pair-worker.ts';
+} from './addresses.ts';
+import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './derived.ts';
+import { handoverOf, type PairHandover, resume, withInherited } from './handover.ts';
+import { interfaceStep, removeAddresses } from './lanes/interface.ts';
+import { type Lane, openLane, type Step } from './lanes/lane.ts';
+import { isLoaded, loadStep } from './lanes/load.ts';
+import { mustRead, readStep } from './lanes/read.ts';
+import { observePeer, observeTerm, reportAgain, reportStep, statusOf } from './lanes/report.ts';
+import type { PairSnapshot } from './snapshot.ts';
+import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './state.ts';
 import { Transitions } from './transitions.ts';
+import { type PairView, viewOf } from './view.ts';
+import { claimAsLastResort, steerWorker, yieldIfDue } from './worker.ts';
 
 /** What the worker says about one pair. */
 export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
@@ -57,7 +58,7 @@ export class Pair {
   constructor(record: PairRecord, ports: PairPorts, handover?: PairHandover) {
     this.#state = initialState(record, ports.clock.wall());
     if (handover !== undefined) {
-      goOn(this.#state, handover);
+      resume(this.#state, handover);
       this.#inherited = handover.checks;
     }
     this.#ports = ports;
@@ -71,18 +72,19 @@ export class Pair {
   }
 
   /** The newest VRRPInstance that the API server has shown. */
-  wish(instance: VRRPInstance): void {
-    const { wish, gone } = this.#state;
+  desired(instance: VRRPInstance): void {
+    const { desired, gone } = this.#state;
     if (gone) return;
     const { uid, generation = 0 } = instance.metadata;
     // A watch may lag behind a read.
-    if (wish !== null && wish.metadata.uid === uid && (wish.metadata.generation ?? 0) > generation) return;
+    if (desired !== null && desired.metadata.uid === uid && (desired.metadata.generation ?? 0) > generation)
+      return;
     const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
-    this.#state.wish = instance;
+    this.#state.desired = instance;
     this.#state.lastKnownReport = instance.status;
     this.#state.confirmedNever &&= instance.spec.claim === 'Never';
     this.#state.contact.specRead ||= isLoaded(this.#state, instance);
-    if (instance.status !== undefined) seeTerm(this.#state, instance.status.term);
+    if (instance.status !== undefined) observeTerm(this.#state, instance.status.term);
     this.#converge(probed);
     this.#lanes.load.kick(true);
   }
@@ -90,7 +92,7 @@ export class Pair {
   /** The peer's VRRPInstance; null: it has none. */
   peer(instance: VRRPInstance | null): void {
     if (instance === null) this.#state.peer = undefined;
-    else seePeer(this.#state, instance);
+    else observePeer(this.#state, instance);
     this.#converge();
   }
 
@@ -104,11 +106,11 @@ export class Pair {
   imds(reading: IMDSReading | null): void {
     const state = this.#state;
     state.imds = reading;
-    const spec = state.loaded?.spec ?? state.wish?.spec;
+    const spec = state.loaded?.spec ?? state.desired?.spec;
     if (reading !== null && spec !== undefined) {
       const isHere = isVerified(state, spec);
       state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
-      this.#arrive(state.lastDelivered);
+      this.#noteArrived(state.lastDelivered);
       if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
         state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
         state.dirty = true;
@@ -224,7 +226,7 @@ export class Pair {
   }
 
   /** What can be seen of it, for metrics and health. */
-  look(): PairLook {
+  snapshot(): PairSnapshot {
     const state = this.#state;
     return {
       key: this.key,
@@ -233,7 +235,7 @@ export class Pair {
       status: statusOf(state, this.#ports),
       vips: state.loaded?.spec.vips.length ?? 0,
       isLoaded: state.loaded !== null,
-      isFromDisk: state.loaded !== null && state.wish === null,
+      isFromDisk: state.loaded !== null && state.desired === null,
       isVerified: state.loaded !== null && isVerified(state, state.loaded.spec),
       isSettled: this.isSettled,
       isReported: this.isReported,
@@ -310,15 +312,15 @@ export class Pair {
     const { contact } = state;
     contact.lastContactMs = this.#ports.lastContactMs();
     if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
-    this.#judgePeer();
+    this.#notePeerFault();
     if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
     this.#followChecks();
     steerWorker(state, this.#ports);
     yieldIfDue(state, this.#ports);
-    serveAtLast(state, this.#ports);
+    claimAsLastResort(state, this.#ports);
     reportAgain(state, this.#ports);
     const { findings } = factsOf(state, this.#ports.agentVersion);
-    state.turns = observeTurns(state.turns, findings, this.#ports.clock.wall());
+    state.conditionTimes = observeConditions(state.conditionTimes, findings, this.#ports.clock.wall());
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
@@ -327,7 +329,7 @@ export class Pair {
   }
 
   /** Says once that the peer sends what must be rejected, and once that it is over. */
-  #judgePeer(): void {
+  #notePeerFault(): void {
     const state = this.#state;
     const before = state.peerFault;
     state.peerFault = peerFaultOf(state, this.#ports.clock.now());
@@ -378,11 +380,12 @@ export class Pair {
         ? { settled: false, vipUp: false, term: null, sinceMs, evidence: this.#readEvidence() }
         : null;
     state.silence = null;
-    if (election !== 'Master' && state.face.state !== election) state.face = { state: election, sinceMs };
+    if (election !== 'Master' && state.reportedState.state !== election)
+      state.reportedState = { state: election, sinceMs };
   }
 
   /** Remembers what EC2 has delivered here since the newest claim. */
-  #arrive(delivered: readonly string[]): void {
+  #noteArrived(delivered: readonly string[]): void {
     const state = this.#state;
     state.arrived = [...new Set([...state.arrived, ...delivered])];
     if (state.formerClaim !== null) state.formerClaim = { ...state.formerClaim, arrived: state.arrived };
@@ -396,7 +399,7 @@ export class Pair {
 
   async #read(): Promise<boolean> {
     const hasReadLife = await readStep(this.#state, this.#ports, ({ own, peer }) => {
-      if (own !== null) this.wish(own);
+      if (own !== null) this.desired(own);
       if (peer !== null) this.peer(peer);
     });
     if (hasReadLife) this.#lanes.report.kick();
@@ -414,14 +417,14 @@ export class Pair {
         return more;
       },
       onError: (error, retryMs) => {
-        this.#tellFailure(name, error, Math.round(retryMs));
+        this.#logFailure(name, error, Math.round(retryMs));
         if (name !== 'report') this.#lanes.report.kick();
       },
     });
   }
 
   /** An API server that is away is away for every pair: the line that says so has no pair in it, so that it repeats. */
-  #tellFailure(lane: string, error: unknown, retryMs: number): void {
+  #logFailure(lane: string, error: unknown, retryMs: number): void {
     const { log } = this.#ports;
     if (error instanceof KubeError && !isAnswer(error))
       log.warn({ lane, cause: error.kind, retryMs }, 'step failed: no answer of the API server');

@@ -5,13 +5,13 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { VRRPInstance } from '../../crds/types.ts';
 import { KubeError } from '../../kube/client.ts';
-import { systemClock } from '../../kube/clock.ts';
-import type { AgentHandover } from '../handover.ts';
-import type { AgentClient } from '../kube.ts';
-import { loadRecords, openDisk } from '../machine/state.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import type { AgentClient } from '../api/reports.ts';
+import { loadRecords, openDisk } from '../node/disk.ts';
+import { emptyRecord } from '../ports.ts';
 import { spec, VIP } from '../testing/pair-bench.ts';
 import type { ToWorker } from '../worker/messages.ts';
-import { emptyRecord } from './pair-types.ts';
+import type { AgentHandover } from './handover.ts';
 import { Pairs } from './pairs.ts';
 
 type Context = { directory: string };

@@ -1,19 +1,13 @@
 /** All pairs of this node: which there are, and who hears what. Keys in, level-triggered actors out. */
 import type { VRRPInstance } from '../../crds/types.ts';
 import { instanceName } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
-import type { Log } from '../../kube/log.ts';
-import type { Key, Store } from '../../kube/types.ts';
+import type { Key } from '../../kube/types.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { messageOf } from '../../runtime/error-text.ts';
+import type { Log } from '../../runtime/log.ts';
+import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../api/reports.ts';
+import type { InstanceListener, InstanceStore } from '../api/watches.ts';
 import type { Checks } from '../checks/checks.ts';
-import type { AgentHandover } from '../handover.ts';
-import type { PairLook } from '../http/look.ts';
-import { type AgentClient, createPairKube, getOrNull, VRRP_INSTANCES } from '../kube.ts';
-import type { CheckFinding } from '../rules/verdict.ts';
-import type { FromWorker, ToWorker } from '../worker/messages.ts';
-import { createHandClaims, type HandClaims } from './hand-claims.ts';
-import { LeftBehind } from './left-behind.ts';
-import { Pair } from './pair.ts';
-import type { PairHandover } from './pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
@@ -22,8 +16,15 @@ import {
   type PairDisk,
   type PairPorts,
   type PairRecord,
-} from './pair-types.ts';
-import type { PairView } from './pair-view.ts';
+} from '../ports.ts';
+import type { CheckFinding } from '../rules/verdict.ts';
+import type { FromWorker, ToWorker } from '../worker/messages.ts';
+import { createHandClaims, type HandClaims } from './hand-claims.ts';
+import type { AgentHandover, PairHandover } from './handover.ts';
+import { LeftBehind } from './left-behind.ts';
+import { Pair } from './pair.ts';
+import type { PairSnapshot } from './snapshot.ts';
+import type { PairView } from './view.ts';
 
 /** What all pairs share. */
 export type PairsOptions = {
@@ -45,13 +46,10 @@ export type PairsOptions = {
   handover?: AgentHandover | undefined;
 };
 
-/** The part of a store of VRRPInstances that is read here. */
-export type Instances = Pick<Store<VRRPInstance>, 'get' | 'list'>;
-
 /** After a change of state EC2 is expected to follow: IMDS is read often for so long. */
 const URGENT_MS = 10_000;
 
-export class Pairs {
+export class Pairs implements InstanceListener {
   readonly #options: PairsOptions;
   readonly #pairs = new Map<Key, Pair>();
   /** Pairs that are gone but for addresses of ours on the interface. */
@@ -83,8 +81,8 @@ export class Pairs {
   }
 
   /** What can be seen of each, for metrics and health. */
-  look(): PairLook[] {
-    return [...this.#pairs.values()].map((pair) => pair.look());
+  snapshot(): PairSnapshot[] {
+    return [...this.#pairs.values()].map((pair) => pair.snapshot());
   }
 
   /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
@@ -132,7 +130,7 @@ export class Pairs {
   }
 
   /** This node's instance `namespace/pair.node` was added, changed or deleted, as `store` has it. */
-  ownChanged(store: Instances, key: Key): void {
+  ownChanged(store: InstanceStore, key: Key): void {
     if (this.#closing) return;
     const instance = store.get(key);
     if (instance === undefined || instance.metadata.deletionTimestamp !== undefined) {
@@ -142,11 +140,11 @@ export class Pairs {
     const { namespace } = instance.metadata;
     const pairKey = `${namespace}/${instance.spec.pairName}`;
     const left = this.#leftBehind.take(pairKey) ?? emptyRecord(namespace, instance.spec.pairName);
-    (this.#pairs.get(pairKey) ?? this.#open(left)).wish(instance);
+    (this.#pairs.get(pairKey) ?? this.#open(left)).desired(instance);
   }
 
   /** A complete list of a namespace has been read: pairs it does not show may be gone. */
-  ownListed(store: Instances, namespace: string): void {
+  ownListed(store: InstanceStore, namespace: string): void {
     for (const pairKey of this.keys()) {
       const key = instanceKeyOf(pairKey, this.#options.nodeName);
       if (pairKey.startsWith(`${namespace}/`) && store.get(key) === undefined) this.#check(store, key);
@@ -157,7 +155,7 @@ export class Pairs {
    * The instance `namespace/pair.node` of a pair of ours changed, this node's or the peer's, as `store` has it. It concerns that
    * pair alone: with every pair told of every change, many pairs that fail over together would hold each other up.
    */
-  peerChanged(store: Instances, key: Key): void {
+  peerChanged(store: InstanceStore, key: Key): void {
     const changed = store.get(key);
     if (changed === undefined) return;
     const { namespace } = changed.metadata;
@@ -280,23 +278,23 @@ export class Pairs {
   }
 
   /** Forgets a pair only after a successful read without it; a failed read is repeated. */
-  #check(store: Instances, key: Key): void {
+  #check(store: InstanceStore, key: Key): void {
     const pairKey = pairKeyOf(key, this.#options.nodeName);
     const pair = this.#pairs.get(pairKey);
     if (pair === undefined) return;
     void this.#forgetIfGone(store, key, pair).catch((error: unknown) => {
-      const err = error instanceof Error ? error.message : String(error);
+      const err = messageOf(error);
       this.#options.log.warn({ pair: pairKey, err }, 'pair not forgotten yet');
       this.#options.clock.setTimer(CHECK_AGAIN_MS, () => this.#check(store, key));
     });
   }
 
-  async #forgetIfGone(store: Instances, key: Key, pair: Pair): Promise<void> {
+  async #forgetIfGone(store: InstanceStore, key: Key, pair: Pair): Promise<void> {
     const found = await getOrNull<VRRPInstance>(this.#options.client, VRRP_INSTANCES, key);
     if (this.#pairs.get(pair.key) !== pair || this.#closing || this.#forgetting.has(pair)) return;
     // Forgetting, once begun, is finished, whatever comes after.
     if (found !== null && !pair.isGone) {
-      pair.wish(found);
+      pair.desired(found);
       if (found.metadata.deletionTimestamp === undefined) return;
     }
     this.#forgetting.add(pair);
@@ -308,7 +306,7 @@ export class Pairs {
   }
 }
 
-/** With the API server there a person's wish goes by it: the operator moves the addresses, and everybody sees it. */
+/** With the API server there a person asks by it: the operator moves the addresses, and everybody sees it. */
 const pinInstead = (pair: Key, nodeName: string): string => {
   const [namespace, name] = pair.split('/');
   const patch = `kubectl patch hapair ${name} -n ${namespace} --type=merge -p '{"spec":{"pinnedNode":"${nodeName}"}}'`;

@@ -1,10 +1,10 @@
 /** Counts a pair's changes of state: from where to where, and why. Bounded: states and reasons are words of tables. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPState } from '../../crds/types.ts';
-import type { Transition } from '../http/look.ts';
+import type { TransitionCount } from './snapshot.ts';
 
 export class Transitions {
-  readonly #counted = new Map<string, Transition>();
+  readonly #counted = new Map<string, TransitionCount>();
 
   count(from: VRRPState, to: VRRPState, reason: Reason): void {
     const key = `${from} ${to} ${reason}`;
@@ -13,7 +13,7 @@ export class Transitions {
   }
 
   /** Each combination once. */
-  list(): readonly Transition[] {
+  list(): readonly TransitionCount[] {
     return [...this.#counted.values()];
   }
 }

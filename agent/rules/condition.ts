@@ -1,11 +1,7 @@
 /** The conditions of a VRRPInstance, from what the agent found. */
-import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPState } from '../../crds/types.ts';
-import type { Finding } from './report.ts';
+import type { Finding, Problem } from './problem.ts';
 import { type CheckFinding, problemOf } from './verdict.ts';
-
-/** A cause with the sentence that says what is wrong and what to do. */
-export type Problem = { reason: Reason; message: string };
 
 /** What the conditions are made of. */
 export type Health = {

@@ -3,7 +3,7 @@
  * Master, and each is right by what it hears: so it is told which parameter parts them, by a Master too.
  */
 import { REJECT_CAUSES, type RejectCause } from '../vrrp/types.ts';
-import type { Problem } from './condition.ts';
+import type { Problem } from './problem.ts';
 
 /** Packets of one address that were rejected, by cause, without a pause that ends the matter; null: none. */
 export type Rejects = {

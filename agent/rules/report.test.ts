@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findings, type Health } from './condition.ts';
-import { buildStatus, type Facts, type Finding, mayTakeTerm, mergeConditions, sameStatus } from './report.ts';
+import type { Finding } from './problem.ts';
+import { buildStatus, type Facts, mayTakeTerm, mergeConditions, sameStatus } from './report.ts';
 import type { CheckFinding } from './verdict.ts';
 
 const AT_MS = Date.parse('2026-11-22T10:00:00.123Z');

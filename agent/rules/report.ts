@@ -1,7 +1,8 @@
 /** What an agent reports: `VRRPInstance.status`. */
-import type { Reason } from '../../crds/conditions.ts';
 import type { Condition, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
-import { formatMicroTime, formatTime } from '../../kube/time.ts';
+import { isEqual } from '../../runtime/json.ts';
+import { formatMicroTime, formatTime } from '../../runtime/time.ts';
+import type { Finding } from './problem.ts';
 import { type CheckFinding, checksOf } from './verdict.ts';
 
 /** One claim to be Master, from the worker's word on. */
@@ -19,14 +20,6 @@ export type Claim = {
  * report. A claim that ends before that moves nothing (trace T18).
  */
 export const mayTakeTerm = ({ settled, vipUp }: Claim): boolean => settled && vipUp;
-
-/** A condition before it is compared with the one reported last. */
-export type Finding = {
-  type: string;
-  status: Condition['status'];
-  reason: Reason;
-  message: string;
-};
 
 /** Everything in a report. Instants are Unix milliseconds. */
 export type Facts = {
@@ -51,13 +44,17 @@ export type Facts = {
 const MESSAGE_LIMIT = 32_768;
 
 /** By a condition's type: the status it has had, and since when. Unix milliseconds. */
-export type Turns = ReadonlyMap<string, { status: Condition['status']; atMs: number }>;
+export type ConditionTimes = ReadonlyMap<string, { status: Condition['status']; atMs: number }>;
 
 /** Notes which findings have another status now. What changed while the API server was away is told with its own time. */
-export const observeTurns = (turns: Turns, findings: readonly Finding[], nowMs: number): Turns => {
-  const turned = findings.filter(({ type, status }) => turns.get(type)?.status !== status);
-  if (turned.length === 0) return turns;
-  return new Map([...turns, ...turned.map(({ type, status }) => [type, { status, atMs: nowMs }] as const)]);
+export const observeConditions = (
+  times: ConditionTimes,
+  findings: readonly Finding[],
+  nowMs: number,
+): ConditionTimes => {
+  const changed = findings.filter(({ type, status }) => times.get(type)?.status !== status);
+  if (changed.length === 0) return times;
+  return new Map([...times, ...changed.map(({ type, status }) => [type, { status, atMs: nowMs }] as const)]);
 };
 
 /** Conditions to report: `lastTransitionTime` moves only when `status` does (S7). */
@@ -66,13 +63,14 @@ export const mergeConditions = (
   findings: readonly Finding[],
   nowMs: number,
   observedGeneration: number | undefined,
-  turns: Turns = new Map(),
+  times: ConditionTimes = new Map(),
 ): Condition[] =>
   findings.map(({ type, status, reason, message }) => {
     const before = previous?.find((condition) => condition.type === type);
-    const turn = turns.get(type);
-    const turnedAtMs = turn?.status === status ? turn.atMs : nowMs;
-    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : formatTime(turnedAtMs);
+    const known = times.get(type);
+    const changedAtMs = known?.status === status ? known.atMs : nowMs;
+    const lastTransitionTime =
+      before?.status === status ? before.lastTransitionTime : formatTime(changedAtMs);
     return {
       type,
       status,
@@ -88,7 +86,7 @@ export const buildStatus = (
   facts: Facts,
   previous: VRRPInstanceStatus | undefined,
   nowMs: number,
-  turns?: Turns,
+  times?: ConditionTimes,
 ): VRRPInstanceStatus => ({
   ...(facts.observedGeneration !== undefined && { observedGeneration: facts.observedGeneration }),
   ...(facts.probe !== undefined && { probe: facts.probe }),
@@ -102,19 +100,9 @@ export const buildStatus = (
   ...(facts.secretResourceVersion !== undefined && { secretResourceVersion: facts.secretResourceVersion }),
   ...(facts.checks.length > 0 && { checks: checksOf(facts.checks) }),
   agentVersion: facts.agentVersion,
-  conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration, turns),
+  conditions: mergeConditions(previous?.conditions, facts.findings, nowMs, facts.observedGeneration, times),
 });
 
 /** True when both say the same, whatever the order of their keys. */
-export const sameStatus = (a: VRRPInstanceStatus | undefined, b: VRRPInstanceStatus | undefined): boolean =>
-  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-
-const sorted = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, entry]) => [key, sorted(entry)]),
-  );
-};
+export const sameStatus: (a: VRRPInstanceStatus | undefined, b: VRRPInstanceStatus | undefined) => boolean =
+  isEqual;

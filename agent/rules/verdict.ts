@@ -3,8 +3,8 @@
  * none, neither good nor bad: an agent that has just started must not call its node unhealthy.
  */
 import type { HealthCheck, VRRPInstanceStatus } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
-import type { Problem } from './condition.ts';
+import { formatTime } from '../../runtime/time.ts';
+import type { Problem } from './problem.ts';
 
 /** How one run ended. */
 export type Outcome =

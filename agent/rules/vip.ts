@@ -3,6 +3,7 @@
  * `Always`, or IMDS lists it here; an unknown IMDS changes nothing.
  */
 import type { VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 
 /** What decides which VIPs belong on the interface. */
 export type VIPInput = {
@@ -99,9 +100,6 @@ export type Network = {
   reserved: readonly string[];
 };
 
-const toNumber = (address: string): number =>
-  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-
 /**
  * Why a VIP may not go on the interface: it lies outside the subnet, where EC2 would refuse it, or it is an address the
  * node needs for itself.
@@ -109,8 +107,8 @@ const toNumber = (address: string): number =>
  */
 export const refuseVIP = (vip: string, { address, prefixLength, reserved }: Network): string | null => {
   const size = 2 ** (32 - prefixLength);
-  const first = Math.floor(toNumber(address) / size) * size;
-  const offset = toNumber(vip) - first;
+  const first = Math.floor(parseIPv4Address(address) / size) * size;
+  const offset = parseIPv4Address(vip) - first;
   if (offset < 0 || offset >= size)
     return `VIP ${vip} lies outside the subnet of ${address}/${prefixLength}; choose an address of that subnet`;
   if (vip === address)

@@ -2,9 +2,9 @@
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
-import type { Clock } from '../../kube/clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { PairHandover } from '../pair/handover.ts';
 import { Pair } from '../pair/pair.ts';
-import type { PairHandover } from '../pair/pair-handover.ts';
 import {
   emptyRecord,
   type IMDSReading,
@@ -13,7 +13,7 @@ import {
   type PairPorts,
   type PairRecord,
   type StoredSecret,
-} from '../pair/pair-types.ts';
+} from '../ports.ts';
 import type { ToWorker } from '../worker/messages.ts';
 
 export const VIP = '10.10.10.10';
@@ -280,7 +280,7 @@ export const createBench = (
         ...(before?.status && { status: before.status }),
       };
       world.instances.set('web.node1', instance);
-      if (world.apiUp) pair.wish(structuredClone(instance));
+      if (world.apiUp) pair.desired(structuredClone(instance));
       await quiet();
     },
     /** Somebody else writes node1's report. @returns the object, which the watch has yet to bring */

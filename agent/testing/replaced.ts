@@ -8,10 +8,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../kube/clock.ts';
-import { replaceProgram, takeHandover, thisProgram } from '../handover.ts';
-import { inheritLock, LockedError, lockDirectory } from '../machine/lock.ts';
-import { endOrphans } from '../machine/orphans.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import { endOrphans } from '../node/children.ts';
+import { inheritLock, LockedError, lockDirectory } from '../node/lock.ts';
+import { replaceProgram, takeHandover, thisProgram } from '../reload/record.ts';
 import { startVRRPWorker } from '../worker/worker-client.ts';
 import { createMaster } from './pair-bench.ts';
 
@@ -46,7 +46,7 @@ const startCommand = async (): Promise<string> => {
   return String(line).trim();
 };
 
-/** Whoever has adopted it may take its time to bury it. */
+/** Whoever has adopted it may take its time to reap it. */
 const isGone = (pid: string): boolean => {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');

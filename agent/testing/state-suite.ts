@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
-import type { Log } from '../../kube/log.ts';
+import type { Log } from '../../runtime/log.ts';
 
 /** A suite in which every test finds an empty directory, gone afterwards, and an empty list. */
 export const stateSuite = (name: string) => {

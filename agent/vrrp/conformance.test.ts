@@ -4,9 +4,17 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { apply, type Case, DEFAULTS, describeAll, enter, type Step, withChanges } from './case-steps.ts';
-import { parseIPv4Address } from './ipv4.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { VirtualRouter } from './machine.ts';
+import {
+  apply,
+  type Case,
+  DEFAULTS,
+  describeAll,
+  enter,
+  type Step,
+  withChanges,
+} from './testing/case-steps.ts';
 import { type ClaimRefusal, type Output, REJECT_CAUSES, type VirtualRouterConfig } from './types.ts';
 
 const folder = new URL('./cases/', import.meta.url);

@@ -1,5 +1,7 @@
 /** Builds whole IPv4 datagrams as a raw socket delivers them: for tests and the simulation, which have no kernel to do it. */
-import { parseIPv4Address, VRRP_PROTOCOL } from './ipv4.ts';
+
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
+import { VRRP_PROTOCOL } from './ipv4.ts';
 
 /**
  * `message` behind an IPv4 header without options; its header checksum is zero, as no receiver above the kernel looks at it.

@@ -1,10 +1,10 @@
 /** A million and more packets, random ones and spoiled genuine ones, against a virtual router in every state. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Case, DEFAULTS, enter, peerDatagram, withChanges } from './case-steps.ts';
 import { internetChecksum } from './checksum.ts';
 import { parseIPv4Header } from './ipv4.ts';
 import { VirtualRouter } from './machine.ts';
+import { type Case, DEFAULTS, enter, peerDatagram, withChanges } from './testing/case-steps.ts';
 import { REJECT_CAUSES, type VirtualRouterConfig } from './types.ts';
 
 /** For each of the eleven routers; together it is over a million. */

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { apply, DEFAULTS } from './case-steps.ts';
 import { VirtualRouter } from './machine.ts';
+import { apply, DEFAULTS } from './testing/case-steps.ts';
 
 test('refuses a configuration that has no place in a packet, and keeps the old one', () => {
   assert.throws(() => new VirtualRouter({ ...DEFAULTS, priority: 0 }), /priority is 0/);

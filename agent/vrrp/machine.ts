@@ -7,7 +7,7 @@
  * pause of the process or machine asks for. A rejected datagram changes nothing, not even the Master's own advert timer.
  */
 import type { Reason } from '../../crds/conditions.ts';
-import { parseIPv4Address } from './ipv4.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { type Advert, decodeAdvert, encodeAdvert } from './packet.ts';
 import { ADVERTS_TO_MISS, expectedInterval, masterDownInterval, shortestWait, skewTime } from './timers.ts';
 import {

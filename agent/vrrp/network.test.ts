@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
+import { configs, Pair } from './testing/two-routers.ts';
 import { masterDownInterval, skewTime } from './timers.ts';
-import { configs, Pair } from './two-routers.ts';
 import { SETTLE_MS, type VirtualRouterConfig } from './types.ts';
 
 type Configs = [VirtualRouterConfig, VirtualRouterConfig];

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { formatIPv4Address, parseIPv4Address } from '../../runtime/ipv4.ts';
 import { internetChecksum } from './checksum.ts';
 import { ipv4Datagram } from './datagrams.ts';
-import { formatIPv4Address, parseIPv4Address, parseIPv4Header } from './ipv4.ts';
+import { parseIPv4Header } from './ipv4.ts';
 import { type Advert, decodeAdvert, type Expected, encodeAdvert, type Seal } from './packet.ts';
 
 const A = '10.77.0.11';

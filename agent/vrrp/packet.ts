@@ -3,14 +3,9 @@
  * version 3 (RFC 9568 section 5.2). Decoding never throws and decides before anything else sees the packet.
  */
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
+import { formatIPv4Address, parseIPv4Address } from '../../runtime/ipv4.ts';
 import { internetChecksum, type PseudoHeader } from './checksum.ts';
-import {
-  formatIPv4Address,
-  type IPv4Header,
-  parseIPv4Address,
-  parseIPv4Header,
-  VRRP_PROTOCOL,
-} from './ipv4.ts';
+import { type IPv4Header, parseIPv4Header, VRRP_PROTOCOL } from './ipv4.ts';
 import {
   type AcceptedParameters,
   DEFAULT_MINIMUM_TTL,

@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Checksum, VRRPVersion } from '../../crds/types.ts';
+import { configs, LATENCY_MS, Pair } from './testing/two-routers.ts';
 import { expectedInterval, masterDownInterval, skewTime } from './timers.ts';
-import { configs, LATENCY_MS, Pair } from './two-routers.ts';
 import type { AcceptedParameters, VirtualRouterConfig } from './types.ts';
 
 /**

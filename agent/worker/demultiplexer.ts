@@ -2,7 +2,9 @@
  * Which virtual routers a datagram on their common socket is for. The same virtual router ID may serve two pairs with different
  * peers, so the sender decides between them. What no router there would take is for those that it is a fault of, which count it.
  */
-import { parseIPv4Address, parseIPv4Header } from '../vrrp/ipv4.ts';
+
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
+import { parseIPv4Header } from '../vrrp/ipv4.ts';
 import type { VirtualRouterConfig } from '../vrrp/types.ts';
 
 /** What a datagram is matched with. */

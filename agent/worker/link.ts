@@ -4,6 +4,7 @@
  */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { Reason } from '../../crds/conditions.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { openVRRPSocket, type VRRPSocket } from './socket.ts';
 
 /** Why a link cannot be used. */
@@ -63,7 +64,7 @@ export class Link {
     try {
       return { socket: openVRRPSocket(this.sourceAddress, this.interfaceName) };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       return { fault: { reason: 'InstanceFaulty', error: message } };
     }
   }

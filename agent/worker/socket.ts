@@ -1,6 +1,8 @@
 /** The raw socket of IP protocol 112: unicast adverts out, whole datagrams with their IP header in. It never blocks. */
-import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../machine/libc.ts';
-import { parseIPv4Address, VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
+
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
+import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../sys/libc.ts';
+import { VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
 
 const AF_INET = 2;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 3 | 0o2000000 | 0o4000;
@@ -56,7 +58,7 @@ export type VRRPSocket = {
    * Goes the way of a message to `destination` as far as its route, and sends nothing: the next one finds it trodden.
    * @returns whether there is such a way
    */
-  rehearse(destination: string): boolean;
+  warmRoute(destination: string): boolean;
   /**
    * The next waiting datagram, valid until the next call; null: none is waiting.
    * @throws SystemCallError when the socket is of no use any more.
@@ -103,7 +105,7 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
   return {
     fd,
     send: (destination, message) => send(fd, interfaceName, destination, addressOf(destination), message),
-    rehearse: (destination) => {
+    warmRoute: (destination) => {
       const address = addressOf(destination);
       const flags = MSG_DONTWAIT | MSG_PROBE;
       return call('sendto', fd, buffer, SHORTEST_MESSAGE_BYTES, flags, address, address.length).ok;

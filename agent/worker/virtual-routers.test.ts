@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Reason } from '../../crds/conditions.ts';
-import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './fake-link.ts';
 import type { FromWorker, WorkerConfig } from './messages.ts';
+import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './testing/fake-link.ts';
 import { VirtualRouters } from './virtual-routers.ts';
 
 /** Virtual routers in virtual time on links in memory, and all they say. */
@@ -203,16 +203,16 @@ test('many pairs that claim at the same moment look at their link once', () => {
   assert.is(world.link.looks, before + 1);
 });
 
-test('shortly before a claim its way is rehearsed, once a turn whatever the number of pairs; at other times never', () => {
+test('shortly before a claim its way is warmed, once a turn whatever the number of pairs; at other times never', () => {
   const world = new World();
   for (let id = 1; id <= 3; id++) world.set(`pair${id}`, { virtualRouterID: id });
   world.runUntil(MASTER_DOWN_MS - 5);
-  assert.equal(world.link.rehearsed, []);
+  assert.equal(world.link.warmed, []);
   for (const now of [MASTER_DOWN_MS - 4, MASTER_DOWN_MS - 2]) {
     world.now = now;
     world.routers.handleTimeouts();
   }
-  assert.equal(world.link.rehearsed, [config().peerAddress, config().peerAddress]);
+  assert.equal(world.link.warmed, [config().peerAddress, config().peerAddress]);
   assert.equal(world.link.sent, []);
   world.runUntil(MASTER_DOWN_MS);
   // Before it settles, and before its next adverts.
@@ -221,7 +221,7 @@ test('shortly before a claim its way is rehearsed, once a turn whatever the numb
     world.routers.handleTimeouts();
     world.runUntil(world.now + 2);
   }
-  assert.is(world.link.rehearsed.length, 2, 'a Master needs none');
+  assert.is(world.link.warmed.length, 2, 'a Master needs none');
 });
 
 test('a look that will be too old for the next claim is repeated at its time, not waited for', () => {

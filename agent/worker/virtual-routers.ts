@@ -3,6 +3,7 @@
  * adverts out first, then messages to the main thread. Lives in the worker thread and never waits.
  */
 import type { Reason } from '../../crds/conditions.ts';
+import { messageOf } from '../../runtime/error-text.ts';
 import { VirtualRouter } from '../vrrp/machine.ts';
 import { isResignation } from '../vrrp/packet.ts';
 import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
@@ -36,12 +37,12 @@ export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'clo
 /** Opens a link on the address of an interface. */
 export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
 
-/** A link, the routers that share it, when it was last looked at, and in which turn its way was last rehearsed. */
+/** A link, the routers that share it, when it was last looked at, and in which turn its way was last warmed. */
 type LinkEntry = {
   link: RouterLink;
   routers: Demultiplexer<Instance>;
   lookedAtMs: number;
-  rehearsedInTurn: number;
+  warmedInTurn: number;
 };
 
 type Instance = {
@@ -146,7 +147,7 @@ export class VirtualRouters {
             this.#deliver(instance, arrivedAtMs, datagram);
         }
       } catch (error) {
-        this.#lose(entry, error instanceof Error ? error.message : String(error));
+        this.#lose(entry, messageOf(error));
       }
     }
   }
@@ -164,7 +165,7 @@ export class VirtualRouters {
       if (machine.state.name === 'Backup' && isLookDue(entry, Math.max(timeout, now))) this.#look(entry);
       now = this.#now();
       if (timeout > now) {
-        if (machine.state.name === 'Backup') this.#rehearse(instance);
+        if (machine.state.name === 'Backup') this.#warmRoute(instance);
         continue;
       }
       this.#lateness.observe(now - timeout);
@@ -173,10 +174,10 @@ export class VirtualRouters {
   }
 
   /** A claim is near, and its way cold. Once a turn on each link: many claim together, and their ways differ in their ends alone. */
-  #rehearse({ machine, entry }: Instance): void {
-    if (entry.rehearsedInTurn === this.#turn) return;
-    entry.rehearsedInTurn = this.#turn;
-    entry.link.socket?.rehearse(machine.config.peerAddress);
+  #warmRoute({ machine, entry }: Instance): void {
+    if (entry.warmedInTurn === this.#turn) return;
+    entry.warmedInTurn = this.#turn;
+    entry.link.socket?.warmRoute(machine.config.peerAddress);
   }
 
   /** What was counted so far. */
@@ -372,7 +373,7 @@ export class VirtualRouters {
     if (known !== undefined) return known;
     const link = this.#openLink(sourceAddress, interfaceName);
     const routers = new Demultiplexer<Instance>([]);
-    const entry: LinkEntry = { link, routers, lookedAtMs: this.#now(), rehearsedInTurn: 0 };
+    const entry: LinkEntry = { link, routers, lookedAtMs: this.#now(), warmedInTurn: 0 };
     this.#links.set(key, entry);
     return entry;
   }

@@ -1,7 +1,7 @@
 /** The main thread's side of the VRRP worker: starts it, posts to it, hears it. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { closeDescriptor, openWake, wake } from '../machine/libc.ts';
+import { closeDescriptor, openWake, wake } from '../sys/libc.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import type { WorkerStart } from './worker.ts';
 

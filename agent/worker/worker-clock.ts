@@ -3,7 +3,7 @@
  * that clock stands still, and a Master would wake up in the belief that it had just advertised. So the worker itself counts
  * by a clock that goes on meanwhile, and translates at its border.
  */
-import { boottimeMs } from '../machine/libc.ts';
+import { boottimeMs } from '../sys/libc.ts';
 
 /** Milliseconds of a clock that only goes forward. */
 type Read = () => number;

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './fake-link.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
+import { advertOfPeer, routerConfig as config, FakeLink, MASTER_DOWN_MS } from './testing/fake-link.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
 

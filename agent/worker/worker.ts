@@ -3,8 +3,8 @@
  * wait for it, never yields to an event loop, and tells the main thread what happened after it has done what cannot wait.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { clearWake, PollSet, tryRealtimeScheduling, yieldToEquals } from '../machine/libc.ts';
-import { prepareClaim, rehearse } from './rehearsal.ts';
+import { clearWake, PollSet, tryRealtimeScheduling, yieldToEquals } from '../sys/libc.ts';
+import { createClaimWarmUp, warmUp } from './warm-up.ts';
 import { WorkerClock } from './worker-clock.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
@@ -22,8 +22,8 @@ const run = (): void => {
   const port = parentPort;
   const { wakeFd, realtime }: WorkerStart = workerData;
   // Before real-time scheduling, as nobody waits for it.
-  rehearse();
-  const rehearseClaim = prepareClaim();
+  warmUp();
+  const warmUpClaim = createClaimWarmUp();
   const isRealtime = realtime && tryRealtimeScheduling();
   const loop = new WorkerLoop({
     receive: () => receiveMessageOnPort(port)?.message,
@@ -43,7 +43,7 @@ const run = (): void => {
     // No sleep then: each turn looks at sockets and messages by itself.
     const { isAboutToClaim } = loop;
     if (!isAboutToClaim) wait();
-    else if (!wasAboutToClaim) rehearseClaim();
+    else if (!wasAboutToClaim) warmUpClaim();
     // Elections of other agents on this machine would wait until the claim is made.
     else if (isRealtime) yieldToEquals();
     wasAboutToClaim = isAboutToClaim;

@@ -1,7 +1,7 @@
 /** One Lease behind slow and lossy calls in virtual time: compare and swap as the API server does it, and nothing else. */
-import { type Clock, sleep } from '../clock.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
 import { KubeError } from '../errors.ts';
-import type { Lease } from '../lease.ts';
+import type { Lease } from '../lease-types.ts';
 import type { CallOptions, KubeClient } from '../types.ts';
 
 /** How one call fares; milliseconds. A call whose way is longer than its caller's patience takes effect all the same. */

@@ -1,16 +1,13 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
 import { preflight } from './preflight.ts';
 import { FRESH_MS, isFresh, isHealthyBackup, troubleOf } from './signs.ts';
 import { type Acceptance, isBarred } from './support.ts';
-import type { Authority, EC2Reading, Life } from './types.ts';
-
-/** A condition's content, before times and generations. */
-export type Fact = { status: Condition['status']; reason: Reason; message: string };
+import type { Authority, EC2Reading, Fact, Life } from './types.ts';
 
 /** The slow facts about EC2 are together by then, unless something is wrong. */
 const ASKING_MS = 10 * 60_000;

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HistoryEntry } from '../../crds/types.ts';
-import { formatMicroTime } from '../../kube/time.ts';
+import { formatMicroTime } from '../../runtime/time.ts';
 import { EPOCH_MS, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 import { flappingOf } from './damping.ts';

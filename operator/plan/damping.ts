@@ -8,7 +8,7 @@
  */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';
-import { parseTimeMs } from '../../kube/time.ts';
+import { parseTimeMs } from '../../runtime/time.ts';
 import type { DampingMemory, Probe } from './types.ts';
 
 /** Nobody is asked whether it lives. */

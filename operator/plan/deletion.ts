@@ -5,14 +5,14 @@
 import type { Reason } from '../../crds/conditions.ts';
 import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import { formatTime } from '../../kube/time.ts';
+import { isEqual } from '../../runtime/json.ts';
+import { formatTime } from '../../runtime/time.ts';
 import { withTold } from './calls.ts';
 import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
 import { type Release, release, untaggedMessage, withDeletion } from './release.ts';
-import { isEqual } from './support.ts';
 import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
 
 /** An agent that does not acknowledge is waited for no longer than this. */

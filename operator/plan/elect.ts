@@ -1,7 +1,7 @@
 /** Who is master: the Master report with the highest term (DESIGN.md, "Who is master"; its wording is checked by a model). */
 
 import type { PairNode, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
-import { parseTimeMs } from '../../kube/time.ts';
+import { parseTimeMs } from '../../runtime/time.ts';
 
 /** What one agent says of itself. */
 export type Report = {

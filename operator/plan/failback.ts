@@ -4,7 +4,7 @@
  * soon moves nothing any more.
  */
 import type { HAPair } from '../../crds/types.ts';
-import { parseTimeMs } from '../../kube/time.ts';
+import { parseTimeMs } from '../../runtime/time.ts';
 import { FIRST_HOLD_MS } from './damping.ts';
 import type { Report } from './elect.ts';
 import { isFresh, isHealthyBackup } from './signs.ts';

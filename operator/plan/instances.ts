@@ -9,8 +9,8 @@ import {
   type VRRPInstance,
   type VRRPInstanceSpec,
 } from '../../crds/types.ts';
+import { isEqual } from '../../runtime/json.ts';
 import type { Report } from './elect.ts';
-import { isEqual } from './support.ts';
 import type { InstancesMemory, Probe, Settings } from './types.ts';
 
 /** Nobody else owns a field of an instance. */

@@ -2,7 +2,7 @@
 
 import type { Reason } from '../../crds/conditions.ts';
 import type { FailbackStatus, HAPair } from '../../crds/types.ts';
-import { formatTime, parseTimeMs } from '../../kube/time.ts';
+import { formatTime, parseTimeMs } from '../../runtime/time.ts';
 import { mastersOf, type Report } from './elect.ts';
 import { type AutomaticInput, automatic } from './failback.ts';
 import { isFresh, isHealthyBackup } from './signs.ts';

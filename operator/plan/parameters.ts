@@ -4,7 +4,7 @@
  * instances, so any operator can go on with it. While two sets are accepted, the old one stands first.
  */
 import type { VRRPInstance, VRRPInstanceSpec, VRRPParameters } from '../../crds/types.ts';
-import { isEqual } from './support.ts';
+import { isEqual } from '../../runtime/json.ts';
 
 type Sets = VRRPInstanceSpec['vrrp'];
 

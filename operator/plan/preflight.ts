@@ -5,10 +5,10 @@
  */
 import type { PairAddress, PairNode } from '../../crds/types.ts';
 import type { EC2Facts, EC2View, NetworkInterface } from '../../ec2/types.ts';
-import type { Fact } from './conditions.ts';
 import type { Report } from './elect.ts';
 import { isInside, isReserved } from './ipv4.ts';
 import { type End, passage } from './security-groups.ts';
+import type { Fact } from './types.ts';
 
 /** What the preflight looks at; what EC2 was not asked for is absent. */
 export type PreflightInput = {

@@ -1,8 +1,9 @@
 /** Which reading of EC2 a pair waits for, besides what the delivery of its addresses asks for itself. */
+
+import { canonical } from '../../runtime/json.ts';
 import { type Item, itemsOf, rightness } from './places.ts';
 import type { Release } from './release.ts';
 import type { Situation } from './situation.ts';
-import { canonical } from './support.ts';
 import type { ReadingMemory } from './types.ts';
 
 /** Nothing was asked of a reading yet. */

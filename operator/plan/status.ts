@@ -1,13 +1,14 @@
 /** The complete wanted `status` of a HAPair. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatTime } from '../../runtime/time.ts';
 import { addressStatus, commonHolder } from './addresses.ts';
-import { conditionsOf, type Fact } from './conditions.ts';
+import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
 import type { Situation } from './situation.ts';
 import { isBarred, isRunning } from './support.ts';
+import type { Fact } from './types.ts';
 
 /** A reading of EC2 older than this proves nothing about the present. */
 const STALE_READING_MS = 120_000;

@@ -1,7 +1,17 @@
 /** What the plan takes and gives: the operator's decision as data. Times ending in `Ms` are monotonic unless named wall. */
 import type { Reason } from '../../crds/conditions.ts';
-import type { HAPair, HAPairStatus, PairAddress, PairNode, VRRPInstance } from '../../crds/types.ts';
+import type {
+  Condition,
+  HAPair,
+  HAPairStatus,
+  PairAddress,
+  PairNode,
+  VRRPInstance,
+} from '../../crds/types.ts';
 import type { EC2Call, EC2ErrorClass, EC2Facts, EC2Result, EC2View } from '../../ec2/types.ts';
+
+/** A condition's content, before times and generations. */
+export type Fact = { status: Condition['status']; reason: Reason; message: string };
 
 /** What the operator was started with. */
 export type Settings = {

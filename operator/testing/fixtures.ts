@@ -8,7 +8,7 @@ import type {
   VRRPInstance,
   VRRPInstanceStatus,
 } from '../../crds/types.ts';
-import { formatMicroTime } from '../../kube/time.ts';
+import { formatMicroTime } from '../../runtime/time.ts';
 
 export const NODE1: PairNode = {
   name: 'node1',

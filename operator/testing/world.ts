@@ -16,10 +16,10 @@ import type { EC2Call, EC2Result } from '../../ec2/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { EventNote } from '../../kube/events.ts';
 import { WorkQueue } from '../../kube/queue.ts';
-import { createVirtualClock } from '../../kube/testing/virtual-clock.ts';
 import type { Key, KubeClient, KubeObject } from '../../kube/types.ts';
+import { canonical } from '../../runtime/json.ts';
+import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import { createLifeBook } from '../life.ts';
-import { canonical } from '../plan/support.ts';
 import { Reconciler } from '../reconcile.ts';
 import { createViews } from '../view.ts';
 import { Cloud } from './cloud.ts';
@@ -113,7 +113,12 @@ export class World {
     const random = () => 0.5;
     // Nothing takes time here but what the clock is told.
     const atOnce = () => Promise.resolve();
-    const queue = new WorkQueue({ now: clock.now, setTimer: clock.setTimer, random, breathe: atOnce });
+    const queue = new WorkQueue({
+      now: clock.now,
+      setTimer: clock.setTimer,
+      random,
+      yieldToEventLoop: atOnce,
+    });
     this.#queue = queue;
     this.#book = createLifeBook();
     const requeue = (key: Key): void => queue.add(key);
@@ -131,7 +136,7 @@ export class World {
       clock,
       random,
       onRead: requeue,
-      breathe: atOnce,
+      yieldToEventLoop: atOnce,
       signal,
       log,
     });

@@ -33,7 +33,7 @@ const treeOf = (stage: Stage): string => join(stage.lab.dir, 'program');
 function installTree(stage: Stage): string {
   const tree = treeOf(stage);
   mkdirSync(tree);
-  for (const part of ['agent', 'crds', 'kube', 'package.json'])
+  for (const part of ['agent', 'crds', 'kube', 'runtime', 'package.json'])
     cpSync(join(ROOT, part), join(tree, part), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
   return join(tree, 'agent', 'main.ts');
@@ -128,7 +128,7 @@ row('a faulty configuration refuses the reload, by its field, and nothing is los
 
 row('a program that cannot start refuses the reload, and nothing is lost', async (stage) => {
   const master = await masterOf(stage);
-  const file = join(treeOf(stage), 'agent', 'machine', 'imds.ts');
+  const file = join(treeOf(stage), 'agent', 'node', 'imds.ts');
   const [before, reloads, fromMs] = [await standing(stage), await reloadsOf(stage, master), nowMs()];
   const whole = readFileSync(file, 'utf8');
   writeFileSync(file, whole.slice(0, 1000));

@@ -2,8 +2,9 @@
  * A third host's packets: `forge.ts JSON`, a {@link Packet}. Prints a line once the first one has left, and goes on until
  * it is ended if there are to be more.
  */
-import { mustCall } from '../../agent/machine/libc.ts';
-import { parseIPv4Address, VRRP_PROTOCOL } from '../../agent/vrrp/ipv4.ts';
+import { mustCall } from '../../agent/sys/libc.ts';
+import { VRRP_PROTOCOL } from '../../agent/vrrp/ipv4.ts';
+import { parseIPv4Address } from '../../runtime/ipv4.ts';
 
 /** What is sent, and whom it names as its sender. */
 export type Packet = {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { forkUnpreempted } from '../../agent/machine/libc.ts';
+import { forkUnpreempted } from '../../agent/sys/libc.ts';
 import type { FromWorker } from '../../agent/worker/messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('../vrrp-node.ts', import.meta.url));
@@ -72,7 +72,7 @@ test('a fork is in real time where that is granted; what it starts, and this thr
 });
 
 test('where a limit grants real time, and not the capability, this thread leaves it after a fork as well', () => {
-  const libc = new URL('../../agent/machine/libc.ts', import.meta.url).href;
+  const libc = new URL('../../agent/sys/libc.ts', import.meta.url).href;
   const program = `
     import { execFileSync } from 'node:child_process';
     import { readFileSync } from 'node:fs';

@@ -4,14 +4,14 @@
  *
  *     node end.ts ORDER        ORDER: EndOrder as JSON
  */
-import { watchInterfaces } from '../../../agent/machine/interface.ts';
-import { openLane } from '../../../agent/pair/lane.ts';
-import type { NodeInterface } from '../../../agent/pair/pair-types.ts';
+import { watchInterfaces } from '../../../agent/node/interface.ts';
+import { openLane } from '../../../agent/pair/lanes/lane.ts';
+import type { NodeInterface } from '../../../agent/ports.ts';
 import { planVIPs } from '../../../agent/rules/vip.ts';
 import type { FromWorker } from '../../../agent/worker/messages.ts';
 import { startVRRPWorker } from '../../../agent/worker/worker-client.ts';
 import type { VRRPState } from '../../../crds/types.ts';
-import { systemClock } from '../../../kube/clock.ts';
+import { systemClock } from '../../../runtime/clock.ts';
 import { type EndOrder, PASSWORD } from './contender.ts';
 
 const say = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`);

@@ -1,0 +1,78 @@
+/** Loads a spec: what cannot be run is said and not loaded, the last spec goes on meanwhile. */
+
+import type { SecretRef, VRRPInstance } from '../../../crds/types.ts';
+import { messageOf } from '../../../runtime/error-text.ts';
+import type { PairPorts, StoredSecret } from '../../ports.ts';
+import type { Problem } from '../../rules/problem.ts';
+import { unsupported } from '../../rules/support.ts';
+import { refusal } from '../addresses.ts';
+import { secretRefs, storedSecret } from '../derived.ts';
+import type { PairState } from '../state.ts';
+
+/** Whether this instance's spec is the one in force. */
+export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VRRPInstance): boolean =>
+  loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
+
+/**
+ * One step of the load lane: brings the newest spec into force once it is on disk, with the password of every set it names.
+ * @throws Error when it cannot be loaded for a reason that may pass; `state.loadProblem` says it
+ */
+export const loadStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
+  const { desired } = state;
+  if (desired === null || state.gone || state.stopping) return false;
+  if (isLoaded(state, desired)) return setProblem(state, null);
+  const { spec } = desired;
+  const missing = unsupported(spec);
+  if (missing !== null) return setProblem(state, { reason: 'NotSupportedYet', message: missing });
+  const refused = refusal(state, spec);
+  if (refused !== null) {
+    state.loadProblem = refused;
+    throw new Error(refused.message);
+  }
+
+  // One after the other: there are two at most, and the first that cannot be read is the one to name.
+  const secrets: StoredSecret[] = [];
+  for (const ref of secretRefs(spec)) secrets.push(await resolveSecret(state, ports, desired, ref));
+  if (state.desired !== desired) return true;
+
+  const uid = desired.metadata.uid ?? '';
+  const generation = desired.metadata.generation ?? 0;
+  state.record = { ...state.record, uid, generation, spec, secrets };
+  try {
+    await ports.disk.save(state.record);
+  } catch (error) {
+    state.loadProblem = { reason: 'InstanceFaulty', message: messageOf(error) };
+    throw error;
+  }
+  state.loaded = { spec, uid, generation };
+  state.contact.specRead = true;
+  state.loadProblem = null;
+  return true;
+};
+
+/** @returns whether there is something new to report */
+const setProblem = (state: PairState, problem: Problem | null): boolean => {
+  if (state.loadProblem?.message === problem?.message) return false;
+  state.loadProblem = problem;
+  return true;
+};
+
+/**
+ * The password of a key that was read once for this object is kept: it rotates by naming another key, and a key edited in
+ * place must not part the two ends.
+ */
+const resolveSecret = async (
+  state: PairState,
+  ports: PairPorts,
+  desired: VRRPInstance,
+  ref: SecretRef,
+): Promise<StoredSecret> => {
+  const stored = storedSecret(state.record, ref);
+  if (stored !== undefined && state.record.uid === desired.metadata.uid) return stored;
+  try {
+    return await ports.kube.readSecret(ref);
+  } catch (error) {
+    state.loadProblem = { reason: 'SecretUnreadable', message: messageOf(error) };
+    throw error;
+  }
+};

@@ -1,0 +1,183 @@
+/** Takes terms and reports. A Master is reported only together with the term it takes. */
+
+import type { VRRPInstance, VRRPInstanceStatus } from '../../../crds/types.ts';
+import { messageOf } from '../../../runtime/error-text.ts';
+import type { PairPorts } from '../../ports.ts';
+import { isDead } from '../../rules/life.ts';
+import { buildStatus, mayTakeTerm, sameStatus } from '../../rules/report.ts';
+import { nextTerm, type TermCause, termCause } from '../../rules/term.ts';
+import { vipPlan } from '../addresses.ts';
+import { factsOf, isOverwritten, newestSpec, termFloor } from '../derived.ts';
+import type { Instances, PairState, RunningClaim } from '../state.ts';
+import { isLoaded } from './load.ts';
+
+/** The status to report now. */
+export const statusOf = (
+  state: PairState,
+  ports: PairPorts,
+  taking?: { term: number; sinceMs: number },
+): VRRPInstanceStatus =>
+  buildStatus(
+    factsOf(state, ports.agentVersion, taking),
+    state.reported ?? state.lastKnownReport,
+    // What a term taken now makes true was true since the claim.
+    taking?.sinceMs ?? ports.clock.wall(),
+    state.conditionTimes,
+  );
+
+/** Why the running claim takes a term now; null: there is none, it is too early, or its term is good. */
+const causeOf = (state: PairState, claim: RunningClaim | null): TermCause | null =>
+  claim === null || !mayTakeTerm(claim)
+    ? null
+    : termCause(claim.term, termFloor(state), state.peer, isDead(state.silence));
+
+/**
+ * One step of the report lane.
+ * @throws KubeError when the API does not answer; the claim then takes its term afresh
+ */
+export const reportStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
+  if (state.gone || (state.desired === null && state.loaded === null)) return false;
+  const { claim } = state;
+  const cause = causeOf(state, claim);
+  if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
+  // After a restart from disk the times in the stored report are not known yet (S7); the read lane fetches it.
+  if (state.desired === null || isInMotion(state, ports.clock.now())) return false;
+  // A report waits for no disk: the operator waits a second at most for the echo of a probe.
+  if (state.dirty) void saveRecord(state, ports);
+
+  const status = statusOf(state, ports);
+  if (sameStatus(status, state.reported)) return false;
+  await send(state, ports, status);
+  return true;
+};
+
+/**
+ * A report that would only show an address in motion waits for it to arrive, and nothing is said of a claim that has not
+ * proven itself: the report that matters must find the lane free (T18). Trouble is said at once.
+ */
+const isInMotion = (state: PairState, nowMs: number): boolean => {
+  const { addressTrouble, socketTrouble, loadProblem, claim, reported, reportedState, desired } = state;
+  if (addressTrouble !== null || socketTrouble !== null || loadProblem !== null) return false;
+  if (claim !== null && claim.term === null) return true;
+  if (isProbed(state)) return false;
+  if (nowMs < state.startingUntilMs) return true;
+  if (reported !== undefined && reported.state !== reportedState.state) return false;
+  if (desired !== null && !isLoaded(state, desired)) return true;
+  const { add, remove } = vipPlan(state, nowMs);
+  return add.length + remove.length > 0 && reported !== undefined;
+};
+
+/** The operator asks for a sign of life that has not been given: a spec that cannot be loaded does not hold it back. */
+const isProbed = (state: PairState): boolean => {
+  const { probe = 0 } = state.reported ?? state.lastKnownReport ?? {};
+  return (newestSpec(state)?.probe ?? 0) !== probe;
+};
+
+const takeTerm = async (
+  state: PairState,
+  ports: PairPorts,
+  claim: RunningClaim,
+  cause: TermCause,
+): Promise<boolean> => {
+  const { clock } = ports;
+  const startedAtMs = clock.now();
+  const { own, peer } =
+    (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
+  if (peer !== null) observePeer(state, peer);
+  if (own !== null) observeOwn(state, own);
+  if (state.claim !== claim || causeOf(state, claim) === null) return true;
+
+  const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
+  const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
+  observeTerm(state, term);
+  const readAtMs = clock.now();
+  // The report is the term's record that counts; the disk need not come first.
+  void saveRecord(state, ports);
+  await send(state, ports, statusOf(state, ports, { term, sinceMs: claim.sinceMs }));
+  const reportedAtMs = clock.now();
+  const readMs = Math.round(readAtMs - startedAtMs);
+  const reportMs = Math.round(reportedAtMs - readAtMs);
+  ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');
+  if (state.claim !== claim) return true;
+  claim.term = term;
+  state.reportedState = { state: 'Master', sinceMs: claim.sinceMs };
+  state.silence = null;
+  return true;
+};
+
+/** What was read while the claim listened may be this old; older than that it is read again. */
+const EVIDENCE_MS = 1_000;
+
+/** Serves the claim's first attempt alone. */
+const takeEvidence = async (claim: RunningClaim, nowMs: number): Promise<Instances | null> => {
+  const { evidence, sinceMs } = claim;
+  claim.evidence = Promise.resolve(null);
+  return nowMs - sinceMs < EVIDENCE_MS ? evidence : null;
+};
+
+const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStatus): Promise<void> => {
+  // Until the answer comes nobody knows what the API server has: an unanswered report is sent again.
+  const before = state.reported;
+  state.reported = undefined;
+  try {
+    state.stored = await ports.kube.report(status);
+  } catch (error) {
+    // Conditions keep their transition times from what is known to have been reported.
+    if (before !== undefined) state.lastKnownReport = before;
+    throw error;
+  }
+  state.reported = status;
+  ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
+};
+
+/** Two that overwrite each other's reports do not chase each other any faster. */
+const AGAIN_MS = 10_000;
+
+/** What somebody else has put in place of the report is to be reported again as it is here. */
+export const reportAgain = (state: PairState, { clock, log }: PairPorts): void => {
+  const nowMs = clock.now();
+  if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
+  state.overwrittenAtMs = nowMs;
+  log.warn({ pair: state.key, state: state.desired?.status?.state }, 'report overwritten by somebody else');
+  // Conditions keep their transition times from what was reported here.
+  state.lastKnownReport = state.reported;
+  state.reported = undefined;
+};
+
+/** The disk is best effort here: losing it loses no safety, because both reports are read before a term is taken. */
+const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => {
+  state.dirty = false;
+  try {
+    await ports.disk.save(state.record);
+  } catch (error) {
+    ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
+  }
+};
+
+/** Takes note of the own instance if none was read since the start. */
+const observeOwn = (state: PairState, own: VRRPInstance): void => {
+  if (state.desired !== null) return;
+  state.desired = own;
+  state.lastKnownReport = own.status;
+};
+
+/** Takes note of a term that somebody holds or saw. */
+export const observeTerm = (state: PairState, term: number): void => {
+  if (term <= state.record.highestTerm) return;
+  state.record = { ...state.record, highestTerm: term };
+  state.dirty = true;
+};
+
+/** No verdict yet is no health. */
+const isHealthy = ({ conditions = [] }: VRRPInstanceStatus): boolean =>
+  !conditions.some(({ type, status }) => type === 'Healthy' && status !== 'True');
+
+/** Takes note of the peer's report. */
+export const observePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
+  if (state.record.peerNode !== spec.nodeName) {
+    state.record = { ...state.record, peerNode: spec.nodeName };
+    state.dirty = true;
+  }
+  state.peer = status && { state: status.state, term: status.term, isHealthy: isHealthy(status) };
+  if (status !== undefined) observeTerm(state, status.term);
+};

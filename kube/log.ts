@@ -1,6 +1,0 @@
-/** The logger this folder asks for; a pino logger is one. */
-export type Log = {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-};
