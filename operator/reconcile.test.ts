@@ -19,7 +19,9 @@ test('failover: the call is the first thing that happens, and the log tells the 
   await world.pass(3000);
   assert.is(world.writes[0], 'AssignPrivateIpAddresses');
   assert.is(world.cloud.effects.length, 1);
-  const steps = messages(world).filter((message) => message !== 'instance written');
+  const steps = messages(world).filter(
+    (message) => message !== 'instance written' && message !== 'condition changed',
+  );
   assert.equal(steps, [
     'report read',
     'call sent',
@@ -29,6 +31,12 @@ test('failover: the call is the first thing that happens, and the log tells the 
     'status written',
   ]);
   assert.is(world.condition('Ready'), 'True Serving');
+  const ofReady = world.logs.filter(({ fields }) => fields.condition === 'Ready');
+  assert.equal(
+    ofReady.map(({ fields: { status, reason } }) => `${status} ${reason}`),
+    ['False Moving', 'True Serving'],
+    'a line for each change of a condition',
+  );
   world.kill();
 });
 

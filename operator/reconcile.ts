@@ -16,6 +16,7 @@ import type { Clock } from '../kube/clock.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
 import type { Log } from '../kube/log.ts';
 import type { HandleResult } from '../kube/queue.ts';
+import { formatMicroTime } from '../kube/time.ts';
 import type { Key, KubeClient } from '../kube/types.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
@@ -193,7 +194,8 @@ export class Reconciler {
       const reason = result.ok ? 'AddressesMoved' : result.code;
       const callMs = clock.now() - startedAtMs;
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: random() });
-      log.info({ ...fields, reason, callMs, ...(!result.ok && { error: result.message }) }, 'call answered');
+      const error = result.ok ? {} : { error: result.message };
+      log[result.ok ? 'info' : 'warn']({ ...fields, reason, callMs, ...error }, 'call answered');
       this.#unanswered.delete(answered);
       requeue(key);
     });
@@ -209,7 +211,7 @@ export class Reconciler {
     const fields = { pair: key, node: head.node, term: head.term };
     const known = before.authority.head;
     if (known?.node !== head.node || known.term !== head.term)
-      log.info({ ...fields, reason: 'Elected', readAt: wallMs }, 'report read');
+      log.info({ ...fields, reason: 'Elected', readAt: formatMicroTime(wallMs) }, 'report read');
     if (memory.delivery.converged && !before.delivery.converged)
       log.info({ ...fields, reason: 'Converged' }, 'read back');
   }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { flushCompileCache } from 'node:module';
 import { pino } from 'pino';
 import { sleep, systemClock } from '../../kube/clock.ts';
-import { formatTime } from '../../kube/time.ts';
+import { formatMicroTime, formatTime } from '../../kube/time.ts';
 import packageJSON from '../../package.json' with { type: 'json' };
 import { type Agent, startAgent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
@@ -48,7 +48,7 @@ export const serve = async ({
     {
       level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
       base: { node: config.nodeName },
-      timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+      timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
     },
     output,
   );
@@ -84,7 +84,9 @@ export const serve = async ({
     );
     signals.onHangUp(() => void hangUp(reloader));
     const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
-    log.info({ reason, version, pid: process.pid, ...life }, 'agent started');
+    const startedAt = formatMicroTime(life.startedAtMs);
+    const { reloads, identity } = life;
+    log.info({ reason, version, pid: process.pid, reloads, startedAt, identity }, 'agent started');
     // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
     flushCompileCache();
 

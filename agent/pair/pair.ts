@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
 import { KubeError, messageOf } from '../../kube/errors.ts';
+import { formatMicroTime } from '../../kube/time.ts';
 import type { PairLook } from '../http/look.ts';
 import { isAnswer } from '../kube.ts';
 import { noteReject } from '../rules/peer.ts';
@@ -142,7 +143,7 @@ export class Pair {
     else if (message.type === 'settled') {
       if (state.claim === null) return;
       state.claim.settled = true;
-      log.info({ pair: this.key, at: this.#unixMs(message.atMs) }, 'settled');
+      log.info({ pair: this.key, at: formatMicroTime(this.#unixMs(message.atMs)) }, 'settled');
     } else if (message.type === 'peer') {
       if (state.peerHeard !== message.heard)
         log.info(
@@ -369,7 +370,7 @@ export class Pair {
       TRANSITIONS_KEPT,
     );
     this.#ports.log.info(
-      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: sinceMs },
+      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: formatMicroTime(sinceMs) },
       `became ${election}`,
     );
     // A new claim, even by the same node, takes a new term; one that has not settled leaves no trace in the report (T18).
