@@ -18,11 +18,20 @@ import {
   refusal,
 } from './pair-addresses.ts';
 import type { PairState } from './pair-state.ts';
-import type { PairRecord, StoredSecret } from './pair-types.ts';
+import type { IMDSReading, PairRecord, StoredSecret } from './pair-types.ts';
 
 /** Why this node must not be Master. Failed checks come last: they alone leave the last resort. */
 export const faultOf = (state: PairState): Problem | null =>
   obstacleOf(state) ?? (state.loaded === null ? null : problemOf(state.checks));
+
+/** The value to paste into the HAPair is among these. */
+const shownENIs = ({ networkInterfaces }: IMDSReading): string =>
+  networkInterfaces
+    .map(
+      ({ networkInterfaceID, addresses }) =>
+        `${networkInterfaceID} (${addresses?.join(', ') ?? 'no IPv4 address'})`,
+    )
+    .join(' and ') || 'no ENI';
 
 /** What no pin and no last resort overcomes: the ENI, the interface or the address is missing. */
 const obstacleOf = (state: PairState): Problem | null => {
@@ -31,7 +40,7 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (state.imds !== null && !isVerified(state, spec))
     return {
       reason: 'NetworkInterfaceMismatch',
-      message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
+      message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}, but ${shownENIs(state.imds)}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
     };
   if (state.interfaces === null) return null;
   // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.
