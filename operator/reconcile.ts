@@ -58,6 +58,8 @@ export type Ports = {
   requeue: (key: Key) => void;
   /** Monotonic time since when this process leads: see `PlanInput.ledSinceMs`. Default: as there. */
   ledSinceMs?: () => number;
+  /** Told of each accepted call that put back what had been moved away; default: nobody. */
+  onDriftRepaired?: () => void;
   /** Told of each status written, and of the one it replaced; default: nobody. */
   onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
@@ -196,6 +198,7 @@ export class Reconciler {
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: random() });
       const error = result.ok ? {} : { error: result.message };
       log[result.ok ? 'info' : 'warn']({ ...fields, reason, callMs, ...error }, 'call answered');
+      if (result.ok && planned.purpose === 'Repair') this.#ports.onDriftRepaired?.();
       this.#unanswered.delete(answered);
       requeue(key);
     });
