@@ -17,6 +17,10 @@ export type SilenceInput = {
 /** The two clocks are read one after the other, so an instant may be told in either of two seconds. */
 const SAME_MS = 2_000;
 
+/** An instant as it was told before, if that means the same. @param instantMs Unix milliseconds */
+export const instantText = (instantMs: number, told: string | undefined): string =>
+  told !== undefined && Math.abs(parseTimeMs(told) - instantMs) <= SAME_MS ? told : formatTime(instantMs);
+
 /**
  * `since <time>` of the last sign of life; absent: none was seen, and none is told. What the stored condition says of the
  * node is repeated, if it means the same instant or a process before this one saw it: a quiet pair is not written (S6).
@@ -29,10 +33,8 @@ export const silenceOf = (
 ): string | undefined => {
   const told = new RegExp(`${node} since (\\d{4}-\\S+?Z)`).exec(stored(type)?.message ?? '')?.[1];
   const { lastMs } = life[node] ?? {};
-  if (lastMs === undefined) return told === undefined ? undefined : `since ${told}`;
-  const sinceMs = wallMs - (nowMs - lastMs);
-  const isSame = Math.abs(parseTimeMs(told) - sinceMs) <= SAME_MS;
-  return `since ${isSame ? told : formatTime(sinceMs)}`;
+  if (lastMs !== undefined) return `since ${instantText(wallMs - (nowMs - lastMs), told)}`;
+  return told === undefined ? undefined : `since ${told}`;
 };
 
 /** The same for a node that has been silent for long. */

@@ -8,6 +8,7 @@ import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
 import { problemOf } from './problem.ts';
 import { troubleOf } from './signs.ts';
+import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
 import { isBarred, isRunning } from './support.ts';
 
@@ -23,16 +24,17 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
     return { status: 'Unknown', reason, message: 'Without a master there is nothing to compare EC2 with.' };
   }
   const { status, reason, message } = convergence;
+  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
   const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
   if (
     ec2.failure &&
     sinceMs > STALE_READING_MS &&
     (memory.delivery.converged || reason === 'WaitingForRead')
   ) {
-    const text = `EC2 could not be read for ${STALE_READING_MS / 1000} s: ${ec2.failure.message}.`;
+    const told = /not be read since (\S+Z)/.exec(stored?.message ?? '')?.[1];
+    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${ec2.failure.message}.`;
     return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
   }
-  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
   if (
     carries &&
