@@ -203,21 +203,19 @@ const splitBrain = (input: ConditionsInput): Fact => {
       isFresh(life[node], nowMs) &&
       (life[node]?.previousMs ?? Number.NEGATIVE_INFINITY) > authority.termReadAtMs,
   );
+  if (!rival) return no('OneMaster', 'At most one live agent reports Master.');
   const master = reports.find(({ node }) => node === elected?.node);
-  const groups = isLetThrough(preflightInput(input))
-    ? ' The security groups let it through: look at network ACLs, routes and the firewalls of the nodes.'
-    : '';
-  const secrets = [rival, master].map((report) => report?.secretResourceVersion);
-  const hint =
-    secrets[0] === secrets[1]
-      ? ''
-      : ' The two have read their password from different versions of the Secret: a key that is edited in place parts them.';
-  return rival
-    ? yes(
-        'TwoMasters',
-        `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions.${groups}${hint} The addresses stay with ${elected?.node}.`,
-      )
-    : no('OneMaster', 'At most one live agent reports Master.');
+  const hints = [
+    isLetThrough(preflightInput(input)) &&
+      'The security groups let it through: look at network ACLs, routes and the firewalls of the nodes.',
+    rival.secretResourceVersion !== master?.secretResourceVersion &&
+      'The two have read their password from different versions of the Secret: a key that is edited in place parts them.',
+    `The addresses stay with ${elected?.node}.`,
+  ].filter((hint) => hint !== false);
+  return yes(
+    'TwoMasters',
+    `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions. ${hints.join(' ')}`,
+  );
 };
 
 const paused = ({ pair, withheld }: ConditionsInput): Fact =>
