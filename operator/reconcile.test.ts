@@ -305,6 +305,8 @@ test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the 
   assert.is(world.condition('Ready'), 'False NotConverged');
   const tries = world.writes.filter((write) => write.startsWith('Assign')).length;
   assert.ok(tries > 30 && tries < 90, `${tries} tries, ever slower but never given up`);
+  const answers = world.logs.filter(({ message }) => message === 'call answered');
+  assert.ok(answers.length > 30 && answers.every(({ level }) => level === 'warn'), 'a refusal is a warning');
   world.answers.length = 0;
   world.cloudIsAway = false;
   await live(world, 60_000);
