@@ -579,7 +579,7 @@ test('both nodes fail their checks: the addresses stay, and it is said why', () 
   const message = rig.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.message;
   assert.is(
     message,
-    'No agent reports Master; the addresses stay where they are. node1 is in Fault. The check app fails on node1. node2 is in Fault. The check app fails on node2.',
+    'No agent reports Master; the addresses stay where they are: EC2 delivers them to node1. node1 is in Fault. The check app fails on node1. node2 is in Fault. The check app fails on node2.',
   );
   assert.is(rig.pair.status?.holder, 'node1');
   assert.equal(actions(rig), []);

@@ -76,7 +76,9 @@ const masterElected = (input: ConditionsInput): Fact => {
   const why = late
     ? `${late.node} reports Master in term ${late.term}, which is out of date`
     : 'No agent reports Master';
-  return no('NoMaster', `${why}; the addresses stay where they are.${faultsOf(reports)}`);
+  const { holder } = pair.status ?? {};
+  const where = holder === undefined ? '' : `: EC2 delivers them to ${holder}`;
+  return no('NoMaster', `${why}; the addresses stay where they are${where}.${faultsOf(reports)}`);
 };
 
 /** Why nobody claims, in the words of those who must not. */
