@@ -3,7 +3,7 @@
  * conditions, Events, metrics, logs, `status.history` and `status.failback`.
  */
 
-/** Condition types of a HAPair, in the order in which `status.conditions` lists them. */
+/** Condition types of a HAPair; `status.conditions` lists those that are not good in this order, then the others. */
 export const HAPAIR_CONDITIONS = [
   'Ready',
   'Redundant',
@@ -18,6 +18,22 @@ export const HAPAIR_CONDITIONS = [
   'Pinned',
 ] as const;
 export type HAPairConditionType = (typeof HAPAIR_CONDITIONS)[number];
+
+/**
+ * The status of a condition that leaves nothing to mend. Conditions that have another one come first in `status.conditions`;
+ * those without an entry only inform.
+ */
+export const GOOD_STATUS: Partial<Record<HAPairConditionType, 'True' | 'False'>> = {
+  Ready: 'True',
+  Redundant: 'True',
+  Accepted: 'True',
+  MasterElected: 'True',
+  AgentsReady: 'True',
+  AddressesConverged: 'True',
+  PreflightPassed: 'True',
+  SplitBrain: 'False',
+  Paused: 'False',
+};
 
 /** Condition types of a VRRPInstance, in the order in which `status.conditions` lists them. */
 export const INSTANCE_CONDITIONS = ['Ready', 'PeerHeard', 'Healthy', 'SecretResolved'] as const;
@@ -35,7 +51,8 @@ export const REASONS = {
   StandbyReady: 'The standby is a live, healthy Backup.',
   StandbyMissing: 'The standby has not reported.',
   StandbySilent: 'The standby shows no sign of life.',
-  StandbyNotBackup: 'The standby is in another state than Backup.',
+  StandbyUnheard: 'The master before has not answered the election of the present one, and may be dead.',
+  StandbyNotBackup: 'The standby is in another state than Backup, or not healthy.',
   // Accepted
   Accepted: 'The spec is in force.',
   Invalid: 'The stored spec breaks a rule of the API.',

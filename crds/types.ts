@@ -188,10 +188,15 @@ export type HistoryEntry = {
 /** `HAPair.status`; written by the operator alone. */
 export type HAPairStatus = {
   observedGeneration?: number;
+  /** The first thing that is wrong; absent: nothing is. */
+  reason?: string;
+  /** The message of the condition that `reason` is from. */
+  message?: string;
   /** The elected master. */
   master?: string;
   /** Where EC2 delivers; absent unless all addresses agree. */
   holder?: string;
+  /** The node that is not master, whatever its state. */
   standby?: string;
   /** The highest term acted upon. */
   term?: number;

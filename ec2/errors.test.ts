@@ -82,7 +82,16 @@ test('two denials read alike: what EC2 enciphers anew each time is left out', ()
       httpStatus: 403,
     }).message;
   assert.is(denied('aBc-1_2'), denied('xYz-3_4'));
-  assert.is(denied('aBc-1_2'), 'You are not authorized to perform this operation.');
+  assert.is(denied('aBc-1_2'), 'You are not authorized to perform this operation');
+});
+
+test('a message has no full stop of its own: whoever quotes it ends the sentence', () => {
+  const { message } = failureOf({
+    code: 'RequestLimitExceeded',
+    message: 'Request limit exceeded.',
+    httpStatus: 503,
+  });
+  assert.is(message, 'Request limit exceeded');
 });
 
 test.run();

@@ -94,6 +94,9 @@ export const classify = (error: RawError): EC2ErrorClass => {
 const withoutBlob = (message: string): string =>
   message.replace(/\s*Encoded authorization failure message: \S+/, '');
 
+/** EC2 ends its sentences itself; whoever quotes one ends his own. */
+const withoutStop = (message: string): string => message.trimEnd().replace(/\.+$/, '');
+
 /** A failed call as the loop sees it. Timeouts, cut connections and faults of EC2's own side may have worked. */
 export const failureOf = (error: RawError): EC2Result & { ok: false } => {
   const errorClass = classify(error);
@@ -101,7 +104,7 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
     ok: false,
     class: errorClass,
     code: error.code,
-    message: withoutBlob(error.message),
+    message: withoutStop(withoutBlob(error.message)),
     mayHaveHappened: errorClass === 'TimedOut' || errorClass === 'Unavailable',
   };
 };

@@ -33,14 +33,20 @@ for (const [what, change] of [
     'EIP eipalloc-0ccccccccccccccc3',
     { ...elsewhere, addresses: [{ name: 'x', eipAllocationID: 'eipalloc-0ccccccccccccccc3' }] },
   ],
-  ['virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1', { addresses: [{ name: 'x', vip: '10.10.10.77' }] }],
+  [
+    'virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1 and virtualRouterID 10 on eni-0bbbbbbbbbbbbbbb2',
+    { addresses: [{ name: 'x', vip: '10.10.10.77' }] },
+  ],
 ] as [string, Partial<HAPairSpec>][]) {
   test(`T15: the older owns ${what}; the other is told`, () => {
     const claims = createClaimIndex(REGION);
     claims.update('prod/old', pair('old', '2026-01-01T00:00:00Z'));
     claims.update('prod/new', pair('new', '2026-02-01T00:00:00Z', change));
     assert.is(claims.rivalOf('prod/old'), undefined);
-    assert.is(claims.rivalOf('prod/new'), `HAPair old is older and names ${what} too; only one can have it.`);
+    assert.is(
+      claims.rivalOf('prod/new'),
+      `HAPair old is older and names ${what} too; only one can have ${what.includes(' and ') ? 'them' : 'it'}.`,
+    );
   });
 }
 

@@ -73,14 +73,16 @@ export const createClaimIndex = (region: string): ClaimIndex => {
     rivalOf(key) {
       const pair = pairs.get(key);
       if (!pair) return undefined;
-      for (const { claim, text } of claimsOf(pair, region)) {
+      const claims = claimsOf(pair, region);
+      for (const { claim } of claims) {
         for (const other of holders.get(claim) ?? []) {
           const rival = pairs.get(other);
           if (other === key || !rival || !isOlder(rival, pair)) continue;
           const { name, namespace } = rival.metadata;
           const who =
             namespace === pair.metadata.namespace ? `HAPair ${name}` : 'A HAPair in another namespace';
-          return `${who} is older and names ${text} too; only one can have it.`;
+          const shared = claims.filter((each) => holders.get(each.claim)?.has(other));
+          return `${who} is older and names ${shared.map(({ text }) => text).join(' and ')} too; only one can have ${shared.length > 1 ? 'them' : 'it'}.`;
         }
       }
       return undefined;

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import packageJSON from '../package.json' with { type: 'json' };
+import { createCalmLog } from '../runtime/calm-log.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
 import { connectSurroundings } from './surroundings.ts';
@@ -91,15 +93,18 @@ const readTag = (text: string | undefined): { key: string; value: string } | und
 };
 const requireTag = readTag(flags['require-tag']);
 
-const log = pino({
+const lines = pino({
   level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
   base: {},
-  timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+  timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
 });
+/** What EC2 or the API server refuses again and again is said once, then counted. */
+const log = createCalmLog(lines, systemClock.now);
+setInterval(log.tick, 1_000).unref();
 
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
-    log.fatal({ err: error instanceof Error ? error : new Error(String(error)) }, 'operator failed');
+    lines.fatal({ err: error instanceof Error ? error : new Error(String(error)) }, 'operator failed');
     process.exit(1);
   });
 }
@@ -132,7 +137,7 @@ log.info({ version, region, namespace, identity, port, pid: process.pid }, 'oper
 const ending = await Promise.race([end.promise, operator.lost.then(() => 'Lost' as const)]);
 if (ending === 'Lost') {
   // At once, and as a failure: whoever restarts it starts with nothing remembered.
-  log.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
+  lines.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
   process.exit(1);
 }
 log.info({}, 'operator is stopping');

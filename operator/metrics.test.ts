@@ -60,10 +60,14 @@ test('calls, writes and steps by result', async () => {
   const metrics = createMetrics('1.2.3');
   metrics.ec2Answered('AssignPrivateIpAddresses', 'EC2Throttled', 0.2);
   metrics.ec2Answered('AssignPrivateIpAddresses', 'Success', 1.2);
+  metrics.driftRepaired();
   metrics.kubernetesWrote('HAPair/status', 'Conflict');
   metrics.stepped('Requeued', 0.002);
   const series = await scrape(metrics);
   const action = 'action="AssignPrivateIpAddresses"';
+  assert.is(series[`hapair_ec2_requests_total{${action},result="EC2Unauthorized"}`], 0, 'an increase from 0');
+  assert.is(series['hapair_ec2_requests_total{action="DescribeAddresses",result="EC2Throttled"}'], 0);
+  assert.is(series.hapair_drift_repairs_total, 1);
   assert.is(series[`hapair_ec2_requests_total{${action},result="EC2Throttled"}`], 1);
   assert.is(series[`hapair_ec2_request_duration_seconds_sum{${action}}`], 1.4);
   assert.is(series['hapair_kubernetes_writes_total{kind="HAPair/status",result="Conflict"}'], 1);

@@ -8,6 +8,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Reason } from '../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry } from '../crds/types.ts';
+import type { EC2Action } from '../ec2/types.ts';
 import type { KubeErrorKind } from '../kube/errors.ts';
 
 /** How a write to Kubernetes ended. */
@@ -27,6 +28,8 @@ export type Metrics = {
   kubernetesWrote(kind: string, result: WriteResult): void;
   /** A request to EC2 was answered, or will not be. */
   ec2Answered(action: string, result: RequestResult, seconds: number): void;
+  /** A call was accepted that put back what had been moved away. */
+  driftRepaired(): void;
   /** The status of a pair was written: tells new switches, and steps of the newest one whose time became known. */
   statusWritten(before: HAPairStatus | undefined, after: HAPairStatus): void;
 };
@@ -38,6 +41,23 @@ const SWITCH_REASONS: readonly Reason[] = [
   'SwitchoverRequested',
   'AutomaticFailback',
 ];
+
+/** Every action of EC2 that is called. */
+const ACTIONS = Object.keys({
+  AssignPrivateIpAddresses: true,
+  AssociateAddress: true,
+  UnassignPrivateIpAddresses: true,
+  DisassociateAddress: true,
+  DescribeNetworkInterfaces: true,
+  DescribeAddresses: true,
+  DescribeInstances: true,
+  DescribeSubnets: true,
+  DescribeSecurityGroupRules: true,
+  DescribeInstanceTypes: true,
+} satisfies Record<EC2Action, true>);
+
+/** Results that alerts ask for: there at 0 from the start, so that a first refusal is an increase. */
+const REFUSALS: readonly Reason[] = ['EC2CredentialsInvalid', 'EC2Unauthorized', 'EC2Throttled'];
 
 /** Steps of a failover as `status.history` measures them. */
 const STEPS = {
@@ -96,6 +116,12 @@ export const createMetrics = (version: string, registry = registryOfProcess()): 
     labelNames: ['action', 'result'],
     registers,
   });
+  for (const action of ACTIONS) for (const result of REFUSALS) ec2Requests.inc({ action, result }, 0);
+  const drift = new Counter({
+    name: 'hapair_drift_repairs_total',
+    help: 'Calls accepted that put back an address that somebody had moved away.',
+    registers,
+  });
   const ec2Duration = new Histogram({
     name: 'hapair_ec2_request_duration_seconds',
     help: 'Time from sending a request to the EC2 API to its answer or deadline, by action.',
@@ -135,6 +161,9 @@ export const createMetrics = (version: string, registry = registryOfProcess()): 
     ec2Answered(action, result, seconds) {
       ec2Requests.inc({ action, result });
       ec2Duration.observe({ action }, seconds);
+    },
+    driftRepaired() {
+      drift.inc();
     },
     statusWritten(before, after) {
       const newest = after.history?.[0];

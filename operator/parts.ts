@@ -117,6 +117,7 @@ export const createParts = (options: PartsOptions) => {
       ...{ views, claims, life, events, clock, random, log, problemsOf, requeue },
       ledSinceMs: () => elector.electedAtMs(),
       onStatusWritten: metrics.statusWritten,
+      onDriftRepaired: metrics.driftRepaired,
     },
     { region, agentUsernameTemplate, ...(requireTag && { requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.

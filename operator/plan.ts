@@ -150,11 +150,10 @@ const releaseEvents = (situation: Situation, { released }: Dropped): PlanEvent[]
   const given = released.filter(({ vip, eipAllocationID }) =>
     [vip, eipAllocationID].some((key) => key !== undefined && !stays.includes(key)),
   );
-  return given.map(({ name, vip, eipAllocationID }) => {
+  return given.map(({ name, vip, eipAllocationID, holder }) => {
+    const left = holder === undefined ? 'it was on neither node' : 'it is left where it is in EC2';
     const what =
-      pair.spec.deletionPolicy === 'Unassign'
-        ? 'what nobody else names of it was taken off its ENIs'
-        : 'it is left where it is in EC2';
+      pair.spec.deletionPolicy === 'Unassign' ? 'what nobody else names of it was taken off its ENIs' : left;
     return {
       type: 'Normal',
       reason: 'AddressReleased',
@@ -214,7 +213,7 @@ const present = (input: PlanInput): Plan => {
     ],
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing),
-    reason: (next.conditions?.[0]?.reason ?? 'Unobserved') as Reason,
+    reason: (next.conditions?.find(({ type }) => type === 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
 };

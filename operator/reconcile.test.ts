@@ -19,7 +19,9 @@ test('failover: the call is the first thing that happens, and the log tells the 
   await world.pass(3000);
   assert.is(world.writes[0], 'AssignPrivateIpAddresses');
   assert.is(world.cloud.effects.length, 1);
-  const steps = messages(world).filter((message) => message !== 'instance written');
+  const steps = messages(world).filter(
+    (message) => message !== 'instance written' && message !== 'condition changed',
+  );
   assert.equal(steps, [
     'report read',
     'call sent',
@@ -29,6 +31,12 @@ test('failover: the call is the first thing that happens, and the log tells the 
     'status written',
   ]);
   assert.is(world.condition('Ready'), 'True Serving');
+  const ofReady = world.logs.filter(({ fields }) => fields.condition === 'Ready');
+  assert.equal(
+    ofReady.map(({ fields: { status, reason } }) => `${status} ${reason}`),
+    ['False Moving', 'True Serving'],
+    'a line for each change of a condition',
+  );
   world.kill();
 });
 
@@ -297,6 +305,8 @@ test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the 
   assert.is(world.condition('Ready'), 'False NotConverged');
   const tries = world.writes.filter((write) => write.startsWith('Assign')).length;
   assert.ok(tries > 30 && tries < 90, `${tries} tries, ever slower but never given up`);
+  const answers = world.logs.filter(({ message }) => message === 'call answered');
+  assert.ok(answers.length > 30 && answers.every(({ level }) => level === 'warn'), 'a refusal is a warning');
   world.answers.length = 0;
   world.cloudIsAway = false;
   await live(world, 60_000);

@@ -17,6 +17,7 @@ import type { HandleResult } from '../kube/queue.ts';
 import type { Key, KubeClient } from '../kube/types.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { formatMicroTime } from '../runtime/time.ts';
 import type { ClaimIndex } from './conflicts.ts';
 import type { LifeBook } from './life.ts';
 import { describeCall } from './plan/calls.ts';
@@ -57,6 +58,8 @@ export type Ports = {
   requeue: (key: Key) => void;
   /** Monotonic time since when this process leads: see `PlanInput.ledSinceMs`. Default: as there. */
   ledSinceMs?: () => number;
+  /** Told of each accepted call that put back what had been moved away; default: nobody. */
+  onDriftRepaired?: () => void;
   /** Told of each status written, and of the one it replaced; default: nobody. */
   onStatusWritten?: (before: HAPair['status'], after: HAPairStatus) => void;
 };
@@ -193,7 +196,9 @@ export class Reconciler {
       const reason = result.ok ? 'AddressesMoved' : result.code;
       const callMs = clock.now() - startedAtMs;
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: random() });
-      log.info({ ...fields, reason, callMs, ...(!result.ok && { error: result.message }) }, 'call answered');
+      const error = result.ok ? {} : { error: result.message };
+      log[result.ok ? 'info' : 'warn']({ ...fields, reason, callMs, ...error }, 'call answered');
+      if (result.ok && planned.purpose === 'Repair') this.#ports.onDriftRepaired?.();
       this.#unanswered.delete(answered);
       requeue(key);
     });
@@ -209,7 +214,7 @@ export class Reconciler {
     const fields = { pair: key, node: head.node, term: head.term };
     const known = before.authority.head;
     if (known?.node !== head.node || known.term !== head.term)
-      log.info({ ...fields, reason: 'Elected', readAt: wallMs }, 'report read');
+      log.info({ ...fields, reason: 'Elected', readAt: formatMicroTime(wallMs) }, 'report read');
     if (memory.delivery.converged && !before.delivery.converged)
       log.info({ ...fields, reason: 'Converged' }, 'read back');
   }

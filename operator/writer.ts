@@ -1,5 +1,11 @@
 /** Writes of one pair to Kubernetes, in an order in which each may be the last, and what was written until the watch shows it. */
-import { FINALIZER, type HAPair, type HAPairStatus, type VRRPInstance } from '../crds/types.ts';
+import {
+  type Condition,
+  FINALIZER,
+  type HAPair,
+  type HAPairStatus,
+  type VRRPInstance,
+} from '../crds/types.ts';
 import { isKubeError } from '../kube/errors.ts';
 import type { Key, KubeClient, KubeObject, Store } from '../kube/types.ts';
 import type { Log } from '../runtime/log.ts';
@@ -20,6 +26,15 @@ export type Watched<T extends KubeObject> = Pick<Store<T>, 'get' | 'shownVersion
 
 /** Told of each attempt to write an instance: who owns fields of it, in words; undefined: it was written. */
 export type OnInstance = (conflict: string | undefined) => void;
+
+/** Conditions whose status or reason is another one now. */
+const changedConditions = (before: HAPair['status'], after: HAPairStatus | undefined): Condition[] =>
+  (after?.conditions ?? []).filter(
+    ({ type, status, reason }) =>
+      !before?.conditions?.some(
+        (known) => known.type === type && known.status === status && known.reason === reason,
+      ),
+  );
 
 /** Writes pairs and their instances, and reads its own writes. */
 export class PairWriter {
@@ -103,6 +118,10 @@ export class PairWriter {
     if (status) this.#onStatusWritten?.(pair.status, status);
     const { master: node, term, holder } = status ?? {};
     this.#log.info({ pair: key, reason, node, term, holder }, 'status written');
+    for (const condition of changedConditions(pair.status, status)) {
+      const { type, status: is, reason: why, message } = condition;
+      this.#log.info({ pair: key, condition: type, status: is, reason: why, message }, 'condition changed');
+    }
   }
 
   /** A field that somebody else owns is shown, not fought for: the condition says whose it is, and how to give it back. */

@@ -38,10 +38,10 @@ test('what repeats is counted, and said after 10 s, a minute, and every ten minu
   await seconds(1_270, fail);
   assert.equal(lines, [
     'warn step failed',
-    'warn step failed 10',
-    'warn step failed 60',
-    'warn step failed 600',
-    'warn step failed 600',
+    'warn step failed (10 more in 10 s) 10',
+    'warn step failed (60 more in 60 s) 60',
+    'warn step failed (600 more in 10 min) 600',
+    'warn step failed (600 more in 10 min) 600',
   ]);
   assert.is(log.withheld(), 1_266);
 });
@@ -54,7 +54,7 @@ test('what was withheld is said even if it comes no more', async () => {
   await seconds(9);
   assert.is(lines.length, 1);
   await seconds(1);
-  assert.equal(lines.slice(1), ['error interfaces could not be read 2']);
+  assert.equal(lines.slice(1), ['error interfaces could not be read (2 more in 10 s) 2']);
   await seconds(600);
   assert.is(lines.length, 2);
 });
@@ -64,7 +64,7 @@ test('a line that stands for many is counted as many', async () => {
   const reject = () => log.warn({ cause: 'SourceNotPeer', count: 5_000 }, 'packet rejected');
   reject();
   await seconds(10, reject);
-  assert.equal(lines, ['warn packet rejected 5000', 'warn packet rejected 50000']);
+  assert.equal(lines, ['warn packet rejected 5000', 'warn packet rejected (50000 more in 10 s) 50000']);
 });
 
 test('another pair, lane, cause or error is another kind; a source or a delay is not', () => {

@@ -27,6 +27,8 @@ type Entry = {
   fields: object;
   /** Occurrences since the last line. */
   count: number;
+  /** When the last line came. */
+  saidAtMs: number;
   /** When the next line may come. */
   dueMs: number;
   /** Lines so far. */
@@ -35,7 +37,7 @@ type Entry = {
 
 /**
  * Warnings and errors of one kind come at once the first time; those after that are gathered into a line with `count`, the
- * occurrences since the line before, at most every 10 s, then every minute, then every ten minutes. A kind that stays quiet
+ * occurrences since the line before, and ends with them, as in `(3 more in 10 s)`: at most every 10 s, then every minute, then every ten minutes. A kind that stays quiet
  * for such a pause is new again. Information passes as it comes: it tells changes.
  * @param now monotonic milliseconds
  */
@@ -45,10 +47,12 @@ export const createCalmLog = (log: Log, now: () => number): CalmLog => {
 
   const say = (entry: Entry): void => {
     const { level, message, fields, count } = entry;
-    log[level]({ ...fields, count }, message);
+    const saidAtMs = now();
+    log[level]({ ...fields, count }, `${message} (${count} more in ${spanText(saidAtMs - entry.saidAtMs)})`);
     entry.count = 0;
     entry.said += 1;
-    entry.dueMs = now() + pauseAfter(entry.said);
+    entry.saidAtMs = saidAtMs;
+    entry.dueMs = saidAtMs + pauseAfter(entry.said);
   };
 
   const note = (level: Level, fields: object, message: string): void => {
@@ -57,8 +61,9 @@ export const createCalmLog = (log: Log, now: () => number): CalmLog => {
     if (entry === undefined || isOver(entry, now())) {
       entries.delete(kind);
       forgetQuietest(entries);
-      const dueMs = now() + pauseAfter(1);
-      entries.set(kind, { level, message, fields, count: 0, dueMs, said: 1 });
+      const saidAtMs = now();
+      const dueMs = saidAtMs + pauseAfter(1);
+      entries.set(kind, { level, message, fields, count: 0, saidAtMs, dueMs, said: 1 });
       log[level](fields, message);
       return;
     }
@@ -83,6 +88,12 @@ export const createCalmLog = (log: Log, now: () => number): CalmLog => {
     },
     withheld: () => withheld,
   };
+};
+
+/** `10 s`, `2 min`: as a person says how long ago the line before was. */
+const spanText = (ms: number): string => {
+  const seconds = Math.round(ms / 1_000);
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 };
 
 const pauseAfter = (said: number): number => PAUSES_MS[said - 1] ?? PAUSES_MS[PAUSES_MS.length - 1] ?? 0;

@@ -10,6 +10,15 @@
 export const parseTimeMs = (text: string | undefined): number =>
   text === undefined ? Number.NaN : Date.parse(text);
 
+/**
+ * Instant of a metav1.MicroTime in milliseconds, its microseconds kept as a fraction: `Date` would cut them off.
+ * @returns NaN when `text` is absent or no time.
+ */
+export const parseMicroTimeMs = (text: string | undefined): number => {
+  const micros = /\.\d{3}(\d{1,3})/.exec(text ?? '')?.[1] ?? '';
+  return parseTimeMs(text) + Number(micros.padEnd(3, '0')) / 1_000;
+};
+
 /** metav1.Time: whole seconds, UTC, such as `2026-11-22T10:00:00Z`. */
 export const formatTime = (instantMs: number): string =>
   `${new Date(Math.floor(instantMs / 1000) * 1000).toISOString().slice(0, 19)}Z`;

@@ -12,7 +12,7 @@ const heldDown = async (): Promise<World> => {
   node1.crash();
   await world.until('node2 takes over', () => world.isServedBy('node2'));
   node1.boot();
-  await world.until('node1 is its Backup', () => world.pair.status?.standby === 'node1');
+  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
   world.ec2.calls.length = 0;
   world.cut(node2, node1);
   await world.until('the move is held back', () => world.condition('Ready') === 'False HeldDown');

@@ -245,7 +245,7 @@ test('T8: flapping pair under hold-down; the incumbent really crashes', async ()
   node1.crash();
   await world.until('node2 takes over', () => world.isServedBy('node2'));
   node1.boot();
-  await world.until('node1 is its Backup', () => world.pair.status?.standby === 'node1');
+  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
   world.cut(node2, node1);
   await world.until('node1 claims too', () => node1.isMaster && node2.isMaster);
   await world.until(

@@ -304,7 +304,7 @@ test('each alert has a summary, says what to do, and asks for metrics that docs/
   const { spec } = named(manifests, 'PrometheusRule', 'hapair') as PrometheusRule;
   const rules = spec.groups.flatMap(({ rules: each }) => each);
   const explained = await readFile(join(CHART, '..', '..', 'docs', 'metrics.md'), 'utf8');
-  assert.is(rules.length, 13);
+  assert.is(rules.length, 17);
   for (const { alert, expr, labels, annotations } of rules) {
     assert.match(labels.severity, /^(critical|warning)$/);
     assert.ok(annotations.summary.length > 20 && annotations.description.length > 80, alert);

@@ -202,6 +202,42 @@ test('an empty list of addresses in a report is stored as that: nothing is not u
   }
 });
 
+test('conditions are stored in the order in which they are applied, another time too: what is not good comes first', async () => {
+  const base = cases.find((row) => row.name === 'HAPair: the base');
+  if (base === undefined || plane === undefined) throw new Error('there is no base');
+  await createNamespace('conditions');
+  const path = collection('HAPair', 'conditions');
+  const created = await call('POST', path, withMetadata(base.object, { namespace: 'conditions' }));
+  const { name = '' } = metadataOf(created.body as JsonObject) as { name?: string };
+  const { apiVersion = '', kind = '' } = base.object;
+  const orders = [
+    ['Ready', 'Redundant', 'Paused'],
+    ['Paused', 'Ready', 'Redundant'],
+    ['Redundant', 'Ready', 'Paused'],
+  ];
+  for (const order of orders) {
+    const conditions = order.map((type) => ({
+      ...{ type, status: 'True', reason: 'Serving', message: '' },
+      lastTransitionTime: '2026-11-22T10:00:00Z',
+    }));
+    const answer = await callAPI(
+      plane.kubeconfig,
+      'PATCH',
+      `${path}/${name}/status?fieldManager=operator&force=true`,
+      {
+        body: { apiVersion, kind, metadata: { name, namespace: 'conditions' }, status: { conditions } },
+        contentType: 'application/apply-patch+yaml',
+      },
+    );
+    assert.is(answer.status, 200, JSON.stringify(answer.body));
+    const stored = (answer.body as { status: { conditions: { type: string }[] } }).status.conditions;
+    assert.equal(
+      stored.map(({ type }) => type),
+      order,
+    );
+  }
+});
+
 test('an odd value in any field of the base has the same verdict and paths', async () => {
   const bases = KINDS.flatMap((kind) => cases.filter((row) => row.name === `${kind}: the base`));
   assert.is(bases.length, KINDS.length);

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import packageJSON from '../../package.json' with { type: 'json' };
 import { sleep, systemClock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
-import { formatTime } from '../../runtime/time.ts';
+import { formatMicroTime, formatTime } from '../../runtime/time.ts';
 import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { type ControlHandlers, openControl } from '../control.ts';
@@ -50,7 +50,7 @@ export const serve = async ({
     {
       level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
       base: { node: config.nodeName },
-      timestamp: () => `,"time":${systemClock.wall().toFixed(3)}`,
+      timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
     },
     output,
   );
@@ -86,7 +86,9 @@ export const serve = async ({
     );
     signals.onHangUp(() => void hangUp(reloader));
     const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
-    log.info({ reason, version, pid: process.pid, ...life }, 'agent started');
+    const startedAt = formatMicroTime(life.startedAtMs);
+    const { reloads, identity } = life;
+    log.info({ reason, version, pid: process.pid, reloads, startedAt, identity }, 'agent started');
     // Node writes what it compiled (NODE_COMPILE_CACHE) at a regular end, which a reload in place is not. Without a cache: nothing.
     flushCompileCache();
 

@@ -18,11 +18,24 @@ test('a Master with its VIP, what it reported, and how it came to be one', async
   assert.match(text, 'node1: hapair-agent 0.1.0 runs as pid 42 since 2026-11-22T10:00:00Z, reloaded 2 times');
   assert.match(text, 'API server: last answer 1.2 s ago');
   assert.match(text, 'real-time scheduling: yes');
-  assert.match(text, /PAIR +STATE +TERM +SINCE +PRIORITY +PEER +VIPS +REPORTED/);
-  assert.match(text, /prod\/web +Master +1 +2026-11-22T10:00:00Z +200 +- +1\/1 +yes/);
-  assert.match(text, `VIP         ${VIP}: on the interface, EC2 delivers it here`);
-  assert.match(text, 'Ready       True InstanceConfigured');
+  assert.match(text, /PAIR +STATE +TERM +SINCE +PRIORITY +PEER +VIPS UP\/HERE\/ALL +REPORTED/);
+  assert.match(text, /prod\/web +Master +1 +2026-11-22T10:00:00Z +200 +- +1\/1\/1 +yes/);
+  assert.match(text, `  VIP            ${VIP}: on the interface, EC2 delivers it here`);
+  assert.match(text, '  Ready          True InstanceConfigured');
   assert.match(text, 'became Master: MasterDownTimerExpired');
+});
+
+test('what is not as it should be begins with !', async () => {
+  const { pairs } = await statusOf();
+  const elsewhere = pairs.map((pair) => ({
+    ...pair,
+    vips: pair.vips.map((vip) => ({ ...vip, delivered: false })),
+    conditions: [{ type: 'Healthy', status: 'False' as const, reason: 'ChecksFailed', message: 'no' }],
+  }));
+  const text = statusText(await statusOf({ pairs: elsewhere }));
+  assert.match(text, `! VIP            ${VIP}: on the interface, EC2 delivers it elsewhere`);
+  assert.match(text, '! Healthy        False ChecksFailed: no');
+  assert.match(text, '  adverts ');
 });
 
 test('an API server that is away, a worker that hangs and a reload that failed are said', async () => {

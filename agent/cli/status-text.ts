@@ -56,7 +56,7 @@ const apiText = ({ answers, error, lastContactMilliseconds: lastMs }: AgentStatu
   return answers === false ? `away; ${ago}; the election goes on from disk${why}` : `${ago}${why}`;
 };
 
-const HEADINGS = ['PAIR', 'STATE', 'TERM', 'SINCE', 'PRIORITY', 'PEER', 'VIPS', 'REPORTED'];
+const HEADINGS = ['PAIR', 'STATE', 'TERM', 'SINCE', 'PRIORITY', 'PEER', 'VIPS UP/HERE/ALL', 'REPORTED'];
 
 const rowOf = ({ pair, state, term, since, priority, peer, vips, reported }: PairView): string[] => [
   pair,
@@ -65,26 +65,48 @@ const rowOf = ({ pair, state, term, since, priority, peer, vips, reported }: Pai
   formatTime(parseTimeMs(since)),
   priority === null ? '-' : String(priority),
   peer.heard === null ? '-' : peer.heard ? 'heard' : 'silent',
-  `${vips.filter(({ onInterface }) => onInterface).length}/${vips.length}`,
+  [vips.filter(({ onInterface }) => onInterface), vips.filter(({ delivered }) => delivered), vips]
+    .map(({ length }) => length)
+    .join('/'),
   reported ? 'yes' : 'no',
 ];
+
+/** A detail; one that is not as it should be begins with `!`. */
+const detail = (isWrong: boolean, label: string, text: string): string =>
+  `${isWrong ? '!' : ' '} ${label.padEnd(14)} ${text}`;
+
+/** A Master must have it and get its traffic; whoever gets traffic must have it. */
+const isVIPWrong = (
+  state: PairView['state'],
+  { onInterface, delivered }: PairView['vips'][number],
+): boolean => (state === 'Master' ? !onInterface || delivered === false : delivered === true && !onInterface);
 
 const detailsOf = (pair: PairView): string[] => {
   const { conditions, checks, vips, transitions, peer, claim, advertisementIntervalMilliseconds } = pair;
   return [
     pair.pair,
-    `  adverts     ${advertisementIntervalMilliseconds === null ? 'none' : `every ${advertisementIntervalMilliseconds} ms`} on ${pair.interface ?? 'no interface'}, claim ${claim ?? 'unknown'}`,
-    `  peer        ${peer.node ?? 'unknown'} at ${peer.address ?? 'unknown'}`,
-    ...vips.map(
-      ({ address, onInterface, delivered }) =>
-        `  VIP         ${address}: ${onInterface ? 'on the interface' : 'not on the interface'}, ${delivered === null ? 'unknown whether EC2 delivers it here' : delivered ? 'EC2 delivers it here' : 'EC2 delivers it elsewhere'}`,
+    detail(
+      false,
+      'adverts',
+      `${advertisementIntervalMilliseconds === null ? 'none' : `every ${advertisementIntervalMilliseconds} ms`} on ${pair.interface ?? 'no interface'}, claim ${claim ?? 'unknown'}`,
     ),
-    ...checks.map(
-      ({ name, healthy, message }) =>
-        `  check       ${name}: ${healthy ? 'healthy' : 'failing'}${message === undefined ? '' : `: ${message}`}`,
+    detail(false, 'peer', `${peer.node ?? 'unknown'} at ${peer.address ?? 'unknown'}`),
+    ...vips.map((vip) =>
+      detail(
+        isVIPWrong(pair.state, vip),
+        'VIP',
+        `${vip.address}: ${vip.onInterface ? 'on the interface' : 'not on the interface'}, ${vip.delivered === null ? 'unknown whether EC2 delivers it here' : vip.delivered ? 'EC2 delivers it here' : 'EC2 delivers it elsewhere'}`,
+      ),
     ),
-    ...conditions.map(
-      ({ type, status, reason, message }) => `  ${type.padEnd(11)} ${status} ${reason}: ${message}`,
+    ...checks.map(({ name, healthy, message }) =>
+      detail(
+        !healthy,
+        'check',
+        `${name}: ${healthy ? 'healthy' : 'failing'}${message === undefined ? '' : `: ${message}`}`,
+      ),
+    ),
+    ...conditions.map(({ type, status, reason, message }) =>
+      detail(status === 'False', type, `${status} ${reason}: ${message}`),
     ),
     ...transitions.map(
       ({ state, reason, time }) => `  ${formatTime(parseTimeMs(time))} became ${state}: ${reason}`,

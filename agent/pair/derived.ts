@@ -1,7 +1,7 @@
 /** What follows from the state of a pair without any effect: what runs, what is owed, what is reported. */
 import type { SecretRef, VRRPInstanceSpec, VRRPParameters } from '../../crds/types.ts';
 import { versionOf } from '../../kube/resource-version.ts';
-import type { PairRecord, StoredSecret } from '../ports.ts';
+import type { IMDSReading, PairRecord, StoredSecret } from '../ports.ts';
 import { findings } from '../rules/condition.ts';
 import { peerFault } from '../rules/peer.ts';
 import { advertisedPriority } from '../rules/priority.ts';
@@ -18,6 +18,15 @@ import type { PairState } from './state.ts';
 export const faultOf = (state: PairState): Problem | null =>
   obstacleOf(state) ?? (state.loaded === null ? null : problemOf(state.checks));
 
+/** The value to paste into the HAPair is among these. */
+const shownENIs = ({ networkInterfaces }: IMDSReading): string =>
+  networkInterfaces
+    .map(
+      ({ networkInterfaceID, addresses }) =>
+        `${networkInterfaceID} (${addresses?.join(', ') ?? 'no IPv4 address'})`,
+    )
+    .join(' and ') || 'no ENI';
+
 /** What no pin and no last resort overcomes: the ENI, the interface or the address is missing. */
 const obstacleOf = (state: PairState): Problem | null => {
   const spec = state.loaded?.spec;
@@ -25,7 +34,7 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (state.imds !== null && !isVerified(state, spec))
     return {
       reason: 'NetworkInterfaceMismatch',
-      message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
+      message: `IMDS of instance ${state.imds.instanceID} does not show ${spec.networkInterfaceID}, but ${shownENIs(state.imds)}; correct spec.nodes[].networkInterfaceID of the HAPair, or attach that ENI to the node`,
     };
   if (state.interfaces === null) return null;
   // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.

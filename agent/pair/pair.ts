@@ -8,6 +8,7 @@ import type { Reason } from '../../crds/conditions.ts';
 import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { messageOf } from '../../runtime/error-text.ts';
+import { formatMicroTime } from '../../runtime/time.ts';
 import { isAnswer } from '../api/reports.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
 import { noteReject } from '../rules/peer.ts';
@@ -144,7 +145,7 @@ export class Pair {
     else if (message.type === 'settled') {
       if (state.claim === null) return;
       state.claim.settled = true;
-      log.info({ pair: this.key, at: this.#unixMs(message.atMs) }, 'settled');
+      log.info({ pair: this.key, at: formatMicroTime(this.#unixMs(message.atMs)) }, 'settled');
     } else if (message.type === 'peer') {
       if (state.peerHeard !== message.heard)
         log.info(
@@ -371,7 +372,7 @@ export class Pair {
       TRANSITIONS_KEPT,
     );
     this.#ports.log.info(
-      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: sinceMs },
+      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: formatMicroTime(sinceMs) },
       `became ${election}`,
     );
     // A new claim, even by the same node, takes a new term; one that has not settled leaves no trace in the report (T18).

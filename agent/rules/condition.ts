@@ -83,7 +83,8 @@ const peerHeard = ({ state, peerHeard, peerFault }: Health): Finding => {
       type,
       status: 'Unknown',
       reason: 'PeerNotExpected',
-      message: 'A Backup sends no adverts to be heard.',
+      message:
+        'A Backup sends no adverts to be heard. If the peer is Master too, its adverts do not arrive: check IP protocol 112 in both directions.',
     };
   if (peerHeard === null)
     return { type, status: 'Unknown', reason: 'Unobserved', message: 'The election has not begun.' };

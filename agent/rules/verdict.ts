@@ -88,7 +88,8 @@ export const problemOf = (findings: readonly CheckFinding[]): Problem | null => 
   const failed = findings.filter(({ healthy }) => healthy === false);
   if (failed.length === 0) return null;
   const sentences = failed.map(
-    ({ name, message, sinceMs }) => `The check ${name} fails since ${formatTime(sinceMs)}: ${message}.`,
+    ({ name, message, sinceMs }) =>
+      `The check ${name} fails since ${formatTime(sinceMs)}: ${message.replace(/\.+$/, '')}.`,
   );
   return { reason: 'ChecksFailed', message: sentences.join(' ') };
 };

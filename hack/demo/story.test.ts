@@ -20,11 +20,11 @@ test('theory of the recipe: 3 adverts and the skew of priority 100, then listeni
 
 test('a log becomes entries: only lines of the window, only what tells a person something', () => {
   const log = [
-    '{"level":30,"time":100.5,"msg":"became Master","pair":"prod/web","reason":"MasterResigned","hidden":1}',
-    '{"level":20,"time":101,"msg":"detail"}',
+    '{"level":30,"time":"1970-01-01T00:00:00.100500Z","msg":"became Master","pair":"prod/web","reason":"MasterResigned","hidden":1}',
+    '{"level":20,"time":"1970-01-01T00:00:00.101000Z","msg":"detail"}',
     'no JSON',
-    '{"level":30,"time":900,"msg":"later"}',
-    '{"level":30,"time":102}',
+    '{"level":30,"time":"1970-01-01T00:00:00.900000Z","msg":"later"}',
+    '{"level":30,"time":"1970-01-01T00:00:00.102000Z"}',
   ].join('\n');
   assert.equal(fromLog('agent', log, 100, 200), [
     { atMs: 100.5, who: 'agent', text: 'became Master reason=MasterResigned' },

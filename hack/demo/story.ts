@@ -1,4 +1,5 @@
 /** Lines of the timeline out of what programs logged, EC2 recorded and clients measured. Pure. */
+import { parseMicroTimeMs } from '../../runtime/time.ts';
 import { isMutating } from '../lab/ec2-control.ts';
 import { between, handovers, outages, type Sample } from '../lab/outage.ts';
 import type { PairView } from '../lab/pair-watch.ts';
@@ -8,18 +9,19 @@ import type { Entry } from './timeline.ts';
 /** Fields of a log line that tell a person something, in the order in which they are shown. */
 const SHOWN = ['node', 'reason', 'term', 'vip', 'call', 'state'] as const;
 
-/** Entries from a program's log: JSON lines with `time` (Unix ms) and `msg`; others are passed over. */
+/** Entries from a program's log: JSON lines with `time` (RFC 3339) and `msg`; others are passed over. */
 export const fromLog = (who: string, text: string, fromMs: number, toMs: number): Entry[] =>
   text.split('\n').flatMap((line) => {
     const said = parse(line);
-    if (said === undefined || typeof said.msg !== 'string' || typeof said.time !== 'number') return [];
-    if (said.time < fromMs || said.time > toMs || Number(said.level) < 30) return [];
+    if (said === undefined || typeof said.msg !== 'string' || typeof said.time !== 'string') return [];
+    const atMs = parseMicroTimeMs(said.time);
+    if (!(atMs >= fromMs && atMs <= toMs) || Number(said.level) < 30) return [];
     const words = SHOWN.flatMap((field) =>
       said[field] === undefined || who.endsWith(String(said[field]))
         ? []
         : [`${field}=${format(said[field])}`],
     );
-    return [{ atMs: said.time, who, text: [said.msg, ...words].join(' ') }];
+    return [{ atMs, who, text: [said.msg, ...words].join(' ') }];
   });
 
 const parse = (line: string): Record<string, unknown> | undefined => {

@@ -1,57 +1,34 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
-import type { Condition, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
+import type { Condition, HAPair } from '../../crds/types.ts';
 import { formatTime } from '../../runtime/time.ts';
+import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
-import { preflight } from './preflight.ts';
-import { FRESH_MS, isFresh, isHealthyBackup, troubleOf } from './signs.ts';
-import { type Acceptance, isBarred } from './support.ts';
-import type { Authority, EC2Reading, Fact, Life } from './types.ts';
+import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
+import { badFirst } from './problem.ts';
+import { isFresh, isUnobserved, troubleOf } from './signs.ts';
+import { longSilenceOf } from './silence.ts';
+import { redundant } from './standby.ts';
+import { isBarred } from './support.ts';
+import type { Fact } from './types.ts';
 
 /** The slow facts about EC2 are together by then, unless something is wrong. */
 const ASKING_MS = 10 * 60_000;
-
-/** What the conditions depend on. */
-export type ConditionsInput = {
-  nowMs: number;
-  wallMs: number;
-  firstSeenMs: number;
-  pair: HAPair;
-  acceptance: Acceptance;
-  /** The two nodes in force. */
-  nodes: readonly PairNode[];
-  addresses: readonly PairAddress[];
-  reports: readonly Report[];
-  elected: Report | undefined;
-  /** The pin in force. */
-  pin: string | undefined;
-  authority: Authority | undefined;
-  life: Readonly<Record<string, Life>>;
-  convergence: Fact;
-  /** This process has read EC2 and it matched; otherwise `convergence` may be what was stored before a restart. */
-  isConfirmed: boolean;
-  /** A call withheld by `spec.paused`, in words. */
-  withheld: string | undefined;
-  ec2: EC2Reading;
-  /** Somebody else owns fields of an instance, in words. */
-  conflict: string | undefined;
-};
 
 const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
 const no = (reason: Reason, message: string): Fact => ({ status: 'False', reason, message });
 const unknown = (reason: Reason, message: string): Fact => ({ status: 'Unknown', reason, message });
 
-const storedFact = (input: ConditionsInput, type: HAPairConditionType): Fact | undefined => {
-  const stored = input.pair.status?.conditions?.find((condition) => condition.type === type);
-  return stored && { status: stored.status, reason: stored.reason as Reason, message: stored.message };
-};
+/** Nobody has been told of a pair whose spec was never accepted. */
+const UNTOLD = 'The spec is not accepted, so no agent is told of this pair: see the condition Accepted.';
 
-/** Just restarted, no sign of life can have been seen yet: what was stored stays until it could have been. */
-const isUnobserved = ({ life, nowMs, firstSeenMs }: ConditionsInput, node: string): boolean =>
-  life[node]?.lastMs === undefined && nowMs - firstSeenMs < FRESH_MS;
+const isUntold = ({ acceptance, reports }: ConditionsInput): boolean =>
+  !acceptance.accepted && reports.length === 0;
 
-const masterElected = ({ elected, reports, pair, ec2 }: ConditionsInput): Fact => {
+const masterElected = (input: ConditionsInput): Fact => {
+  const { elected, reports, pair, ec2 } = input;
+  if (isUntold(input)) return no('NotAccepted', UNTOLD);
   if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
   const isFirst = (pair.status?.term ?? 0) === 0;
   // Without this, a person would look for a fault of the agents, which have been told nothing yet.
@@ -67,7 +44,9 @@ const masterElected = ({ elected, reports, pair, ec2 }: ConditionsInput): Fact =
   const why = late
     ? `${late.node} reports Master in term ${late.term}, which is out of date`
     : 'No agent reports Master';
-  return no('NoMaster', `${why}; the addresses stay where they are.${faultsOf(reports)}`);
+  const { holder } = pair.status ?? {};
+  const where = holder === undefined ? '' : `: EC2 delivers them to ${holder}`;
+  return no('NoMaster', `${why}; the addresses stay where they are${where}.${faultsOf(reports)}`);
 };
 
 /** Why nobody claims, in the words of those who must not. */
@@ -77,8 +56,25 @@ const faultsOf = (reports: readonly Report[]): string =>
     .map((report) => ` ${report.node} is in Fault. ${troubleOf(report)}`)
     .join('');
 
+/** A Backup that lives hears the adverts of a silent agent: its node serves all the same. */
+const heardBy = (input: ConditionsInput, node: string): string => {
+  const witness = input.reports.find((report) => report.node !== node && report.state === 'Backup');
+  if (!witness || input.elected?.node !== node || !isFresh(input.life[witness.node], input.nowMs)) return '';
+  const isHeard = witness.conditions?.some(({ type, status }) => type === 'PeerHeard' && status === 'True');
+  return isHeard
+    ? ` ${witness.node} still hears its adverts: it serves on, and only its path to the API server is broken.`
+    : '';
+};
+
+const silentText = (input: ConditionsInput, silent: readonly string[]): string => {
+  const told = silent.map((name) => `${name} ${longSilenceOf(input, 'AgentsReady', name)}`);
+  const heard = silent.map((name) => heardBy(input, name)).join('');
+  return `No sign of life from the agent on ${told.join(' and ')}: check the node and its path to the API server.${heard}`;
+};
+
 const agentsReady = (input: ConditionsInput): Fact => {
   if (input.conflict !== undefined) return no('FieldConflict', input.conflict);
+  if (isUntold(input)) return no('NotAccepted', UNTOLD);
   const { reports, life, nowMs } = input;
   const nodes = input.nodes.map(({ name }) => name);
   const missing = nodes.filter((name) => !reports.some(({ node }) => node === name));
@@ -89,38 +85,12 @@ const agentsReady = (input: ConditionsInput): Fact => {
     );
   }
   if (nodes.some((name) => isUnobserved(input, name))) {
-    return (
-      storedFact(input, 'AgentsReady') ?? unknown('Unobserved', 'Waiting for a sign of life of each agent.')
-    );
+    return input.stored('AgentsReady') ?? unknown('Unobserved', 'Waiting for a sign of life of each agent.');
   }
   const silent = nodes.filter((name) => !isFresh(life[name], nowMs));
   return silent.length === 0
     ? yes('AgentsReporting', 'Both agents report.')
-    : no(
-        'AgentSilent',
-        `No sign of life from the agent on ${silent.join(' and ')} for ${FRESH_MS / 1000} s: check the node and its path to the API server.`,
-      );
-};
-
-const redundant = (input: ConditionsInput): Fact => {
-  const { elected, nodes, reports, life, nowMs } = input;
-  const standby = nodes.find(({ name }) => name !== elected?.node)?.name;
-  if (!elected || standby === undefined) return unknown('NoMaster', 'Without a master there is no standby.');
-  const report = reports.find(({ node }) => node === standby);
-  if (!report) return no('StandbyMissing', `${standby} has not reported: is hapair-agent running there?`);
-  if (!isHealthyBackup(report))
-    return no(
-      'StandbyNotBackup',
-      `${standby} is ${report.state}, not a healthy Backup. ${troubleOf(report)}`.trimEnd(),
-    );
-  if (isUnobserved(input, standby)) {
-    return (
-      storedFact(input, 'Redundant') ?? unknown('Unobserved', `Waiting for a sign of life of ${standby}.`)
-    );
-  }
-  return isFresh(life[standby], nowMs)
-    ? yes('StandbyReady', `${standby} is ready to take over.`)
-    : no('StandbySilent', `No sign of life from ${standby} for ${FRESH_MS / 1000} s.`);
+    : no('AgentSilent', silentText(input, silent));
 };
 
 /** What a pin asks of its node and does not get; the addresses stay there all the same, for that is what a pin means. */
@@ -131,7 +101,7 @@ const pinFault = (input: ConditionsInput): Fact | undefined => {
   if (!isUnobserved(input, pin) && !isFresh(life[pin], nowMs)) {
     return no(
       'PinnedNodeDead',
-      `No sign of life from ${pin} for ${FRESH_MS / 1000} s, and spec.pinnedNode keeps the addresses there: bring it back, or remove or change the pin.`,
+      `No sign of life from ${pin} ${longSilenceOf(input, 'Ready', pin)}, and spec.pinnedNode keeps the addresses there: bring it back, or remove or change the pin.`,
     );
   }
   if (report?.state === 'Master') return undefined;
@@ -152,7 +122,7 @@ const ready = (input: ConditionsInput, elected: Fact, agents: Fact): Fact => {
     return no(SAID_AS_IS.has(convergence.reason) ? convergence.reason : 'NotConverged', convergence.message);
   if (!isUnobserved(input, master.node) && !isFresh(life[master.node], nowMs))
     return unknown('AgentSilent', agents.message);
-  const stored = storedFact(input, 'Ready');
+  const stored = input.stored('Ready');
   if (!input.isConfirmed && stored?.status !== 'True') {
     return stored ?? unknown('WaitingForRead', 'EC2 has not been read yet.');
   }
@@ -167,20 +137,34 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'WaitingForAgent',
 ]);
 
-const preferredNodeActive = ({ pair, elected }: ConditionsInput): Fact => {
-  const { preferredNode } = pair.spec;
+const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {
+  const { preferredNode, pinnedNode } = pair.spec;
   if (preferredNode === undefined) return unknown('NoPreference', 'spec.preferredNode is not set.');
   if (!elected) return unknown('NoMaster', 'There is no master.');
-  return elected.node === preferredNode
-    ? yes('PreferredNodeIsMaster', `${preferredNode} is master.`)
-    : no(
-        'PreferredNodeIsStandby',
-        `${elected.node} is master; set spec.failback.requestedAt to switch to ${preferredNode}.`,
-      );
+  if (elected.node === preferredNode) return yes('PreferredNodeIsMaster', `${preferredNode} is master.`);
+  const { pendingSince, yieldTerm = 0, reason } = failback ?? {};
+  const way = (): string => {
+    if (pinnedNode !== undefined)
+      return `spec.pinnedNode is ${pinnedNode}: remove it before you order a switch to ${preferredNode}`;
+    if (pendingSince === undefined) return `set spec.failback.requestedAt to switch to ${preferredNode}`;
+    return yieldTerm > 0
+      ? `the order of ${pendingSince} to switch to ${preferredNode} is being carried out`
+      : `the order of ${pendingSince} to switch to ${preferredNode} waits (${reason})`;
+  };
+  return no('PreferredNodeIsStandby', `${elected.node} is master; ${way()}.`);
 };
 
+const preflightInput = ({ nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+  nodes,
+  addresses,
+  reports,
+  view: ec2.view,
+  facts: ec2.facts,
+});
+
 /** A superseded Master counts only once it has lived a full sign of life past the newer report. */
-const splitBrain = ({ reports, elected, authority, life, nowMs }: ConditionsInput): Fact => {
+const splitBrain = (input: ConditionsInput): Fact => {
+  const { reports, elected, authority, life, nowMs } = input;
   const rival = mastersOf(reports).find(
     ({ node }) =>
       elected !== undefined &&
@@ -189,18 +173,19 @@ const splitBrain = ({ reports, elected, authority, life, nowMs }: ConditionsInpu
       isFresh(life[node], nowMs) &&
       (life[node]?.previousMs ?? Number.NEGATIVE_INFINITY) > authority.termReadAtMs,
   );
+  if (!rival) return no('OneMaster', 'At most one live agent reports Master.');
   const master = reports.find(({ node }) => node === elected?.node);
-  const secrets = [rival, master].map((report) => report?.secretResourceVersion);
-  const hint =
-    secrets[0] === secrets[1]
-      ? ''
-      : ' The two have read their password from different versions of the Secret: a key that is edited in place parts them.';
-  return rival
-    ? yes(
-        'TwoMasters',
-        `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions.${hint} The addresses stay with ${elected?.node}.`,
-      )
-    : no('OneMaster', 'At most one live agent reports Master.');
+  const hints = [
+    isLetThrough(preflightInput(input)) &&
+      'The security groups let it through: look at network ACLs, routes and the firewalls of the nodes.',
+    rival.secretResourceVersion !== master?.secretResourceVersion &&
+      'The two have read their password from different versions of the Secret: a key that is edited in place parts them.',
+    `The addresses stay with ${elected?.node}.`,
+  ].filter((hint) => hint !== false);
+  return yes(
+    'TwoMasters',
+    `${rival.node} still reports Master in term ${rival.term} besides ${elected?.node}: check IP protocol 112 between the nodes in both directions. ${hints.join(' ')}`,
+  );
 };
 
 const paused = ({ pair, withheld }: ConditionsInput): Fact =>
@@ -221,22 +206,31 @@ const pinned = ({ pair, pin }: ConditionsInput): Fact => {
 
 /** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
 const preflightPassed = (input: ConditionsInput): Fact => {
-  const { nodes, addresses, reports, ec2, nowMs, firstSeenMs } = input;
-  const fact = preflight({ nodes, addresses, reports, view: ec2.view, facts: ec2.facts });
-  const stored = storedFact(input, 'PreflightPassed');
+  const { ec2, nowMs, firstSeenMs } = input;
+  const fact = preflight(preflightInput(input));
+  const stored = input.stored('PreflightPassed');
   const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;
   const wasKnown = stored?.status !== 'Unknown' || ec2.view === undefined;
   return isAsking && stored && wasKnown ? stored : fact;
 };
 
-/** All conditions, in the table's order, set from the first visit on. */
-export const conditionsOf = (input: ConditionsInput): Condition[] => {
+const storedIn =
+  ({ status }: HAPair) =>
+  (type: HAPairConditionType): Fact | undefined => {
+    const stored = status?.conditions?.find((condition) => condition.type === type);
+    return stored && { status: stored.status, reason: stored.reason as Reason, message: stored.message };
+  };
+
+/** All conditions, those that are not good first and else in the table's order, set from the first visit on. */
+export const conditionsOf = (facing: Omit<ConditionsInput, 'stored'>): Condition[] => {
+  const input = { ...facing, stored: storedIn(facing.pair) };
   const { acceptance } = input;
+  const split = splitBrain(input);
   const elected = masterElected(input);
   const agents = agentsReady(input);
   const facts: Record<HAPairConditionType, Fact> = {
     Ready: ready(input, elected, agents),
-    Redundant: redundant(input),
+    Redundant: redundant(input, split),
     Accepted: {
       status: acceptance.accepted ? 'True' : 'False',
       reason: acceptance.reason,
@@ -247,12 +241,12 @@ export const conditionsOf = (input: ConditionsInput): Condition[] => {
     AddressesConverged: input.convergence,
     PreflightPassed: preflightPassed(input),
     PreferredNodeActive: preferredNodeActive(input),
-    SplitBrain: splitBrain(input),
+    SplitBrain: split,
     Paused: paused(input),
     Pinned: pinned(input),
   };
   const stored = input.pair.status?.conditions ?? [];
-  return HAPAIR_CONDITIONS.map((type) => {
+  const conditions = HAPAIR_CONDITIONS.map((type): Condition => {
     const fact = facts[type];
     const before = stored.find((condition) => condition.type === type);
     const lastTransitionTime =
@@ -265,4 +259,5 @@ export const conditionsOf = (input: ConditionsInput): Condition[] => {
       ...(generation !== undefined && { observedGeneration: generation }),
     };
   });
+  return badFirst(conditions);
 };

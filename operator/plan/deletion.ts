@@ -51,6 +51,8 @@ const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairS
   const next: HAPairStatus = {
     ...pair.status,
     ...(generation !== undefined && { observedGeneration: generation }),
+    reason: 'Deleting',
+    message,
     conditions,
   };
   return isEqual(next, pair.status) ? undefined : next;

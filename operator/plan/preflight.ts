@@ -160,6 +160,17 @@ const passageCheck = (from: Side, to: Side, facts: EC2Facts | undefined): Check 
     : unknown(what, `not every rule of ${groups(from.eni)} and ${groups(to.eni)} could be read`);
 };
 
+/** Every rule of the security groups that matters was read, and lets VRRP through both ways. */
+export const isLetThrough = ({ nodes, view, facts }: PreflightInput): boolean => {
+  const [one, two] = nodes.map(
+    (node): Side => ({ node, eni: view?.networkInterfaces[node.networkInterfaceID] }),
+  );
+  if (!one || !two) return false;
+  return [passageCheck(one, two, facts), passageCheck(two, one, facts)].every(
+    ({ verdict }) => verdict === 'ok',
+  );
+};
+
 const sourceCheckNote = ({ node, eni }: Side): Check[] =>
   eni
     ? [
@@ -222,7 +233,7 @@ const checksOf = (input: PreflightInput): Check[] => {
 /** The lines that stand in the way come first. */
 const ORDER: readonly Verdict[] = ['FAIL', 'unknown', 'unknowable', 'ok'];
 
-/** The condition `PreflightPassed`: its message has a line for each check. */
+/** The condition `PreflightPassed`: its message has a line for each check, unless all passed. */
 export const preflight = (input: PreflightInput): Fact => {
   if (input.view === undefined)
     return { status: 'Unknown', reason: 'NotChecked', message: 'EC2 has not been read yet.' };
@@ -234,7 +245,9 @@ export const preflight = (input: PreflightInput): Fact => {
     failure && has('unknown') ? [`EC2 could not be read (${failure.class}): ${failure.message}`] : [];
   const message = [...why, ...lines].join('\n');
   if (has('FAIL')) return { status: 'False', reason: 'PreflightFailed', message };
-  return has('unknown')
-    ? { status: 'Unknown', reason: 'NotChecked', message }
-    : { status: 'True', reason: 'PreflightPassed', message };
+  if (has('unknown')) return { status: 'Unknown', reason: 'NotChecked', message };
+  const passed = `${checks.filter(({ verdict }) => verdict === 'ok').length} checks passed`;
+  const open = checks.filter(({ verdict }) => verdict === 'unknowable').map(({ what }) => what);
+  const rest = open.length === 0 ? '' : `; ${open.join(', ')} cannot be asked beforehand`;
+  return { status: 'True', reason: 'PreflightPassed', message: `${passed}${rest}.` };
 };

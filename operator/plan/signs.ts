@@ -9,6 +9,12 @@ export const FRESH_MS = 40_000;
 export const isFresh = (life: Life | undefined, nowMs: number): boolean =>
   life?.lastMs !== undefined && nowMs < life.lastMs + FRESH_MS;
 
+/** Just restarted, no sign of life can have been seen yet: what was stored stays until it could have been. */
+export const isUnobserved = (
+  { life, nowMs, firstSeenMs }: { life: Readonly<Record<string, Life>>; nowMs: number; firstSeenMs: number },
+  node: string,
+): boolean => life[node]?.lastMs === undefined && nowMs - firstSeenMs < FRESH_MS;
+
 /** What speaks against the node as a master, by its own report; a check without a verdict does too. */
 const objectionsOf = ({ conditions = [] }: Report) =>
   conditions.filter(

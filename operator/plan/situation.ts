@@ -11,6 +11,7 @@ import { isFirstMasterOf } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
 import { holderOf, type Item } from './places.ts';
+import { troubleOf } from './signs.ts';
 import { type Acceptance, judge, parametersOf } from './support.ts';
 import type { PairMemory, PlanInput, Wish } from './types.ts';
 
@@ -91,6 +92,7 @@ const withProgress = (
   waiting: readonly NodeChange[],
   parameters: ParameterStage | undefined,
   pinnedNode: string | undefined,
+  reports: readonly Report[],
 ): Acceptance => {
   if (!acceptance.accepted) return acceptance;
   const wayOut =
@@ -105,11 +107,17 @@ const withProgress = (
       : `${change} once ${takenBy} does not have that ENI or address any more: change ${takenBy} first, to others.`;
   });
   const step = parameters?.step ?? 0;
+  /** Why an agent does not acknowledge, if it says so. */
+  const waitedFor = (parameters?.waitsFor ?? []).map((name) => {
+    const report = reports.find(({ node }) => node === name);
+    const trouble = report ? troubleOf(report) : '';
+    return trouble === '' ? name : `${name} (${trouble.replace(/\.$/, '')})`;
+  });
   const steps =
     step === 0
       ? []
       : [
-          `VRRP parameters change, step ${step} of 3 (accept old and new, send new, accept new only)${parameters?.waitsFor.length ? `; not acknowledged yet by ${parameters.waitsFor.join(' and ')}` : ''}.`,
+          `VRRP parameters change, step ${step} of 3 (accept old and new, send new, accept new only)${waitedFor.length > 0 ? `; not acknowledged yet by ${waitedFor.join(' and ')}` : ''}.`,
         ];
   if (nodes.length + steps.length === 0) return acceptance;
   const reason = nodes.length > 0 ? 'NodeChangeWaits' : 'ParametersChanging';
@@ -139,8 +147,8 @@ export const assess = (input: PlanInput): Situation => {
   const members = instances.filter(({ spec }) => wish.nodes.some(({ name }) => name === spec.nodeName));
   const names = wish.nodes.map(({ name }) => name);
   const parameters = judged.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
-  const acceptance = withProgress(judged, waiting, parameters, pair.spec.pinnedNode);
   const reports = reportsOf(wish.nodes, instances);
+  const acceptance = withProgress(judged, waiting, parameters, pair.spec.pinnedNode, reports);
   const pin = pinOf(input, judged, wish.nodes);
   const { elected, memory: authority, taken } = electHead(input, wish, reports, pin);
   const memory: PairMemory = {

@@ -6,6 +6,9 @@ import { addressStatus, commonHolder } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
+import { problemOf } from './problem.ts';
+import { troubleOf } from './signs.ts';
+import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
 import { isBarred, isRunning } from './support.ts';
 import type { Fact } from './types.ts';
@@ -22,16 +25,17 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
     return { status: 'Unknown', reason, message: 'Without a master there is nothing to compare EC2 with.' };
   }
   const { status, reason, message } = convergence;
+  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
   const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
   if (
     ec2.failure &&
     sinceMs > STALE_READING_MS &&
     (memory.delivery.converged || reason === 'WaitingForRead')
   ) {
-    const text = `EC2 could not be read for ${STALE_READING_MS / 1000} s: ${ec2.failure.message}.`;
+    const told = /not be read since (\S+Z)/.exec(stored?.message ?? '')?.[1];
+    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${ec2.failure.message}.`;
     return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
   }
-  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
   if (
     carries &&
@@ -41,6 +45,21 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
     return { status: 'True', reason: 'Converged', message: stored.message };
   }
   return { status, reason, message };
+};
+
+/** What to do where EC2's own words do not say it. */
+const REMEDIES: Partial<Record<Reason, string>> = {
+  EC2Unauthorized: ' Compare the policy of the operator’s role with charts/hapair/iam-policy.json.',
+  EC2Throttled:
+    ' All calls of the account share this limit: look for RequestLimitExceeded in CloudTrail, or ask AWS for more.',
+};
+
+/** With what the agent says that is waited for, or what a person can do. */
+const withRemedy = (fact: Fact, { reports, memory }: Situation): Fact => {
+  const report = reports.find(({ node }) => node === memory.authority.head?.node);
+  const trouble = fact.reason === 'WaitingForAgent' && report ? troubleOf(report) : '';
+  const remedy = trouble === '' ? (REMEDIES[fact.reason] ?? '') : ` It says: ${trouble}`;
+  return fact.status === 'True' ? fact : { ...fact, message: `${fact.message}${remedy}` };
 };
 
 /** Nothing is on its way while `spec.paused` holds it back. */
@@ -53,7 +72,7 @@ const withheldMove = (withheld: string): Fact => ({
 /** What is told of a pair of which nothing may be moved, or just now not. */
 const toldConvergence = (situation: Situation, withheld: string | undefined): Fact => {
   const { acceptance } = situation;
-  const shown = shownConvergence(situation);
+  const shown = withRemedy(shownConvergence(situation), situation);
   if (isBarred(acceptance) && shown.status !== 'True')
     return { status: 'Unknown', reason: acceptance.reason, message: acceptance.message };
   return withheld === undefined ? shown : withheldMove(withheld);
@@ -117,7 +136,7 @@ export const nextStatus = (
   const { pair, nowMs, wallMs, life, ec2 } = input;
   const { status } = pair;
   const master = elected?.node ?? status?.master;
-  const standby = reports.find(({ node, state }) => node !== master && state === 'Backup')?.node;
+  const standby = master === undefined ? undefined : wish.nodes.find(({ name }) => name !== master)?.name;
   const term = Math.max(status?.term ?? 0, elected?.term ?? 0);
   const history = historyOf(status, elected, memory, pin);
   const conditions = conditionsOf({
@@ -138,9 +157,11 @@ export const nextStatus = (
     withheld,
     ec2,
     conflict: memory.instances.conflict,
+    failback: order.failback,
   });
   return {
     ...(pair.metadata.generation !== undefined && { observedGeneration: pair.metadata.generation }),
+    ...problemOf(conditions),
     ...(master !== undefined && { master }),
     ...(holder !== undefined && { holder }),
     ...(standby !== undefined && { standby }),

@@ -37,7 +37,8 @@ export class World {
   readonly cloud = new Cloud();
   readonly objects = new Map<string, KubeObject>();
   readonly events: EventNote[] = [];
-  readonly logs: { message: string; fields: Record<string, unknown> }[] = [];
+  readonly logs: { level: 'info' | 'warn' | 'error'; message: string; fields: Record<string, unknown> }[] =
+    [];
   /** Kubernetes writes and the beginnings of EC2 calls, in order. */
   readonly writes: string[] = [];
   /** How long EC2 takes to answer; its effect comes half-way. */
@@ -182,10 +183,12 @@ export class World {
   }
 
   #log(isSilent: () => boolean) {
-    const line = (fields: object, message: string): void => {
-      if (!isSilent()) this.logs.push({ message, fields: fields as Record<string, unknown> });
-    };
-    return { info: line, warn: line, error: line };
+    const line =
+      (level: 'info' | 'warn' | 'error') =>
+      (fields: object, message: string): void => {
+        if (!isSilent()) this.logs.push({ level, message, fields: fields as Record<string, unknown> });
+      };
+    return { info: line('info'), warn: line('warn'), error: line('error') };
   }
 
   #call(call: EC2Call, signal: AbortSignal): Promise<EC2Result> {

@@ -5,12 +5,12 @@ import { eventually } from './support.ts';
 
 /** One line of an agent's log. */
 export type AgentLine = {
-  /** Unix milliseconds. */
-  time: number;
+  /** RFC 3339, with microseconds. */
+  time: string;
   msg: string;
   reason?: string;
-  /** Unix milliseconds of what is told, where that is not `time`. */
-  at?: number;
+  /** When what is told happened, where that is not `time`; as `time`. */
+  at?: string;
   pid?: number;
   err?: string;
 };
@@ -36,7 +36,8 @@ export const agentSays = (
     async () =>
       agentLog(stage, node)
         .slice(since)
-        .find(({ msg }) => msg === wanted),
+        // What repeats says so behind its words.
+        .find(({ msg }) => msg === wanted || msg.startsWith(`${wanted} (`)),
     timeoutMs,
   );
 

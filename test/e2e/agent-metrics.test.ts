@@ -70,7 +70,7 @@ const look = (stage: Stage, node: string): Promise<Series> => until(stage, node,
 const rejectionLines = (stage: Stage, node: string, cause: string): string[] =>
   readFileSync(stage.lab.node(node).logOf('agent'), 'utf8')
     .split('\n')
-    .filter((line) => line.includes('"packet rejected"') && line.includes(`"${cause}"`));
+    .filter((line) => line.includes('"packet rejected') && line.includes(`"${cause}"`));
 
 const conditionOf = async (stage: Stage, node: string, type: string): Promise<string> => {
   const conditions = (await instanceOf(stage, node))?.status?.conditions ?? [];

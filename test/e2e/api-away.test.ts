@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { writePrivately } from '../../hack/controlplane/kubeconfig.ts';
 import { createToken } from '../../hack/controlplane/tokens.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
+import { parseTimeMs } from '../../runtime/time.ts';
 import { type AgentLine, agentEnters, agentLog, agentSays, claims, enteredState } from './agent-log.ts';
 import { ask, scrape } from './scrape.ts';
 import {
@@ -79,7 +80,10 @@ row(
     await settled(stage, to);
     await assertSwitched(stage, before, to, { calls: 2 });
     const status = (await instanceOf(stage, to))?.status;
-    assert.ok(Math.abs(Date.parse(status?.since ?? '') - (line.at ?? 0)) < 2, 'since when it became Master');
+    assert.ok(
+      Math.abs(Date.parse(status?.since ?? '') - parseTimeMs(line.at)) < 2,
+      'since when it became Master',
+    );
     assert.ok((status?.term ?? 0) > (reported?.term ?? 0));
     await stage.gone(from, 'agent');
     await stage.lab.node(from).startService('agent');

@@ -154,7 +154,7 @@ row("the master's check fails: it is in Fault, the other takes over, EC2 follows
   const { status } = await stateIs(stage, from, 'Fault');
   assert.is(status?.checks?.[0]?.healthy, false);
   await healthSays(stage, from, `/healthz is answered by 404`);
-  const says = `${from} is Fault, not a healthy Backup. The check app fails since`;
+  const says = `${from} is in Fault. The check app fails since`;
   await conditionSays(stage, 'Redundant', 'False StandbyNotBackup', { says });
   await eventually('the old master should take the VIP off its interface', async () =>
     (await interfaceOf(stage, from)).includes(VIP) ? undefined : true,

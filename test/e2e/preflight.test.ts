@@ -65,23 +65,9 @@ const assertShown = async (stage: Stage, line: string, name = stage.name): Promi
   assert.ok(yaml.replaceAll(/\s+/g, ' ').includes(line.replaceAll(/\s+/g, ' ')), `${line}\nin\n${yaml}`);
 };
 
-row('all is well: every check has its line', async (stage) => {
+row('all is well: one line counts the checks, and names what cannot be asked', async (stage) => {
   await passes(stage);
-  for (const line of [
-    'ok ENI of node1: eni-0aaaaaaaaaaaaaaa1 is attached to i-0aaaaaaaaaaaaaaa1, where the agent runs',
-    'ok address of node2: 10.10.10.12 is the primary of its ENI',
-    'ok instance of node1: i-0aaaaaaaaaaaaaaa1 is running',
-    'ok subnet and zone: both ENIs are in subnet-0eeeeeeeeeeeeeee5 (ap-northeast-1a)',
-    'ok VIP 10.10.10.10: it lies in the subnet and is the primary of neither ENI',
-    'ok room on the ENI of node2: it has or takes every VIP',
-    `ok EIP ${EIP}: allocated as 203.0.113.10`,
-    `ok permission to associate ${EIP}: a dry run of AssociateAddress is allowed`,
-    'unknown permission to assign VIPs: AssignPrivateIpAddresses has no dry run',
-    'ok protocol 112 from node1 to node2',
-    'ok protocol 112 from node2 to node1',
-    'ok source/destination check of node1',
-  ])
-    await assertShown(stage, line);
+  await assertShown(stage, '16 checks passed; permission to assign VIPs cannot be asked beforehand.');
 });
 
 /** A change of EC2 around a running pair that would spoil its next failover. */

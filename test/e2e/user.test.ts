@@ -42,10 +42,12 @@ row('kubectl get hap shows the columns of the design', async (stage) => {
   await eventually('The standby should be known to live', async () =>
     conditionOf(await pairOf(stage), 'Redundant') === 'True StandbyReady' ? true : undefined,
   );
+  // What is asked of EC2 ahead of need comes a few seconds after everything else.
+  await conditionSays(stage, 'PreflightPassed', 'True PreflightPassed', { timeoutMs: 60_000 });
   const master = await masterOf(stage);
   const { web } = await getHap(stage);
   assert.equal(Object.keys(web ?? {}), [
-    ...['NAME', 'MASTER', 'HOLDER', 'STANDBY', 'VIP', 'EIP', 'READY', 'REDUNDANT', 'AGE'],
+    ...['NAME', 'MASTER', 'HOLDER', 'STANDBY', 'VIP', 'EIP', 'READY', 'REDUNDANT', 'PROBLEM', 'AGE'],
   ]);
   const { AGE = '', ...row } = web ?? {};
   assert.match(AGE, /^\d+[sm]/);
@@ -58,19 +60,19 @@ row('kubectl get hap shows the columns of the design', async (stage) => {
     EIP: '203.0.113.10',
     READY: 'True',
     REDUNDANT: 'True',
+    PROBLEM: '',
   });
   const wide = (await getHap(stage, '-o', 'wide')).web;
-  assert.is(wide?.REASON, 'Serving');
-  assert.is(wide?.TERM, '1');
+  const { TERM, PINNED, ORDER, MESSAGE } = wide ?? {};
+  assert.equal([TERM, PINNED, ORDER, MESSAGE], ['1', '', 'Recorded', '']);
 });
 
 row('the agents report to their people, too', async (stage) => {
   const text = await stage.kubectl(['get', 'vrrp', '-n', 'prod']);
   const master = await masterOf(stage);
-  assert.match(text, new RegExp(`web\\.${master} .*Master`));
-  assert.match(text, new RegExp(`web\\.${otherNode(master)} .*Backup`));
-  // What is asked of EC2 ahead of need comes a few seconds after everything else.
-  await conditionSays(stage, 'PreflightPassed', 'True PreflightPassed', { timeoutMs: 60_000 });
+  assert.match(text, /^NAME +PAIR +NODE +STATE +TERM +READY +HEALTHY +AGE\n/);
+  assert.match(text, new RegExp(`web\\.${master} .*Master +1 +True +True `));
+  assert.match(text, new RegExp(`web\\.${otherNode(master)} .*Backup +1 +True +True `));
   atRest = {
     versions: await versionsOf(stage),
     callID: await lastCallID(stage),
@@ -163,6 +165,10 @@ row('kubectl describe tells the story of a failover', async (stage) => {
   const to = otherNode(from);
   await stage.lab.node(from).crash();
   await settled(stage, to);
+  const after = (await getHap(stage)).web;
+  assert.equal([after?.STANDBY, after?.PROBLEM], [from, 'StandbyUnheard'], 'the dead node and what is known');
+  const [first] = (await pairOf(stage)).status?.conditions ?? [];
+  assert.is(first?.type, 'Redundant', 'what is not good comes first');
   await eventually('Events should tell of both moves', async () =>
     (await eventReasons(stage)).filter((reason) => reason === 'AddressesMoved').length >= 3
       ? true

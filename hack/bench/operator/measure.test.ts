@@ -90,7 +90,14 @@ test('own requests are named as the API server names them', () => {
 
 test("the operator's log tells when it read a report, and what it said how often", async () => {
   const path = file('operator.log', [
-    { level: 30, pair: 'prod/a', term: 2, reason: 'Elected', readAt: 1000.5, msg: 'report read' },
+    {
+      level: 30,
+      pair: 'prod/a',
+      term: 2,
+      reason: 'Elected',
+      readAt: '1970-01-01T00:00:01.000500Z',
+      msg: 'report read',
+    },
     { level: 40, reason: 'EC2ReadFailed', msg: 'EC2 could not be read' },
     { level: 30, msg: 'operator started' },
     { level: 30, msg: 'operator started' },

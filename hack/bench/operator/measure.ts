@@ -2,6 +2,7 @@
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { parseMicroTimeMs } from '../../../runtime/time.ts';
 
 /** Processor seconds of a process so far, and its memory. */
 export type Usage = { cpuSeconds: number; rssMB: number; peakRSSMB: number };
@@ -131,8 +132,8 @@ export const reportsRead = async (logFile: string): Promise<Map<string, number>>
   const read = new Map<string, number>();
   for await (const line of createInterface({ input: createReadStream(logFile) })) {
     if (!line.includes('"reason":"Elected"')) continue;
-    const { pair, term, readAt } = JSON.parse(line) as { pair: string; term: number; readAt?: number };
-    if (readAt !== undefined) read.set(`${pair} ${term}`, readAt);
+    const { pair, term, readAt } = JSON.parse(line) as { pair: string; term: number; readAt?: string };
+    if (readAt !== undefined) read.set(`${pair} ${term}`, parseMicroTimeMs(readAt));
   }
   return read;
 };
