@@ -50,26 +50,6 @@ export type AgentView = {
   pairs: PairView[];
 };
 
-/** A running agent. */
-export type Agent = {
-  /** Resigns, waits until EC2 has moved the addresses or the time is over, takes them off, reports. */
-  stop(): Promise<void>;
-  /** Resolves with what makes the agent useless; its process must end. */
-  readonly failed: Promise<Error>;
-  view(): Promise<AgentView>;
-  /** As `Pairs.claimByHand`. */
-  claimByHand: Pairs['claimByHand'];
-  /**
-   * What the program that takes this one's place must know, at a good moment: call it at once, nothing is held up meanwhile.
-   * @throws Error when the worker does not answer
-   */
-  handOver(): Promise<AgentHandover>;
-  /** What can be seen of it now. */
-  snapshot(): AgentSnapshot;
-  /** What the worker has counted. @throws Error when it does not answer within a second */
-  askWorker(): Promise<Pong>;
-};
-
 /** Another agent of the same name lives; the message is for people. */
 export class RivalError extends Error {
   override readonly name = 'RivalError';
@@ -105,15 +85,8 @@ export type Surroundings = {
   openWeb?: (agent: Agent) => Pick<Web, 'close'>;
 };
 
-/** Connects an agent to its surroundings. */
-export const runAgent = (
-  config: AgentConfig,
-  agentVersion: string,
-  log: Log,
-  surroundings: Surroundings,
-): Agent => new ConnectedAgent(config, agentVersion, log, surroundings);
-
-class ConnectedAgent implements Agent {
+/** A running agent. */
+export class Agent {
   readonly #config: AgentConfig;
   readonly #surroundings: Surroundings;
   readonly #log: CalmLog;
@@ -131,6 +104,7 @@ class ConnectedAgent implements Agent {
   /** Monotonic times; null: never yet. */
   readonly #seen: { leaseAtMs: number | null; imdsAtMs: number | null; pongAtMs: number };
 
+  /** Starts it. */
   constructor(config: AgentConfig, agentVersion: string, unlimitedLog: Log, surroundings: Surroundings) {
     const { nodeName, namespaces, leaseNamespace } = config;
     const { kube, clock, random, openDisk, handover } = surroundings;
@@ -179,6 +153,7 @@ class ConnectedAgent implements Agent {
     this.#web = surroundings.openWeb?.(this);
   }
 
+  /** Resolves with what makes the agent useless; its process must end. */
   get failed(): Promise<Error> {
     return this.#failed.promise;
   }
@@ -245,14 +220,17 @@ class ConnectedAgent implements Agent {
     while (!condition() && clock.now() < deadlineMs) await sleep(clock, STOP_POLL_MS);
   }
 
+  /** What the worker has counted. @throws Error when it does not answer within a second */
   askWorker(): Promise<Pong> {
     return this.#ping(LOOK_PING_MS);
   }
 
+  /** As `Pairs.claimByHand`. */
   claimByHand(name: string): ReturnType<Pairs['claimByHand']> {
     return this.#pairs.claimByHand(name);
   }
 
+  /** What can be seen of it now. */
   snapshot(): AgentSnapshot {
     const nowMs = this.#surroundings.clock.now();
     const { leaseAtMs, imdsAtMs, pongAtMs } = this.#seen;
@@ -270,6 +248,7 @@ class ConnectedAgent implements Agent {
     };
   }
 
+  /** What `hapair-agent status` shows. */
   async view(): Promise<AgentView> {
     const pong = await this.#ping(LOOK_PING_MS).catch(() => null);
     const lastMs = this.#contact.lastMs();
@@ -284,6 +263,10 @@ class ConnectedAgent implements Agent {
     };
   }
 
+  /**
+   * What the program that takes this one's place must know, at a good moment: call it at once, nothing is held up meanwhile.
+   * @throws Error when the worker does not answer
+   */
   async handOver(): Promise<AgentHandover> {
     const { clock } = this.#surroundings;
     await this.#until(() => this.#pairs.isReported, clock.now() + LAST_WORDS_MS);
@@ -297,6 +280,7 @@ class ConnectedAgent implements Agent {
     });
   }
 
+  /** Resigns, waits until EC2 has moved the addresses or the time is over, takes them off, reports. */
   async stop(): Promise<void> {
     const { clock, imds, kube } = this.#surroundings;
     this.#log.info({ reason: 'AgentStopping' }, 'agent stopping');
@@ -316,3 +300,6 @@ class ConnectedAgent implements Agent {
     await this.#web?.close();
   }
 }
+
+/** Connects an agent to its surroundings. */
+export const runAgent = (...parts: ConstructorParameters<typeof Agent>): Agent => new Agent(...parts);

@@ -5,6 +5,9 @@
  *
  * Beyond the RFC: Fault and the last resort, resigning by order, pins, parameters that change while it runs, and what a
  * pause of the process or machine asks for. A rejected datagram changes nothing, not even the Master's own advert timer.
+ *
+ * It is one file, longer than others: the states share their timers and every transition ends in `#enter`, so that a part for
+ * each state would read and write the fields of all.
  */
 import type { Reason } from '../../crds/conditions.ts';
 import { parseIPv4Address } from '../../runtime/ipv4.ts';
