@@ -179,7 +179,7 @@ test('an echo of an older question proves nothing', () => {
 test('an incumbent that has proven itself is asked again as its proof ends, and has a second each time', () => {
   const rig = flapping();
   echo(rig);
-  const provenAtMs = rig.memory.probe?.provenAtMs ?? 0;
+  const provenAtMs = rig.memory.damping.probe?.provenAtMs ?? 0;
   assert.is(rig.step().requeueAfterMs, provenAtMs + 2_000 - rig.nowMs);
   rig.nowMs = provenAtMs + 2_000;
   assert.is(rig.step().requeueAfterMs, 1_000);

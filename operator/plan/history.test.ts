@@ -5,17 +5,23 @@ import { formatMicroTime } from '../../kube/time.ts';
 import { EPOCH_MS, reportOf } from '../testing/fixtures.ts';
 import type { Report } from './elect.ts';
 import { historyOf, isFirstMasterOf, switchReason } from './history.ts';
-import type { Authority } from './types.ts';
+import { emptyMemory } from './memory.ts';
+import type { DeliveryMemory, PairMemory } from './types.ts';
 
 const elected = (node: string, term = 2, sinceMs = 0): Report => ({
   ...{ ...reportOf('Master', term, sinceMs), node, sinceWallMs: EPOCH_MS + sinceMs },
 });
 
-/** Read so long after the claim. */
-const authority = (node: string, readMs: number, change: Partial<Authority> = {}): Authority => ({
-  ...{ node, term: 2, readAtMs: 500, readWallMs: EPOCH_MS + readMs, termReadAtMs: 500 },
-  ...change,
-});
+/** Of `node`, read so long after the claim. */
+const memory = (node: string, readMs: number, delivered: Partial<DeliveryMemory> = {}): PairMemory => {
+  const empty = emptyMemory(0);
+  const head = { node, term: 2, readAtMs: 500, readWallMs: EPOCH_MS + readMs, termReadAtMs: 500 };
+  return {
+    ...empty,
+    authority: { ...empty.authority, head },
+    delivery: { ...empty.delivery, ...delivered },
+  };
+};
 
 const entry = (change: Partial<HistoryEntry> = {}): HistoryEntry => ({
   ...{ from: 'node1', to: 'node2', term: 2, reason: 'Failover', time: formatMicroTime(EPOCH_MS + 12) },
@@ -48,27 +54,27 @@ for (const [status, pin, reason] of REASONS)
   });
 
 test('a switch is recorded with the time its report took, in whole milliseconds and never below 0', () => {
-  const [first] = historyOf({ master: 'node1' }, elected('node2'), authority('node2', 12.4), undefined);
+  const [first] = historyOf({ master: 'node1' }, elected('node2'), memory('node2', 12.4), undefined);
   assert.equal(first, { ...entry(), time: formatMicroTime(EPOCH_MS + 12.4), reportMilliseconds: 12 });
-  const [early] = historyOf({ master: 'node1' }, elected('node2', 2, 50), authority('node2', 12), undefined);
+  const [early] = historyOf({ master: 'node1' }, elected('node2', 2, 50), memory('node2', 12), undefined);
   assert.is(early?.reportMilliseconds, 0, 'two clocks');
   const unknown = { ...elected('node2'), sinceWallMs: Number.NaN };
-  const [silent] = historyOf({ master: 'node1' }, unknown, authority('node2', 12), undefined);
+  const [silent] = historyOf({ master: 'node1' }, unknown, memory('node2', 12), undefined);
   assert.not('reportMilliseconds' in (silent ?? {}));
 });
 
 test('the first election has nobody it comes from', () => {
-  const [first] = historyOf(undefined, elected('node2'), authority('node2', 12), undefined);
+  const [first] = historyOf(undefined, elected('node2'), memory('node2', 12), undefined);
   assert.is(first?.reason, 'FirstElection');
   assert.not('from' in (first ?? {}));
 });
 
 test('the times of call and confirmation are filled in together, once both are over', () => {
   const status = { master: 'node2', history: [entry()] };
-  const fill = (change: Partial<Authority>) =>
-    historyOf(status, elected('node2'), authority('node2', 12, change), undefined)[0];
-  assert.equal(fill({ answeredAtMs: 1_980 }), entry());
-  assert.equal(fill({ answeredAtMs: 1_980, confirmedAtMs: 3_010 }), {
+  const fill = (delivered: Partial<DeliveryMemory>) =>
+    historyOf(status, elected('node2'), memory('node2', 12, delivered), undefined)[0];
+  assert.equal(fill({ firstAnsweredAtMs: 1_980 }), entry());
+  assert.equal(fill({ firstAnsweredAtMs: 1_980, confirmedAtMs: 3_010 }), {
     ...entry(),
     ...{ callMilliseconds: 1_480, confirmMilliseconds: 2_510 },
   });
@@ -80,29 +86,25 @@ test('the times of call and confirmation are filled in together, once both are o
 });
 
 test('times of another switch, another node or another process are not filled in', () => {
-  const over = { answeredAtMs: 1_980, confirmedAtMs: 3_010 };
-  const fill = (stored: HistoryEntry, by: Authority) =>
+  const over = { firstAnsweredAtMs: 1_980, confirmedAtMs: 3_010 };
+  const fill = (stored: HistoryEntry, by: PairMemory) =>
     historyOf({ master: stored.to, history: [stored] }, elected(stored.to), by, undefined)[0];
   const told = entry({ confirmMilliseconds: 7 });
-  assert.equal(fill(told, authority('node2', 12, over)), told);
-  assert.equal(fill(entry({ to: 'node1' }), authority('node2', 12, over)), entry({ to: 'node1' }));
-  assert.equal(fill(entry(), authority('node2', 13, over)), entry());
+  assert.equal(fill(told, memory('node2', 12, over)), told);
+  assert.equal(fill(entry({ to: 'node1' }), memory('node2', 12, over)), entry({ to: 'node1' }));
+  assert.equal(fill(entry(), memory('node2', 13, over)), entry());
 });
 
 test('the last ten are kept, the newest first', () => {
   const history = Array.from({ length: 10 }, (_, index) => entry({ term: 20 - index }));
-  const next = historyOf(
-    { master: 'node1', history },
-    elected('node2', 21),
-    authority('node2', 12),
-    undefined,
-  );
+  const next = historyOf({ master: 'node1', history }, elected('node2', 21), memory('node2', 12), undefined);
   assert.equal(
     next.map(({ term }) => term),
     [21, 20, 19, 18, 17, 16, 15, 14, 13, 12],
   );
   assert.is(
-    historyOf({ master: 'node1', history: [...history, entry()] }, undefined, undefined, undefined).length,
+    historyOf({ master: 'node1', history: [...history, entry()] }, undefined, emptyMemory(0), undefined)
+      .length,
     10,
   );
 });

@@ -47,7 +47,10 @@ test('S1: nobody is elected, or another node, or one of an older term', () => {
   );
   const other = { ...plan, call: planned({ call: assign(NODE2.networkInterfaceID), node: 'node2' }) };
   assert.throws(() => assertPlan(input, other, elected, undefined), /^S1 authority: .* without its Master's/);
-  const newer = { ...next, memory: { ...plan.memory, highestTerm: 2 } };
+  const newer = {
+    ...next,
+    memory: { ...plan.memory, authority: { ...plan.memory.authority, highestTerm: 2 } },
+  };
   assert.throws(() => assertPlan(input, newer, elected, undefined), /^S1 authority: .* on a term below 2/);
   const pair = { ...input.pair, status: { ...input.pair.status, term: 2 } };
   assert.throws(
@@ -95,7 +98,8 @@ test('S2: an address or an ENI that is not recorded is not touched', () => {
 
 test('S5: no call while another is unanswered', () => {
   const { input, plan, elected } = scene();
-  const memory = { ...input.memory, call: { ...planned(), startedAtMs: 0 } };
+  const calls = { ...input.memory.calls, unanswered: { ...planned(), startedAtMs: 0 } };
+  const memory = { ...input.memory, calls };
   const next = { ...plan, call: planned() };
   assert.throws(() => assertPlan({ ...input, memory }, next, elected, undefined), /^S5 single step/);
 });
@@ -105,7 +109,7 @@ test('S7: Ready does not become True while nothing that was read matched', () =>
   const { status } = input.pair;
   const unconfirmed: Plan = {
     ...plan,
-    memory: { ...plan.memory, converged: false },
+    memory: { ...plan.memory, delivery: { ...plan.memory.delivery, converged: false } },
     ...(status && { status }),
   };
   const conditions = (status?.conditions ?? []).map((each) =>

@@ -23,10 +23,11 @@ const move = (call = assign(VIP), purpose: PlannedCall['purpose'] = 'Move'): Pla
   items: [VIP],
 });
 
-const led = (): PairMemory => ({
-  ...emptyMemory(0),
-  authority: { node: 'node1', term: 2, readAtMs: 0, readWallMs: EPOCH_MS, termReadAtMs: 0 },
-});
+const led = (node = 'node1', term = 2): PairMemory => {
+  const memory = emptyMemory(0);
+  const head = { node, term, readAtMs: 0, readWallMs: EPOCH_MS, termReadAtMs: 0 };
+  return { ...memory, authority: { ...memory.authority, head } };
+};
 
 const after = (
   memory: PairMemory,
@@ -40,7 +41,7 @@ const delaysOf = (result: EC2Result, count: number, random = 1): number[] => {
   let memory = led();
   return Array.from({ length: count }, () => {
     memory = after(memory, move(), result, 1_000, random);
-    return (memory.failure?.retryAtMs ?? 0) - 1_000;
+    return (memory.delivery.failure?.retryAtMs ?? 0) - 1_000;
   });
 };
 
@@ -62,15 +63,15 @@ test('a streak of equal failures makes one Event; another failure, and a success
   for (const result of [THROTTLED, THROTTLED, DENIED, DENIED, { ok: true } as const])
     memory = after(memory, move(), result);
   assert.equal(
-    memory.events.map(({ type, reason }) => `${type} ${reason}`),
+    memory.calls.events.map(({ type, reason }) => `${type} ${reason}`),
     ['Warning EC2Throttled', 'Warning EC2Unauthorized', 'Normal AddressesMoved'],
   );
-  assert.is(memory.failure, undefined, 'and the streak is over');
+  assert.is(memory.delivery.failure, undefined, 'and the streak is over');
 });
 
 test('each purpose has its own word for success', () => {
   const wordOf = (purpose: PlannedCall['purpose']): string => {
-    const [event] = after(led(), move(assign(VIP), purpose), { ok: true }).events;
+    const [event] = after(led(), move(assign(VIP), purpose), { ok: true }).calls.events;
     return `${event?.type} ${event?.reason}`;
   };
   assert.is(wordOf('Place'), 'Normal AddressesMoved');
@@ -81,45 +82,45 @@ test('each purpose has its own word for success', () => {
 
 test('several VIPs that are refused together are tried one by one, at once; a single one waits', () => {
   const several = after(led(), move(assign(VIP, '10.10.10.20')), REJECTED);
-  assert.ok(several.oneByOne);
-  assert.is(several.failure?.retryAtMs, 1_000);
+  assert.ok(several.delivery.oneByOne);
+  assert.is(several.delivery.failure?.retryAtMs, 1_000);
   const single = after(led(), move(), REJECTED);
-  assert.not(single.oneByOne);
-  assert.is(single.failure?.retryAtMs, 2_000);
-  assert.not(after(led(), move(assign(VIP, '10.10.10.20')), THROTTLED).oneByOne, 'no address is at fault');
-  assert.ok(after(several, move(), { ok: true }).oneByOne, 'until another master');
+  assert.not(single.delivery.oneByOne);
+  assert.is(single.delivery.failure?.retryAtMs, 2_000);
+  assert.not(
+    after(led(), move(assign(VIP, '10.10.10.20')), THROTTLED).delivery.oneByOne,
+    'no address is at fault',
+  );
+  assert.ok(after(several, move(), { ok: true }).delivery.oneByOne, 'until another master');
 });
 
 test('a call whose answer was lost may have worked: EC2 is read first', () => {
   const lost = after(led(), move(), LOST);
-  assert.is(lost.failure?.readFirst, true);
-  assert.is(lost.answeredAtMs, 1_000);
+  assert.is(lost.delivery.failure?.readFirst, true);
+  assert.is(lost.delivery.answeredAtMs, 1_000);
   const refused = after(led(), move(), THROTTLED);
-  assert.is(refused.failure?.readFirst, false);
+  assert.is(refused.delivery.failure?.readFirst, false);
 });
 
 test('success settles what was moved, and the first one is the time of the takeover', () => {
   const first = after(led(), move(), { ok: true }, 1_000);
-  assert.equal(first.settled, [VIP]);
-  assert.equal(first.landed, [{ call: assign(VIP), atMs: 1_000 }]);
-  assert.is(first.authority?.answeredAtMs, 1_000);
+  assert.equal(first.delivery.settled, [VIP]);
+  assert.equal(first.delivery.landed, [{ call: assign(VIP), atMs: 1_000 }]);
+  assert.is(first.delivery.firstAnsweredAtMs, 1_000);
   const again = after(first, move(), { ok: true }, 5_000);
-  assert.is(again.authority?.answeredAtMs, 1_000);
-  assert.equal(again.settled, [VIP], 'once');
+  assert.is(again.delivery.firstAnsweredAtMs, 1_000);
+  assert.equal(again.delivery.settled, [VIP], 'once');
 });
 
 test('an answer to a call for a former master settles nothing and delays nothing for the present one', () => {
   const memory = callStarted(led(), move(), 0);
-  const other: PairMemory = {
-    ...memory,
-    authority: { node: 'node2', term: 3, readAtMs: 0, readWallMs: EPOCH_MS, termReadAtMs: 0 },
-  };
+  const other: PairMemory = { ...memory, authority: led('node2', 3).authority };
   const worked = callAnswered(other, { result: { ok: true }, atMs: 1_000, random: 1 });
-  assert.equal(worked.settled, []);
-  assert.is(worked.authority?.answeredAtMs, undefined);
-  assert.is(worked.landed.length, 1, 'but EC2 is believed to have done it');
+  assert.equal(worked.delivery.settled, []);
+  assert.is(worked.delivery.firstAnsweredAtMs, undefined);
+  assert.is(worked.delivery.landed.length, 1, 'but EC2 is believed to have done it');
   const refused = callAnswered(other, { result: THROTTLED, atMs: 1_000, random: 1 });
-  assert.is(refused.failure, undefined);
+  assert.is(refused.delivery.failure, undefined);
 });
 
 test('a release has a streak of its own, and the moves keep theirs', () => {
@@ -129,15 +130,15 @@ test('a release has a streak of its own, and the moves keep theirs', () => {
   };
   const throttled = after(led(), move(), THROTTLED);
   const both = after(throttled, move(call, 'Release'), DENIED);
-  assert.equal([both.failure?.count, both.failure?.class], [1, 'Throttled']);
-  assert.equal([both.releaseFailure?.count, both.releaseFailure?.class], [1, 'Unauthorized']);
+  assert.equal([both.delivery.failure?.count, both.delivery.failure?.class], [1, 'Throttled']);
+  assert.equal([both.release.failure?.count, both.release.failure?.class], [1, 'Unauthorized']);
   const twice = after(both, move(), THROTTLED);
-  assert.equal([twice.failure?.count, twice.releaseFailure?.count], [2, 1]);
+  assert.equal([twice.delivery.failure?.count, twice.release.failure?.count], [2, 1]);
   const released = after(twice, move(call, 'Release'), { ok: true }, 7_000);
-  assert.is(released.releaseFailure, undefined);
-  assert.is(released.releaseAnsweredAtMs, 7_000);
-  assert.is(released.failure?.count, 2);
-  assert.equal(released.settled, [], 'what went is not settled');
+  assert.is(released.release.failure, undefined);
+  assert.is(released.release.answeredAtMs, 7_000);
+  assert.is(released.delivery.failure?.count, 2);
+  assert.equal(released.delivery.settled, [], 'what went is not settled');
 });
 
 test('S5: no second call, and no answer to none', () => {
@@ -150,10 +151,10 @@ test('S5: no second call, and no answer to none', () => {
 });
 
 test('a begun call unsettles what was read, but a release concerns nothing that is wanted', () => {
-  const memory = { ...led(), converged: true };
-  assert.not(callStarted(memory, move(), 0).converged);
-  assert.ok(callStarted(memory, move(assign(VIP), 'Release'), 0).converged);
-  assert.not(callStarted(led(), move(assign(VIP), 'Release'), 0).converged);
+  const memory: PairMemory = { ...led(), delivery: { ...led().delivery, converged: true } };
+  assert.not(callStarted(memory, move(), 0).delivery.converged);
+  assert.ok(callStarted(memory, move(assign(VIP), 'Release'), 0).delivery.converged);
+  assert.not(callStarted(led(), move(assign(VIP), 'Release'), 0).delivery.converged);
 });
 
 test('a repair is told with what was found, counts in its series, and takes the suspicion with it', () => {
@@ -162,19 +163,23 @@ test('a repair is told with what was found, counts in its series, and takes the 
     [ALLOCATION]: { where: 'associated with nothing', seenAtMs: 0 },
   };
   const repair = (finding: string): PlannedCall => ({ ...move(assign(VIP), 'Repair'), finding });
-  const first = callStarted({ ...led(), suspicions }, repair('it is gone'), 5);
-  assert.equal(Object.keys(first.suspicions), [ALLOCATION]);
-  assert.equal(first.repairs, { finding: 'it is gone', count: 1, lastAtMs: 5 });
-  assert.is(first.events[0]?.reason, 'DriftFound');
+  const first = callStarted(
+    { ...led(), delivery: { ...led().delivery, suspicions } },
+    repair('it is gone'),
+    5,
+  );
+  assert.equal(Object.keys(first.delivery.suspicions), [ALLOCATION]);
+  assert.equal(first.delivery.repairs, { finding: 'it is gone', count: 1, lastAtMs: 5 });
+  assert.is(first.calls.events[0]?.reason, 'DriftFound');
   const answered = callAnswered(first, { result: { ok: true }, atMs: 6, random: 1 });
-  assert.is(callStarted(answered, repair('it is gone'), 7).repairs?.count, 2);
-  assert.is(callStarted(answered, repair('it is elsewhere'), 7).repairs?.count, 1);
+  assert.is(callStarted(answered, repair('it is gone'), 7).delivery.repairs?.count, 2);
+  assert.is(callStarted(answered, repair('it is elsewhere'), 7).delivery.repairs?.count, 1);
 });
 
 test('the wait for the call budget counts from its beginning, and ends with the call', () => {
   const waiting = callDeferred(callDeferred(led(), 10), 500);
-  assert.is(waiting.budgetSinceMs, 10);
-  assert.is(callStarted(waiting, move(), 600).budgetSinceMs, undefined);
+  assert.is(waiting.calls.deferredSinceMs, 10);
+  assert.is(callStarted(waiting, move(), 600).calls.deferredSinceMs, undefined);
 });
 
 test.run();

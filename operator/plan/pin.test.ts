@@ -42,7 +42,7 @@ test('a pinned node that never answers gets the addresses all the same: that is 
   const rig = Rig.converged();
   rig.edit({ pinnedNode: 'node2' });
   rig.settle();
-  const askedAtMs = rig.memory.pin?.sinceMs ?? 0;
+  const askedAtMs = rig.memory.authority.pin?.sinceMs ?? 0;
   rig.nowMs = askedAtMs + 4_999;
   assert.is(rig.step().call, undefined);
   rig.nowMs = askedAtMs + 5_000;
