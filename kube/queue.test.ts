@@ -273,4 +273,49 @@ test('run ends after the last handler, and waits for nothing else', async () => 
   assert.equal(clock.pending(), []);
 });
 
+for (const when of ['at once', 'after a while'] as const) {
+  test(`run ends when nothing is being handled: stopped ${when}`, async () => {
+    const { clock, stop, done, calls } = startQueue(3);
+    if (when === 'after a while') await clock.advance(60_000);
+    stop.abort();
+    await done;
+    assert.is(calls.length, 0);
+  });
+}
+
+test('a key that comes while nothing is handled waits for no turn of the event loop, nor does the one after it', async () => {
+  let nowMs = 0;
+  let turns = 0;
+  const stop = new AbortController();
+  const handled: string[] = [];
+  const queue = new WorkQueue({
+    now: () => nowMs,
+    yieldToEventLoop: async () => {
+      turns += 1;
+    },
+  });
+  const done = queue.run({
+    workers: 1,
+    signal: stop.signal,
+    handle: async (key) => {
+      handled.push(key);
+      return undefined;
+    },
+    onError: () => undefined,
+  });
+  const settle = async (): Promise<void> => {
+    for (let round = 0; round < 50; round += 1) await Promise.resolve();
+  };
+  await settle();
+  nowMs = 60_000;
+  turns = 0;
+  queue.add('a');
+  queue.add('b');
+  await settle();
+  assert.equal(handled, ['a', 'b']);
+  assert.is(turns, 0);
+  stop.abort();
+  await done;
+});
+
 test.run();

@@ -189,6 +189,8 @@ export class WorkQueue {
   async #work(options: RunOptions): Promise<void> {
     while (!options.signal.aborted) {
       if (this.#yielder.isDue()) await this.#yielder.yield();
+      // Who falls idle after the end is woken by nobody.
+      if (options.signal.aborted) return;
       const taken = this.#take();
       if (taken === undefined) {
         await new Promise<void>((resolve) => this.#idleWorkers.push(resolve));

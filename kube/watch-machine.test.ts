@@ -157,6 +157,30 @@ test('a stream that ends at once is no clean end: no hot loop', () => {
   assert.equal(action, { do: 'wait', delayMs: 200, next: watchFrom('10') });
 });
 
+test('a stream that ends before its headers came is no clean end either', () => {
+  const machine = createMachine();
+  machine.step(page([]), 0);
+  assert.equal(machine.step({ type: 'ended' }, 60_000).action, {
+    do: 'wait',
+    delayMs: 200,
+    next: watchFrom('10'),
+  });
+});
+
+test('a stream that lived for a second has ended cleanly; one that lived for half a minute has made up for failures', () => {
+  const machine = watching([]);
+  assert.equal(machine.step({ type: 'ended' }, 1_000).action, watchFrom('10'));
+  machine.step(failed('Unreachable'), 1_000);
+  machine.step({ type: 'opened' }, 2_000);
+  assert.equal(machine.step({ type: 'ended' }, 31_999).action, watchFrom('10'));
+  const still = machine.step(failed('Unreachable'), 32_000).action;
+  assert.is(still.do === 'wait' && still.delayMs, 800);
+  machine.step({ type: 'opened' }, 40_000);
+  assert.equal(machine.step({ type: 'ended' }, 70_000).action, watchFrom('10'));
+  const anew = machine.step(failed('Unreachable'), 70_000).action;
+  assert.is(anew.do === 'wait' && anew.delayMs, 200);
+});
+
 test('a position the server calls invalid is given up', () => {
   const { action } = watching([]).step(failed('Invalid'), 10);
   assert.equal(action, { do: 'wait', delayMs: 200, next: { do: 'list', continueToken: undefined } });

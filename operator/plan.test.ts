@@ -82,6 +82,7 @@ test('instances carry the resolved defaults and belong to the HAPair', () => {
   assert.is(spec.sourceAddress, NODE2.address);
   assert.is(spec.peerAddress, NODE1.address);
   assert.is(metadata.ownerReferences?.[0]?.controller, true);
+  assert.is(metadata.ownerReferences?.[0]?.blockOwnerDeletion, true, 'foreground deletion waits for them');
   assert.is(metadata.labels?.['hapair.io/pair'], 'web');
 });
 
@@ -276,6 +277,43 @@ test('identical repairs back off', () => {
     rig.answer();
   }
   assert.is(times.length, 4, `after 2, 12, 32, 72 s: ${times}`);
+});
+
+/** Somebody moves the addresses away again and again; when each repair begins. */
+const repairsWhileStolen = (rig: Rig, seconds: number): number[] => {
+  const times: number[] = [];
+  for (let second = 0; second < seconds; second++) {
+    rig.pass(1_000);
+    rig.alive('node1');
+    rig.alive('node2');
+    rig.cloud.put(VIP, ENI2);
+    rig.cloud.associate(ALLOCATION, ENI2, VIP);
+    rig.read();
+    if (!rig.step().call) continue;
+    times.push(rig.nowMs);
+    rig.answer();
+  }
+  return times;
+};
+
+test('identical repairs come at most five minutes apart, and a series is over after ten quiet ones', () => {
+  const rig = Rig.converged();
+  const times = repairsWhileStolen(rig, 2_000);
+  const gaps = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
+  assert.equal(gaps, [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000, 300_000, 300_000]);
+  rig.cloud.put(VIP, ENI1);
+  rig.cloud.associate(ALLOCATION, ENI1, VIP);
+  rig.read();
+  rig.settle();
+  rig.pass(10 * 60_000);
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.read();
+  rig.settle();
+  const fromMs = rig.nowMs;
+  const [first, second] = repairsWhileStolen(rig, 20);
+  assert.ok((first ?? 0) - fromMs <= 4_000, 'at once, as soon as two readings agree');
+  assert.is((second ?? 0) - (first ?? 0), 10_000);
 });
 
 test('a failed read is never taken for absence', () => {
@@ -637,7 +675,7 @@ test('NotPermitted: what AWS has not tagged is not touched, and the tag that is 
   rig.settle();
   assert.is(rig.condition('Accepted'), 'False NotPermitted');
   const message = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted')?.message ?? '';
-  assert.match(message, `tag ${NODE2.networkInterfaceID}, ${ALLOCATION}.`);
+  assert.match(message, `has tagged hapair=yes: tag ${NODE2.networkInterfaceID}, ${ALLOCATION}.`);
   assert.is(rig.instances.length, 0);
   rig.cloud.tags[NODE2.networkInterfaceID] = { hapair: 'yes' };
   rig.cloud.tags[ALLOCATION] = { hapair: 'yes' };
@@ -652,6 +690,7 @@ test('a stored spec that breaks a rule of the API is Invalid and starts nothing'
   rig.problems = ['spec.nodes: wrong'];
   rig.settle();
   assert.is(rig.condition('Accepted'), 'False Invalid');
+  assert.is(rig.condition('Ready'), 'False NotAccepted');
   assert.is(rig.instances.length, 0);
 });
 
@@ -799,6 +838,118 @@ test('a field conflict is told as long as there is something to write, and not a
   const next = rig.step();
   assert.is(next.memory.instances.conflict, undefined);
   assert.is(rig.condition('AgentsReady').includes('FieldConflict'), false);
+});
+
+test('a quiet pair is looked at again when a sign of life would have been missed, and often while one is', () => {
+  const rig = Rig.converged();
+  rig.pass(10_000);
+  rig.alive('node1');
+  rig.pass(5_000);
+  rig.alive('node2');
+  assert.is(rig.step().requeueAfterMs, 35_000, 'as node1 would have been silent for 40 s');
+  rig.pass(36_000);
+  rig.alive('node2');
+  rig.settle();
+  assert.is(rig.step().requeueAfterMs, 5_000);
+});
+
+test('both VRRPInstances were deleted by hand: they are made anew, with 200 for the holder, else for the master', () => {
+  for (const holder of ['node2', undefined]) {
+    const rig = Rig.converged();
+    rig.report('node1', 'Backup', 1);
+    rig.report('node2', 'Master', 2);
+    rig.settle();
+    const { holder: _known, ...status } = rig.pair.status ?? {};
+    rig.pair = { ...rig.pair, status: { ...status, ...(holder && { holder }) } };
+    rig.instances = [];
+    rig.reading = {};
+    rig.step();
+    assert.is(rig.instance('node2').spec.priority, 200);
+    assert.is(rig.instance('node1').spec.priority, 100);
+    assert.is(rig.instance('node1').spec.termFloor, 2);
+  }
+});
+
+test('SplitBrain says so when the two have read their password from different versions of the Secret', () => {
+  for (const [version, hint] of [
+    ['4712', /different versions of the Secret/],
+    ['4711', /in both directions\. The addresses stay with node2\./],
+  ] as const) {
+    const rig = Rig.converged();
+    rig.report('node1', 'Master', 1, { secretResourceVersion: '4711' });
+    rig.report('node2', 'Master', 2, { secretResourceVersion: version });
+    rig.settle();
+    for (const ms of [5_000, 10_000]) {
+      rig.pass(ms);
+      rig.alive('node1');
+      rig.settle();
+    }
+    assert.is(rig.condition('SplitBrain'), 'True TwoMasters');
+    const message = rig.pair.status?.conditions?.find(({ type }) => type === 'SplitBrain')?.message;
+    assert.match(message ?? '', hint);
+  }
+});
+
+test('EC2 that cannot be read proves nothing any more after two minutes, and not before', () => {
+  const rig = Rig.converged();
+  const readAtMs = rig.reading.view?.readAtMs ?? 0;
+  rig.reading = { ...rig.reading, failure: { class: 'Unavailable', message: 'no answer', atMs: rig.nowMs } };
+  const at = (ms: number): string => {
+    rig.nowMs = readAtMs + ms;
+    rig.alive('node1');
+    rig.alive('node2');
+    rig.step();
+    return `${rig.condition('AddressesConverged')}, ${rig.condition('Ready')}`;
+  };
+  assert.is(at(120_000), 'True Converged, True Serving');
+  assert.is(at(120_001), 'Unknown EC2ReadFailed, Unknown EC2ReadFailed');
+  rig.read();
+  rig.settle();
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('EC2 is read in the Region of the spec, else in the operator’s', () => {
+  assert.is(Rig.converged().step().scope.region, 'ap-northeast-1');
+  assert.is(Rig.converged({ region: 'eu-central-1' }).step().scope.region, 'eu-central-1');
+  const rig = Rig.converged({ region: 'eu-central-1' });
+  rig.delete();
+  assert.is(rig.step().scope.region, 'eu-central-1');
+});
+
+test('one by one each VIP gets its turn, the first in spec first, also when one after the other is refused', () => {
+  const vips = ['10.10.10.10', '10.10.10.20', '10.10.10.30'];
+  const rig = new Rig({ addresses: vips.map((vip, at) => ({ name: `a${at}`, vip })) });
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  const refused = failureOf({ code: 'InvalidParameterValue', message: 'no', httpStatus: 400 });
+  const tried: string[] = [];
+  for (let round = 0; round < 600 && tried.length < 6; round += 1) {
+    rig.pass(500);
+    const next = rig.step();
+    if (next.readSinceMs !== undefined) rig.read();
+    if (!next.call) continue;
+    tried.push('privateIPAddresses' in next.call.call ? next.call.call.privateIPAddresses.join(' ') : '');
+    rig.answer(refused);
+  }
+  assert.equal(tried, [vips.join(' '), ...vips, ...vips.slice(0, 2)]);
+});
+
+test('just elected, and the cached view says that all is right: that is not known before EC2 is read', () => {
+  const rig = Rig.converged();
+  rig.cloud.put(VIP, ENI2);
+  rig.cloud.associate(ALLOCATION, ENI2, VIP);
+  rig.pass(100);
+  rig.read();
+  rig.pass(100);
+  rig.report('node2', 'Master', 2);
+  const next = rig.step();
+  assert.is(next.call, undefined);
+  assert.ok(next.readSinceMs !== undefined);
+  assert.is(rig.condition('AddressesConverged'), 'Unknown WaitingForRead');
+  rig.read();
+  rig.settle();
+  assert.is(rig.condition('Ready'), 'True Serving');
+  assert.is(rig.calls.length, 0);
 });
 
 test.run();

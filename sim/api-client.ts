@@ -134,7 +134,7 @@ export const connectTo = (
     },
     async openWatch(resource, scope, from, options) {
       const revision = Number(from.resourceVersion);
-      await call(`watch ${resource.plural}`, options, () => undefined);
+      await call(`watch ${resource.plural}`, options, () => server.mustRemember(revision));
       return streamOf({ server, timeline, process, path, watcher, resource, scope, revision, options });
     },
     create: (resource, object, options) =>

@@ -70,6 +70,7 @@ export class APIServer {
   readonly #changes: Change[] = [];
   readonly #listeners = new Set<(change: Change) => void>();
   #revision = 100;
+  #compactedUntil = 0;
   #uids = 0;
   #isCollecting = false;
 
@@ -85,6 +86,16 @@ export class APIServer {
   listen(onChange: (change: Change) => void): () => void {
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
+  }
+
+  /** As etcd does every few minutes: what changed until now can be watched no more. */
+  compact(): void {
+    this.#compactedUntil = this.#revision;
+  }
+
+  /** @throws KubeError 410 Gone when changes after `revision` are compacted away */
+  mustRemember(revision: number): void {
+    if (revision < this.#compactedUntil) throw fail('Gone', 410, `revision ${revision}`);
   }
 
   /** Every change so far that is newer than `revision`. */

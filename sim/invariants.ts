@@ -47,6 +47,10 @@ export const CONVERGE_MS = 120_000;
 const DELETE_MS = 90_000;
 /** What a step through threads and kernel may take. */
 const STEP_MS = 60;
+/** How long a new Master listens before it reports its claim; written down here once more, for nothing here believes the product. */
+const LISTEN_MS = 10;
+/** Two that out-claim each other take terms as fast as the API server answers; nothing else takes so many. */
+const RACE = { terms: 20, withinMs: 10_000 };
 /** How much later than the metadata an agent may put an address on its interface: its poll, and `ip`. */
 const DOOR_MS = 2_500;
 
@@ -88,6 +92,8 @@ export class Invariants {
   /** The policy may have given orders of its own. */
   #isAutomatic = false;
   #seenYields = 0;
+  /** When the last terms were reported, newest last. */
+  readonly #termsAtMs: number[] = [];
   #disturbedAtMs = 0;
   #electionShape = '';
   #electionSinceMs = 0;
@@ -144,15 +150,15 @@ export class Invariants {
   onWrite({ process, verb, resource, key }: APIWrite, before: Stored | undefined, after: Stored | undefined) {
     if (key === LEADER_LEASE_KEY) this.#noteLease(process, before, after);
     if (resource.group !== API_GROUP) return;
-    const isChange =
-      before?.metadata.resourceVersion !== after?.metadata.resourceVersion || after === undefined;
-    if (isChange) this.#wrote(`${process.name}: ${verb} ${resource.plural} ${key}`);
+    this.#wrote(`${process.name}: ${verb} ${resource.plural} ${key}`);
     if (resource.plural !== 'hapairs') {
       this.#mustKeepTimes(resource, before, after);
+      this.#mustHaveListened(before, after);
       return;
     }
     const [old, current] = [before, after] as unknown as [HAPair | undefined, HAPair | undefined];
     this.#mustKeepTimes(resource, before, after);
+    this.#mustNameTheMaster(process, key, old, current);
     this.#mustBeTrue(process, key, old, current);
     this.#mustHaveSeenTheEnd(process, key, old, current);
     const recorded = current?.status?.failback?.yieldTerm ?? 0;
@@ -340,6 +346,43 @@ export class Invariants {
           `${type} of ${resource.kind} stayed ${status}, and its lastTransitionTime moved`,
         );
     }
+  }
+
+  /** T18: a claim is reported once it has listened for an objection; T3: nobody claims against a living Master again and again. */
+  #mustHaveListened(before: Stored | undefined, after: Stored | undefined): void {
+    const [old, current] = [before, after] as unknown as [VRRPInstance | undefined, VRRPInstance | undefined];
+    if (current?.status?.state !== 'Master' || old?.status?.term === current.status.term) return;
+    const { nowMs } = this.#truth.timeline;
+    const { nodeName, pairName } = current.spec;
+    const machine = this.#truth.machines.find(({ name }) => name === nodeName);
+    const election = machine?.elections.get(`${current.metadata.namespace}/${pairName}`);
+    if (election?.state === 'Master' && nowMs - election.sinceMs < LISTEN_MS)
+      this.#fail('T18', `${nodeName} reported a claim ${nowMs - election.sinceMs} ms after its first advert`);
+    this.#termsAtMs.push(nowMs);
+    if (this.#termsAtMs.length <= RACE.terms) return;
+    const sinceMs = nowMs - (this.#termsAtMs.shift() ?? 0);
+    if (sinceMs < RACE.withinMs) this.#fail('T3', `${RACE.terms} terms were taken within ${sinceMs} ms`);
+  }
+
+  /** S1: another node is named master only by a Master report that was read, and that is not older than what was acted on. */
+  #mustNameTheMaster(
+    process: Process,
+    key: string,
+    old: HAPair | undefined,
+    current: HAPair | undefined,
+  ): void {
+    const { master } = current?.status ?? {};
+    if (master === undefined || master === old?.status?.master) return;
+    const known = this.#of(process, key);
+    const actedOn = old?.status?.term ?? 0;
+    const what = `${process.name}: ${master} is named master`;
+    if (known.term < actedOn)
+      this.#fail('S1 authority', `${what} in term ${known.term}, below status.term ${actedOn}`);
+    if (!known.masters.has(master))
+      this.#fail(
+        'S1 authority',
+        `${what}, but the Masters read with term ${known.term} are ${[...known.masters].join(', ') || 'none'}`,
+      );
   }
 
   /** S7: Ready becomes True only after a reading that matched. */

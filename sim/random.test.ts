@@ -4,25 +4,10 @@
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { CONVERGE_MS } from './invariants.ts';
-import { createRandom } from './random.ts';
-import { disturb } from './schedule.ts';
-import { World } from './world.ts';
+import { live } from './life.ts';
 
 const SEEDS = Number(process.env.SIM_SEEDS ?? 80);
 const FIRST = Number(process.env.SIM_FIRST ?? 1);
-/** How long it is at rest, after the time in which it must come to rest: nothing may be written then. */
-const QUIET_MS = 40_000;
-
-/** One seed's life. @throws Violation with the story */
-const live = async (seed: number): Promise<World> => {
-  const world = await World.started({ seed });
-  const random = createRandom(seed ^ 0x5eed);
-  await disturb(world, random, Math.floor(random.between(3, 12)));
-  await world.pass(CONVERGE_MS + QUIET_MS);
-  return world;
-};
-
 const chosen = process.env.SIM_SEED;
 const seeds =
   chosen === undefined ? Array.from({ length: SEEDS }, (_, seed) => FIRST + seed) : [Number(chosen)];

@@ -52,6 +52,29 @@ test('S6: equal facts give an equal report at any time', () => {
   assert.not(sameStatus(first, undefined));
 });
 
+test('the order of fields makes no report another, at any depth; the order of a list does', () => {
+  const checks = [{ name: 'app', healthy: false, message: 'HTTP 503' }];
+  const first = { ...buildStatus(facts, undefined, AT_MS), checks };
+  const turned = Object.fromEntries(
+    Object.entries(first)
+      .toReversed()
+      .map(([key, value]) => [
+        key,
+        key === 'checks' ? [{ message: 'HTTP 503', healthy: false, name: 'app' }] : value,
+      ]),
+  ) as typeof first;
+  assert.ok(sameStatus(first, turned));
+  assert.ok(sameStatus(turned, first));
+  const rotated = Object.fromEntries([
+    ...Object.entries(first).slice(3),
+    ...Object.entries(first).slice(0, 3),
+  ]);
+  assert.ok(sameStatus(first, rotated as typeof first));
+  const vips = ['10.10.10.10', '10.10.10.20'];
+  const [one, other] = [vips, vips.toReversed()].map((vipsOnInterface) => ({ ...first, vipsOnInterface }));
+  assert.not(sameStatus(one, other));
+});
+
 test('an unknown IMDS is left out, never reported as empty', () => {
   assert.not('vipsDelivered' in buildStatus({ ...facts, vipsDelivered: null }, undefined, AT_MS));
   assert.equal(buildStatus(facts, undefined, AT_MS).vipsDelivered, []);

@@ -1,6 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ARRIVAL_MS, awaitedVIPs, planVIPs, refuseVIP, type VIPInput } from './vip.ts';
+import {
+  ARRIVAL_MS,
+  awaitedVIPs,
+  isForeignForm,
+  isOurForm,
+  planVIPs,
+  refuseVIP,
+  type VIPInput,
+} from './vip.ts';
 
 const VIP = '10.10.10.10';
 const base: VIPInput = {
@@ -96,6 +104,17 @@ test('high addresses are numbers too', () => {
     refuseVIP('203.0.113.17', { address: '203.0.113.1', prefixLength: 28, reserved: [] }) ?? '',
     /outside/,
   );
+});
+
+test('a leftover of an agent is known by both its length and its scope; what lacks either is somebody else’s', () => {
+  assert.ok(isOurForm({ prefixLength: 32, scope: 'host' }));
+  assert.not(isOurForm({ prefixLength: 32, scope: 'global' }));
+  assert.not(isOurForm({ prefixLength: 24, scope: 'host' }));
+  assert.not(isOurForm({ prefixLength: 32 }), 'a scope that is not known proves nothing');
+  assert.not(isForeignForm({ prefixLength: 32, scope: 'host' }));
+  assert.not(isForeignForm({ prefixLength: 32 }), 'either way');
+  assert.ok(isForeignForm({ prefixLength: 32, scope: 'global' }));
+  assert.ok(isForeignForm({ prefixLength: 24, scope: 'host' }));
 });
 
 test.run();

@@ -102,14 +102,18 @@ export const LAYERS: readonly Layer[] = [
     story: 'keepalived and hapair, the recipe and hapair side by side; the operator with ten thousand pairs',
   },
   {
-    paths: ['hack/lint/', 'hack/test/'],
+    paths: ['hack/lint/', 'hack/test/', 'hack/plant/'],
     story:
-      'what is checked of the text: order of the folders, pure hearts, citations; the runner of the tests',
+      'what is checked of the text: order of the folders, pure hearts, citations; the runner of the tests; how a fault is planted into a program',
   },
   {
     paths: ['sim/'],
     story:
       'agents, operator, API server, EC2 and network in one thread and virtual time: every trace that broke a rule, by name, and random schedules, with the invariants checked after every step. `sim/model/`: the rules of [what comes later](docs/design/TAKEOVER.md), visited state by state (`make model`)',
+  },
+  {
+    paths: ['hack/mutants/'],
+    story: 'small faults planted into the hearts, and which of them no test notices (`make mutants`)',
   },
   {
     paths: ['test/'],

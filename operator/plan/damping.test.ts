@@ -24,6 +24,7 @@ const FLAPPING: [string, number[], { level: number; minute: number } | undefined
   ['one switch holds for a minute', [0], { level: 1, minute: 1 }],
   ['one that comes later begins anew', [0, 5], { level: 1, minute: 6 }],
   ['one within the hold doubles it', [0, 0.5], { level: 2, minute: 2.5 }],
+  ['so does one at the very end of the hold', [0, 1], { level: 2, minute: 3 }],
   ['and again', [0, 0.5, 2], { level: 3, minute: 6 }],
   ['up to a quarter of an hour', [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5], { level: 8, minute: 18.5 }],
 ];
@@ -35,6 +36,13 @@ for (const [title, minutes, expected] of FLAPPING) {
     assert.equal(found, expected && { level: expected.level, holdUntilWallMs });
   });
 }
+
+test('the switch to the present master is not held against it, whatever fraction of a millisecond its time has lost', () => {
+  const history = switchesAt(0, 5);
+  assert.is(flappingOf(history, EPOCH_MS), undefined);
+  assert.is(flappingOf(history, EPOCH_MS + 0.7), undefined);
+  assert.is(flappingOf(history, EPOCH_MS + 5 * MINUTE_MS)?.holdUntilWallMs, EPOCH_MS + MINUTE_MS);
+});
 
 for (const reason of ['SwitchoverRequested', 'PinnedBySpec']) {
   test(`a switch that somebody wanted ends the chain: ${reason}`, () => {
@@ -166,6 +174,19 @@ test('an echo of an older question proves nothing', () => {
   rig.pass(1_000);
   rig.settle();
   assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+});
+
+test('an incumbent that has proven itself is asked again as its proof ends, and has a second each time', () => {
+  const rig = flapping();
+  echo(rig);
+  const provenAtMs = rig.memory.damping.probe?.provenAtMs ?? 0;
+  assert.is(rig.step().requeueAfterMs, provenAtMs + 2_000 - rig.nowMs);
+  rig.nowMs = provenAtMs + 2_000;
+  assert.is(rig.step().requeueAfterMs, 1_000);
+  assert.is(rig.instance('node2').spec.probe, 2);
+  rig.pass(400);
+  assert.is(rig.step().requeueAfterMs, 600);
+  assert.is(rig.calls.length, 0);
 });
 
 test.run();

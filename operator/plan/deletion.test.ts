@@ -371,4 +371,57 @@ test('a renamed address is not told to be given up', () => {
   );
 });
 
+test('while the pair goes, its conditions turn False once, and the wait ends after just 30 s', () => {
+  const rig = going();
+  const timeOf = (type: string): string | undefined =>
+    rig.pair.status?.conditions?.find((condition) => condition.type === type)?.lastTransitionTime;
+  const before = ['Ready', 'AddressesConverged'].map(timeOf);
+  rig.pass(5_000);
+  assert.is(rig.step().requeueAfterMs, 30_000);
+  const ready = rig.pair.status?.conditions?.find(({ type }) => type === 'Ready');
+  assert.is(ready?.message, 'Waiting for node1 and node2 to stop serving, 30 s at most.');
+  assert.equal(
+    [rig.condition('Ready'), rig.condition('AddressesConverged')],
+    ['False Deleting', 'False Deleting'],
+  );
+  const turned = ['Ready', 'AddressesConverged'].map(timeOf);
+  assert.is.not(turned[0], before[0]);
+  rig.pass(10_000);
+  assert.is(rig.step().requeueAfterMs, 20_000);
+  rig.pass(20_000);
+  rig.settleOnce();
+  assert.is(rig.condition('AddressesConverged'), 'False Releasing');
+  assert.equal(['Ready', 'AddressesConverged'].map(timeOf), turned);
+});
+
+test('Unassign: one agent that was not told yet is told, and waited for', () => {
+  const rig = going();
+  rig.step();
+  rig.report('node1', 'Backup', 1);
+  rig.report('node2', 'Backup', 1);
+  rig.acknowledge('node1');
+  rig.acknowledge('node2');
+  // As if the write to node2 had failed, and it had acknowledged what it was told before.
+  rig.instances = rig.instances.map((each) =>
+    each.spec.nodeName === 'node2' ? { ...each, spec: { ...each.spec, claim: 'Normal' } } : each,
+  );
+  const next = rig.step();
+  assert.equal(
+    next.instances.map(({ spec }) => spec.nodeName),
+    ['node2'],
+  );
+  assert.is(next.call, undefined);
+  assert.is(rig.condition('AddressesConverged'), 'False Deleting');
+});
+
+test('Unassign: EC2 that cannot be read is named, and Retain as the way out', () => {
+  const rig = going();
+  stopped(rig);
+  rig.reading = { failure: { class: 'Unavailable', message: 'no answer', atMs: rig.nowMs } };
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False EC2ReadFailed');
+  const { message } = rig.pair.status?.conditions?.find(({ type }) => type === 'Ready') ?? {};
+  assert.match(message ?? '', /^EC2 cannot be read: no answer\. .*spec\.deletionPolicy to Retain/);
+});
+
 test.run();

@@ -51,6 +51,8 @@ test('Automatic: the preferred node takes over once it has been healthy for the 
   live(rig, 10_000);
   assert.is(rig.pair.status?.failback?.yieldTerm, 2);
   assert.is(rig.pair.status?.failback?.reason, 'AutomaticFailback');
+  const told = rig.events.find(({ reason }) => reason === 'AutomaticFailback');
+  assert.is(told?.message, 'node1 has been healthy for 60 s: node2 is asked to yield term 2 to it.');
   assert.is(rig.instance('node2').spec.yieldTerm, 2);
   yielded(rig);
   assert.is(rig.pair.status?.failback?.reason, 'SwitchoverCompleted');

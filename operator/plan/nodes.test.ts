@@ -19,6 +19,33 @@ test("the standby's instance is replaced at once: the Master is told its new pee
   assert.is(rig.calls.length, 0);
 });
 
+for (const [what, change] of [
+  ['address', { address: '10.10.10.99' }],
+  ['ENI', { networkInterfaceID: NODE3.networkInterfaceID }],
+  ['interface', { interface: 'ens6' }],
+] as const) {
+  test(`another ${what} alone makes the standby another: it is replaced at once`, () => {
+    const rig = Rig.converged();
+    const changed = { ...NODE2, ...change };
+    rig.edit({ nodes: [NODE1, changed] });
+    rig.settle();
+    const { sourceAddress, networkInterfaceID, interface: name } = rig.instance('node2').spec;
+    assert.equal([sourceAddress, networkInterfaceID], [changed.address, changed.networkInterfaceID]);
+    assert.is(name, 'interface' in change ? change.interface : undefined);
+    assert.is(rig.instance('node1').spec.peerAddress, changed.address);
+  });
+
+  test(`another ${what} alone makes the holder another: its change waits`, () => {
+    const rig = Rig.converged();
+    rig.edit({ nodes: [{ ...NODE1, ...change }, NODE2] });
+    rig.settle();
+    assert.is(rig.condition('Accepted'), 'True NodeChangeWaits');
+    assert.is(rig.instance('node1').spec.sourceAddress, NODE1.address);
+    assert.is(rig.instance('node1').spec.networkInterfaceID, NODE1.networkInterfaceID);
+    assert.is(rig.instance('node1').spec.interface, undefined);
+  });
+}
+
 test('a standby under another name: the new instance is made, the old one goes', () => {
   const rig = Rig.converged();
   rig.edit({ nodes: [NODE1, NODE3] });

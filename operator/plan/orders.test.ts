@@ -338,4 +338,39 @@ test('preferredNode twice quickly: the begun order ends first, then the other is
   assert.is(rig.instance('node2').spec.yieldTerm, 2);
 });
 
+test('an order is looked at again at its deadline, recorded or not', () => {
+  const failback = { policy: 'Manual' as const, delaySeconds: 60, startingDeadlineSeconds: 20 };
+  const rig = Rig.converged({ failback });
+  rig.edit({ preferredNode: 'node2' });
+  rig.settle();
+  assert.ok((rig.pair.status?.failback?.yieldTerm ?? 0) > 0);
+  rig.pass(2_000);
+  const afterMs = rig.step().requeueAfterMs ?? 0;
+  assert.ok(afterMs > 16_000 && afterMs <= 18_000, `${afterMs} ms`);
+});
+
+test('an order that was given before the pair was paused stays as it was given', () => {
+  const rig = Rig.converged();
+  rig.edit({ preferredNode: 'node2' });
+  rig.settle();
+  assert.is(rig.instance('node1').spec.yieldTerm, 1);
+  rig.edit({ paused: true });
+  rig.settle();
+  assert.is(rig.instance('node1').spec.yieldTerm, 1);
+  const late = Rig.converged();
+  late.edit({ preferredNode: 'node2' });
+  late.step();
+  assert.is(late.pair.status?.failback?.yieldTerm, 1);
+  late.edit({ paused: true });
+  late.settle();
+  assert.is(late.instance('node1').spec.yieldTerm, 0, 'and none is given meanwhile');
+});
+
+test('the plan that records an order comes back at its deadline', () => {
+  const failback = { policy: 'Manual' as const, delaySeconds: 60, startingDeadlineSeconds: 20 };
+  const rig = Rig.converged({ failback });
+  rig.edit({ preferredNode: 'node2' });
+  assert.is(rig.step().requeueAfterMs, 20_000);
+});
+
 test.run();

@@ -57,6 +57,25 @@ test('the condition names the agent that is waited for', () => {
   assert.match(accepted?.message ?? '', /step 1 of 3 .*not acknowledged yet by node2\./);
 });
 
+test('the condition names the step that is under way, each in its turn', () => {
+  const rig = Rig.converged();
+  const stepOf = (): string => {
+    const accepted = rig.pair.status?.conditions?.find(({ type }) => type === 'Accepted');
+    return /step \d of 3/.exec(accepted?.message ?? '')?.[0] ?? accepted?.message ?? '';
+  };
+  rig.edit({ vrrp: vrrpOf(500) });
+  rig.settle();
+  const steps = [stepOf()];
+  for (let step = 0; step < 3; step += 1) {
+    rig.acknowledge('node1');
+    rig.acknowledge('node2');
+    rig.step();
+    steps.push(stepOf());
+    rig.settle();
+  }
+  assert.equal(steps, ['step 1 of 3', 'step 2 of 3', 'step 3 of 3', 'The spec is in force.']);
+});
+
 test('before anybody sends the new set, the change may be withdrawn or turn into another', () => {
   const rig = Rig.converged();
   rig.edit({ vrrp: vrrpOf(500) });

@@ -42,7 +42,12 @@ test('a pinned node that never answers gets the addresses all the same: that is 
   const rig = Rig.converged();
   rig.edit({ pinnedNode: 'node2' });
   rig.settle();
-  rig.pass(5_000);
+  const askedAtMs = rig.memory.authority.pin?.sinceMs ?? 0;
+  rig.nowMs = askedAtMs + 4_999;
+  assert.is(rig.step().call, undefined);
+  rig.nowMs = askedAtMs + 5_000;
+  assert.ok(rig.step().call);
+  rig.answer();
   rig.settle();
   assert.is(rig.cloud.where(VIP), NODE2.networkInterfaceID);
 });
@@ -124,6 +129,41 @@ test('drift away from a pinned node is repaired', () => {
   rig.settle();
   assert.is(rig.cloud.where(VIP), NODE2.networkInterfaceID);
   assert.ok(rig.reasons.includes('DriftRepaired'));
+});
+
+test('while a pinned node is not Master, Ready says what it reports instead, and who still reports Master', () => {
+  const rig = Rig.converged();
+  rig.edit({ pinnedNode: 'node2' });
+  rig.settle();
+  const messageOf = (): string =>
+    rig.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
+  assert.is(messageOf(), 'node2 is pinned and reports Backup, not Master yet. node1 still reports Master.');
+  rig.report('node1', 'Backup', 1);
+  rig.settle();
+  assert.is(messageOf(), 'node2 is pinned and reports Backup, not Master yet.');
+  rig.instances = rig.instances.map(({ status, ...each }) =>
+    each.spec.nodeName === 'node1' && status ? { ...each, status } : each,
+  );
+  rig.settle();
+  assert.is(messageOf(), 'node2 is pinned and reports nothing, not Master yet.');
+});
+
+test('a VIP that was dropped under a pin stays until the pinned node has its successor on the interface', () => {
+  const rig = Rig.converged({ deletionPolicy: 'Unassign', pinnedNode: 'node1' });
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20' }] });
+  const passes = (): void => {
+    for (let round = 0; round < 100; round++) {
+      rig.pass(100);
+      rig.settleOnce();
+    }
+  };
+  passes();
+  assert.is(rig.cloud.where('10.10.10.20'), NODE1.networkInterfaceID, 'a pin waits for no interface');
+  assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+  rig.report('node1', 'Master', 1, { vipsOnInterface: ['10.10.10.20', VIP] });
+  passes();
+  assert.is(rig.cloud.where(VIP), undefined);
 });
 
 test.run();

@@ -1,0 +1,134 @@
+/** Where EC2 has the addresses, and where it must have them after calls that are known to have worked. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { EC2Call, EC2View } from '../../ec2/types.ts';
+import { Cloud } from '../testing/cloud.ts';
+import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
+import { believe, holderOf, type Item, itemsOf, movedKeys, rightness, whereabouts } from './places.ts';
+
+const ENI1 = NODE1.networkInterfaceID;
+const ENI2 = NODE2.networkInterfaceID;
+const vip: Item = { kind: 'VIP', key: VIP, vip: VIP };
+const eip: Item = { kind: 'EIP', key: `${ALLOCATION} with ${VIP}`, allocationID: ALLOCATION, vip: VIP };
+const bare: Item = { kind: 'EIP', key: ALLOCATION, allocationID: ALLOCATION };
+
+/** VIP and EIP at node1. */
+const atNode1 = (): EC2View => {
+  const cloud = new Cloud();
+  cloud.put(VIP, ENI1);
+  cloud.associate(ALLOCATION, ENI1, VIP);
+  return cloud.view(5);
+};
+
+test('the items of a list: VIPs first, for an EIP can be associated only with a VIP that is there', () => {
+  const addresses = [
+    MAIN,
+    { name: 'public', eipAllocationID: 'eipalloc-2' },
+    { name: 'lan', vip: '10.10.10.20' },
+  ];
+  assert.equal(itemsOf(addresses), [
+    vip,
+    { kind: 'VIP', key: '10.10.10.20', vip: '10.10.10.20' },
+    eip,
+    { kind: 'EIP', key: 'eipalloc-2', allocationID: 'eipalloc-2' },
+  ]);
+});
+
+test('a VIP is right where its ENI has it', () => {
+  assert.is(rightness(atNode1(), vip, NODE1), 'Right');
+  assert.is(rightness(atNode1(), vip, NODE2), 'Wrong');
+});
+
+test('an EIP is right on the ENI, and with the private address, that it belongs to', () => {
+  assert.is(rightness(atNode1(), eip, NODE1), 'Right');
+  assert.is(rightness(atNode1(), eip, NODE2), 'Wrong');
+  assert.is(rightness(atNode1(), bare, NODE1), 'Wrong', 'with the VIP, not with the primary address');
+  const cloud = new Cloud();
+  cloud.associate(ALLOCATION, ENI1, NODE1.address);
+  assert.is(rightness(cloud.view(0), bare, NODE1), 'Right');
+  assert.is(rightness(cloud.view(0), eip, NODE1), 'Wrong');
+});
+
+test('what was not read is not known, and what does not exist is missing', () => {
+  const view = atNode1();
+  assert.is(rightness(undefined, vip, NODE1), 'Unknown');
+  assert.is(rightness({ ...view, networkInterfaces: {} }, vip, NODE1), 'Unknown');
+  assert.is(rightness({ ...view, elasticIPs: {} }, eip, NODE1), 'Unknown');
+  assert.is(rightness({ ...view, networkInterfaces: { [ENI1]: null } }, vip, NODE1), 'TargetMissing');
+  assert.is(rightness({ ...view, elasticIPs: { [ALLOCATION]: null } }, eip, NODE1), 'AllocationMissing');
+});
+
+test('its holder is the node that has it, and nobody when neither does', () => {
+  assert.is(holderOf(atNode1(), vip, [NODE2, NODE1]), 'node1');
+  assert.is(holderOf(atNode1(), vip, [NODE2]), undefined);
+  assert.is(holderOf(undefined, vip, [NODE1]), undefined);
+});
+
+test('whereabouts: equal places give equal words, and other places others', () => {
+  const moved = believe(atNode1(), [
+    { action: 'AssignPrivateIpAddresses', networkInterfaceID: ENI2, privateIPAddresses: [VIP] },
+  ]);
+  const nowhere = new Cloud().view(0);
+  assert.is(whereabouts(atNode1(), vip), `on ${ENI1}`);
+  assert.is(whereabouts(moved, vip), `on ${ENI2}`);
+  assert.is(whereabouts(nowhere, vip), 'on no ENI of the pair');
+  assert.is(whereabouts(atNode1(), eip), `on ${ENI1} (${VIP})`);
+  assert.is(whereabouts(nowhere, eip), 'associated with nothing');
+});
+
+test('a move of VIPs puts right what follows them, and nothing else', () => {
+  assert.equal(movedKeys(atNode1(), [VIP]), [VIP, `${ALLOCATION} with ${VIP}`]);
+  assert.equal(movedKeys(atNode1(), ['10.10.10.20']), ['10.10.10.20']);
+  assert.equal(movedKeys(undefined, [VIP]), [VIP]);
+});
+
+test('after a move the VIP is on the one ENI and on no other, its EIP has come along, and all else is as it was read', () => {
+  const cloud = new Cloud();
+  cloud.put(VIP, ENI1);
+  cloud.put('10.10.10.20', ENI1);
+  cloud.associate(ALLOCATION, ENI1, VIP);
+  cloud.elasticIPs.set('eipalloc-2', { networkInterfaceID: ENI1, privateIPAddress: NODE1.address });
+  const view: EC2View = {
+    ...cloud.view(5),
+    networkInterfaces: { ...cloud.view(5).networkInterfaces, gone: null },
+  };
+  const after = believe(view, [
+    {
+      action: 'AssignPrivateIpAddresses',
+      networkInterfaceID: ENI2,
+      privateIPAddresses: [VIP, '10.10.10.30'],
+    },
+  ]);
+  const addressesOf = (id: string): string[] | undefined =>
+    after.networkInterfaces[id]?.privateIPAddresses.map(({ privateIPAddress }) => privateIPAddress);
+  assert.equal(addressesOf(ENI1), [NODE1.address, '10.10.10.20']);
+  assert.equal(addressesOf(ENI2), [NODE2.address, VIP, '10.10.10.30']);
+  assert.is(after.networkInterfaces.gone, null);
+  assert.is(after.elasticIPs[ALLOCATION]?.networkInterfaceID, ENI2);
+  assert.is(after.elasticIPs[ALLOCATION]?.privateIPAddress, VIP);
+  assert.is(after.elasticIPs['eipalloc-2']?.networkInterfaceID, ENI1);
+  assert.is(after.readAtMs, 5, 'a belief is no reading');
+  assert.is(rightness(view, vip, NODE1), 'Right', 'what was read stays what it was');
+});
+
+test('after an association the EIP is where it was put; one that was not read is not invented', () => {
+  const call: EC2Call = {
+    ...{ action: 'AssociateAddress', networkInterfaceID: ENI2 },
+    ...{ allocationID: ALLOCATION, privateIPAddress: VIP },
+  };
+  assert.is(rightness(believe(atNode1(), [call]), eip, NODE2), 'Right');
+  const unread = { ...atNode1(), elasticIPs: {} };
+  assert.equal(believe(unread, [call]), unread);
+});
+
+test('a release is no reason to believe anything', () => {
+  const view = atNode1();
+  assert.is(
+    believe(view, [
+      { action: 'UnassignPrivateIpAddresses', networkInterfaceID: ENI1, privateIPAddresses: [VIP] },
+    ]),
+    view,
+  );
+});
+
+test.run();
