@@ -203,8 +203,8 @@ const streamOf = ({
   const arrived: Line[] = [];
   let wake: (() => void) | undefined;
   let failure: KubeError | undefined;
-  let sent = 0;
-  let delivered = 0;
+  /** Lines on their way, in order. */
+  const underWay: { line: Line; dueMs: number }[] = [];
 
   const close = (): void => {
     unlisten();
@@ -216,30 +216,35 @@ const streamOf = ({
     close();
     wake?.();
   };
-  /** In order: a line that has waited for a cut path holds up those behind it, as TCP does. */
   const send = (line: Line): void => {
-    const place = sent++;
-    const attempt = (): void => {
-      if (!isOpen || process.isDead) {
-        close();
-        return;
-      }
-      if (path.refusal !== undefined) {
-        process.deliver(() => fail('Unreachable'));
-        return;
-      }
-      if (path.isCut || place !== delivered) {
-        timeline.after(STALLED_MS / (path.isCut ? 1 : 100), attempt);
-        return;
-      }
-      delivered += 1;
-      process.deliver(() => {
-        if (!isOpen) return;
-        arrived.push(line);
-        wake?.();
-      });
-    };
-    timeline.after(path.watchLagMs, attempt);
+    underWay.push({ line, dueMs: timeline.nowMs + path.watchLagMs });
+    if (underWay.length === 1) next();
+  };
+  const next = (): void => {
+    const [first] = underWay;
+    if (first !== undefined) timeline.after(first.dueMs - timeline.nowMs, arrive);
+  };
+  /** In order: a line that is late, or waits for a cut path, holds up those behind it, as TCP does. */
+  const arrive = (): void => {
+    if (!isOpen || process.isDead) {
+      close();
+      return;
+    }
+    if (path.refusal !== undefined) {
+      process.deliver(() => fail('Unreachable'));
+      return;
+    }
+    if (path.isCut) {
+      timeline.after(STALLED_MS, arrive);
+      return;
+    }
+    const first = underWay.shift();
+    process.deliver(() => {
+      if (!isOpen || first === undefined) return;
+      arrived.push(first.line);
+      wake?.();
+    });
+    next();
   };
   const tell = (change: Change): void => {
     if (change.plural !== resource.plural || !isIn(scope, change.object)) return;
