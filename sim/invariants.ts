@@ -47,6 +47,8 @@ export const CONVERGE_MS = 120_000;
 const DELETE_MS = 90_000;
 /** What a step through threads and kernel may take. */
 const STEP_MS = 60;
+/** From a decision until its writes are stored, at the most, on a path in order. */
+const WRITE_MS = 50;
 /** How long a new Master listens before it reports its claim; written down here once more, for nothing here believes the product. */
 const LISTEN_MS = 10;
 /** Two that out-claim each other take terms as fast as the API server answers; nothing else takes so many. */
@@ -62,6 +64,8 @@ type Knowledge = {
   /** The highest term of any Master report it has read, and whose. */
   term: number;
   masters: Set<string>;
+  /** Those before, and when a report of a higher term took their place. */
+  former: { masters: ReadonlySet<string>; untilMs: number };
   /** What the reports, the pin and the spec were when the last target was named (S3). */
   basis: string;
   target: string | undefined;
@@ -137,7 +141,10 @@ export class Invariants {
       if (status === undefined) return;
       const version = versionOf({ metadata });
       const { state, term } = status;
-      if (state === 'Master' && term > known.term) known.masters.clear();
+      if (state === 'Master' && term > known.term) {
+        known.former = { masters: new Set(known.masters), untilMs: this.#truth.timeline.nowMs };
+        known.masters.clear();
+      }
       known.term = state === 'Master' ? Math.max(known.term, term) : known.term;
       if (state === 'Master' && term === known.term) known.masters.add(spec.nodeName);
       if ((known.reports.get(spec.nodeName)?.version ?? 0) > version) return;
@@ -270,6 +277,7 @@ export class Invariants {
       reports: new Map(),
       term: 0,
       masters: new Set(),
+      former: { masters: new Set(), untilMs: 0 },
       basis: '',
       target: undefined,
       unanswered: 0,
@@ -378,7 +386,10 @@ export class Invariants {
     const what = `${process.name}: ${master} is named master`;
     if (known.term < actedOn)
       this.#fail('S1 authority', `${what} in term ${known.term}, below status.term ${actedOn}`);
-    if (!known.masters.has(master))
+    // What was decided is stored a moment later; meanwhile a newer report may have been read.
+    const { masters, untilMs } = known.former;
+    const wasMaster = masters.has(master) && this.#truth.timeline.nowMs - untilMs <= WRITE_MS;
+    if (!known.masters.has(master) && !wasMaster)
       this.#fail(
         'S1 authority',
         `${what}, but the Masters read with term ${known.term} are ${[...known.masters].join(', ') || 'none'}`,

@@ -269,9 +269,10 @@ const CALLS: readonly Bug[] = [
   },
   {
     name: 'the lease is not checked before a call',
-    file: 'operator/reconcile.ts',
-    text: '    if (!mayWrite()) return true;\n',
-    planted: '',
+    // The reconciler and EC2's guard both ask it.
+    file: 'operator/parts.ts',
+    text: 'const isLeader = (): boolean => elector.isLeader();',
+    planted: 'const isLeader = (): boolean => true;',
     promise: 'T12',
     first: 'T12: a paused leader wakes after its lease ran out, and a call is',
   },
