@@ -28,7 +28,7 @@ const PRIVATE_PLACE = `
 exec 3<"$1" 4<"$2"
 for folder in ${PUBLIC_FOLDERS.join(' ')}; do mount -t tmpfs -o mode=1777 tmpfs "$folder" || exit 1; done
 for kept in 3 4; do
-  mkdir -p "$1" && mount --rbind "/proc/self/fd/$kept" "$1" || exit 1
+  mkdir -p "$1" && mount --no-canonicalize --rbind "/proc/self/fd/$kept" "$1" || exit 1
   shift
 done
 echo ready
