@@ -10,7 +10,7 @@ import type { Sample } from './outage.ts';
 import { PROBE_PORT } from './responder.ts';
 
 /** A probe without an answer for this long is lost. */
-const LOST_MS = 1_000;
+const LOST_MS = 2_500;
 const WRITE_MS = 50;
 
 const main = (target: string, file: string, intervalMs: number): void => {

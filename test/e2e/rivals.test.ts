@@ -39,7 +39,7 @@ const RIVALS: readonly Rival[] = [
   },
   {
     name: 'same-router',
-    names: 'virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1',
+    names: 'virtualRouterID 10 on eni-0aaaaaaaaaaaaaaa1 and virtualRouterID 10 on eni-0bbbbbbbbbbbbbbb2',
     make: (spec) => {
       spec.addresses = [{ name: 'main', vip: '10.10.10.40' }];
     },
