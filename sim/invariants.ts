@@ -11,7 +11,8 @@ import {
   type VRRPInstance,
   type VRRPState,
 } from '../crds/types.ts';
-import type { EC2Call, EC2View } from '../ec2/types.ts';
+import type { EC2Call } from '../ec2/actions.ts';
+import type { EC2View } from '../ec2/types.ts';
 import type { Lease } from '../kube/lease.ts';
 import type { Resource } from '../kube/types.ts';
 import { canonical } from '../operator/plan/support.ts';

@@ -1,4 +1,5 @@
 /** The one EC2 call of a pair that may be unanswered (S5): its beginning, its end, its Events, and when it is tried again. */
+import { describeEC2Call } from '../../ec2/actions.ts';
 import { asksForRead, isTransient, reasonOf } from '../../ec2/errors.ts';
 import type { EC2ErrorClass, EC2Result } from '../../ec2/types.ts';
 import type { Answer, CallFailure, CallsMemory, PlanEvent, PlannedCall } from './types.ts';
@@ -15,19 +16,7 @@ const MAY_BE_ONE_OF_THEM: readonly EC2ErrorClass[] = ['Rejected', 'QuotaExceeded
 export const NO_CALLS: CallsMemory = { unanswered: undefined, deferredSinceMs: undefined, events: [] };
 
 /** The call in words, as logs and Events name it. */
-export const describeCall = ({ call, node }: PlannedCall): string => {
-  const place = `${call.networkInterfaceID} (${node})`;
-  switch (call.action) {
-    case 'AssignPrivateIpAddresses':
-      return `AssignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} to ${place}`;
-    case 'AssociateAddress':
-      return `AssociateAddress of ${call.allocationID} with ${call.privateIPAddress} on ${place}`;
-    case 'UnassignPrivateIpAddresses':
-      return `UnassignPrivateIpAddresses of ${call.privateIPAddresses.join(', ')} from ${place}`;
-    case 'DisassociateAddress':
-      return `DisassociateAddress of ${call.allocationID} from ${place}`;
-  }
-};
+export const describeCall = ({ call, node }: PlannedCall): string => describeEC2Call(call, node);
 
 /** Remembers a call that is begun. @throws Error when one is unanswered (S5) */
 export const withBegun = (memory: CallsMemory, call: PlannedCall, nowMs: number): CallsMemory => {

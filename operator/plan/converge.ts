@@ -1,8 +1,8 @@
 /** Which call, or which reading, brings EC2 to the elected master (DESIGN.md, "Converging EC2"). */
 
 import type { Reason } from '../../crds/conditions.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import type { EC2Call } from '../../ec2/types.ts';
 import {
   compare,
   type Finding,

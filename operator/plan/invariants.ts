@@ -1,18 +1,15 @@
 /** The rules that a plan must not break, checked on every plan in production: a broken one names itself and writes nothing. */
-import type { EC2Call } from '../../ec2/types.ts';
+import { type EC2Call, idsOf } from '../../ec2/actions.ts';
 import { describeCall } from './calls.ts';
 import type { Report } from './elect.ts';
 import type { Plan, PlanInput, PlannedCall } from './types.ts';
-
-const keysOf = (call: EC2Call): readonly string[] =>
-  'privateIPAddresses' in call ? call.privateIPAddresses : [call.allocationID];
 
 /**
  * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to. Only then may
  * it be begun: a later operator must be able to find all that was ever moved.
  */
 export const isRecorded = ({ pair }: PlanInput, call: EC2Call): boolean =>
-  keysOf(call).every((key) =>
+  idsOf(call).every((key) =>
     (pair.status?.addresses ?? []).some(
       ({ vip, eipAllocationID, networkInterfaceIDs }) =>
         (vip === key || eipAllocationID === key) && networkInterfaceIDs.includes(call.networkInterfaceID),
@@ -50,9 +47,9 @@ const assertAuthority = (
 };
 
 const isDropped = ({ pair, claimedElsewhere }: PlanInput, call: EC2Call): boolean =>
-  keysOf(call).every((key) => !claimedElsewhere.includes(key)) &&
+  idsOf(call).every((key) => !claimedElsewhere.includes(key)) &&
   (pair.metadata.deletionTimestamp !== undefined ||
-    keysOf(call).every((key) =>
+    idsOf(call).every((key) =>
       pair.spec.addresses.every(({ vip, eipAllocationID }) => vip !== key && eipAllocationID !== key),
     ));
 

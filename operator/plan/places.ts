@@ -1,6 +1,7 @@
 /** Where the pair's addresses are, by a reading of EC2, and where they should be. */
 import type { PairAddress, PairNode } from '../../crds/types.ts';
-import type { EC2Call, EC2View, ElasticIP } from '../../ec2/types.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
+import type { EC2View, ElasticIP } from '../../ec2/types.ts';
 
 /** One thing EC2 can move. A VIP takes the EIP that is associated with it along. */
 export type Item =

@@ -3,8 +3,9 @@
  * from recorded ENIs, never what another HAPair names. Done means: two readings agree that nothing is left.
  */
 import type { AddressStatus, PairNode } from '../../crds/types.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
 import { asksForRead } from '../../ec2/errors.ts';
-import type { EC2Call, EC2View } from '../../ec2/types.ts';
+import type { EC2View } from '../../ec2/types.ts';
 import { failureAfter } from './calls.ts';
 import { AGREEMENT_MS } from './converge.ts';
 import { CLOCK_STEP_MS } from './delivery.ts';

@@ -1,7 +1,8 @@
 /** What the plan takes and gives: the operator's decision as data. Times ending in `Ms` are monotonic unless named wall. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPair, HAPairStatus, PairAddress, PairNode, VRRPInstance } from '../../crds/types.ts';
-import type { EC2Call, EC2ErrorClass, EC2Facts, EC2Result, EC2View } from '../../ec2/types.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
+import type { EC2ErrorClass, EC2Facts, EC2Result, EC2View } from '../../ec2/types.ts';
 
 /** What the operator was started with. */
 export type Settings = {
