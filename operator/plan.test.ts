@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
+import type { PlannedCall } from '../delivery/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { instanceRefused } from './plan/memory.ts';
-import type { PlannedCall } from './plan/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
 

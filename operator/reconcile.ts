@@ -10,6 +10,7 @@ import {
   instanceName,
   type VRRPInstance,
 } from '../crds/types.ts';
+import type { PlannedCall } from '../delivery/types.ts';
 import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
 import type { Clock } from '../kube/clock.ts';
@@ -28,7 +29,7 @@ import {
   instanceRefused,
   instanceWritten,
 } from './plan/memory.ts';
-import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/types.ts';
+import type { PairMemory, Plan, PlanInput, Settings } from './plan/types.ts';
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';

@@ -1,7 +1,10 @@
 /** `status.addresses`: what the pair owns, recorded before the first EC2 write for it, and where EC2 delivers it. */
 import type { AddressStatus, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
+import { EIP } from '../../delivery/eip.ts';
+import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
+import type { Item } from '../../delivery/movable.ts';
+import { VIP } from '../../delivery/vip.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import { holderOf, type Item, itemsOf, rightness } from './places.ts';
 import type { EC2Scope, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
@@ -24,10 +27,10 @@ const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | un
 const leftOver = (pair: HAPair, wish: Wish): Item[] => {
   const wanted = itemsOf(wish.addresses);
   const isTaken = (item: Item): boolean =>
-    wanted.some((other) =>
-      item.kind === 'EIP' && other.kind === 'EIP'
-        ? other.allocationID === item.allocationID || other.vip === item.vip
-        : other.key === item.key,
+    wanted.some(
+      (other) =>
+        other.movable === item.movable &&
+        (other.id === item.id || (item.movable === EIP && other.on === item.on)),
     );
   return itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item));
 };
@@ -43,7 +46,7 @@ export const servedItems = (
 /** The VIPs that belong on the master's interface: also dropped ones, as long as they are recorded. */
 export const servedVIPs = (pair: HAPair, wish: Wish): string[] =>
   [...itemsOf(wish.addresses), ...leftOver(pair, wish)].flatMap((item) =>
-    item.kind === 'VIP' ? [item.vip] : [],
+    item.movable === VIP ? [item.id] : [],
   );
 
 /** Where EC2 delivers one address with all its items; a node that was not read keeps what was known. */
@@ -115,6 +118,6 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
         ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
       ]),
     ],
-    allocationIDs: [...new Set(items.flatMap((item) => (item.kind === 'EIP' ? [item.allocationID] : [])))],
+    allocationIDs: [...new Set(items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])))],
   };
 };

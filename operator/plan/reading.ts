@@ -1,6 +1,7 @@
 /** Which reading of EC2 a pair waits for, besides what the delivery of its addresses asks for itself. */
-import { type Item, itemsOf, rightness } from './places.ts';
-import type { Release } from './release.ts';
+import { itemsOf, rightness } from '../../delivery/items.ts';
+import type { Item } from '../../delivery/movable.ts';
+import type { Release } from '../../delivery/release.ts';
 import type { Situation } from './situation.ts';
 import { canonical } from './support.ts';
 import type { ReadingMemory } from './types.ts';
