@@ -1,16 +1,21 @@
 /** What the requests of the SDK take and answer, by the name of the action. Types alone: nothing of the SDK is loaded. */
 import type * as SDK from '@aws-sdk/client-ec2';
 
-type CommandOf<A extends string> = `${A}Command` extends keyof typeof SDK
-  ? InstanceType<(typeof SDK)[`${A}Command`]>
+/** Not `InstanceType`, for which the compiler compares all of the SDK. */
+type Made<Name> = Name extends keyof typeof SDK
+  ? (typeof SDK)[Name] extends new (
+      ...given: never
+    ) => infer Command
+    ? Command
+    : never
   : never;
 
 /** What an action takes. */
-export type InputOf<A extends string> = CommandOf<A> extends { input: infer Input } ? Input : never;
+export type InputOf<A extends string> = Made<`${A}Command`> extends { input: infer Input } ? Input : never;
 
 /** What an action answers. */
 export type OutputOf<A extends string> =
-  CommandOf<A> extends {
+  Made<`${A}Command`> extends {
     resolveMiddleware(...given: never): (...given: never) => Promise<{ output: infer Output }>;
   }
     ? Omit<Output, '$metadata'>
