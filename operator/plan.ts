@@ -9,7 +9,7 @@ import { FINALIZER } from '../crds/types.ts';
 import { holderOf, itemsOf, ownedItems, rightness } from '../delivery/items.ts';
 import { afterRelease, type Release, release } from '../delivery/release.ts';
 import { reasonOf } from '../ec2/errors.ts';
-import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
+import { droppedAddresses, scopeOf, servedAddresses } from './plan/addresses.ts';
 import { PIN_PATIENCE_MS } from './plan/authority.ts';
 import { describeCall, withTold } from './plan/calls.ts';
 import { BUDGET_PATIENCE_MS } from './plan/convergence.ts';
@@ -46,7 +46,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    vips: servedVIPs(pair, wish),
+    addresses: servedAddresses(pair, wish, ec2.view),
     vrrp: parameters?.vrrp,
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,

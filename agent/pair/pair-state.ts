@@ -1,12 +1,13 @@
 /** The state of one pair in this agent, and what follows from it without any effect. */
 import type { Reason } from '../../crds/conditions.ts';
-import type {
-  SecretRef,
-  VRRPInstance,
-  VRRPInstanceSpec,
-  VRRPInstanceStatus,
-  VRRPParameters,
-  VRRPState,
+import {
+  type SecretRef,
+  type VRRPInstance,
+  type VRRPInstanceSpec,
+  type VRRPInstanceStatus,
+  type VRRPParameters,
+  type VRRPState,
+  vipsOf,
 } from '../../crds/types.ts';
 import { versionOf } from '../../kube/resource-version.ts';
 import { findings, type Problem } from '../rules/condition.ts';
@@ -222,7 +223,9 @@ const whyNot = (vip: string, network: Network | undefined): string | null =>
 /** The first VIP that may not go on the interface. */
 export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | null => {
   const network = networkOf(state, spec);
-  const message = spec.vips.map((vip) => whyNot(vip, network)).find((why) => why !== null);
+  const message = vipsOf(spec)
+    .map((vip) => whyNot(vip, network))
+    .find((why) => why !== null);
   return message === undefined ? null : { reason: 'AddressRefused', message };
 };
 
@@ -242,7 +245,7 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (state.interfaces === null) return null;
   // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.
   const { denied } = state.interfaces;
-  if (denied !== undefined && spec.vips.length > 0) return { reason: 'InstanceFaulty', message: denied };
+  if (denied !== undefined && vipsOf(spec).length > 0) return { reason: 'InstanceFaulty', message: denied };
   const carrier = carrierOf(state.interfaces, spec);
   if (carrier === undefined)
     return spec.interface !== undefined &&
@@ -282,7 +285,7 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
     sourceAddress: spec.sourceAddress,
     peerAddress: spec.peerAddress,
     interface: interfaceName,
-    vips: spec.vips,
+    vips: vipsOf(spec),
   };
 };
 
@@ -343,7 +346,10 @@ export const ownAddresses = (state: PairState): string[] =>
 
 /** VIPs that only an agent can have put on the interface, although nothing says so any more: its file was lost. */
 export const orphanAddresses = (state: PairState): string[] => {
-  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.wish?.status?.vipsOnInterface ?? [])];
+  const vips = [
+    ...(state.loaded ? vipsOf(state.loaded.spec) : []),
+    ...(state.wish?.status?.vipsOnInterface ?? []),
+  ];
   return entriesOn(state)
     .filter((entry) => isOurForm(entry) && vips.includes(entry.address))
     .map(({ address }) => address)
@@ -360,12 +366,12 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
   const plan = planVIPs({
     state: state.election,
     claim: spec.claim,
-    vips: spec.vips,
+    vips: vipsOf(spec),
     delivered: deliveredTo(state.imds, spec),
     lastDelivered: state.lastDelivered,
     onInterface: present,
     added,
-    awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
+    awaited: awaitedVIPs(vipsOf(spec), state.formerClaim, nowMs),
   });
   if (vipInterfaceOf(state) === undefined) return { ...plan, add: [] };
   if (carrierOf(state.interfaces, spec) === undefined) {
@@ -381,10 +387,10 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
 /** True when all VIPs of the spec are on the interface; those that may not go there do not count, unless there are no others. */
 export const vipsUp = (state: PairState): boolean => {
   const spec = state.loaded?.spec;
-  if (spec === undefined || spec.vips.length === 0) return true;
+  if (spec === undefined || vipsOf(spec).length === 0) return true;
   const present = onInterface(state);
   const network = networkOf(state, spec);
-  const possible = spec.vips.filter((vip) => whyNot(vip, network) === null);
+  const possible = vipsOf(spec).filter((vip) => whyNot(vip, network) === null);
   return possible.length > 0 && possible.every((vip) => present.includes(vip));
 };
 
@@ -460,7 +466,7 @@ export const factsOf = (
   taking?: { term: number; sinceMs: number },
 ): Facts => {
   const spec = state.loaded?.spec;
-  const ours = new Set([...(spec?.vips ?? []), ...state.record.added]);
+  const ours = new Set([...(spec ? vipsOf(spec) : []), ...state.record.added]);
   const delivered = spec === undefined ? null : deliveredTo(state.imds, spec);
   const face = taking === undefined ? state.face : { state: 'Master' as const, sinceMs: taking.sinceMs };
   const sendRef = spec?.vrrp.send.authentication?.secretRef;
