@@ -13,33 +13,25 @@ const elasticIPsOn = (view: EC2View, vips: readonly string[]): ElasticIP[] =>
   );
 
 const assign = (view: EC2View, networkInterfaceID: string, vips: readonly string[]): EC2View => {
-  const moved = Object.values(view.networkInterfaces).flatMap(
-    (each) =>
-      each?.privateIPAddresses.filter(({ privateIPAddress }) => vips.includes(privateIPAddress)) ?? [],
-  );
+  const all = Object.values(view.networkInterfaces).flatMap((each) => each?.privateIPAddresses ?? []);
   const arrived = vips.map(
     (vip) =>
-      moved.find(({ privateIPAddress }) => privateIPAddress === vip) ?? {
+      all.find(({ privateIPAddress }) => privateIPAddress === vip) ?? {
         privateIPAddress: vip,
         primary: false,
       },
   );
-  const followers = elasticIPsOn(view, vips);
-  const withMoved = ([id, each]: [string, NetworkInterface | null]): [string, NetworkInterface | null] => {
-    if (each === null) return [id, each];
-    const rest = each.privateIPAddresses.filter(({ privateIPAddress }) => !vips.includes(privateIPAddress));
-    return [id, { ...each, privateIPAddresses: id === networkInterfaceID ? [...rest, ...arrived] : rest }];
-  };
-  return {
-    ...view,
-    networkInterfaces: Object.fromEntries(Object.entries(view.networkInterfaces).map(withMoved)),
-    elasticIPs: Object.fromEntries(
-      Object.entries(view.elasticIPs).map(([id, each]) => [
-        id,
-        each !== null && followers.includes(each) ? { ...each, networkInterfaceID } : each,
-      ]),
-    ),
-  };
+  const networkInterfaces: EC2View['networkInterfaces'] = {};
+  for (const [id, each] of Object.entries(view.networkInterfaces)) {
+    const rest =
+      each?.privateIPAddresses.filter(({ privateIPAddress }) => !vips.includes(privateIPAddress)) ?? [];
+    const privateIPAddresses = id === networkInterfaceID ? [...rest, ...arrived] : rest;
+    networkInterfaces[id] = each && { ...each, privateIPAddresses };
+  }
+  const elasticIPs = { ...view.elasticIPs };
+  for (const each of elasticIPsOn(view, vips))
+    elasticIPs[each.allocationID] = { ...each, networkInterfaceID };
+  return { ...view, networkInterfaces, elasticIPs };
 };
 
 /** One call for each ENI, for all that it has; never for its primary address. */

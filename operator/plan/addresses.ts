@@ -51,14 +51,14 @@ const publicIPOf = (pair: HAPair, wanted: PairAddress, view: EC2View | undefined
     ? undefined
     : (view?.elasticIPs[wanted.eipAllocationID]?.publicIP ?? recordOf(pair, wanted)?.publicIP);
 
-/** An address as it is told and recorded, without what is absent. */
-const entryOf = (
+/** An address as it is wanted, told and recorded, without what is absent. */
+export const entryOf = (
   {
     name,
     vip,
     eipAllocationID,
   }: { name: string; vip?: string | undefined; eipAllocationID?: string | undefined },
-  publicIP: string | undefined,
+  publicIP?: string,
 ): InstanceAddress => ({
   name,
   ...(vip !== undefined && { vip }),

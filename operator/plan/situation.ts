@@ -5,7 +5,7 @@ import { converge } from '../../delivery/converge.ts';
 import { holderOf } from '../../delivery/items.ts';
 import { underNextAuthority, withoutTarget } from '../../delivery/memory.ts';
 import type { Item } from '../../delivery/movable.ts';
-import { servedItems } from './addresses.ts';
+import { entryOf, servedItems } from './addresses.ts';
 import { electHead, pinOf } from './authority.ts';
 import { BUDGET_PATIENCE_MS, deliveryFact, type ToldConvergence } from './convergence.ts';
 import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
@@ -46,11 +46,7 @@ const wishOf = (
   nodes: readonly PairNode[],
 ): Wish => {
   if (accepted) return { nodes, addresses: pair.spec.addresses };
-  const addresses = (pair.status?.addresses ?? []).map(({ name, vip, eipAllocationID }) => ({
-    name,
-    ...(vip !== undefined && { vip }),
-    ...(eipAllocationID !== undefined && { eipAllocationID }),
-  }));
+  const addresses = (pair.status?.addresses ?? []).map((recorded) => entryOf(recorded));
   return { nodes: storedNodes(pair, instances), addresses };
 };
 
