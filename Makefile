@@ -17,8 +17,8 @@ check: bootstrap ## before every commit, 90 seconds: format, lint, types, units
 	@$(MAKE) --no-print-directory lint
 	@node hack/test/main.ts unit
 
-test: bootstrap ## every test that an ordinary user may run (12 minutes); FILE=… ONLY='a title' SEED=… KEEP=1: see CONTRIBUTING
-	@node hack/test/main.ts $(FILE) $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
+test: bootstrap ## every test that an ordinary user may run (12 minutes); FILE=… ONLY="a title" SEED=… KEEP=1: see CONTRIBUTING
+	@node hack/test/main.ts $(FILE) $(if $(ONLY),--only "$$ONLY") $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
 test-long: bootstrap ## more of what is random: thousands of interleavings, hundreds of schedules of faults, the model, the planted bugs (8 minutes)
 	@status=0; \

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { list } from '../controlplane/manifests.ts';
 import { writeServiceAccountKubeconfig } from '../controlplane/tokens.ts';
 import type { Exit, Watch } from './channel.ts';
@@ -39,6 +40,9 @@ export type ProductOptions = {
 };
 
 /** The product that runs on a lab. */
+/** What differs from an operator's usual start. */
+export type OperatorStart = { env?: Record<string, string>; args?: string[] };
+
 export type Product = {
   namespace: string;
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */
@@ -48,10 +52,7 @@ export type Product = {
    * leadership: on a busy machine that happens.
    * @throws Error when it runs already.
    */
-  startOperator(
-    options?: { env?: Record<string, string>; args?: string[] },
-    watch?: Watch,
-  ): Promise<LabProcess>;
+  startOperator(options?: OperatorStart, watch?: Watch): Promise<LabProcess>;
   /** Ends it by a signal, default SIGKILL, and waits for its end. */
   killOperator(signal?: NodeJS.Signals): Promise<Exit>;
   operatorRuns(): boolean;
@@ -70,6 +71,8 @@ const KUBERNETES_URL = `https://${MANAGEMENT.world}:${MANAGEMENT.kubernetesPort}
 const END_MS = 60_000;
 /** Exit code of a program that failed. */
 const FAILED = 1;
+/** Before it is started again: one that cannot start makes no hot loop. */
+const RESTART_MS = 1_000;
 
 /**
  * Installs the chart, or clears away what others have left on a shared control plane, and starts the processes; about five
@@ -152,33 +155,47 @@ const productOf = async (lab: Lab, options: ProductOptions): Promise<Product> =>
   const kubeconfig = await accessOf(lab, 'hapair-operator', join(lab.dir, 'operator.kubeconfig'));
   const operatorLog = join(lab.dir, 'operator.log');
   let operator: LabProcess | undefined;
+  /** Its start after an end as failed, while that is under way. */
+  let restart: Promise<unknown> | undefined;
+  const start = async (spec: OperatorStart, watch: Watch): Promise<LabProcess> => {
+    const started = await lab.spawn(
+      {
+        name: 'operator',
+        where: 'world',
+        argv: [
+          ...operatorCommand(lab, kubeconfig, 'operator'),
+          ...(options.operatorArgs ?? []),
+          ...(spec.args ?? []),
+        ],
+        env: { ...awsEnvironment(lab.vpc, 'operator'), ...options.operatorEnv, ...spec.env },
+        logFile: operatorLog,
+      },
+      watch,
+    );
+    operator = started;
+    void started.exited.then(({ code }) => {
+      if (operator !== started) return;
+      operator = undefined;
+      if (code !== FAILED || lab.ended() !== undefined) return;
+      restart = sleep(RESTART_MS)
+        .then(() => (lab.ended() === undefined ? start(spec, watch) : undefined))
+        .catch(() => undefined) // whoever waits for the operator says that it is missing
+        .finally(() => {
+          restart = undefined;
+        });
+    });
+    return started;
+  };
   return {
     namespace: NAMESPACE,
     operatorLog,
-    startOperator: async ({ env = {}, args = [] } = {}, watch = {}) => {
+    startOperator: async (spec = {}, watch = {}) => {
+      await restart;
       if (operator !== undefined) throw new Error('The operator runs already.');
-      const start = async (): Promise<LabProcess> => {
-        const started = await lab.spawn(
-          {
-            name: 'operator',
-            where: 'world',
-            argv: [...operatorCommand(lab, kubeconfig, 'operator'), ...(options.operatorArgs ?? []), ...args],
-            env: { ...awsEnvironment(lab.vpc, 'operator'), ...options.operatorEnv, ...env },
-            logFile: operatorLog,
-          },
-          watch,
-        );
-        operator = started;
-        void started.exited.then(async ({ code }) => {
-          if (operator !== started) return;
-          operator = undefined;
-          if (code === FAILED && lab.ended() === undefined) await start();
-        });
-        return started;
-      };
-      return start();
+      return start(spec, watch);
     },
     killOperator: async (signal = 'SIGKILL') => {
+      await restart;
       if (operator === undefined) throw new Error('The operator does not run.');
       const { exited, kill } = operator;
       await kill(signal);

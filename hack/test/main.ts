@@ -5,12 +5,13 @@
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findKubeBinaries } from '../controlplane/binaries.ts';
 import { ensureTools } from '../setup/tools.ts';
 import {
   CAPACITY_PER_CORE,
+  findTestFiles,
   type Job,
   jobsOf,
   jobsOfFile,
@@ -34,7 +35,8 @@ const USAGE = `node hack/test/main.ts [SUITE | FILE…] [flags]
   --keep          one end-to-end file: leave its lab open afterwards, and say how to use it
   --jobs N        how many waiting jobs run side by side (default: ${CAPACITY_PER_CORE} a processor, fewer on a busy machine)`;
 
-const TIMES = join(import.meta.dirname, '..', '..', '.out', 'test-times');
+const ROOT = join(import.meta.dirname, '..', '..');
+const TIMES = join(ROOT, '.out', 'test-times');
 
 const readFlags = () => {
   const text = { type: 'string' } as const;
@@ -70,8 +72,14 @@ const jobsFor = ({ positionals, seed, seeds, 'first-seed': first }: Flags): Job[
     seeds: seed === undefined ? numberOf('seeds', seeds) : 1,
     firstSeed: numberOf('first-seed', first),
   };
+  const files = findTestFiles();
   const words = positionals.length === 0 ? ORDINARY : positionals;
-  return words.flatMap((word) => (isSuite(word) ? jobsOf(word, plan) : jobsOfFile(word, plan)));
+  return words.flatMap((word) => {
+    if (isSuite(word)) return jobsOf(word, plan, files);
+    const file = relative(ROOT, resolve(word));
+    if (!files.includes(file)) throw new Error(`${word} is neither a suite nor a test file of this tree`);
+    return jobsOfFile(file, plan);
+  });
 };
 
 /** Not the root of a user namespace, who may do little. */
@@ -93,8 +101,9 @@ const environmentOf = ({ only, seed, keep }: Flags): Record<string, string> => (
   ...(keep && { TEST_KEEP: '1' }),
 });
 
-/** As much as this machine bears now. */
-const usualCapacity = async (): Promise<number> => {
+/** As much as this machine bears now; a single job need not ask. */
+const usualCapacity = async (jobs: number): Promise<number> => {
+  if (jobs <= 1) return 1;
   const share = await measureShare();
   const capacity = capacityOf(availableParallelism(), CAPACITY_PER_CORE, share);
   console.log(`hapair: ${Math.round(100 * share)} % of a processor is ours: ${capacity} jobs side by side`);
@@ -110,6 +119,7 @@ const prepareTools = async (): Promise<void> => {
 const main = async (flags: Flags): Promise<void> => {
   const asked = jobsFor(flags);
   const jobs = permitted(asked);
+  if (flags.keep && jobs.length !== 1) throw new Error('--keep takes one end-to-end file');
   const env = environmentOf(flags);
   const startedMs = performance.now();
   const planes = createPlanes();
@@ -131,7 +141,7 @@ const main = async (flags: Flags): Promise<void> => {
     let plane: LentPlane | undefined;
     if (job.sharesPlane) plane = await planes.lend().catch((error: Error) => complain(error));
     const own = { ...env, ...plane?.env, TEST_TIMES: times, TMPDIR: mkdtempSync(join(temporary, '-')) };
-    const outcome = await runJob(job, { env: own, isWatched });
+    const outcome = await runJob(job, { env: own, isWatched, isKept: flags.keep });
     await plane?.giveBack(outcome.result.failed === 0);
     const entry = { ...outcome, name: job.name, times: readTimes(times) };
     finished.push(entry);
@@ -140,10 +150,10 @@ const main = async (flags: Flags): Promise<void> => {
     if (failed > 0) console.log(`!!! ${job.name} failed${reason ? `: ${reason}` : ''}`);
     else if (!isWatched) console.log(lineOf(entry));
   };
-  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : isWatched ? 1 : await usualCapacity();
+  const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : await usualCapacity(jobs.length);
+  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
   await runSideBySide(jobs, capacity, run);
   await planes.stop();
-  rmSync(temporary, { recursive: true, force: true });
   console.log(reportOf(finished, asked.length - jobs.length, (performance.now() - startedMs) / 1000));
   process.exitCode = finished.some(({ result }) => result.failed > 0) ? 1 : 0;
 };

@@ -35,8 +35,10 @@ export const killAll = (): void => {
 export type JobOptions = {
   /** Added to the job's own environment. */
   env: Readonly<Record<string, string>>;
-  /** What it prints is seen at once, its input is the terminal, and it has no deadline: a person watches. */
+  /** What it prints is seen at once. */
   isWatched: boolean;
+  /** A person looks about in what it leaves open: its input is the terminal, and it has no deadline. */
+  isKept: boolean;
 };
 
 const environmentOf = (own: Record<string, string>): NodeJS.ProcessEnv => ({
@@ -47,14 +49,15 @@ const environmentOf = (own: Record<string, string>): NodeJS.ProcessEnv => ({
 });
 
 /** Runs a job to its end, or kills it at its deadline. Does not reject. */
-export const runJob = (job: Job, { env, isWatched }: JobOptions): Promise<JobRun> =>
+export const runJob = (job: Job, { env, isWatched, isKept }: JobOptions): Promise<JobRun> =>
   new Promise((resolve) => {
     const startedMs = performance.now();
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, CHILD, ...job.files], {
       cwd: ROOT,
       env: environmentOf({ ...job.env, ...env }),
-      detached: !isWatched,
-      stdio: [isWatched ? 'inherit' : 'ignore', 'pipe', 'pipe'],
+      // Only the terminal's own group may read from it.
+      detached: !isKept,
+      stdio: [isKept ? 'inherit' : 'ignore', 'pipe', 'pipe'],
     });
     running.add(child);
     let output = '';
@@ -65,7 +68,7 @@ export const runJob = (job: Job, { env, isWatched }: JobOptions): Promise<JobRun
       });
     let problem: string | undefined;
     const deadline = setTimeout(() => {
-      if (isWatched) return;
+      if (isKept) return;
       problem = `it did not end within ${job.deadlineMs / 60_000} minutes`;
       killGroup(child);
     }, job.deadlineMs);
