@@ -41,4 +41,47 @@ test('a condition that stays as it was is told once', () => {
   assert.equal(told(rig, 'Invalid'), ['Warning']);
 });
 
+test('a failover is a warning, a switch that was ordered is not', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Backup', 1);
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.equal(told(rig, 'Failover'), ['Warning']);
+  rig.pass(120_000);
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.edit({ preferredNode: 'node1' });
+  rig.settle();
+  rig.report('node2', 'Backup', 2);
+  rig.report('node1', 'Master', 3);
+  rig.settle();
+  assert.equal([told(rig, 'SwitchoverRequested'), told(rig, 'Elected')], [['Normal'], ['Normal']]);
+});
+
+test('two Masters are a warning, and their end is told as well', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  for (const ms of [5_000, 10_000]) {
+    rig.pass(ms);
+    rig.alive('node1');
+    rig.settle();
+  }
+  rig.report('node1', 'Backup', 2);
+  rig.settle();
+  assert.equal(told(rig, 'TwoMasters'), ['Warning']);
+  assert.equal(told(rig, 'OneMaster'), ['Normal']);
+});
+
+test('one loss that makes a pair neither ready nor redundant is told once', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Init', 1);
+  rig.settle();
+  assert.is(rig.condition('Ready'), 'False NoMaster');
+  assert.equal(told(rig, 'NoMaster'), ['Warning']);
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  assert.equal(told(rig, 'Serving'), ['Normal']);
+});
+
 test.run();

@@ -94,6 +94,10 @@ const electionEvent = ({ input, elected, pin }: Situation): PlanEvent[] => {
   ];
 };
 
+/** One cause may change several conditions in one step: the first of a reason tells it. */
+const onePerReason = (events: readonly PlanEvent[]): PlanEvent[] =>
+  events.filter(({ reason }, index) => events.findIndex((other) => other.reason === reason) === index);
+
 /** One Event per transition, with the condition's own reason word. */
 export const transitionEvents = (situation: Situation, next: HAPairStatus): PlanEvent[] => {
   const { input, memory } = situation;
@@ -107,9 +111,9 @@ export const transitionEvents = (situation: Situation, next: HAPairStatus): Plan
   const { conflict } = memory.instances;
   if (conflict !== undefined && !isTold(status, conflict))
     events.push({ type: 'Warning', reason: 'FieldConflict', message: conflict });
-  return [
+  return onePerReason([
     ...events,
     ...TOLD.flatMap((type) => toldEvents(type, find(status, type), find(next, type))),
     ...SERVICE.flatMap((type) => serviceEvents(find(status, type), find(next, type), input.wallMs)),
-  ];
+  ]);
 };
