@@ -4,13 +4,14 @@
  */
 import { isIPv4 } from 'node:net';
 import { isObject, type Json, mapKey, type Rule, type Schema } from './schema.ts';
-import type {
-  HAPairSpec,
-  HealthCheck,
-  PairAddress,
-  PairNode,
-  VRRPInstance,
-  VRRPInstanceSpec,
+import {
+  type HAPairSpec,
+  type HealthCheck,
+  type PairAddress,
+  type PairNode,
+  type VRRPInstance,
+  type VRRPInstanceSpec,
+  vipsOf,
 } from './types.ts';
 
 /** What is wrong, where: `spec.nodes[0].address`; the path of the whole object is empty. */
@@ -109,8 +110,8 @@ const MEANINGS: ReadonlyMap<string, Verdict> = new Map([
     ({ sourceAddress, peerAddress }) => sourceAddress !== peerAddress,
   ),
   rule<VRRPInstanceSpec>(
-    'self.vips.all(v, v != self.sourceAddress && v != self.peerAddress)',
-    ({ vips, sourceAddress, peerAddress }) => !vips.includes(sourceAddress) && !vips.includes(peerAddress),
+    '!has(self.addresses) || self.addresses.all(a, (!has(a.vip) || a.vip != self.sourceAddress && a.vip != self.peerAddress) && (!has(a.replacedVIPs) || a.replacedVIPs.all(v, v != self.sourceAddress && v != self.peerAddress)))',
+    (spec) => vipsOf(spec).every((vip) => vip !== spec.sourceAddress && vip !== spec.peerAddress),
   ),
 ]);
 

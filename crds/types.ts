@@ -230,6 +230,14 @@ export type VRRPParameters = {
   authentication?: { secretRef: SecretRef };
 };
 
+/** An address that an agent may put up and serve; one that the HAPair has dropped stays until it is released. */
+export type InstanceAddress = PairAddress & {
+  /** The VIPs that this entry had, until the successor has arrived. */
+  replacedVIPs?: string[];
+  /** The EIP itself. */
+  publicIP?: string;
+};
+
 /** `VRRPInstance.spec`; written by the operator alone. */
 export type VRRPInstanceSpec = {
   pairName: string;
@@ -249,10 +257,17 @@ export type VRRPInstanceSpec = {
   /** Echoed in status at once. */
   probe: number;
   onDelete: 'Keep' | 'Remove';
-  vips: string[];
+  /** Map list by name; absent: none yet. See {@link vipsOf}. */
+  addresses?: InstanceAddress[];
   vrrp: { send: VRRPParameters; accept: VRRPParameters[] };
   healthChecks?: HealthCheck[];
 };
+
+/** Every VIP that a node may have to serve, those that have a successor last. */
+export const vipsOf = ({ addresses = [] }: Pick<VRRPInstanceSpec, 'addresses'>): string[] => [
+  ...addresses.flatMap(({ vip }) => vip ?? []),
+  ...addresses.flatMap(({ replacedVIPs }) => replacedVIPs ?? []),
+];
 
 /** `VRRPInstance.status`; written by that node's agent alone. */
 export type VRRPInstanceStatus = {

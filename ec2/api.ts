@@ -2,44 +2,11 @@
  * EC2's API as far as hapair uses it: the one door through which every request leaves. Behind it is the SDK (sdk.ts), or EC2 in
  * virtual time; before it are the turns, deadlines and readings, which are the same for both.
  */
-import type {
-  AssignPrivateIpAddressesRequest,
-  AssociateAddressRequest,
-  DescribeAddressesRequest,
-  DescribeAddressesResult,
-  DescribeInstancesRequest,
-  DescribeInstancesResult,
-  DescribeInstanceTypesRequest,
-  DescribeInstanceTypesResult,
-  DescribeNetworkInterfacesRequest,
-  DescribeNetworkInterfacesResult,
-  DescribeSecurityGroupRulesRequest,
-  DescribeSecurityGroupRulesResult,
-  DescribeSubnetsRequest,
-  DescribeSubnetsResult,
-  DisassociateAddressRequest,
-  UnassignPrivateIpAddressesRequest,
-} from '@aws-sdk/client-ec2';
+import type { EC2Action } from './actions.ts';
+import type { InputOf, OutputOf } from './requests.ts';
 
 /** What each action takes and answers, by the SDK's types. The answer of a mutating one is read back, not believed. */
-export type EC2Requests = {
-  AssignPrivateIpAddresses: { input: AssignPrivateIpAddressesRequest; output: unknown };
-  AssociateAddress: { input: AssociateAddressRequest; output: unknown };
-  UnassignPrivateIpAddresses: { input: UnassignPrivateIpAddressesRequest; output: unknown };
-  DisassociateAddress: { input: DisassociateAddressRequest; output: unknown };
-  DescribeNetworkInterfaces: {
-    input: DescribeNetworkInterfacesRequest;
-    output: DescribeNetworkInterfacesResult;
-  };
-  DescribeAddresses: { input: DescribeAddressesRequest; output: DescribeAddressesResult };
-  DescribeInstances: { input: DescribeInstancesRequest; output: DescribeInstancesResult };
-  DescribeSubnets: { input: DescribeSubnetsRequest; output: DescribeSubnetsResult };
-  DescribeSecurityGroupRules: {
-    input: DescribeSecurityGroupRulesRequest;
-    output: DescribeSecurityGroupRulesResult;
-  };
-  DescribeInstanceTypes: { input: DescribeInstanceTypesRequest; output: DescribeInstanceTypesResult };
-};
+export type EC2Requests = { [A in EC2Action]: { input: InputOf<A>; output: OutputOf<A> } };
 
 /** What an action takes. */
 export type EC2Input<A extends keyof EC2Requests> = EC2Requests[A]['input'];

@@ -3,34 +3,14 @@
  * action, and everything else in the account drinks from them too. What EC2 says when we are wrong corrects the estimate.
  * Pure; time is passed in, in monotonic milliseconds.
  */
-import type { EC2Action } from './types.ts';
-
-/** How much a bucket holds, and how much flows in per second. */
-export type BucketSize = { capacity: number; refillPerSecond: number };
-
-/** Filtered, paginated reads alone: hapair makes no others. */
-const READS: BucketSize = { capacity: 100, refillPerSecond: 20 };
-
-/** EC2's own numbers. */
-export const EC2_BUCKETS: Readonly<Record<EC2Action, BucketSize>> = {
-  AssignPrivateIpAddresses: { capacity: 100, refillPerSecond: 5 },
-  UnassignPrivateIpAddresses: { capacity: 100, refillPerSecond: 5 },
-  AssociateAddress: { capacity: 50, refillPerSecond: 5 },
-  DisassociateAddress: { capacity: 50, refillPerSecond: 5 },
-  DescribeNetworkInterfaces: READS,
-  DescribeAddresses: READS,
-  DescribeInstances: READS,
-  DescribeSubnets: READS,
-  DescribeSecurityGroupRules: READS,
-  DescribeInstanceTypes: READS,
-};
+import { ACTIONS, type BucketSize, type EC2Action } from './actions.ts';
 
 /** Of each bucket, the part that we leave to the rest of the account, and to clocks that do not agree. */
 export const LEFT_TO_OTHERS = 0.05;
 
 /** What we allow ourselves of an action's bucket. */
 export const ownSize = (action: EC2Action): BucketSize => {
-  const { capacity, refillPerSecond } = EC2_BUCKETS[action];
+  const { capacity, refillPerSecond } = ACTIONS[action].bucket;
   const share = 1 - LEFT_TO_OTHERS;
   return { capacity: capacity * share, refillPerSecond: refillPerSecond * share };
 };

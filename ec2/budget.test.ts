@@ -3,18 +3,19 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
-import { EC2_BUCKETS, LEFT_TO_OTHERS } from './bucket.ts';
+import { ACTIONS, type EC2Action } from './actions.ts';
+import { LEFT_TO_OTHERS } from './bucket.ts';
 import { createBudget, HELD_MS } from './budget.ts';
 import { failureOf } from './errors.ts';
 import { LONG_MS, RESERVE } from './line.ts';
-import { CALL_PURPOSES, type CallPurpose, type EC2Action } from './types.ts';
+import { CALL_PURPOSES, type CallPurpose } from './types.ts';
 
 const REGION = 'ap-northeast-1';
 const ASSIGN = 'AssignPrivateIpAddresses';
 const READ = 'DescribeNetworkInterfaces';
 const OWN = 1 - LEFT_TO_OTHERS;
-const CAPACITY = EC2_BUCKETS[ASSIGN].capacity * OWN;
-const REFILL = EC2_BUCKETS[ASSIGN].refillPerSecond * OWN;
+const CAPACITY = ACTIONS[ASSIGN].bucket.capacity * OWN;
+const REFILL = ACTIONS[ASSIGN].bucket.refillPerSecond * OWN;
 const THROTTLED = failureOf({ code: 'RequestLimitExceeded', message: 'slow down', httpStatus: 503 });
 
 /** A budget whose callers take their token as soon as they are told, unless they sleep. */
@@ -87,7 +88,7 @@ test('everything but a failover leaves a reserve, which a failover then has at o
 
 test('readings that look for drift leave a reserve for read-backs', () => {
   const { want, keys } = bench();
-  const capacity = EC2_BUCKETS[READ].capacity * OWN;
+  const capacity = ACTIONS[READ].bucket.capacity * OWN;
   for (let n = 0; n < 200; n++) want(`watch${n}`, 'Watch', READ);
   assert.is(keys().length, Math.floor(capacity * (1 - RESERVE)));
   assert.ok(want('confirm', 'Confirm', READ));
@@ -193,7 +194,7 @@ test('a reading waits for its turn, and leaves the line when it is called off', 
   const { clock, budget } = bench();
   const stop = new AbortController();
   const taken: string[] = [];
-  const capacity = EC2_BUCKETS[READ].capacity * OWN;
+  const capacity = ACTIONS[READ].bucket.capacity * OWN;
   for (let n = 0; n < capacity; n++) {
     void budget.take(REGION, READ, 'Confirm', stop.signal).then(() => taken.push('early'));
   }
@@ -208,7 +209,7 @@ test('a reading waits for its turn, and leaves the line when it is called off', 
   await clock.advance(60_000);
   assert.is(
     budget.levels()[0]?.tokens,
-    EC2_BUCKETS[READ].capacity * OWN,
+    ACTIONS[READ].bucket.capacity * OWN,
     'no token was lost to the ones called off',
   );
 });

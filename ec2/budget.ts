@@ -5,6 +5,8 @@
  * A pair does not wait inside a call: it asks, and if it is not its turn, it is told when it is. Then it plans afresh, as
  * the world may have changed, and asks again; the token is held for it meanwhile.
  */
+
+import type { EC2Action } from './actions.ts';
 import {
   type Bucket,
   filled,
@@ -17,7 +19,7 @@ import {
   withReturned,
 } from './bucket.ts';
 import { emptyLine, enter, floorOf, type Line, leave, msUntilTurn, turnIn, waitingIn } from './line.ts';
-import type { CallPurpose, EC2Action, EC2Result } from './types.ts';
+import type { CallPurpose, EC2Result } from './types.ts';
 
 /** What the budget needs of time. */
 export type BudgetClock = {

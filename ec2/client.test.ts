@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../runtime/clock.ts';
+import type { EC2Action } from './actions.ts';
 import { createEC2, type EC2, type EC2Options } from './client.ts';
 import { connectSDK, type SDKOptions } from './sdk.ts';
-import type { EC2Action, EC2Result } from './types.ts';
+import type { EC2Result } from './types.ts';
 
 const REGION = 'ap-northeast-1';
 const CREDENTIALS = async () => ({ accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' });

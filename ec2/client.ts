@@ -3,6 +3,7 @@
  * release addresses.
  */
 import { type Clock, sleep } from '../runtime/clock.ts';
+import type { EC2Call } from './actions.ts';
 import { AnswerSizes } from './answer-sizes.ts';
 import type { EC2API } from './api.ts';
 import type { Budget } from './budget.ts';
@@ -13,15 +14,7 @@ import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests }
 import { rawErrorOf } from './shapes.ts';
 import { createSharedReads, type SharedReads } from './shared-reads.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
-import type {
-  CallPurpose,
-  EC2Call,
-  EC2Facts,
-  EC2Result,
-  EC2View,
-  ElasticIP,
-  NetworkInterface,
-} from './types.ts';
+import type { CallPurpose, EC2Facts, EC2Result, EC2View, ElasticIP, NetworkInterface } from './types.ts';
 
 export type EC2Options = {
   api: EC2API;

@@ -4,15 +4,7 @@
  * middleware.
  */
 import type { EC2Client } from '@aws-sdk/client-ec2';
-import type { EC2Call } from './types.ts';
-
-/** Mutating commands by the SDK's name, one for each action, so that none is left out; a DryRun of one changes nothing and passes. */
-const MUTATING: Readonly<Record<`${EC2Call['action']}Command`, true>> = {
-  AssignPrivateIpAddressesCommand: true,
-  AssociateAddressCommand: true,
-  UnassignPrivateIpAddressesCommand: true,
-  DisassociateAddressCommand: true,
-};
+import { isMutation } from './actions.ts';
 
 /** Thrown in place of a request that must not be sent. */
 export class NotLeadingError extends Error {
@@ -28,8 +20,8 @@ export const guard = (client: EC2Client, mayWrite: () => boolean): void => {
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const isDryRun = 'DryRun' in args.input && args.input.DryRun === true;
-      const isMutating = Object.hasOwn(MUTATING, context.commandName ?? '') && !isDryRun;
-      if (isMutating && !mayWrite()) throw new NotLeadingError();
+      const action = context.commandName?.replace(/Command$/, '') ?? '';
+      if (isMutation(action) && !isDryRun && !mayWrite()) throw new NotLeadingError();
       return next(args);
     },
     // `deserialize` comes after signing (`finalizeRequest`); low priority is nearest to the socket.

@@ -5,8 +5,9 @@
  * long comes right after the failovers, whatever it is for: a stream of more urgent calls delays a reading, it does not
  * starve it.
  */
+import { type EC2Action, isMutation } from './actions.ts';
 import { type Bucket, hasToken, msUntilToken } from './bucket.ts';
-import { CALL_PURPOSES, type CallPurpose, type EC2Action } from './types.ts';
+import { CALL_PURPOSES, type CallPurpose } from './types.ts';
 
 /** Part of a bucket's capacity that is kept for failovers, and among reads for their read-back. */
 export const RESERVE = 0.25;
@@ -40,11 +41,10 @@ export const leave = (line: Line, key: string): void => {
   for (const queue of line.values()) queue.delete(key);
 };
 
-const isRead = (action: EC2Action): boolean => action.startsWith('Describe');
-
 /** Tokens that must remain when a call of this purpose takes one. */
 export const floorOf = (action: EC2Action, purpose: CallPurpose, bucket: Bucket, waitedMs = 0): number => {
-  const drinksAll = purpose === 'Move' || (isRead(action) && (purpose === 'Confirm' || waitedMs >= LONG_MS));
+  const drinksAll =
+    purpose === 'Move' || (!isMutation(action) && (purpose === 'Confirm' || waitedMs >= LONG_MS));
   return drinksAll ? 0 : bucket.size.capacity * RESERVE;
 };
 

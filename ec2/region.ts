@@ -3,14 +3,13 @@
  * else is urgent. Reads wait for their turn in the account's call budget, and every answer is told to it.
  */
 import type { InstanceTypeInfo } from '@aws-sdk/client-ec2';
-import type { EC2API, EC2Input, EC2Output, EC2Requests } from './api.ts';
+import { type EC2Action, type EC2Call, requestOf } from './actions.ts';
+import type { EC2API, EC2Input, EC2Output } from './api.ts';
 import type { Budget } from './budget.ts';
 import { failureOf } from './errors.ts';
 import { elasticIPOf, networkInterfaceOf, rawErrorOf, securityGroupRulesOf } from './shapes.ts';
 import type {
   CallPurpose,
-  EC2Action,
-  EC2Call,
   EC2Result,
   ElasticIP,
   Instance,
@@ -59,42 +58,8 @@ export type RegionRequests = {
   call(call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
 };
 
-/** Actions whose answers come in pages. */
-type Paged = {
-  [A in keyof EC2Requests]: 'NextToken' extends keyof EC2Output<A> ? A : never;
-}[keyof EC2Requests];
-
 /** Pages of one Describe call; a bound, as every loop has one. */
 const MOST_PAGES = 100;
-
-/** Sends a mutating call; what EC2 answers is read back, not believed. */
-const sendCall = (
-  call: EC2Call,
-  sent: <A extends EC2Call['action']>(action: A, input: EC2Input<A>) => Promise<unknown>,
-): Promise<unknown> => {
-  switch (call.action) {
-    case 'AssignPrivateIpAddresses':
-      return sent(call.action, {
-        NetworkInterfaceId: call.networkInterfaceID,
-        PrivateIpAddresses: call.privateIPAddresses,
-        AllowReassignment: true,
-      });
-    case 'AssociateAddress':
-      return sent(call.action, {
-        AllocationId: call.allocationID,
-        NetworkInterfaceId: call.networkInterfaceID,
-        PrivateIpAddress: call.privateIPAddress,
-        AllowReassociation: true,
-      });
-    case 'UnassignPrivateIpAddresses':
-      return sent(call.action, {
-        NetworkInterfaceId: call.networkInterfaceID,
-        PrivateIpAddresses: call.privateIPAddresses,
-      });
-    case 'DisassociateAddress':
-      return sent(call.action, { AssociationId: call.associationID });
-  }
-};
 
 const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
   InstanceType !== undefined && NetworkInfo?.Ipv4AddressesPerInterface !== undefined
@@ -126,16 +91,14 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
     }
   };
 
-  /** All pages of a read. */
-  const pages = async <A extends Paged>(
-    action: A,
-    errand: Errand,
-    input: EC2Input<A>,
-  ): Promise<EC2Output<A>[]> => {
-    const answers: EC2Output<A>[] = [];
+  /** All pages of a read, each asked for with the token of the one before. */
+  const pages = async <Page extends { NextToken?: string | undefined }>(
+    readPage: (token: { NextToken?: string }) => Promise<Page>,
+  ): Promise<Page[]> => {
+    const answers: Page[] = [];
     let NextToken: string | undefined;
     do {
-      const answer = await read(action, errand, { ...input, ...(NextToken !== undefined && { NextToken }) });
+      const answer = await readPage(NextToken === undefined ? {} : { NextToken });
       answers.push(answer);
       NextToken = answer.NextToken || undefined;
     } while (NextToken !== undefined && answers.length < MOST_PAGES);
@@ -145,7 +108,8 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
   const call = async (planned: EC2Call, signal: AbortSignal): Promise<EC2Result> => {
     const sentAtMs = now();
     const bounds = { timeoutMs: timeouts.writeMs, signal };
-    const result = await sendCall(planned, (action, input) => api.send(region, action, input, bounds)).then(
+    // What EC2 answers is read back, not believed.
+    const result = await api.send(region, planned.action, requestOf(planned), bounds).then(
       (): EC2Result => ({ ok: true }),
       (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
     );
@@ -163,7 +127,9 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     call,
 
     async networkInterfaces(ids, errand) {
-      const answers = await pages('DescribeNetworkInterfaces', errand, { NetworkInterfaceIds: [...ids] });
+      const answers = await pages((token) =>
+        read('DescribeNetworkInterfaces', errand, { NetworkInterfaceIds: [...ids], ...token }),
+      );
       return answers.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces.map(networkInterfaceOf));
     },
 
@@ -173,7 +139,9 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     },
 
     async instances(ids, errand) {
-      const answers = await pages('DescribeInstances', errand, { InstanceIds: [...ids] });
+      const answers = await pages((token) =>
+        read('DescribeInstances', errand, { InstanceIds: [...ids], ...token }),
+      );
       return answers
         .flatMap(({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances))
         .map(({ InstanceId = '', State, InstanceType = '', NetworkInterfaces = [] }) => ({
@@ -185,7 +153,9 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     },
 
     async subnets(ids, errand) {
-      const answers = await pages('DescribeSubnets', errand, { SubnetIds: [...ids] });
+      const answers = await pages((token) =>
+        read('DescribeSubnets', errand, { SubnetIds: [...ids], ...token }),
+      );
       return answers
         .flatMap(({ Subnets = [] }) => Subnets)
         .map(({ SubnetId = '', CidrBlock = '', AvailabilityZone = '' }) => ({
@@ -197,7 +167,9 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
 
     async securityGroupRules(ids, errand) {
       const Filters = [{ Name: 'group-id', Values: [...ids] }];
-      const answers = await pages('DescribeSecurityGroupRules', errand, { Filters });
+      const answers = await pages((token) =>
+        read('DescribeSecurityGroupRules', errand, { Filters, ...token }),
+      );
       const rules = answers.flatMap(({ SecurityGroupRules = [] }) => SecurityGroupRules);
       return ids.map((groupID) => ({
         groupID,
@@ -208,7 +180,7 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
     async instanceTypes(names, errand) {
       // A filter, not the list of names: the SDK's type of that list knows only the types of its own day.
       const Filters = [{ Name: 'instance-type', Values: [...names] }];
-      const answers = await pages('DescribeInstanceTypes', errand, { Filters });
+      const answers = await pages((token) => read('DescribeInstanceTypes', errand, { Filters, ...token }));
       return answers.flatMap(({ InstanceTypes = [] }) => InstanceTypes).flatMap(instanceTypeOf);
     },
 

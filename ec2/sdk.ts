@@ -5,6 +5,7 @@
 import { Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
 import {
+  type $Command,
   AssignPrivateIpAddressesCommand,
   AssociateAddressCommand,
   DescribeAddressesCommand,
@@ -15,9 +16,13 @@ import {
   DescribeSubnetsCommand,
   DisassociateAddressCommand,
   EC2Client,
+  type EC2ClientResolvedConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
   UnassignPrivateIpAddressesCommand,
 } from '@aws-sdk/client-ec2';
-import type { EC2API, EC2Connection, EC2Input, EC2Output, EC2Requests } from './api.ts';
+import type { EC2Action } from './actions.ts';
+import type { EC2API, EC2Connection, EC2Input, EC2Output } from './api.ts';
 import { type CredentialsSource, createCredentialsCache, providerOf } from './credentials.ts';
 import { classify } from './errors.ts';
 import { guard } from './guard.ts';
@@ -43,31 +48,29 @@ const MOST_CONNECTIONS = 128;
 /** What the SDK bounds one request by. */
 type HTTPOptions = { requestTimeout: number; abortSignal: AbortSignal };
 
-type Senders = {
-  [A in keyof EC2Requests]: (
-    client: EC2Client,
-    input: EC2Input<A>,
-    options: HTTPOptions,
-  ) => Promise<EC2Output<A>>;
-};
+type Sender<Input, Output> = (client: EC2Client, input: Input, options: HTTPOptions) => Promise<Output>;
 
-const SENDERS: Senders = {
-  AssignPrivateIpAddresses: (client, input, options) =>
-    client.send(new AssignPrivateIpAddressesCommand(input), options),
-  AssociateAddress: (client, input, options) => client.send(new AssociateAddressCommand(input), options),
-  UnassignPrivateIpAddresses: (client, input, options) =>
-    client.send(new UnassignPrivateIpAddressesCommand(input), options),
-  DisassociateAddress: (client, input, options) =>
-    client.send(new DisassociateAddressCommand(input), options),
-  DescribeNetworkInterfaces: (client, input, options) =>
-    client.send(new DescribeNetworkInterfacesCommand(input), options),
-  DescribeAddresses: (client, input, options) => client.send(new DescribeAddressesCommand(input), options),
-  DescribeInstances: (client, input, options) => client.send(new DescribeInstancesCommand(input), options),
-  DescribeSubnets: (client, input, options) => client.send(new DescribeSubnetsCommand(input), options),
-  DescribeSecurityGroupRules: (client, input, options) =>
-    client.send(new DescribeSecurityGroupRulesCommand(input), options),
-  DescribeInstanceTypes: (client, input, options) =>
-    client.send(new DescribeInstanceTypesCommand(input), options),
+const sender =
+  <Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    Command: new (
+      input: Input,
+    ) => $Command<Input, Output, EC2ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes>,
+  ): Sender<Input, Output> =>
+  (client, input, options) =>
+    client.send(new Command(input), options);
+
+/** Named one by one, so that a bundle holds these commands alone. */
+const SENDERS: { [A in EC2Action]: Sender<EC2Input<A>, EC2Output<A>> } = {
+  AssignPrivateIpAddresses: sender(AssignPrivateIpAddressesCommand),
+  AssociateAddress: sender(AssociateAddressCommand),
+  UnassignPrivateIpAddresses: sender(UnassignPrivateIpAddressesCommand),
+  DisassociateAddress: sender(DisassociateAddressCommand),
+  DescribeNetworkInterfaces: sender(DescribeNetworkInterfacesCommand),
+  DescribeAddresses: sender(DescribeAddressesCommand),
+  DescribeInstances: sender(DescribeInstancesCommand),
+  DescribeSubnets: sender(DescribeSubnetsCommand),
+  DescribeSecurityGroupRules: sender(DescribeSecurityGroupRulesCommand),
+  DescribeInstanceTypes: sender(DescribeInstanceTypesCommand),
 };
 
 /** Opens nothing yet: the first request connects and fetches credentials. */

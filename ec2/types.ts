@@ -41,33 +41,6 @@ export type EC2View = {
   elasticIPs: Record<string, ElasticIP | null>;
 };
 
-/** A call that changes EC2. */
-export type EC2Call =
-  | {
-      action: 'AssignPrivateIpAddresses';
-      networkInterfaceID: string;
-      /** Moved from wherever they are (AllowReassignment). */
-      privateIPAddresses: string[];
-    }
-  | {
-      action: 'AssociateAddress';
-      allocationID: string;
-      networkInterfaceID: string;
-      privateIPAddress: string;
-    }
-  | {
-      action: 'UnassignPrivateIpAddresses';
-      networkInterfaceID: string;
-      privateIPAddresses: string[];
-    }
-  | {
-      action: 'DisassociateAddress';
-      allocationID: string;
-      associationID: string;
-      /** Where the EIP was read to be; EC2 is asked by the association alone. */
-      networkInterfaceID: string;
-    };
-
 /**
  * What a call or reading is for, most urgent first: the account's call budget goes to failovers before repairs before
  * placements for the first master of a new pair before releases before readings that only look for drift, and to checks
@@ -132,16 +105,6 @@ export type EC2ErrorClass =
   | 'Rejected'
   /** Not of EC2: this process no longer leads, and the call never left it (S4). */
   | 'NotLeading';
-
-/** Every action of EC2 that hapair calls; each has a token bucket of its own. */
-export type EC2Action =
-  | EC2Call['action']
-  | 'DescribeNetworkInterfaces'
-  | 'DescribeAddresses'
-  | 'DescribeInstances'
-  | 'DescribeSubnets'
-  | 'DescribeSecurityGroupRules'
-  | 'DescribeInstanceTypes';
 
 /** Outcome of a mutating call; a failure says whether its effect may have happened all the same. */
 export type EC2Result =

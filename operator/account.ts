@@ -1,4 +1,5 @@
 /** The account's EC2 as the operator uses it: each request has its turn in the budget and is counted, and calls under way are known. */
+import { isMutation } from '../ec2/actions.ts';
 import type { EC2API } from '../ec2/api.ts';
 import { type Budget, createBudget } from '../ec2/budget.ts';
 import { createEC2, type EC2 } from '../ec2/client.ts';
@@ -48,7 +49,7 @@ export class Account implements EC2 {
   /** A call that moves addresses is under way or waits for its turn. */
   get isMoving(): boolean {
     const isWaitingForTurn = ({ action, waiting }: { action: string; waiting: number }): boolean =>
-      waiting > 0 && !action.startsWith('Describe');
+      waiting > 0 && isMutation(action);
     return this.#callsUnderWay > 0 || this.budget.levels().some(isWaitingForTurn);
   }
 

@@ -1,16 +1,18 @@
 /** Who owns an address or a virtual router that two HAPairs name: the older, then the smaller UID. An index, not a search. */
-import type { HAPair, PairAddress } from '../crds/types.ts';
+import type { HAPair } from '../crds/types.ts';
+import { type Address, itemsOf } from '../delivery/items.ts';
+import type { Item } from '../delivery/movable.ts';
 import type { Key } from '../kube/types.ts';
 
 type Claim = { claim: string; text: string };
 
-const addressClaims = (region: string, addresses: readonly PairAddress[]): Claim[] =>
-  addresses.flatMap(({ vip, eipAllocationID }) => [
-    ...(vip === undefined ? [] : [{ claim: `vip/${region}/${vip}`, text: `VIP ${vip}` }]),
-    ...(eipAllocationID === undefined
-      ? []
-      : [{ claim: `eip/${eipAllocationID}`, text: `EIP ${eipAllocationID}` }]),
-  ]);
+const claimOf = (region: string, { movable: { name, isRegional }, id }: Item): string =>
+  `${name}/${isRegional ? region : ''}/${id}`;
+
+const addressClaims = (region: string, addresses: readonly Address[]): Claim[] =>
+  addresses
+    .flatMap((address) => itemsOf([address]))
+    .map((item) => ({ claim: claimOf(region, item), text: `${item.movable.name} ${item.id}` }));
 
 /** What a HAPair may have to itself, as text that is equal for equal things. `region`: where a HAPair that names none lies. */
 export const claimsOf = ({ spec }: HAPair, region: string): Claim[] => [
@@ -91,18 +93,10 @@ export const createClaimIndex = (region: string): ClaimIndex => {
     claimedElsewhere(key) {
       const pair = pairs.get(key);
       if (!pair) return [];
-      const addresses = [...pair.spec.addresses, ...(pair.status?.addresses ?? [])];
-      const shared = (claim: string): boolean => othersOf([claim], key).length > 0;
-      return [
-        ...new Set(
-          addresses.flatMap(({ vip, eipAllocationID }) =>
-            [
-              ...addressClaims(pair.spec.region ?? region, vip === undefined ? [] : [{ name: '', vip }]),
-              ...addressClaims('', eipAllocationID === undefined ? [] : [{ name: '', eipAllocationID }]),
-            ].flatMap(({ claim }) => (shared(claim) ? [claim.slice(claim.lastIndexOf('/') + 1)] : [])),
-          ),
-        ),
-      ];
+      const items = itemsOf([...pair.spec.addresses, ...(pair.status?.addresses ?? [])]);
+      const isShared = (item: Item): boolean =>
+        othersOf([claimOf(pair.spec.region ?? region, item)], key).length > 0;
+      return [...new Set(items.filter(isShared).map(({ id }) => id))];
     },
   };
 };

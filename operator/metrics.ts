@@ -8,7 +8,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Reason } from '../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry } from '../crds/types.ts';
-import type { EC2Action } from '../ec2/types.ts';
+import { ACTIONS } from '../ec2/actions.ts';
 import type { KubeErrorKind } from '../kube/errors.ts';
 
 /** How a write to Kubernetes ended. */
@@ -41,20 +41,6 @@ const SWITCH_REASONS: readonly Reason[] = [
   'SwitchoverRequested',
   'AutomaticFailback',
 ];
-
-/** Every action of EC2 that is called. */
-const ACTIONS = Object.keys({
-  AssignPrivateIpAddresses: true,
-  AssociateAddress: true,
-  UnassignPrivateIpAddresses: true,
-  DisassociateAddress: true,
-  DescribeNetworkInterfaces: true,
-  DescribeAddresses: true,
-  DescribeInstances: true,
-  DescribeSubnets: true,
-  DescribeSecurityGroupRules: true,
-  DescribeInstanceTypes: true,
-} satisfies Record<EC2Action, true>);
 
 /** Results that alerts ask for: there at 0 from the start, so that a first refusal is an increase. */
 const REFUSALS: readonly Reason[] = ['EC2CredentialsInvalid', 'EC2Unauthorized', 'EC2Throttled'];
@@ -116,7 +102,8 @@ export const createMetrics = (version: string, registry = registryOfProcess()): 
     labelNames: ['action', 'result'],
     registers,
   });
-  for (const action of ACTIONS) for (const result of REFUSALS) ec2Requests.inc({ action, result }, 0);
+  for (const action of Object.keys(ACTIONS))
+    for (const result of REFUSALS) ec2Requests.inc({ action, result }, 0);
   const drift = new Counter({
     name: 'hapair_drift_repairs_total',
     help: 'Calls accepted that put back an address that somebody had moved away.',

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { PlannedCall } from '../delivery/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { EC2View } from '../ec2/types.ts';
-import type { PlannedCall } from './plan/types.ts';
 import { MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
 

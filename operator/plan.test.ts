@@ -1,9 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
+import { vipsOf } from '../crds/types.ts';
+import type { PlannedCall } from '../delivery/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { instanceRefused } from './plan/memory.ts';
-import type { PlannedCall } from './plan/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
 import { Rig } from './testing/rig.ts';
 
@@ -650,7 +651,7 @@ test('Invalid: an edit that is not accepted leaves the running pair on its last 
   rig.report('node2', 'Master', 2);
   rig.settle();
   assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`], 'failovers go on');
-  assert.equal(rig.instance('node1').spec.vips, [VIP]);
+  assert.equal(vipsOf(rig.instance('node1').spec), [VIP]);
   assert.equal(rig.instance('node1').spec.healthChecks, [CHECK]);
   assert.is(rig.condition('Ready'), 'True Serving');
   rig.delete();
@@ -712,19 +713,36 @@ test('an address that is added is recorded, put up and moved; one that is remove
   rig.read();
   rig.step();
   assert.equal(
-    rig.instance('node1').spec.vips,
+    vipsOf(rig.instance('node1').spec),
     ['10.10.10.20', VIP],
     'the old one stays until the other is there',
   );
   rig.settle();
   assert.equal(actions(rig), [`assign 10.10.10.20 ${ENI1}`]);
-  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+  assert.equal(vipsOf(rig.instance('node1').spec), ['10.10.10.20']);
   assert.equal(
     rig.pair.status?.addresses?.map(({ vip }) => vip),
     ['10.10.10.20'],
   );
   assert.is(rig.cloud.where(VIP), ENI1, 'Retain leaves it where it is');
   assert.ok(rig.reasons.includes('AddressReleased'));
+});
+
+test('an agent is told of a replaced VIP with its successor, of a dropped address until the others have arrived, and of its public address', () => {
+  const rig = Rig.converged();
+  assert.equal(rig.instance('node1').spec.addresses, [{ ...MAIN, publicIP: '203.0.113.10' }]);
+  rig.edit({ addresses: [{ ...MAIN, vip: '10.10.10.20' }] });
+  rig.step();
+  const changed = { ...MAIN, vip: '10.10.10.20', publicIP: '203.0.113.10' };
+  assert.equal(rig.instance('node2').spec.addresses, [{ ...changed, replacedVIPs: [VIP] }]);
+  rig.settle();
+  assert.equal(rig.instance('node2').spec.addresses, [changed], 'the successor has arrived');
+  const other = { name: 'other', vip: '10.10.10.30' };
+  rig.edit({ addresses: [other] });
+  rig.step();
+  assert.equal(rig.instance('node1').spec.addresses, [other, changed]);
+  rig.settle();
+  assert.equal(rig.instance('node1').spec.addresses, [other], 'the dropped address is given up');
 });
 
 test('V5: a VIP that is added goes to EC2 only once the master has it on its interface', () => {

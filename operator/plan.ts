@@ -6,24 +6,24 @@
 import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
+import { holderOf, itemsOf, ownedItems, rightness } from '../delivery/items.ts';
+import { afterRelease, type Release, release } from '../delivery/release.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import { isEqual } from '../runtime/json.ts';
-import { droppedAddresses, scopeOf, servedVIPs } from './plan/addresses.ts';
+import { droppedAddresses, scopeOf, servedAddresses } from './plan/addresses.ts';
 import { PIN_PATIENCE_MS } from './plan/authority.ts';
 import { describeCall, withTold } from './plan/calls.ts';
-import { BUDGET_PATIENCE_MS } from './plan/converge.ts';
+import { BUDGET_PATIENCE_MS } from './plan/convergence.ts';
 import { deletion } from './plan/deletion.ts';
 import { withFailedOrder, withHealth } from './plan/failback.ts';
 import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
-import { holderOf, itemsOf, rightness } from './plan/places.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
-import { afterRelease, type Release, release, untaggedMessage } from './plan/release.ts';
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, type Situation } from './plan/situation.ts';
 import { type Dropped, nextStatus, servedIn } from './plan/status.ts';
-import { type Acceptance, isBarred } from './plan/support.ts';
+import { type Acceptance, isBarred, untaggedMessage } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
 import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
@@ -47,7 +47,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    vips: servedVIPs(pair, wish),
+    addresses: servedAddresses(pair, wish, ec2.view),
     vrrp: parameters?.vrrp,
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
@@ -80,17 +80,18 @@ const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | 
   return Math.max(1, Math.ceil(Math.min(nowMs + LONGEST_SLEEP_MS, ...ahead) - nowMs));
 };
 
-/** Keys that stay although an address that named them is dropped: the spec or another HAPair still names them. */
-const keptKeys = ({ wish, input }: Situation): string[] =>
-  [
-    ...wish.addresses.flatMap(({ vip, eipAllocationID }) => [vip, eipAllocationID]),
-    ...input.claimedElsewhere,
-  ].filter((key) => key !== undefined);
+/** What stays although an address that named it is dropped, by EC2's name: the spec or another HAPair still names it. */
+const keptIDs = ({ wish, input }: Situation): string[] => [
+  ...itemsOf(wish.addresses).map(({ id }) => id),
+  ...input.claimedElsewhere,
+];
 
 /** The master has put up every VIP of the spec, as far as it says what it has put up. */
 const isPutUp = ({ wish, reports, memory }: Situation): boolean => {
   const { vipsOnInterface } = reports.find(({ node }) => node === memory.authority.head?.node) ?? {};
-  return wish.addresses.every(({ vip }) => vip === undefined || (vipsOnInterface?.includes(vip) ?? true));
+  return itemsOf(wish.addresses).every(
+    ({ id, movable }) => !movable.isOnInterface || (vipsOnInterface?.includes(id) ?? true),
+  );
 };
 
 /**
@@ -117,8 +118,8 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
     memory: memory.release,
     answeredAtMs: memory.delivery.answeredAtMs,
     isCalling: memory.calls.unanswered !== undefined,
-    addresses: all,
-    keep: keptKeys(situation),
+    owned: ownedItems(all),
+    keep: keptIDs(situation),
     nodes,
     term,
     requireTag: input.settings.requireTag,
@@ -146,10 +147,8 @@ const withReleaseFault = (
 /** Of an address of which something really goes: one that was renamed, or whose EIP went to another VIP, is not given up. */
 const releaseEvents = (situation: Situation, { released }: Dropped): PlanEvent[] => {
   const { pair } = situation.input;
-  const stays = keptKeys(situation);
-  const given = released.filter(({ vip, eipAllocationID }) =>
-    [vip, eipAllocationID].some((key) => key !== undefined && !stays.includes(key)),
-  );
+  const stays = keptIDs(situation);
+  const given = released.filter((address) => itemsOf([address]).some(({ id }) => !stays.includes(id)));
   return given.map(({ name, vip, eipAllocationID, holder }) => {
     const left = holder === undefined ? 'it was on neither node' : 'it is left where it is in EC2';
     const what =

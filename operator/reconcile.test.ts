@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
 import { World } from './testing/world.ts';
@@ -275,7 +276,7 @@ test("a field that somebody else owns is shown, not fought for, until it is the 
   world.rivals = undefined;
   await world.pass(60_000);
   assert.is(world.condition('AgentsReady').includes('FieldConflict'), false);
-  assert.equal(world.instance('node1')?.spec.vips, [VIP, OTHER_VIP]);
+  assert.equal(vipsOf(world.instance('node1')?.spec ?? {}), [VIP, OTHER_VIP]);
   world.kill();
 });
 

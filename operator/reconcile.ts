@@ -10,6 +10,7 @@ import {
   instanceName,
   type VRRPInstance,
 } from '../crds/types.ts';
+import type { PlannedCall } from '../delivery/types.ts';
 import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
@@ -29,7 +30,7 @@ import {
   instanceRefused,
   instanceWritten,
 } from './plan/memory.ts';
-import type { PairMemory, Plan, PlanInput, PlannedCall, Settings } from './plan/types.ts';
+import type { PairMemory, Plan, PlanInput, Settings } from './plan/types.ts';
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { VRRPInstance } from '../crds/types.ts';
-import type { EC2Call } from '../ec2/types.ts';
+import type { EC2Call } from '../ec2/actions.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { VIP } from '../operator/testing/fixtures.ts';
 import type { Machine } from './machine.ts';

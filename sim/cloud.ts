@@ -2,10 +2,12 @@
  * EC2 with its delays: a call's effect comes before its answer, or long after it, or not at all; readings may be stale or
  * leave something out; packets and the metadata service follow the API at their own pace.
  */
+
+import type { EC2Call } from '../ec2/actions.ts';
 import type { EC2API, EC2Connection, RequestBounds } from '../ec2/api.ts';
 import type { RawError } from '../ec2/errors.ts';
 import { NotLeadingError } from '../ec2/guard.ts';
-import type { EC2Call, EC2View } from '../ec2/types.ts';
+import type { EC2View } from '../ec2/types.ts';
 import { Cloud } from '../operator/testing/cloud.ts';
 import { type Asked, askedBy, sdkError } from './ec2-answers.ts';
 import { never, type Process, type Timeline } from './time.ts';

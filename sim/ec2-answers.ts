@@ -1,8 +1,9 @@
 /** What EC2 answers to a request, in the SDK's shapes: the state of the account at one instant, or the error that the SDK would throw. */
 import type { NetworkInterface as SDKNetworkInterface, Tag } from '@aws-sdk/client-ec2';
+import type { EC2Call } from '../ec2/actions.ts';
 import type { EC2Input, EC2Output, EC2Requests } from '../ec2/api.ts';
 import type { RawError } from '../ec2/errors.ts';
-import type { EC2Call, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
+import type { EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
 
 /** An error as the SDK throws it. */
 export const sdkError = ({ code, message, httpStatus }: RawError): Error =>

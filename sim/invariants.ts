@@ -10,8 +10,10 @@ import {
   type PairAddress,
   type VRRPInstance,
   type VRRPState,
+  vipsOf,
 } from '../crds/types.ts';
-import type { EC2Call, EC2View } from '../ec2/types.ts';
+import type { EC2Call } from '../ec2/actions.ts';
+import type { EC2View } from '../ec2/types.ts';
 import type { Lease } from '../kube/lease-types.ts';
 import type { Resource } from '../kube/types.ts';
 import { canonical } from '../runtime/json.ts';
@@ -539,7 +541,7 @@ export class Invariants {
         const key = `${pair.metadata.namespace}/${pair.metadata.name}`;
         const runs =
           machine?.isSound === true && machine.elections.has(key) && machine.has(spec.sourceAddress);
-        for (const vip of spec.vips) {
+        for (const vip of vipsOf(spec)) {
           const door = `${vip} ${spec.nodeName}`;
           const isClosed =
             runs &&

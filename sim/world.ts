@@ -1,6 +1,6 @@
 /** The whole system on one thread: two machines, the operator, the API server, EC2 and the network between them. */
 import { type HAPair, type HAPairSpec, instanceName, type VRRPInstance } from '../crds/types.ts';
-import type { EC2Call } from '../ec2/types.ts';
+import type { EC2Call } from '../ec2/actions.ts';
 import type { WatchSource } from '../kube/client.ts';
 import { EVENTS } from '../kube/events.ts';
 import type { KubeClient } from '../kube/types.ts';

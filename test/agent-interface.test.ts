@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert';
 import { loadRecords, openDisk } from '../agent/node/disk.ts';
 import { watchInterfaces } from '../agent/node/interface.ts';
 import { emptyRecord, type InterfaceReading } from '../agent/ports.ts';
-import { createBackup, VIP } from '../agent/testing/pair-bench.ts';
+import { addressesOf, createBackup, VIP } from '../agent/testing/pair-bench.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 
 const INSIDE = 'HAPAIR_TEST_INTERFACE';
@@ -367,7 +367,7 @@ inside(
   'V5: what EC2 delivers here goes up although the own address is missing; nothing is claimed meanwhile',
   () =>
     watching(async (watched) => {
-      const bench = await createBackup({ vips: [VIP, '10.10.10.20'] }, watched.interfaces);
+      const bench = await createBackup({ addresses: addressesOf(VIP, '10.10.10.20') }, watched.interfaces);
       follow(watched, bench);
       bench.world.delivered = [OWN, VIP];
       bench.pair.imds(bench.imdsReading());
@@ -451,7 +451,9 @@ inside('a Master’s leftover goes though the agent’s file is lost; not while 
 
 inside('fifty pairs whose interface vanished have their VIPs back with a handful of `ip`s', () =>
   watching(async (watched) => {
-    const benches = await Promise.all(FIFTY.map((vip) => createBackup({ vips: [vip] }, watched.interfaces)));
+    const benches = await Promise.all(
+      FIFTY.map((vip) => createBackup({ addresses: addressesOf(vip) }, watched.interfaces)),
+    );
     const said = await countingIP(async () => {
       for (const bench of benches) follow(watched, bench);
       await Promise.all(benches.map((bench) => bench.enter('Master', 'MasterDownTimerExpired')));

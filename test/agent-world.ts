@@ -166,7 +166,7 @@ const specOf = (nodeName: NodeName, intervalMs: number): VRRPInstanceSpec => {
     yieldTerm: 0,
     probe: 0,
     onDelete: 'Keep',
-    vips: [VIP],
+    addresses: [{ name: 'main', vip: VIP }],
     vrrp: { send: set, accept: [set] },
   };
 };

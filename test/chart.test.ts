@@ -147,7 +147,7 @@ const instance = (node: string) => {
       yieldTerm: 0,
       probe: 0,
       onDelete: 'Keep',
-      vips: ['10.10.10.10'],
+      addresses: [{ name: 'main', vip: '10.10.10.10' }],
       vrrp: { send: set, accept: [set] },
     },
   };

@@ -1,4 +1,5 @@
 /** What `hapair-agent status` prints for people. */
+import { vipsOf } from '../../crds/types.ts';
 import { formatTime, parseTimeMs } from '../../runtime/time.ts';
 import type { AgentConfig } from '../config.ts';
 import type { AgentStatus } from '../control.ts';
@@ -43,7 +44,7 @@ const recordLines = (record: Extract<StateFile, { record: unknown }>['record']):
   } = record;
   return [
     `${namespace}/${pairName}`,
-    `  spec           ${spec === null ? 'none' : `generation ${generation}: priority ${spec.priority}, claim ${spec.claim}, VIPs ${spec.vips.join(', ')}`}`,
+    `  spec           ${spec === null ? 'none' : `generation ${generation}: priority ${spec.priority}, claim ${spec.claim}, VIPs ${vipsOf(spec).join(', ')}`}`,
     `  highest term   ${highestTerm}`,
     `  last advert    ${lastAdvertAtMs === null ? 'never' : formatTime(lastAdvertAtMs)}`,
     `  VIPs put up    ${added.length === 0 ? 'none' : `${added.join(', ')} on ${name}`}`,

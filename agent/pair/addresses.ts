@@ -1,5 +1,5 @@
 /** Where the pair's addresses are on this machine, and what its VIP rule asks of the interface. */
-import type { VRRPInstanceSpec } from '../../crds/types.ts';
+import { type VRRPInstanceSpec, vipsOf } from '../../crds/types.ts';
 import type { IMDSReading, InterfaceReading, NodeAddress, NodeInterface } from '../ports.ts';
 import type { Problem } from '../rules/problem.ts';
 import {
@@ -70,7 +70,9 @@ const whyNot = (vip: string, network: Network | undefined): string | null =>
 /** The first VIP that may not go on the interface. */
 export const refusal = (state: PairState, spec: VRRPInstanceSpec): Problem | null => {
   const network = networkOf(state, spec);
-  const message = spec.vips.map((vip) => whyNot(vip, network)).find((why) => why !== null);
+  const message = vipsOf(spec)
+    .map((vip) => whyNot(vip, network))
+    .find((why) => why !== null);
   return message === undefined ? null : { reason: 'AddressRefused', message };
 };
 
@@ -95,7 +97,10 @@ export const ownAddresses = (state: PairState): string[] =>
 
 /** VIPs that only an agent can have put on the interface, although nothing says so any more: its file was lost. */
 export const orphanAddresses = (state: PairState): string[] => {
-  const vips = [...(state.loaded?.spec.vips ?? []), ...(state.lastKnownReport?.vipsOnInterface ?? [])];
+  const vips = [
+    ...(state.loaded ? vipsOf(state.loaded.spec) : []),
+    ...(state.lastKnownReport?.vipsOnInterface ?? []),
+  ];
   return entriesOn(state)
     .filter((entry) => isOurForm(entry) && vips.includes(entry.address))
     .map(({ address }) => address)
@@ -112,12 +117,12 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
   const plan = planVIPs({
     state: state.election,
     claim: spec.claim,
-    vips: spec.vips,
+    vips: vipsOf(spec),
     delivered: deliveredTo(state.imds, spec),
     lastDelivered: state.lastDelivered,
     onInterface: present,
     added,
-    awaited: awaitedVIPs(spec.vips, state.formerClaim, nowMs),
+    awaited: awaitedVIPs(vipsOf(spec), state.formerClaim, nowMs),
   });
   if (vipInterfaceOf(state) === undefined) return { ...plan, add: [] };
   if (carrierOf(state.interfaces, spec) === undefined) {
@@ -133,9 +138,9 @@ export const vipPlan = (state: PairState, nowMs: number): VIPPlan => {
 /** True when all VIPs of the spec are on the interface; those that may not go there do not count, unless there are no others. */
 export const vipsUp = (state: PairState): boolean => {
   const spec = state.loaded?.spec;
-  if (spec === undefined || spec.vips.length === 0) return true;
+  if (spec === undefined || vipsOf(spec).length === 0) return true;
   const present = onInterface(state);
   const network = networkOf(state, spec);
-  const possible = spec.vips.filter((vip) => whyNot(vip, network) === null);
+  const possible = vipsOf(spec).filter((vip) => whyNot(vip, network) === null);
   return possible.length > 0 && possible.every((vip) => present.includes(vip));
 };

@@ -1,5 +1,5 @@
 /** What follows from the state of a pair without any effect: what runs, what is owed, what is reported. */
-import type { SecretRef, VRRPInstanceSpec, VRRPParameters } from '../../crds/types.ts';
+import { type SecretRef, type VRRPInstanceSpec, type VRRPParameters, vipsOf } from '../../crds/types.ts';
 import { versionOf } from '../../kube/resource-version.ts';
 import type { IMDSReading, PairRecord, StoredSecret } from '../ports.ts';
 import { findings } from '../rules/condition.ts';
@@ -39,7 +39,7 @@ const obstacleOf = (state: PairState): Problem | null => {
   if (state.interfaces === null) return null;
   // A Master that cannot put its VIP up would serve nobody and keep its peer from serving.
   const { denied } = state.interfaces;
-  if (denied !== undefined && spec.vips.length > 0) return { reason: 'InstanceFaulty', message: denied };
+  if (denied !== undefined && vipsOf(spec).length > 0) return { reason: 'InstanceFaulty', message: denied };
   const carrier = carrierOf(state.interfaces, spec);
   if (carrier === undefined)
     return spec.interface !== undefined &&
@@ -79,7 +79,7 @@ export const workerConfig = (state: PairState, nowMs: number): WorkerConfig | nu
     sourceAddress: spec.sourceAddress,
     peerAddress: spec.peerAddress,
     interface: interfaceName,
-    vips: spec.vips,
+    vips: vipsOf(spec),
   };
 };
 
@@ -191,7 +191,7 @@ export const factsOf = (
   taking?: { term: number; sinceMs: number },
 ): Facts => {
   const spec = state.loaded?.spec;
-  const ours = new Set([...(spec?.vips ?? []), ...state.record.added]);
+  const ours = new Set([...(spec ? vipsOf(spec) : []), ...state.record.added]);
   const delivered = spec === undefined ? null : deliveredTo(state.imds, spec);
   const reportedState =
     taking === undefined ? state.reportedState : { state: 'Master' as const, sinceMs: taking.sinceMs };

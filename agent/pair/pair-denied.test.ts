@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { InterfaceReading } from '../ports.ts';
-import { createBackup } from '../testing/pair-bench.ts';
+import { addressesOf, createBackup } from '../testing/pair-bench.ts';
 
 const WHY = 'the agent lacks CAP_NET_ADMIN';
 const denied: InterfaceReading = {
@@ -21,7 +21,7 @@ test('an agent that may not put a VIP up is in Fault and says why: its peer serv
 });
 
 test('without a VIP there is nothing to put up, and it serves', async () => {
-  const bench = await createBackup({ vips: [] });
+  const bench = await createBackup({ addresses: addressesOf() });
   bench.pair.interfaces(denied);
   await bench.quiet();
   assert.equal(bench.told('fault'), []);

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyRecord, type InterfaceReading } from '../ports.ts';
 import { ARRIVAL_MS } from '../rules/vip.ts';
-import { createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
+import { addressesOf, createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
 
 const OWN = '10.10.10.11';
 
@@ -28,7 +28,7 @@ for (const [vip, why] of REFUSED) {
   test(`a VIP that would hijack what the node needs is refused, and the condition says why: ${vip}`, async () => {
     const bench = createBench();
     await bench.look();
-    await bench.apply({ vips: [vip] });
+    await bench.apply({ addresses: addressesOf(vip) });
     await bench.look();
     const ready = bench.report?.conditions?.find(({ type }) => type === 'Ready');
     assert.equal([ready?.status, ready?.reason, ready?.message], ['False', 'AddressRefused', why]);
@@ -88,7 +88,7 @@ test('an ENI that is detached is a Fault, and nothing is put up for it', async (
 });
 
 test('V5: while its own address is missing, what EC2 delivers here is put up, and no other VIP is', async () => {
-  const bench = await createBackup({ vips: [VIP, '10.10.10.20'], claim: 'Always' });
+  const bench = await createBackup({ addresses: addressesOf(VIP, '10.10.10.20'), claim: 'Always' });
   bench.world.delivered = [OWN, VIP];
   await bench.look();
   bench.world.addresses = [];

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
+import { addressesOf, createBackup, createBench, createMaster, VIP } from '../testing/pair-bench.ts';
 
 test('a Backup reports what it runs, once', async () => {
   const { report, world, look, told } = await createBackup({ probe: 3 });
@@ -328,7 +328,7 @@ for (const [end, act] of [
 test('a VIP outside the subnet is refused', async () => {
   const bench = createBench();
   await bench.look();
-  await bench.apply({ vips: ['10.10.11.10'] });
+  await bench.apply({ addresses: addressesOf('10.10.11.10') });
   assert.is(bench.report?.state, 'Init');
   assert.is(bench.report?.conditions?.[0]?.reason, 'AddressRefused');
   assert.is(bench.told('set').length, 0);
@@ -336,7 +336,7 @@ test('a VIP outside the subnet is refused', async () => {
 
 test('loaded before the subnet was known, a VIP that is refused keeps no other from the interface, and is said', async () => {
   const bench = createBench();
-  await bench.apply({ vips: [VIP, '10.10.10.1'] });
+  await bench.apply({ addresses: addressesOf(VIP, '10.10.10.1') });
   await bench.look();
   await bench.enter('Backup', 'AgentStarted');
   assert.is(bench.report?.conditions?.[0]?.reason, 'AddressRefused');
@@ -347,7 +347,7 @@ test('loaded before the subnet was known, a VIP that is refused keeps no other f
 
 test('a node that may serve none of the VIPs does not report Master', async () => {
   const bench = createBench();
-  await bench.apply({ vips: ['10.10.10.1'] });
+  await bench.apply({ addresses: addressesOf('10.10.10.1') });
   await bench.look();
   await bench.claim();
   assert.is(bench.report?.state, 'Init');

@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
-import type { VRRPInstance, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
+import { type VRRPInstance, type VRRPInstanceSpec, type VRRPState, vipsOf } from '../../crds/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import { formatMicroTime } from '../../runtime/time.ts';
@@ -234,7 +234,7 @@ export class Pair {
       election: state.election,
       transitions: this.#transitions.list(),
       status: statusOf(state, this.#ports),
-      vips: state.loaded?.spec.vips.length ?? 0,
+      vips: state.loaded ? vipsOf(state.loaded.spec).length : 0,
       isLoaded: state.loaded !== null,
       isFromDisk: state.loaded !== null && state.desired === null,
       isVerified: state.loaded !== null && isVerified(state, state.loaded.spec),
@@ -260,7 +260,7 @@ export class Pair {
   /** It puts this address up and takes it off as its VIP rule says. */
   decidesOn(address: string): boolean {
     const { loaded, record } = this.#state;
-    return loaded?.spec.vips.includes(address) === true || record.added.includes(address);
+    return (loaded !== null && vipsOf(loaded.spec).includes(address)) || record.added.includes(address);
   }
 
   /** Forgotten, or about to be. */

@@ -1,5 +1,5 @@
 /** One pair as `hapair-agent status` shows it: what the agent would report, and what it does not report. */
-import type { Condition, VRRPInstanceSpec, VRRPState } from '../../crds/types.ts';
+import { type Condition, type VRRPInstanceSpec, type VRRPState, vipsOf } from '../../crds/types.ts';
 import { formatMicroTime } from '../../runtime/time.ts';
 import type { PairPorts } from '../ports.ts';
 import { sameStatus } from '../rules/report.ts';
@@ -47,7 +47,7 @@ export const viewOf = (state: PairState, ports: PairPorts): PairView => {
   const status = statusOf(state, ports);
   const spec = newestSpec(state);
   const { vipsOnInterface = [], vipsDelivered, conditions = [], checks = [] } = status;
-  const addresses = [...new Set([...(spec?.vips ?? []), ...vipsOnInterface])];
+  const addresses = [...new Set([...(spec ? vipsOf(spec) : []), ...vipsOnInterface])];
   return {
     pair: state.key,
     state: election,

@@ -10,7 +10,7 @@ export type VIPInput = {
   /** As the election has it, settled or not: a claim puts its VIP up while it still listens. */
   state: VRRPState;
   claim: VRRPInstanceSpec['claim'];
-  /** `spec.vips`. */
+  /** Those of the spec. */
   vips: readonly string[];
   /** The ENI's addresses as IMDS shows them; null: it could not be read. */
   delivered: readonly string[] | null;

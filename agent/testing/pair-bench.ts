@@ -1,7 +1,13 @@
 /** A pair's actor on a bench: virtual time, and fakes of everything around it that a test can break. For tests only. */
 
 import type { Reason } from '../../crds/conditions.ts';
-import type { VRRPInstance, VRRPInstanceSpec, VRRPInstanceStatus, VRRPState } from '../../crds/types.ts';
+import type {
+  InstanceAddress,
+  VRRPInstance,
+  VRRPInstanceSpec,
+  VRRPInstanceStatus,
+  VRRPState,
+} from '../../crds/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { PairHandover } from '../pair/handover.ts';
 import { Pair } from '../pair/pair.ts';
@@ -28,6 +34,10 @@ const PARAMETERS = {
   checksum: 'Pseudoheader',
 } as const;
 
+/** Entries of `spec.addresses` with these VIPs. */
+export const addressesOf = (...vips: string[]): InstanceAddress[] =>
+  vips.map((vip, at) => ({ name: `a${at}`, vip }));
+
 /** A valid spec of node1. */
 export const spec = (change: Partial<VRRPInstanceSpec> = {}): VRRPInstanceSpec => ({
   pairName: 'web',
@@ -42,7 +52,7 @@ export const spec = (change: Partial<VRRPInstanceSpec> = {}): VRRPInstanceSpec =
   yieldTerm: 0,
   probe: 0,
   onDelete: 'Keep',
-  vips: [VIP],
+  addresses: addressesOf(VIP),
   vrrp: { send: PARAMETERS, accept: [PARAMETERS] },
   ...change,
 });

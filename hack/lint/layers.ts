@@ -24,6 +24,16 @@ export const LAYERS: readonly Layer[] = [
     story: 'the Kubernetes API without a word of HAPair: client, watcher, Lease and elector, queue, Events',
   },
   {
+    paths: ['ec2/'],
+    story:
+      "EC2's API: a row for each action (`actions.ts`), the SDK behind a port, deadlines, error classes, the call budget, readings",
+  },
+  {
+    paths: ['delivery/'],
+    story:
+      'which call brings a VIP or an EIP to a node, or takes it away: a movable (`movable.ts`), converge, release. Pure, below agent and operator',
+  },
+  {
     paths: ['agent/vrrp/'],
     story:
       "the election's heart: packets and state machine, no clock and no socket; its cases are data in `cases/`",
@@ -69,10 +79,6 @@ export const LAYERS: readonly Layer[] = [
   {
     paths: ['agent/cli/', 'agent/main.ts'],
     story: 'what a person says to it on the node: run, status, reload, claim, check',
-  },
-  {
-    paths: ['ec2/'],
-    story: "EC2's API: the SDK behind a port, deadlines, error classes, the call budget, readings",
   },
   {
     paths: ['operator/plan.ts', 'operator/plan/'],

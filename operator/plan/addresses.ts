@@ -1,7 +1,9 @@
 /** `status.addresses`: what the pair owns, recorded before the first EC2 write for it, and where EC2 delivers it. */
-import type { AddressStatus, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
+import type { AddressStatus, HAPair, InstanceAddress, PairAddress, PairNode } from '../../crds/types.ts';
+import { EIP } from '../../delivery/eip.ts';
+import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
+import type { Item } from '../../delivery/movable.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import { holderOf, type Item, itemsOf, rightness } from './places.ts';
 import type { EC2Scope, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
@@ -24,10 +26,10 @@ const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | un
 const leftOver = (pair: HAPair, wish: Wish): Item[] => {
   const wanted = itemsOf(wish.addresses);
   const isTaken = (item: Item): boolean =>
-    wanted.some((other) =>
-      item.kind === 'EIP' && other.kind === 'EIP'
-        ? other.allocationID === item.allocationID || other.vip === item.vip
-        : other.key === item.key,
+    wanted.some(
+      (other) =>
+        other.movable === item.movable &&
+        (other.id === item.id || (item.movable === EIP && other.on === item.on)),
     );
   return itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item));
 };
@@ -40,11 +42,56 @@ export const servedItems = (
   target: PairNode | undefined,
 ): Item[] => [...itemsOf(wish.addresses), ...(hasArrived(wish, view, target) ? [] : leftOver(pair, wish))];
 
-/** The VIPs that belong on the master's interface: also dropped ones, as long as they are recorded. */
-export const servedVIPs = (pair: HAPair, wish: Wish): string[] =>
-  [...itemsOf(wish.addresses), ...leftOver(pair, wish)].flatMap((item) =>
-    item.kind === 'VIP' ? [item.vip] : [],
-  );
+/** The recorded entry for a wanted one. */
+const recordOf = (pair: HAPair, wanted: PairAddress): AddressStatus | undefined =>
+  pair.status?.addresses?.find((each) => isSame(each, wanted));
+
+const publicIPOf = (pair: HAPair, wanted: PairAddress, view: EC2View | undefined): string | undefined =>
+  wanted.eipAllocationID === undefined
+    ? undefined
+    : (view?.elasticIPs[wanted.eipAllocationID]?.publicIP ?? recordOf(pair, wanted)?.publicIP);
+
+/** An address as it is wanted, told and recorded, without what is absent. */
+export const entryOf = (
+  {
+    name,
+    vip,
+    eipAllocationID,
+  }: { name: string; vip?: string | undefined; eipAllocationID?: string | undefined },
+  publicIP?: string,
+): InstanceAddress => ({
+  name,
+  ...(vip !== undefined && { vip }),
+  ...(eipAllocationID !== undefined && { eipAllocationID }),
+  ...(publicIP !== undefined && { publicIP }),
+});
+
+/**
+ * What the agents are told to serve: dropped addresses too, as long as they are recorded; those of an entry that is still there as
+ * its replaced VIPs.
+ */
+export const servedAddresses = (pair: HAPair, wish: Wish, view: EC2View | undefined): InstanceAddress[] => {
+  const left = new Set(leftOver(pair, wish).map(({ id }) => id));
+  /** Each is told once. */
+  const take = (id: string | undefined): string | undefined =>
+    id !== undefined && left.delete(id) ? id : undefined;
+  const served = wish.addresses.map((wanted) => entryOf(wanted, publicIPOf(pair, wanted, view)));
+  for (const { name, publicIP, ...recorded } of droppedAddresses(pair, wish)) {
+    const vip = take(recorded.vip);
+    const successor = served.find((each) => each.name === name);
+    if (successor) {
+      if (vip !== undefined) successor.replacedVIPs = [...(successor.replacedVIPs ?? []), vip];
+      continue;
+    }
+    const eipAllocationID = take(recorded.eipAllocationID);
+    const isLeft = vip !== undefined || eipAllocationID !== undefined;
+    if (isLeft)
+      served.push(
+        entryOf({ name, vip, eipAllocationID }, eipAllocationID === undefined ? undefined : publicIP),
+      );
+  }
+  return served;
+};
 
 /** Where EC2 delivers one address with all its items; a node that was not read keeps what was known. */
 const holderOfAddress = (
@@ -72,15 +119,9 @@ export const addressStatus = (
   converged: boolean,
 ): AddressStatus[] =>
   addresses.map((wanted) => {
-    const { name, vip, eipAllocationID } = wanted;
-    const recorded = pair.status?.addresses?.find((each) => isSame(each, wanted));
-    const elasticIP = eipAllocationID === undefined ? undefined : view?.elasticIPs[eipAllocationID];
-    const publicIP = elasticIP?.publicIP ?? recorded?.publicIP;
-    const address = {
-      name,
-      ...(vip !== undefined && { vip }),
-      ...(eipAllocationID !== undefined && { eipAllocationID }),
-    };
+    const { name, vip } = wanted;
+    const recorded = recordOf(pair, wanted);
+    const address = entryOf(wanted, publicIPOf(pair, wanted, view));
     const holder = holderOfAddress(address, view, wish, recorded?.holder);
     const isWanted = wish.addresses.some((each) => each.name === name && each.vip === vip);
     const networkInterfaceIDs = [
@@ -91,7 +132,6 @@ export const addressStatus = (
     ];
     return {
       ...address,
-      ...(eipAllocationID !== undefined && publicIP !== undefined && { publicIP }),
       ...(holder !== undefined && { holder }),
       networkInterfaceIDs,
     };
@@ -115,6 +155,6 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
         ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
       ]),
     ],
-    allocationIDs: [...new Set(items.flatMap((item) => (item.kind === 'EIP' ? [item.allocationID] : [])))],
+    allocationIDs: [...new Set(items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])))],
   };
 };

@@ -1,8 +1,8 @@
 /** Whose word EC2 writes rest on (S1): the elected master's, or the pinned node's once it is ready. */
 import type { PairNode, VRRPInstance } from '../../crds/types.ts';
+import { holderOf, itemsOf } from '../../delivery/items.ts';
 import { elect, mastersOf, type Report } from './elect.ts';
 import { isAcknowledged } from './parameters.ts';
-import { holderOf, itemsOf } from './places.ts';
 import type { Acceptance } from './support.ts';
 import type { Authority, AuthorityMemory, PlanInput, Wish } from './types.ts';
 

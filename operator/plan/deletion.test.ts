@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { vipsOf } from '../../crds/types.ts';
 import { failureOf } from '../../ec2/errors.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
@@ -201,7 +202,7 @@ test('a dropped address under Unassign is served until the new one has arrived, 
     rig.pair.status?.addresses?.map(({ vip }) => vip),
     ['10.10.10.20'],
   );
-  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+  assert.equal(vipsOf(rig.instance('node1').spec), ['10.10.10.20']);
   assert.is(rig.cloud.elasticIPs.get(ALLOCATION)?.privateIPAddress, '10.10.10.20');
   assert.is(rig.condition('Ready'), 'True Serving');
   assert.ok(rig.reasons.includes('AddressReleased'));
@@ -222,11 +223,11 @@ test('a dropped VIP stays until the master has its successor on the interface', 
   passes();
   assert.is(rig.cloud.where('10.10.10.20'), NODE1.networkInterfaceID);
   assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
-  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20', VIP]);
+  assert.equal(vipsOf(rig.instance('node1').spec), ['10.10.10.20', VIP]);
   rig.report('node1', 'Master', 1, { vipsOnInterface: ['10.10.10.20', VIP] });
   passes();
   assert.is(rig.cloud.where(VIP), undefined);
-  assert.equal(rig.instance('node1').spec.vips, ['10.10.10.20']);
+  assert.equal(vipsOf(rig.instance('node1').spec), ['10.10.10.20']);
 });
 
 test('an EIP that is dropped while its VIP stays is disassociated alone', () => {

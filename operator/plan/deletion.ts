@@ -4,6 +4,8 @@
  */
 import type { Reason } from '../../crds/conditions.ts';
 import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
+import { itemsOf, ownedItems } from '../../delivery/items.ts';
+import { type Release, release } from '../../delivery/release.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import { isEqual } from '../../runtime/json.ts';
 import { formatTime } from '../../runtime/time.ts';
@@ -12,8 +14,11 @@ import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
-import { type Release, release, untaggedMessage, withDeletion } from './release.ts';
-import type { EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
+import { untaggedMessage } from './support.ts';
+import type { DeletionMemory, EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
+
+/** No deletion was seen. */
+export const NO_DELETION: DeletionMemory = { sinceMs: undefined };
 
 /** An agent that does not acknowledge is waited for no longer than this. */
 export const AGENTS_STOP_MS = 30_000;
@@ -98,7 +103,8 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
 
 const unassign = (input: PlanInput): Step => {
   const { pair, instances, nowMs, claimedElsewhere, ec2 } = input;
-  const memory: PairMemory = { ...input.memory, release: withDeletion(input.memory.release, nowMs) };
+  const sinceMs = input.memory.deletion.sinceMs ?? nowMs;
+  const memory: PairMemory = { ...input.memory, deletion: { sinceMs } };
   const recorded = pair.status?.addresses ?? [];
   if (pair.spec.paused) {
     const message = 'spec.paused holds the deletion back: unset it, or set spec.deletionPolicy to Retain.';
@@ -108,7 +114,7 @@ const unassign = (input: PlanInput): Step => {
   const unheard = instances.filter(
     (instance) => !isAcknowledged(instance) || instance.status?.state === 'Master',
   );
-  const waitedMs = nowMs - (memory.release.deletingSinceMs ?? nowMs);
+  const waitedMs = nowMs - sinceMs;
   if (recorded.length > 0 && (untold.length > 0 || unheard.length > 0) && waitedMs < AGENTS_STOP_MS) {
     const names = unheard.map(({ spec }) => spec.nodeName).join(' and ') || 'the agents';
     const message = `Waiting for ${names} to stop serving, ${AGENTS_STOP_MS / 1000} s at most.`;
@@ -123,7 +129,7 @@ const unassign = (input: PlanInput): Step => {
     memory: memory.release,
     answeredAtMs: memory.delivery.answeredAtMs,
     isCalling: memory.calls.unanswered !== undefined,
-    addresses: recorded,
+    owned: ownedItems(recorded),
     keep: claimedElsewhere,
     nodes: storedNodes(pair, instances),
     term: pair.status?.term ?? 0,
@@ -131,9 +137,8 @@ const unassign = (input: PlanInput): Step => {
   });
   const after: PairMemory = { ...memory, release: step.memory };
   if (step.done) {
-    const kept = recorded.flatMap(({ vip, eipAllocationID }) =>
-      [vip, eipAllocationID].filter((key) => key !== undefined && claimedElsewhere.includes(key)),
-    );
+    const ids = recorded.flatMap((address) => itemsOf([address]).map(({ id }) => id));
+    const kept = ids.filter((id) => claimedElsewhere.includes(id));
     const except = kept.length === 0 ? '' : `, but for ${kept.join(', ')}, which another HAPair names`;
     return {
       memory: after,

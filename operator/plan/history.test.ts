@@ -1,12 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HAPairStatus, HistoryEntry } from '../../crds/types.ts';
+import type { DeliveryMemory } from '../../delivery/types.ts';
 import { formatMicroTime } from '../../runtime/time.ts';
 import { EPOCH_MS, reportOf } from '../testing/fixtures.ts';
 import type { Report } from './elect.ts';
 import { historyOf, isFirstMasterOf, switchReason } from './history.ts';
 import { emptyMemory } from './memory.ts';
-import type { DeliveryMemory, PairMemory } from './types.ts';
+import type { PairMemory } from './types.ts';
 
 const elected = (node: string, term = 2, sinceMs = 0): Report => ({
   ...{ ...reportOf('Master', term, sinceMs), node, sinceWallMs: EPOCH_MS + sinceMs },

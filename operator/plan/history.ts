@@ -1,9 +1,10 @@
 /** `status.history`: the last ten switches with the time each step took. Events vanish after an hour, these do not. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPairStatus, HistoryEntry } from '../../crds/types.ts';
+import type { DeliveryMemory } from '../../delivery/types.ts';
 import { formatMicroTime } from '../../runtime/time.ts';
 import type { Report } from './elect.ts';
-import type { Authority, DeliveryMemory, PairMemory } from './types.ts';
+import type { Authority, PairMemory } from './types.ts';
 
 const MOST_ENTRIES = 10;
 

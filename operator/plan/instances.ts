@@ -2,6 +2,7 @@
 import {
   API_GROUP_VERSION,
   type HAPair,
+  type InstanceAddress,
   instanceName,
   NODE_LABEL,
   PAIR_LABEL,
@@ -40,8 +41,8 @@ export type InstancesInput = {
   holder: string | undefined;
   /** Where EC2 has the first address; `undefined`: EC2 was not read, and a pair without history waits for that. */
   firstHolder: { node: string | undefined } | undefined;
-  /** The VIPs to serve: those in spec, and dropped ones until the others have arrived. */
-  vips: readonly string[];
+  /** What to serve: what is in spec, and dropped addresses until the others have arrived. */
+  addresses: readonly InstanceAddress[];
   /** What both send and accept; absent: the stored spec is not accepted. */
   vrrp: VRRPInstanceSpec['vrrp'] | undefined;
   /** A recorded order to yield that is not consumed by this very plan; 0: none. */
@@ -102,7 +103,7 @@ const freshSpec = (
   yieldTerm: 0,
   probe: 0,
   onDelete: 'Keep',
-  vips: [...input.vips],
+  addresses: [...input.addresses],
   vrrp,
   ...(input.pair.spec.healthChecks && { healthChecks: input.pair.spec.healthChecks }),
 });

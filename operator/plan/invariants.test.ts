@@ -1,12 +1,14 @@
 /** Plans that no product makes: each is refused, by the name of the invariant that it breaks, and nothing is done. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EC2Call } from '../../ec2/types.ts';
+import type { PlannedCall } from '../../delivery/types.ts';
+import { VIP as MOVABLE } from '../../delivery/vip.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
 import { ALLOCATION, EPOCH_MS, NODE1, NODE2, SETTINGS, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 import { type Report, reportsOf } from './elect.ts';
 import { assertPlan } from './invariants.ts';
-import type { Plan, PlanInput, PlannedCall } from './types.ts';
+import type { Plan, PlanInput } from './types.ts';
 
 /** A pair at rest whose Master is node1 in term 1, with its plan. */
 const scene = (rig = Rig.converged()): { input: PlanInput; plan: Plan; elected: Report | undefined } => {
@@ -28,7 +30,15 @@ const disassociate: EC2Call = {
 };
 
 const planned = (change: Partial<PlannedCall> = {}): PlannedCall => ({
-  ...{ call: assign(), items: [VIP], node: 'node1', term: 1, purpose: 'Move' },
+  ...{
+    call: assign(),
+    movable: MOVABLE,
+    items: [VIP],
+    isBatch: false,
+    node: 'node1',
+    term: 1,
+    purpose: 'Move',
+  },
   ...change,
 });
 

@@ -1,21 +1,21 @@
 /** The rules that a plan must not break, checked on every plan in production: a broken one names itself and writes nothing. */
-import type { EC2Call } from '../../ec2/types.ts';
+
+import { itemsOf, ownedItems } from '../../delivery/items.ts';
+import type { PlannedCall } from '../../delivery/types.ts';
+import { type EC2Call, idsOf } from '../../ec2/actions.ts';
 import { describeCall } from './calls.ts';
 import type { Report } from './elect.ts';
-import type { Plan, PlanInput, PlannedCall } from './types.ts';
-
-const keysOf = (call: EC2Call): readonly string[] =>
-  'privateIPAddresses' in call ? call.privateIPAddresses : [call.allocationID];
+import type { Plan, PlanInput } from './types.ts';
 
 /**
  * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to. Only then may
  * it be begun: a later operator must be able to find all that was ever moved.
  */
 export const isRecorded = ({ pair }: PlanInput, call: EC2Call): boolean =>
-  keysOf(call).every((key) =>
-    (pair.status?.addresses ?? []).some(
-      ({ vip, eipAllocationID, networkInterfaceIDs }) =>
-        (vip === key || eipAllocationID === key) && networkInterfaceIDs.includes(call.networkInterfaceID),
+  idsOf(call).every((id) =>
+    ownedItems(pair.status?.addresses ?? []).some(
+      ({ item, networkInterfaceIDs }) =>
+        item.id === id && networkInterfaceIDs.includes(call.networkInterfaceID),
     ),
   );
 
@@ -50,11 +50,9 @@ const assertAuthority = (
 };
 
 const isDropped = ({ pair, claimedElsewhere }: PlanInput, call: EC2Call): boolean =>
-  keysOf(call).every((key) => !claimedElsewhere.includes(key)) &&
+  idsOf(call).every((id) => !claimedElsewhere.includes(id)) &&
   (pair.metadata.deletionTimestamp !== undefined ||
-    keysOf(call).every((key) =>
-      pair.spec.addresses.every(({ vip, eipAllocationID }) => vip !== key && eipAllocationID !== key),
-    ));
+    itemsOf(pair.spec.addresses).every(({ id }) => !idsOf(call).includes(id)));
 
 /**
  * Checks S1, S2, S5, S7 and S9 on a finished plan.

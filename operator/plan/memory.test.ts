@@ -1,11 +1,15 @@
 /** What an answer of EC2 leaves behind: when the next attempt comes, what is told, and what is settled. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { eipItem } from '../../delivery/eip.ts';
+import type { Drift, PlannedCall } from '../../delivery/types.ts';
+import { VIP as MOVABLE, vipItem } from '../../delivery/vip.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
 import { failureOf } from '../../ec2/errors.ts';
-import type { EC2Call, EC2Result } from '../../ec2/types.ts';
-import { ALLOCATION, EPOCH_MS, NODE1, VIP } from '../testing/fixtures.ts';
+import type { EC2Result } from '../../ec2/types.ts';
+import { ALLOCATION, EPOCH_MS, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { callAnswered, callDeferred, callStarted, emptyMemory } from './memory.ts';
-import type { PairMemory, PlannedCall } from './types.ts';
+import type { PairMemory } from './types.ts';
 
 const failed = (code: string, httpStatus = 400): EC2Result => failureOf({ code, message: 'no', httpStatus });
 const THROTTLED = failed('RequestLimitExceeded', 503);
@@ -19,8 +23,9 @@ const assign = (...privateIPAddresses: string[]): EC2Call => ({
 });
 
 const move = (call = assign(VIP), purpose: PlannedCall['purpose'] = 'Move'): PlannedCall => ({
-  ...{ call, node: 'node1', term: 2, purpose },
+  ...{ call, movable: MOVABLE, node: 'node1', term: 2, purpose },
   items: [VIP],
+  isBatch: 'privateIPAddresses' in call && call.privateIPAddresses.length > 1,
 });
 
 const led = (node = 'node1', term = 2): PairMemory => {
@@ -105,7 +110,7 @@ test('a call whose answer was lost may have worked: EC2 is read first', () => {
 test('success settles what was moved, and the first one is the time of the takeover', () => {
   const first = after(led(), move(), { ok: true }, 1_000);
   assert.equal(first.delivery.settled, [VIP]);
-  assert.equal(first.delivery.landed, [{ call: assign(VIP), atMs: 1_000 }]);
+  assert.equal(first.delivery.landed, [{ call: assign(VIP), movable: MOVABLE, atMs: 1_000 }]);
   assert.is(first.delivery.firstAnsweredAtMs, 1_000);
   const again = after(first, move(), { ok: true }, 5_000);
   assert.is(again.delivery.firstAnsweredAtMs, 1_000);
@@ -159,21 +164,25 @@ test('a begun call unsettles what was read, but a release concerns nothing that 
 
 test('a repair is told with what was found, counts in its series, and takes the suspicion with it', () => {
   const suspicions = {
-    [VIP]: { where: 'on no ENI of the pair', seenAtMs: 0 },
-    [ALLOCATION]: { where: 'associated with nothing', seenAtMs: 0 },
+    [VIP]: { item: vipItem(VIP), where: {}, seenAtMs: 0 },
+    [ALLOCATION]: { item: eipItem(ALLOCATION, undefined), where: {}, seenAtMs: 0 },
   };
-  const repair = (finding: string): PlannedCall => ({ ...move(assign(VIP), 'Repair'), finding });
-  const first = callStarted(
-    { ...led(), delivery: { ...led().delivery, suspicions } },
-    repair('it is gone'),
-    5,
-  );
+  const foundAt = (where: Drift['where']): Drift[] => [{ item: vipItem(VIP), where }];
+  const repair = (where: Drift['where']): PlannedCall => ({
+    ...move(assign(VIP), 'Repair'),
+    drift: foundAt(where),
+  });
+  const first = callStarted({ ...led(), delivery: { ...led().delivery, suspicions } }, repair({}), 5);
   assert.equal(Object.keys(first.delivery.suspicions), [ALLOCATION]);
-  assert.equal(first.delivery.repairs, { finding: 'it is gone', count: 1, lastAtMs: 5 });
+  assert.equal(first.delivery.repairs, { drift: foundAt({}), count: 1, lastAtMs: 5 });
   assert.is(first.calls.events[0]?.reason, 'DriftFound');
   const answered = callAnswered(first, { result: { ok: true }, atMs: 6, random: 1 });
-  assert.is(callStarted(answered, repair('it is gone'), 7).delivery.repairs?.count, 2);
-  assert.is(callStarted(answered, repair('it is elsewhere'), 7).delivery.repairs?.count, 1);
+  assert.is(callStarted(answered, repair({}), 7).delivery.repairs?.count, 2);
+  assert.is(
+    callStarted(answered, repair({ networkInterfaceID: NODE2.networkInterfaceID }), 7).delivery.repairs
+      ?.count,
+    1,
+  );
 });
 
 test('the wait for the call budget counts from its beginning, and ends with the call', () => {

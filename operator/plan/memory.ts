@@ -1,13 +1,15 @@
 /** How what the operator remembers of a pair begins, and changes when it calls EC2 and when EC2 answers. */
+import { NO_DELIVERY, withCallAnswered, withCallBegun } from '../../delivery/memory.ts';
+import { NO_RELEASE, withReleaseAnswered } from '../../delivery/release.ts';
+import type { Answer, PlannedCall } from '../../delivery/types.ts';
 import { NO_AUTHORITY } from './authority.ts';
 import { NO_CALLS, withAnswered, withBegun, withDeferred } from './calls.ts';
 import { NO_PROBE } from './damping.ts';
-import { NO_DELIVERY, withCallAnswered, withCallBegun } from './delivery.ts';
+import { NO_DELETION } from './deletion.ts';
 import { NO_FAILBACK } from './failback.ts';
 import { NO_CONFLICT, withConflict } from './instances.ts';
 import { NO_QUESTION } from './reading.ts';
-import { NO_RELEASE, withReleaseAnswered } from './release.ts';
-import type { Answer, PairMemory, PlannedCall } from './types.ts';
+import type { PairMemory } from './types.ts';
 
 /** The memory of a pair that this process has never seen. */
 export const emptyMemory = (nowMs: number): PairMemory => ({
@@ -16,6 +18,7 @@ export const emptyMemory = (nowMs: number): PairMemory => ({
   calls: NO_CALLS,
   delivery: NO_DELIVERY,
   release: NO_RELEASE,
+  deletion: NO_DELETION,
   damping: NO_PROBE,
   failback: NO_FAILBACK,
   reading: NO_QUESTION,

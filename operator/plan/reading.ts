@@ -1,8 +1,8 @@
 /** Which reading of EC2 a pair waits for, besides what the delivery of its addresses asks for itself. */
-
+import { itemsOf, rightness } from '../../delivery/items.ts';
+import type { Item } from '../../delivery/movable.ts';
+import type { Release } from '../../delivery/release.ts';
 import { canonical } from '../../runtime/json.ts';
-import { type Item, itemsOf, rightness } from './places.ts';
-import type { Release } from './release.ts';
 import type { Situation } from './situation.ts';
 import type { ReadingMemory } from './types.ts';
 

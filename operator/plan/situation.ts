@@ -1,16 +1,18 @@
 /** What the pair is just now: which spec is in force, who is master, and how EC2 compares. */
 
 import type { PairNode } from '../../crds/types.ts';
-import { servedItems } from './addresses.ts';
+import { converge } from '../../delivery/converge.ts';
+import { holderOf } from '../../delivery/items.ts';
+import { underNextAuthority, withoutTarget } from '../../delivery/memory.ts';
+import type { Item } from '../../delivery/movable.ts';
+import { entryOf, servedItems } from './addresses.ts';
 import { electHead, pinOf } from './authority.ts';
-import { type Convergence, converge } from './converge.ts';
+import { BUDGET_PATIENCE_MS, deliveryFact, type ToldConvergence } from './convergence.ts';
 import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
-import { underNextAuthority, withoutTarget } from './delivery.ts';
 import { type Report, reportsOf } from './elect.ts';
 import { isFirstMasterOf } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
-import { holderOf, type Item } from './places.ts';
 import { troubleOf } from './signs.ts';
 import { type Acceptance, judge, parametersOf } from './support.ts';
 import type { PairMemory, PlanInput, Wish } from './types.ts';
@@ -29,7 +31,7 @@ export type Situation = {
   /** The pinned node, if a pin is in force. */
   pin: string | undefined;
   memory: PairMemory;
-  convergence: Convergence | undefined;
+  convergence: ToldConvergence | undefined;
   /** A move that is held back because the pair flaps. */
   hold: Damping;
 };
@@ -45,11 +47,7 @@ const wishOf = (
   nodes: readonly PairNode[],
 ): Wish => {
   if (accepted) return { nodes, addresses: pair.spec.addresses };
-  const addresses = (pair.status?.addresses ?? []).map(({ name, vip, eipAllocationID }) => ({
-    name,
-    ...(vip !== undefined && { vip }),
-    ...(eipAllocationID !== undefined && { eipAllocationID }),
-  }));
+  const addresses = (pair.status?.addresses ?? []).map((recorded) => entryOf(recorded));
   return { nodes: storedNodes(pair, instances), addresses };
 };
 
@@ -57,10 +55,10 @@ const wishOf = (
 const damp = (
   input: PlanInput,
   memory: PairMemory,
-  convergence: Convergence,
+  convergence: ToldConvergence,
   holder: string | undefined,
   pin: string | undefined,
-): { hold: Damping; convergence: Convergence } => {
+): { hold: Damping; convergence: ToldConvergence } => {
   const { head } = memory.authority;
   const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== head?.node;
   const incumbent =
@@ -76,7 +74,7 @@ const damp = (
   if (!hold.held) return { hold, convergence };
   const { call: _held, ...others } = convergence;
   const message = `The pair flaps: ${holder} keeps the addresses while it proves itself alive, and ${head?.node} waits. Check IP protocol 112 between the nodes; spec.pinnedNode decides at once.`;
-  const held: Convergence = {
+  const held: ToldConvergence = {
     ...others,
     status: 'False',
     reason: 'HeldDown',
@@ -124,7 +122,7 @@ const withProgress = (
   return { accepted: true, reason, message: [...nodes, ...steps].join(' ') };
 };
 
-/** VIPs that the target says it lacks, such as one that was added while it was cut off; a pin does not wait for its node. */
+/** Items that the target says it lacks, such as one that was added while it was cut off; a pin does not wait for its node. */
 const closedDoors = (
   items: readonly Item[],
   target: PairNode,
@@ -133,8 +131,8 @@ const closedDoors = (
 ): string[] => {
   const { vipsOnInterface } = reports.find(({ node }) => node === target.name) ?? {};
   if (pin !== undefined || vipsOnInterface === undefined) return [];
-  return items.flatMap((item) =>
-    item.kind === 'VIP' && !vipsOnInterface.includes(item.vip) ? [item.vip] : [],
+  return items.flatMap(({ movable, id, key }) =>
+    movable.isOnInterface && !vipsOnInterface.includes(id) ? [key] : [],
   );
 };
 
@@ -179,7 +177,7 @@ export const assess = (input: PlanInput): Situation => {
     return { ...common, memory: idle, convergence: undefined, hold: FREE };
   }
   const { unanswered, deferredSinceMs } = memory.calls;
-  const compared = converge({
+  const { state, ...compared } = converge({
     nowMs,
     view: ec2.view,
     items,
@@ -187,13 +185,14 @@ export const assess = (input: PlanInput): Situation => {
     authority: head,
     memory: memory.delivery,
     unanswered,
-    deferredSinceMs,
     isFirstMaster: isFirstMasterOf(pair.status, target.name),
     closed: closedDoors(items, target, reports, pin),
   });
+  const isDeferred = deferredSinceMs !== undefined && nowMs >= deferredSinceMs + BUDGET_PATIENCE_MS;
+  const told = { ...compared, ...deliveryFact(state, target, isDeferred) };
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
-  const { hold, convergence } = damp(input, memory, compared, holder, pin);
+  const { hold, convergence } = damp(input, memory, told, holder, pin);
   const learnt = { ...memory, delivery: compared.memory, damping: hold.memory };
   return { ...common, memory: learnt, convergence, hold };
 };

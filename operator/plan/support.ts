@@ -1,6 +1,7 @@
 /** Which spec is in force: the stored one if it is accepted, else the last that was. */
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPair, VRRPInstance, VRRPParameters } from '../../crds/types.ts';
+import { itemsOf, lacksTag } from '../../delivery/items.ts';
 import type { PlanInput } from './types.ts';
 
 /** The name of the Secret when `secretRef.name` is absent. */
@@ -32,18 +33,28 @@ export type Acceptance = { accepted: boolean; reason: Reason; message: string };
 export const isBarred = ({ accepted, reason }: Acceptance): boolean =>
   !accepted && (reason === 'AddressConflict' || reason === 'NotPermitted');
 
+type Tags = Readonly<Record<string, string>>;
+
 /** What AWS has not tagged for hapair, as far as it was read. */
 const untagged = ({ pair, settings: { requireTag }, ec2: { view } }: PlanInput): string[] => {
-  if (!requireTag) return [];
-  const isBare = (thing: { tags: Record<string, string> } | null | undefined): boolean =>
-    thing !== null && thing !== undefined && thing.tags[requireTag.key] !== requireTag.value;
-  const interfaces = pair.spec.nodes.map(({ networkInterfaceID }) => networkInterfaceID);
-  const allocations = pair.spec.addresses.flatMap(({ eipAllocationID }) => eipAllocationID ?? []);
-  return [
-    ...interfaces.filter((id) => isBare(view?.networkInterfaces[id])),
-    ...allocations.filter((id) => isBare(view?.elasticIPs[id])),
+  if (!requireTag || !view) return [];
+  const { nodes, addresses } = pair.spec;
+  const tags: [string, Tags | undefined][] = [
+    ...nodes.map(({ networkInterfaceID: id }): [string, Tags | undefined] => [
+      id,
+      view.networkInterfaces[id]?.tags,
+    ]),
+    ...itemsOf(addresses).map((item): [string, Tags | undefined] => [
+      item.id,
+      item.movable.tagsOf?.(view, item),
+    ]),
   ];
+  return tags.flatMap(([id, each]) => (each && lacksTag(each, requireTag) ? [id] : []));
 };
+
+/** Why an untagged id keeps everything where it is, for its reader. */
+export const untaggedMessage = (id: string, { key, value }: { key: string; value: string }): string =>
+  `${id} keeps the addresses: the operator may touch only what AWS has tagged ${key}=${value}. Tag it, or set spec.deletionPolicy to Retain.`;
 
 /** Judges the stored spec. Nothing is refused in silence: the message names every field that stands in the way. */
 export const judge = (input: PlanInput): Acceptance => {

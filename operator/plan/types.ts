@@ -8,7 +8,8 @@ import type {
   PairNode,
   VRRPInstance,
 } from '../../crds/types.ts';
-import type { EC2Call, EC2ErrorClass, EC2Facts, EC2Result, EC2View } from '../../ec2/types.ts';
+import type { DeliveryMemory, PlannedCall, ReleaseMemory } from '../../delivery/types.ts';
+import type { EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
 
 /** A condition's content, before times and generations. */
 export type Fact = { status: Condition['status']; reason: Reason; message: string };
@@ -68,22 +69,6 @@ export type Wish = {
   addresses: readonly PairAddress[];
 };
 
-/** A call that moves addresses to `node`, or releases some from it. */
-export type PlannedCall = {
-  call: EC2Call;
-  node: string;
-  term: number;
-  /**
-   * Place: nobody served before this master. Move: somebody did. Repair: the address had been right under this very master.
-   * Release: it is no longer ours to keep.
-   */
-  purpose: 'Place' | 'Move' | 'Repair' | 'Release';
-  /** Keys of the items (see places.ts) that the call puts right. */
-  items: readonly string[];
-  /** Repair: what two readings agreed on. */
-  finding?: string;
-};
-
 /** The report on which EC2 writes rest (S1), as this process first read it. */
 export type Authority = {
   node: string;
@@ -105,18 +90,6 @@ export type AuthorityMemory = {
   pin: { node: string; sinceMs: number } | undefined;
 };
 
-/** Unbroken failures of calls, as of the last one. */
-export type CallFailure = {
-  count: number;
-  class: EC2ErrorClass;
-  code: string;
-  message: string;
-  retryAtMs: number;
-  /** True: EC2 must be read before the next call to the same master. */
-  readFirst: boolean;
-  atMs: number;
-};
-
 /** Written by calls.ts. */
 export type CallsMemory = {
   /** The unanswered call: at most one (S5). */
@@ -127,45 +100,10 @@ export type CallsMemory = {
   events: readonly PlanEvent[];
 };
 
-/** Where an item that was right has been seen, and when the first reading that showed it there was taken. */
-export type Suspicion = { where: string; seenAtMs: number };
-
-/** What is known of EC2's way to the present authority; written by delivery.ts. */
-export type DeliveryMemory = {
-  /** When the last answered call that may have changed EC2 was answered. */
-  answeredAtMs: number;
-  /** First EC2 answer to a call for the present authority that worked. */
-  firstAnsweredAtMs: number | undefined;
-  /** First reading of EC2 that showed every address with the present authority. */
-  confirmedAtMs: number | undefined;
-  /** Calls known to have worked whose effect the newest view may not show yet. */
-  landed: readonly { call: EC2Call; atMs: number }[];
-  /** Items that were right, or put right, under the present authority: wrong again, they are drift. */
-  settled: readonly string[];
-  /** A call with several VIPs was rejected as a whole. */
-  oneByOne: boolean;
-  /** Unbroken failures of calls under the present authority, those that release apart. */
-  failure: CallFailure | undefined;
-  /** Drift seen once, by item key; the second reading must agree, and begin at least 2 s after the first was taken. */
-  suspicions: Readonly<Record<string, Suspicion>>;
-  /** Identical repairs in a row. */
-  repairs: { finding: string; count: number; lastAtMs: number } | undefined;
-  /** Every address was read at the present authority's node, and no call was begun since. */
-  converged: boolean;
-};
-
-/** Written by release.ts. */
-export type ReleaseMemory = {
-  /** Addresses are being released since then; a reading begun earlier says nothing about it. */
-  sinceMs: number | undefined;
-  /** Unbroken failures of calls that release; that all else is well heals them not. */
-  failure: CallFailure | undefined;
-  /** When the last release was answered: what is wanted is not concerned by it. */
-  answeredAtMs: number | undefined;
-  /** When the first reading was taken that showed nothing left to release. */
-  goneSinceMs: number | undefined;
+/** Written by deletion.ts. */
+export type DeletionMemory = {
   /** The deletion was first seen by this process then. */
-  deletingSinceMs: number | undefined;
+  sinceMs: number | undefined;
 };
 
 /** A question to a superseded Master that still holds the addresses: does it live? */
@@ -214,6 +152,7 @@ export type PairMemory = {
   calls: CallsMemory;
   delivery: DeliveryMemory;
   release: ReleaseMemory;
+  deletion: DeletionMemory;
   damping: DampingMemory;
   failback: FailbackMemory;
   reading: ReadingMemory;
@@ -253,6 +192,3 @@ export type Plan = {
   /** Why the plan is what it is, for the log. */
   reason: Reason;
 };
-
-/** An answered call. */
-export type Answer = { result: EC2Result; atMs: number /** 0 to 1, evenly spread. */; random: number };

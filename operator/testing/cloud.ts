@@ -1,5 +1,6 @@
 /** EC2 reduced to what moves: where VIPs and EIPs are. Effects can be separated from answers. */
-import type { EC2Call, EC2View, ElasticIP, NetworkInterface } from '../../ec2/types.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
+import type { EC2View, ElasticIP, NetworkInterface } from '../../ec2/types.ts';
 import { ALLOCATION, NODE1, NODE2, NODE3 } from './fixtures.ts';
 
 export class Cloud {

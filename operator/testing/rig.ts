@@ -4,9 +4,10 @@
  */
 import type { HAPair, HAPairSpec, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
 import { FINALIZER } from '../../crds/types.ts';
+import type { PlannedCall } from '../../delivery/types.ts';
 import type { EC2Result, EC2View } from '../../ec2/types.ts';
 import { callAnswered, callStarted, emptyMemory } from '../plan/memory.ts';
-import type { EC2Reading, Life, PairMemory, Plan, PlanEvent, PlannedCall } from '../plan/types.ts';
+import type { EC2Reading, Life, PairMemory, Plan, PlanEvent } from '../plan/types.ts';
 import { plan } from '../plan.ts';
 import { Cloud } from './cloud.ts';
 import { EPOCH_MS, pairOf, reportOf, SETTINGS } from './fixtures.ts';

@@ -10,9 +10,10 @@ import {
   type VRRPInstance,
   type VRRPInstanceStatus,
 } from '../../crds/types.ts';
+import type { EC2Call } from '../../ec2/actions.ts';
 import type { ReadResult } from '../../ec2/client.ts';
 import { failureOf } from '../../ec2/errors.ts';
-import type { EC2Call, EC2Result } from '../../ec2/types.ts';
+import type { EC2Result } from '../../ec2/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { EventNote } from '../../kube/events.ts';
 import { WorkQueue } from '../../kube/queue.ts';

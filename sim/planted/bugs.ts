@@ -246,7 +246,7 @@ const CALLS: readonly Bug[] = [
   },
   {
     name: 'one reading is believed: a repair without a second that agrees',
-    file: 'operator/plan/converge.ts',
+    file: 'delivery/converge.ts',
     text: '(input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : []',
     planted: '(input.view?.readAtMs ?? 0) >= seenAtMs - AGREEMENT_MS ? [key] : []',
     promise: 'T11',
@@ -254,7 +254,7 @@ const CALLS: readonly Bug[] = [
   },
   {
     name: 'the cached view says that all is right, and nothing is read',
-    file: 'operator/plan/delivery.ts',
+    file: 'delivery/memory.ts',
     text: '  observation.view.readAtMs >= knownSinceMs(observation) &&\n',
     planted: '',
     promise: 'T17',
@@ -262,7 +262,7 @@ const CALLS: readonly Bug[] = [
   },
   {
     name: 'a call while another is unanswered',
-    file: 'operator/plan/converge.ts',
+    file: 'delivery/converge.ts',
     text: '  if (input.unanswered) return result;\n',
     planted: '',
     promise: 'T11',
@@ -326,9 +326,9 @@ const ENDS: readonly Bug[] = [
   },
   {
     name: 'a release takes what another HAPair names',
-    file: 'operator/plan/release.ts',
-    text: '=> key !== undefined && !keep.includes(key);',
-    planted: '=> key !== undefined;',
+    file: 'delivery/release.ts',
+    text: '({ item }) => item.movable === movable && !keep.includes(item.id)',
+    planted: '({ item }) => item.movable === movable',
     promise: 'T15',
   },
   {

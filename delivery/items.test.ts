@@ -1,16 +1,23 @@
 /** Where EC2 has the addresses, and where it must have them after calls that are known to have worked. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EC2Call, EC2View } from '../../ec2/types.ts';
-import { Cloud } from '../testing/cloud.ts';
-import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
-import { believe, holderOf, type Item, itemsOf, movedKeys, rightness, whereabouts } from './places.ts';
+import type { EC2Call } from '../ec2/actions.ts';
+import type { EC2View } from '../ec2/types.ts';
+import { Cloud } from '../operator/testing/cloud.ts';
+import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
+import { EIP, eipItem } from './eip.ts';
+import { holderOf, itemsOf, rightness } from './items.ts';
+import type { Item, Whereabouts } from './movable.ts';
+import { VIP as VIPS, vipItem } from './vip.ts';
 
 const ENI1 = NODE1.networkInterfaceID;
 const ENI2 = NODE2.networkInterfaceID;
-const vip: Item = { kind: 'VIP', key: VIP, vip: VIP };
-const eip: Item = { kind: 'EIP', key: `${ALLOCATION} with ${VIP}`, allocationID: ALLOCATION, vip: VIP };
-const bare: Item = { kind: 'EIP', key: ALLOCATION, allocationID: ALLOCATION };
+const vip = vipItem(VIP);
+const eip = eipItem(ALLOCATION, VIP);
+const bare = eipItem(ALLOCATION, undefined);
+
+const whereabouts = (view: EC2View, item: Item): Whereabouts | undefined =>
+  item.movable.whereabouts(view, item);
 
 /** VIP and EIP at node1. */
 const atNode1 = (): EC2View => {
@@ -27,10 +34,10 @@ test('the items of a list: VIPs first, for an EIP can be associated only with a 
     { name: 'lan', vip: '10.10.10.20' },
   ];
   assert.equal(itemsOf(addresses), [
-    vip,
-    { kind: 'VIP', key: '10.10.10.20', vip: '10.10.10.20' },
-    eip,
-    { kind: 'EIP', key: 'eipalloc-2', allocationID: 'eipalloc-2' },
+    { movable: VIPS, key: VIP, id: VIP },
+    { movable: VIPS, key: '10.10.10.20', id: '10.10.10.20' },
+    { movable: EIP, key: `${ALLOCATION} with ${VIP}`, id: ALLOCATION, on: VIP },
+    { movable: EIP, key: 'eipalloc-2', id: 'eipalloc-2' },
   ]);
 });
 
@@ -55,7 +62,7 @@ test('what was not read is not known, and what does not exist is missing', () =>
   assert.is(rightness({ ...view, networkInterfaces: {} }, vip, NODE1), 'Unknown');
   assert.is(rightness({ ...view, elasticIPs: {} }, eip, NODE1), 'Unknown');
   assert.is(rightness({ ...view, networkInterfaces: { [ENI1]: null } }, vip, NODE1), 'TargetMissing');
-  assert.is(rightness({ ...view, elasticIPs: { [ALLOCATION]: null } }, eip, NODE1), 'AllocationMissing');
+  assert.is(rightness({ ...view, elasticIPs: { [ALLOCATION]: null } }, eip, NODE1), 'Missing');
 });
 
 test('its holder is the node that has it, and nobody when neither does', () => {
@@ -64,22 +71,23 @@ test('its holder is the node that has it, and nobody when neither does', () => {
   assert.is(holderOf(undefined, vip, [NODE1]), undefined);
 });
 
-test('whereabouts: equal places give equal words, and other places others', () => {
-  const moved = believe(atNode1(), [
-    { action: 'AssignPrivateIpAddresses', networkInterfaceID: ENI2, privateIPAddresses: [VIP] },
-  ]);
+test('whereabouts: of a VIP its ENI, of an EIP the private address too, and nothing of what is nowhere', () => {
+  const moved = VIPS.after(atNode1(), {
+    ...{ action: 'AssignPrivateIpAddresses', networkInterfaceID: ENI2, privateIPAddresses: [VIP] },
+  });
   const nowhere = new Cloud().view(0);
-  assert.is(whereabouts(atNode1(), vip), `on ${ENI1}`);
-  assert.is(whereabouts(moved, vip), `on ${ENI2}`);
-  assert.is(whereabouts(nowhere, vip), 'on no ENI of the pair');
-  assert.is(whereabouts(atNode1(), eip), `on ${ENI1} (${VIP})`);
-  assert.is(whereabouts(nowhere, eip), 'associated with nothing');
+  assert.equal(whereabouts(atNode1(), vip), { networkInterfaceID: ENI1 });
+  assert.equal(whereabouts(moved, vip), { networkInterfaceID: ENI2 });
+  assert.equal(whereabouts(nowhere, vip), {});
+  assert.equal(whereabouts(atNode1(), eip), { networkInterfaceID: ENI1, privateIPAddress: VIP });
+  assert.equal(whereabouts(nowhere, eip), {});
+  assert.is(whereabouts({ ...nowhere, elasticIPs: {} }, eip), undefined, 'it was not read');
 });
 
-test('a move of VIPs puts right what follows them, and nothing else', () => {
-  assert.equal(movedKeys(atNode1(), [VIP]), [VIP, `${ALLOCATION} with ${VIP}`]);
-  assert.equal(movedKeys(atNode1(), ['10.10.10.20']), ['10.10.10.20']);
-  assert.equal(movedKeys(undefined, [VIP]), [VIP]);
+test('the EIPs on a VIP follow it, and nothing else does', () => {
+  assert.equal(VIPS.followersOf(atNode1(), [vip]), [`${ALLOCATION} with ${VIP}`]);
+  assert.equal(VIPS.followersOf(atNode1(), [vipItem('10.10.10.20')]), []);
+  assert.equal(EIP.followersOf(atNode1(), [eip]), []);
 });
 
 test('after a move the VIP is on the one ENI and on no other, its EIP has come along, and all else is as it was read', () => {
@@ -92,13 +100,11 @@ test('after a move the VIP is on the one ENI and on no other, its EIP has come a
     ...cloud.view(5),
     networkInterfaces: { ...cloud.view(5).networkInterfaces, gone: null },
   };
-  const after = believe(view, [
-    {
-      action: 'AssignPrivateIpAddresses',
-      networkInterfaceID: ENI2,
-      privateIPAddresses: [VIP, '10.10.10.30'],
-    },
-  ]);
+  const after = VIPS.after(view, {
+    action: 'AssignPrivateIpAddresses',
+    networkInterfaceID: ENI2,
+    privateIPAddresses: [VIP, '10.10.10.30'],
+  });
   const addressesOf = (id: string): string[] | undefined =>
     after.networkInterfaces[id]?.privateIPAddresses.map(({ privateIPAddress }) => privateIPAddress);
   assert.equal(addressesOf(ENI1), [NODE1.address, '10.10.10.20']);
@@ -116,19 +122,19 @@ test('after an association the EIP is where it was put; one that was not read is
     ...{ action: 'AssociateAddress', networkInterfaceID: ENI2 },
     ...{ allocationID: ALLOCATION, privateIPAddress: VIP },
   };
-  assert.is(rightness(believe(atNode1(), [call]), eip, NODE2), 'Right');
+  assert.is(rightness(EIP.after(atNode1(), call), eip, NODE2), 'Right');
   const unread = { ...atNode1(), elasticIPs: {} };
-  assert.equal(believe(unread, [call]), unread);
+  assert.equal(EIP.after(unread, call), unread);
 });
 
 test('a release is no reason to believe anything', () => {
   const view = atNode1();
-  assert.is(
-    believe(view, [
-      { action: 'UnassignPrivateIpAddresses', networkInterfaceID: ENI1, privateIPAddresses: [VIP] },
-    ]),
-    view,
-  );
+  const [step] = VIPS.release(view, [{ item: vip, networkInterfaceIDs: [ENI1, ENI2] }]);
+  assert.equal(step, {
+    call: { action: 'UnassignPrivateIpAddresses', networkInterfaceID: ENI1, privateIPAddresses: [VIP] },
+    items: [vip],
+  });
+  assert.is(step && VIPS.after(view, step.call), view);
 });
 
 test.run();

@@ -1,10 +1,10 @@
 /** What is known of EC2's way to the present authority: calls that worked or failed, items that are settled, drift that is suspected. */
-import type { PairNode } from '../../crds/types.ts';
-import { asksForRead } from '../../ec2/errors.ts';
-import type { EC2View } from '../../ec2/types.ts';
-import { failureAfter, isToBeSplit } from './calls.ts';
-import { believe, type Item, type Rightness, rightness, whereabouts } from './places.ts';
-import type { Answer, Authority, DeliveryMemory, PlannedCall, Suspicion } from './types.ts';
+import { asksForRead } from '../ec2/errors.ts';
+import type { EC2View } from '../ec2/types.ts';
+import { failureAfter, isToBeSplit } from './failure.ts';
+import { rightness } from './items.ts';
+import type { Item, Rightness, Side, Whereabouts } from './movable.ts';
+import type { Answer, DeliveryMemory, Drift, PlannedCall, Suspicion } from './types.ts';
 
 /** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
 export const CLOCK_STEP_MS = 0.001;
@@ -34,16 +34,27 @@ export const underNextAuthority = (memory: DeliveryMemory, settled: readonly str
 /** Remembers that there is nothing to compare EC2 with. */
 export const withoutTarget = (memory: DeliveryMemory): DeliveryMemory => ({ ...memory, converged: false });
 
+const isSamePlace = (a: Whereabouts, b: Whereabouts): boolean =>
+  a.networkInterfaceID === b.networkInterfaceID && a.privateIPAddress === b.privateIPAddress;
+
+/** The same items in the same places. */
+export const isSameDrift = (a: readonly Drift[] | undefined, b: readonly Drift[]): boolean =>
+  a?.length === b.length &&
+  b.every(({ item, where }, at) => {
+    const other = a[at];
+    return other?.item.key === item.key && isSamePlace(other.where, where);
+  });
+
 /** Remembers a call that moves addresses, or releases some, and is begun. */
 export const withCallBegun = (memory: DeliveryMemory, call: PlannedCall, nowMs: number): DeliveryMemory => {
   const begun = { ...memory, converged: memory.converged && call.purpose === 'Release' };
-  const { finding } = call;
-  if (finding === undefined) return begun;
+  const { drift } = call;
+  if (drift === undefined) return begun;
   const suspicions = Object.fromEntries(
     Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
   );
-  const count = memory.repairs?.finding === finding ? memory.repairs.count + 1 : 1;
-  return { ...begun, suspicions, repairs: { finding, count, lastAtMs: nowMs } };
+  const count = isSameDrift(memory.repairs?.drift, drift) ? (memory.repairs?.count ?? 0) + 1 : 1;
+  return { ...begun, suspicions, repairs: { drift, count, lastAtMs: nowMs } };
 };
 
 /**
@@ -62,7 +73,7 @@ export const withCallAnswered = (
     failure: undefined,
   };
   if (result.ok) {
-    const landed = [...memory.landed, { call: call.call, atMs }];
+    const landed = [...memory.landed, { call: call.call, movable: call.movable, atMs }];
     if (!isCurrent) return { ...answered, landed };
     return {
       ...answered,
@@ -84,9 +95,10 @@ export type Observation = {
   nowMs: number;
   view: EC2View | undefined;
   items: readonly Item[];
-  /** The elected master's node. */
-  target: PairNode;
-  authority: Authority;
+  /** Where they belong. */
+  target: Side;
+  /** Whose word the calls rest on: its term, and when it was first read as the one for this target. */
+  authority: { term: number; readAtMs: number };
   memory: DeliveryMemory;
   unanswered: PlannedCall | undefined;
 };
@@ -110,12 +122,8 @@ export const isFresh = (observation: Observation): boolean =>
 
 /** Every item, as it is believed and as it was seen. */
 export const compare = ({ view, items, target, memory }: Observation): Finding[] => {
-  const belief =
-    view &&
-    believe(
-      view,
-      memory.landed.map(({ call }) => call),
-    );
+  // A belief justifies a call, never `Ready`.
+  const belief = view && memory.landed.reduce((each, { call, movable }) => movable.after(each, call), view);
   return items.map((item) => ({
     item,
     believed: rightness(belief, item, target),
@@ -145,9 +153,9 @@ export const learn = (observation: Observation): DeliveryMemory => {
     return { ...memory, failure: undefined, confirmedAtMs, settled, suspicions: {}, converged: true };
   }
   const suspicions = drift.map(({ item }): [string, Suspicion] => {
-    const where = whereabouts(view, item);
+    const where = item.movable.whereabouts(view, item) ?? {};
     const before = rest.suspicions[item.key];
-    return [item.key, before?.where === where ? before : { where, seenAtMs: nowMs }];
+    return [item.key, before && isSamePlace(before.where, where) ? before : { item, where, seenAtMs: nowMs }];
   });
   return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
 };

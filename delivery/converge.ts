@@ -1,0 +1,161 @@
+/** Which call, or which reading, brings EC2 to the node whose word counts (DESIGN.md, "Converging EC2"). */
+import { rightness } from './items.ts';
+import {
+  compare,
+  type Finding,
+  isFresh,
+  isMoving,
+  isSameDrift,
+  knownSinceMs,
+  learn,
+  type Observation,
+} from './memory.ts';
+import type { Item, Rightness } from './movable.ts';
+import type { CallFailure, DeliveryMemory, Drift, PlannedCall } from './types.ts';
+
+/**
+ * Two readings must agree before a repair, since a single one may be stale or incomplete: the second begins so long after the first
+ * was taken. When it was begun says too little: EC2 may have been asked much later.
+ */
+export const AGREEMENT_MS = 2_000;
+/** Delay between the first two identical repairs; doubles up to the bound. */
+const REPEATED_REPAIR_MS = { first: 10_000, most: 300_000 };
+/** What converge depends on. */
+export type ConvergeInput = Observation & {
+  /** The pair had no other master before: no failover waits for this. */
+  isFirstMaster: boolean;
+  /** Keys of items that the target's agent says are not on its interface: EC2 must not deliver to a closed door (V5). */
+  closed: readonly string[];
+};
+
+/**
+ * How EC2 compares. `Failing`: the last call failed. `TargetMissing`, `Missing`: EC2 does not know the target's ENI, or items.
+ * `Drifted`: seen once. `DoorClosed`: items wait until the target's agent has put them up.
+ */
+export type DeliveryState =
+  | { is: 'Converged' | 'Missing' | 'DoorClosed'; items: readonly Item[] }
+  | { is: 'Failing'; failure: CallFailure }
+  | { is: 'Drifted'; drift: readonly Drift[] }
+  | { is: 'TargetMissing' | 'Moving' | 'Unread' };
+
+/** What to do about EC2, and how it compares meanwhile. */
+export type Convergence = {
+  memory: DeliveryMemory;
+  call?: PlannedCall;
+  /** Keys of the items that a fresh reading showed at the target. */
+  right: readonly string[];
+  /** A reading begun at this time or later is wanted; may lie in the future. */
+  readSinceMs?: number;
+  /** Look again at this time. */
+  wakeAtMs?: number;
+  state: DeliveryState;
+};
+
+const driftOf = ({ suspicions }: DeliveryMemory, keys: readonly string[]): Drift[] =>
+  keys.flatMap((key) => suspicions[key] ?? []);
+
+/** Items of which two readings agree that they are not where they were. */
+const confirmedDrift = (input: ConvergeInput): string[] =>
+  Object.entries(input.memory.suspicions).flatMap(([key, { seenAtMs }]) =>
+    isFresh(input) && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : [],
+  );
+
+/** The earliest time of a repair: identical ones in a row come ever later. */
+const repairAtMs = ({ repairs }: DeliveryMemory, drift: readonly Drift[]): number => {
+  if (!repairs || !isSameDrift(repairs.drift, drift)) return Number.NEGATIVE_INFINITY;
+  const { first, most } = REPEATED_REPAIR_MS;
+  return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
+};
+
+const pick = <T>(list: readonly T[], turn: number): T[] => list.slice(turn % list.length).slice(0, 1);
+
+/** Items that a call may bring now: nothing is believed right, drift is confirmed, the door is open, what carries it is there. */
+const readyItems = (input: ConvergeInput): Item[] => {
+  const { memory, view, target, closed, items } = input;
+  const drift = confirmedDrift(input);
+  const isThere = (key: string): boolean =>
+    isFresh(input) && items.some((item) => item.key === key && rightness(view, item, target) === 'Right');
+  return compare(input).flatMap(({ item, believed }) => {
+    const { key, on } = item;
+    const isWanted = believed === 'Wrong' && (drift.includes(key) || !memory.settled.includes(key));
+    return isWanted && !closed.includes(key) && (on === undefined || isThere(on)) ? [item] : [];
+  });
+};
+
+/** The one call that does most: all that are elsewhere, where one call brings them all, else one of them. */
+const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
+  const { memory, view, target, authority } = input;
+  const ready = readyItems(input);
+  const [first] = ready;
+  if (!first || !view) return undefined;
+  const { movable } = first;
+  const alike = ready.filter((item) => item.movable === movable);
+  const failures = memory.failure?.count ?? 0;
+  // The failure that parted a batch is not one of any single item: the turn begins with the first in spec.
+  const single = (): Item[] => pick(alike, movable.isBatched ? Math.max(0, failures - 1) : failures);
+  const moved = movable.isBatched && !memory.oneByOne ? alike : single();
+  const items = [...moved.map(({ key }) => key), ...movable.followersOf(view, moved)];
+  const drift = driftOf(memory, items);
+  return {
+    call: movable.bring(moved, target),
+    movable,
+    node: target.name,
+    term: authority.term,
+    items,
+    isBatch: moved.length > 1,
+    ...(drift.length > 0
+      ? { purpose: 'Repair', drift }
+      : { purpose: input.isFirstMaster ? 'Place' : 'Move' }),
+  };
+};
+
+const stateOf = (input: ConvergeInput): DeliveryState => {
+  const { memory, view } = input;
+  const findings = compare(input);
+  const itemsOf = (list: readonly Finding[]): Item[] => list.map(({ item }) => item);
+  if (memory.converged) return { is: 'Converged', items: itemsOf(findings) };
+  if (memory.failure) return { is: 'Failing', failure: memory.failure };
+  const of = (kind: Rightness): Finding[] => findings.filter(({ believed }) => believed === kind);
+  if (of('TargetMissing').length > 0) return { is: 'TargetMissing' };
+  if (of('Missing').length > 0) return { is: 'Missing', items: itemsOf(of('Missing')) };
+  const drift = Object.values(memory.suspicions);
+  if (drift.length > 0) return { is: 'Drifted', drift };
+  const shut = of('Wrong').filter(({ item }) => input.closed.includes(item.key));
+  if (shut.length > 0 && !isMoving(input)) return { is: 'DoorClosed', items: itemsOf(shut) };
+  const isUnderWay = isMoving(input) || of('Wrong').length > 0;
+  return { is: isUnderWay || (view !== undefined && memory.landed.length > 0) ? 'Moving' : 'Unread' };
+};
+
+/**
+ * Compares EC2 with the elected master. An item that was never right under this master justifies a call by the cached view
+ * alone; one that was is drift and takes two agreeing readings. That all is right is believed only of a reading begun after
+ * the report and after the last answer.
+ */
+export const converge = (input: ConvergeInput): Convergence => {
+  const memory = learn(input);
+  const learnt = { ...input, memory };
+  const right = isFresh(learnt) ? compare(learnt).filter(({ seen }) => seen === 'Right') : [];
+  const result = { memory, right: right.map(({ item }) => item.key), state: stateOf(learnt) };
+  if (input.unanswered) return result;
+
+  const { failure } = memory;
+  const mustReadFirst = failure?.readFirst === true && !(input.view && input.view.readAtMs >= failure.atMs);
+  const call = input.view && !mustReadFirst ? nextCall(learnt) : undefined;
+  const dueAtMs = Math.max(
+    failure?.retryAtMs ?? Number.NEGATIVE_INFINITY,
+    call?.drift === undefined ? Number.NEGATIVE_INFINITY : repairAtMs(memory, call.drift),
+  );
+  if (call && dueAtMs <= input.nowMs) return { ...result, call };
+
+  const doubts = Object.values(memory.suspicions).map(({ seenAtMs }) => seenAtMs + AGREEMENT_MS);
+  const agreed = input.view?.readAtMs ?? Number.NEGATIVE_INFINITY;
+  const reads = [
+    ...(isFresh(learnt) ? [] : [knownSinceMs(learnt)]),
+    ...doubts.filter((sinceMs) => sinceMs > agreed),
+  ];
+  return {
+    ...result,
+    ...(reads.length > 0 && { readSinceMs: Math.max(...reads) }),
+    ...(dueAtMs > input.nowMs && { wakeAtMs: dueAtMs }),
+  };
+};
