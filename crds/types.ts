@@ -196,6 +196,15 @@ export type HAPairStatus = {
   master?: string;
   /** Where EC2 delivers; absent unless all addresses agree. */
   holder?: string;
+  /** What `kubectl get` shows of several addresses in one column: a printer column shows one value. For people alone. */
+  columns?: {
+    /** `mixed`: the addresses are at different places. */
+    holder?: string;
+    /** The first, and how many there are besides: `10.10.10.10 +1`. */
+    vip?: string;
+    /** As `vip`, of public addresses. */
+    eip?: string;
+  };
   /** The node that is not master, whatever its state. */
   standby?: string;
   /** The highest term acted upon. */

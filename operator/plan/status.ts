@@ -111,7 +111,28 @@ const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStat
 };
 
 /** The addresses to record, and the node where EC2 delivers all that the spec names. */
-export type Served = { addresses: readonly AddressStatus[]; holder: string | undefined };
+export type Served = {
+  addresses: readonly AddressStatus[];
+  holder: string | undefined;
+  columns: NonNullable<HAPairStatus['columns']>;
+};
+
+const firstOf = ([first, ...others]: readonly string[]): string | undefined =>
+  first === undefined || others.length === 0 ? first : `${first} +${others.length}`;
+
+/** What one column can show of all that the spec names. */
+const columnsOf = (
+  wanted: readonly AddressStatus[],
+  holder = wanted.some((each) => each.holder !== undefined) ? 'mixed' : undefined,
+): Served['columns'] => {
+  const vip = firstOf(wanted.flatMap((each) => each.vip ?? []));
+  const eip = firstOf(wanted.flatMap(({ publicIP }) => publicIP ?? []));
+  return {
+    ...(holder !== undefined && { holder }),
+    ...(vip !== undefined && { vip }),
+    ...(eip !== undefined && { eip }),
+  };
+};
 
 /** Reads off a situation what is served where. */
 export const servedIn = (situation: Situation, dropped: Dropped): Served => {
@@ -119,7 +140,9 @@ export const servedIn = (situation: Situation, dropped: Dropped): Served => {
   const addresses = recordedAddresses(situation, dropped);
   const isWanted = ({ name, vip }: AddressStatus): boolean =>
     wish.addresses.some((each) => each.name === name && each.vip === vip);
-  return { addresses, holder: commonHolder(addresses.filter(isWanted)) };
+  const wanted = addresses.filter(isWanted);
+  const holder = commonHolder(wanted);
+  return { addresses, holder, columns: columnsOf(wanted, holder) };
 };
 
 /**
@@ -129,7 +152,7 @@ export const servedIn = (situation: Situation, dropped: Dropped): Served => {
 export const nextStatus = (
   situation: Situation,
   order: Orders,
-  { addresses, holder }: Served,
+  { addresses, holder, columns }: Served,
   withheld: string | undefined,
 ): HAPairStatus => {
   const { input, wish, reports, elected, memory, acceptance, pin, hold } = situation;
@@ -164,6 +187,7 @@ export const nextStatus = (
     ...problemOf(conditions),
     ...(master !== undefined && { master }),
     ...(holder !== undefined && { holder }),
+    ...(Object.keys(columns).length > 0 && { columns }),
     ...(standby !== undefined && { standby }),
     ...(term > 0 && { term }),
     ...(addresses.length > 0 && { addresses: [...addresses] }),

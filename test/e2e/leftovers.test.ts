@@ -13,7 +13,7 @@ import { cacheDir } from '../../hack/setup/cache.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const LAB = join(ROOT, '.lab');
-const EVENT_MS = 120_000;
+const EVENT_MS = 300_000;
 
 const test = suite('leftovers');
 
