@@ -5,14 +5,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Reason } from '../../crds/conditions.ts';
-import { type VRRPInstance, type VRRPInstanceSpec, type VRRPState, vipsOf } from '../../crds/types.ts';
+import { type VRRPInstance, type VRRPState, vipsOf } from '../../crds/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import { formatMicroTime } from '../../runtime/time.ts';
 import { isAnswer } from '../api/reports.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
-import { noteReject } from '../rules/peer.ts';
-import { isCutOff } from '../rules/priority.ts';
 import { observeConditions, sameStatus } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FromWorker } from '../worker/messages.ts';
@@ -27,14 +25,30 @@ import {
   vipsUp,
 } from './addresses.ts';
 import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './derived.ts';
-import { handoverOf, type PairHandover, resume, withInherited } from './handover.ts';
+import type { PairHandover } from './handover.ts';
 import { interfaceStep, removeAddresses } from './lanes/interface.ts';
 import { type Lane, openLane, type Step } from './lanes/lane.ts';
-import { isLoaded, loadStep } from './lanes/load.ts';
+import { loadStep } from './lanes/load.ts';
 import { mustRead, readStep } from './lanes/read.ts';
-import { observePeer, observeTerm, reportAgain, reportStep, statusOf } from './lanes/report.ts';
+import { observePeer, reportAgain, reportStep, statusOf } from './lanes/report.ts';
 import type { PairSnapshot } from './snapshot.ts';
-import { type Instances, initialState, type PairState, TRANSITIONS_KEPT } from './state.ts';
+import { follow, seeFindings } from './state/checks.ts';
+import {
+  enterState,
+  type Instances,
+  noteArrived,
+  noteVIPsUp,
+  setSocketTrouble,
+  settleClaim,
+} from './state/election.ts';
+import { abandon, goAway, stop } from './state/lifecycle.ts';
+import { seeDelivered, seeIMDS, seeInterfaces } from './state/network.ts';
+import { forgetSilence, seePeer, seeReject, setPeerFault, setPeerHeard } from './state/peer.ts';
+import { changeRecord, noteInRecord, observeTerm } from './state/record.ts';
+import { seeStored, setConditionTimes } from './state/report.ts';
+import { desire, observeContact } from './state/spec.ts';
+import { noteStarted } from './state/steering.ts';
+import { handoverOf, initialState, type PairState } from './state.ts';
 import { Transitions } from './transitions.ts';
 import { type PairView, viewOf } from './view.ts';
 import { claimAsLastResort, steerWorker, yieldIfDue } from './worker.ts';
@@ -47,9 +61,6 @@ export class Pair {
   readonly #state: PairState;
   readonly #ports: PairPorts;
   readonly #lanes: Record<'load' | 'interface' | 'report' | 'read', Lane>;
-  #followed: Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null = null;
-  /** Verdicts of the program that this one has replaced; each stands until the check has one of its own. */
-  #inherited: readonly CheckFinding[] = [];
   readonly #transitions = new Transitions();
 
   /**
@@ -57,11 +68,7 @@ export class Pair {
    * @param handover of the program that this one has replaced in place: its worker runs already
    */
   constructor(record: PairRecord, ports: PairPorts, handover?: PairHandover) {
-    this.#state = initialState(record, ports.clock.wall());
-    if (handover !== undefined) {
-      resume(this.#state, handover);
-      this.#inherited = handover.checks;
-    }
+    this.#state = initialState(record, ports.clock.wall(), handover);
     this.#ports = ports;
     this.key = this.#state.key;
     this.#lanes = {
@@ -74,48 +81,45 @@ export class Pair {
 
   /** The newest VRRPInstance that the API server has shown. */
   desired(instance: VRRPInstance): void {
-    const { desired, gone } = this.#state;
+    const state = this.#state;
+    const { desired, gone } = state;
     if (gone) return;
     const { uid, generation = 0 } = instance.metadata;
     // A watch may lag behind a read.
     if (desired !== null && desired.metadata.uid === uid && (desired.metadata.generation ?? 0) > generation)
       return;
-    const probed = instance.spec.probe !== newestSpec(this.#state)?.probe;
-    this.#state.desired = instance;
-    this.#state.lastKnownReport = instance.status;
-    this.#state.confirmedNever &&= instance.spec.claim === 'Never';
-    this.#state.contact.specRead ||= isLoaded(this.#state, instance);
-    if (instance.status !== undefined) observeTerm(this.#state, instance.status.term);
+    const probed = instance.spec.probe !== newestSpec(state)?.probe;
+    desire(state, instance);
+    seeStored(state, instance.status);
+    if (instance.status !== undefined) observeTerm(state, instance.status.term);
     this.#converge(probed);
     this.#lanes.load.kick(true);
   }
 
   /** The peer's VRRPInstance; null: it has none. */
   peer(instance: VRRPInstance | null): void {
-    if (instance === null) this.#state.peer = undefined;
+    if (instance === null) seePeer(this.#state, null);
     else observePeer(this.#state, instance);
     this.#converge();
   }
 
   /** What is known of the pair's health checks, each of them. */
   health(findings: readonly CheckFinding[]): void {
-    this.#state.checks = withInherited(findings, this.#inherited);
+    seeFindings(this.#state, findings);
     this.#converge();
   }
 
   /** A reading of the instance metadata; null: it could not be read. */
   imds(reading: IMDSReading | null): void {
     const state = this.#state;
-    state.imds = reading;
+    seeIMDS(state, reading);
     const spec = state.loaded?.spec ?? state.desired?.spec;
     if (reading !== null && spec !== undefined) {
       const isHere = isVerified(state, spec);
-      state.lastDelivered = deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []);
-      this.#noteArrived(state.lastDelivered);
-      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID) {
-        state.record = { ...state.record, verifiedNetworkInterfaceID: spec.networkInterfaceID };
-        state.dirty = true;
-      }
+      seeDelivered(state, deliveredTo(reading, spec) ?? (isHere ? state.lastDelivered : []));
+      noteArrived(state, state.lastDelivered);
+      if (isHere && state.record.verifiedNetworkInterfaceID !== spec.networkInterfaceID)
+        noteInRecord(state, { verifiedNetworkInterfaceID: spec.networkInterfaceID });
     }
     this.#converge();
   }
@@ -124,15 +128,12 @@ export class Pair {
   interfaces(reading: InterfaceReading): void {
     const state = this.#state;
     const before = vipInterfaceOf(state);
-    state.interfaces = reading;
+    seeInterfaces(state, reading);
     const spec = state.loaded?.spec;
     const name = spec === undefined ? null : interfaceNameOf(state, spec);
     // What was put on an interface that the pair has left is taken off there first.
     const left = strandedAddresses(state).addresses.length > 0;
-    if (name !== null && name !== state.record.interface && !left) {
-      state.record = { ...state.record, interface: name };
-      state.dirty = true;
-    }
+    if (name !== null && name !== state.record.interface && !left) noteInRecord(state, { interface: name });
     // What could not be done to the interface as it was is tried at once on what it is now.
     this.#converge(!isDeepStrictEqual(before, vipInterfaceOf(state)));
   }
@@ -143,8 +144,7 @@ export class Pair {
     const { log } = this.#ports;
     if (message.type === 'state') this.#enter(message.state, message.reason, message.atMs);
     else if (message.type === 'settled') {
-      if (state.claim === null) return;
-      state.claim.settled = true;
+      if (!settleClaim(state)) return;
       log.info({ pair: this.key, at: formatMicroTime(this.#unixMs(message.atMs)) }, 'settled');
     } else if (message.type === 'peer') {
       if (state.peerHeard !== message.heard)
@@ -152,10 +152,9 @@ export class Pair {
           { pair: this.key, reason: message.heard ? 'PeerHeard' : 'PeerSilent', priority: message.priority },
           message.heard ? 'peer heard' : 'peer silent',
         );
-      state.peerHeard = message.heard;
+      setPeerHeard(state, message.heard);
     } else if (message.type === 'socket') {
-      state.socketTrouble =
-        message.error === null ? null : { reason: 'InstanceFaulty', message: message.error };
+      setSocketTrouble(state, message.error);
       if (message.error !== null) log.warn({ pair: this.key, err: message.error }, 'VRRP socket failed');
     } else {
       this.#rejected(message);
@@ -172,13 +171,13 @@ export class Pair {
     const spec = state.loaded?.spec;
     if (spec === undefined) return;
     const [packet, intervalMs] = [{ cause, source, count }, longestIntervalMs(spec)];
-    state.rejects = noteReject(state.rejects, packet, spec.peerAddress, clock.now(), intervalMs);
+    seeReject(state, packet, spec.peerAddress, clock.now(), intervalMs);
     if (peerFaultOf(state, clock.now())?.message !== state.peerFault?.message) this.#converge();
   }
 
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
   lastAdvert(atMs: number): void {
-    this.#state.record = { ...this.#state.record, lastAdvertAtMs: this.#unixMs(atMs) };
+    changeRecord(this.#state, { lastAdvertAtMs: this.#unixMs(atMs) });
   }
 
   /** What the program that takes this one's place must know; null: nothing runs. */
@@ -214,15 +213,15 @@ export class Pair {
 
   /** The worker has resigned for good (SIGTERM): addresses leave once EC2 delivers them elsewhere. */
   stopped(): void {
-    this.#state.stopping = true;
-    this.#state.startingUntilMs = Number.NEGATIVE_INFINITY;
+    stop(this.#state);
+    noteStarted(this.#state);
     this.#enter('Init', 'AgentStopping', this.#ports.clock.now());
     this.#converge(true);
   }
 
   /** Takes every address this agent added off the interface, wherever EC2 delivers it. */
   abandonAddresses(): void {
-    this.#state.abandoned = true;
+    abandon(this.#state);
     this.#lanes.interface.kick(true);
   }
 
@@ -284,7 +283,7 @@ export class Pair {
     const { send, disk, log } = this.#ports;
     const onDelete = newestSpec(state)?.onDelete ?? 'Keep';
     if (!state.gone) {
-      state.gone = true;
+      goAway(state);
       this.#followChecks();
       send({ type: 'remove', pair: this.key });
       log.info({ pair: this.key, reason: 'Unconfigured', onDelete }, 'pair forgotten');
@@ -310,22 +309,20 @@ export class Pair {
   /** Everything that follows from the state. */
   #converge(fresh = false): void {
     const state = this.#state;
-    const { contact } = state;
-    contact.lastContactMs = this.#ports.lastContactMs();
-    if (isCutOff(contact, this.#ports.clock.now())) contact.specRead = false;
+    observeContact(state, this.#ports.lastContactMs(), this.#ports.clock.now());
     this.#notePeerFault();
-    if (state.claim !== null) state.claim.vipUp ||= vipsUp(state);
+    if (vipsUp(state)) noteVIPsUp(state);
     this.#followChecks();
     steerWorker(state, this.#ports);
     yieldIfDue(state, this.#ports);
     claimAsLastResort(state, this.#ports);
     reportAgain(state, this.#ports);
     const { findings } = factsOf(state, this.#ports.agentVersion);
-    state.conditionTimes = observeConditions(state.conditionTimes, findings, this.#ports.clock.wall());
+    setConditionTimes(state, observeConditions(state.conditionTimes, findings, this.#ports.clock.wall()));
     this.#lanes.interface.kick(fresh);
     this.#lanes.load.kick();
     this.#lanes.report.kick(fresh);
-    if (!mustWatchPeer(state)) state.silence = null;
+    if (!mustWatchPeer(state)) forgetSilence(state);
     if (mustRead(state)) this.#lanes.read.kick();
   }
 
@@ -333,7 +330,7 @@ export class Pair {
   #notePeerFault(): void {
     const state = this.#state;
     const before = state.peerFault;
-    state.peerFault = peerFaultOf(state, this.#ports.clock.now());
+    setPeerFault(state, peerFaultOf(state, this.#ports.clock.now()));
     if (before?.message === state.peerFault?.message) return;
     const { log } = this.#ports;
     if (state.peerFault !== null) log.warn({ pair: this.key, ...state.peerFault }, 'peer misconfigured');
@@ -346,50 +343,28 @@ export class Pair {
     const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
     const { healthChecks = [], sourceAddress = '' } = spec ?? {};
     const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
-    if (isDeepStrictEqual(wanted, this.#followed)) return;
-    if (this.#followed !== null) this.#inherited = [];
-    this.#followed = wanted;
-    state.checks = withInherited(this.#ports.followChecks(healthChecks, sourceAddress), this.#inherited);
+    if (follow(state, wanted)) seeFindings(state, this.#ports.followChecks(healthChecks, sourceAddress));
   }
 
   #enter(election: VRRPState, reason: Reason, atMs: number): void {
     const state = this.#state;
     // The end of what ran at another address is no end of the start here.
-    if (election !== 'Init') state.startingUntilMs = Number.NEGATIVE_INFINITY;
+    if (election !== 'Init') noteStarted(state);
     if (state.election === election) {
       if (reason === 'AgentReloaded')
         this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
       return;
     }
-    // Settled: the report of it may be out already.
-    if (state.claim?.settled === true) state.formerClaim = { leftAtMs: atMs, arrived: state.arrived };
-    if (election === 'Master') state.arrived = [...state.lastDelivered];
     this.#transitions.count(state.election, election, reason);
-    state.election = election;
     const sinceMs = this.#unixMs(atMs);
-    state.transitions = [{ state: election, reason, atMs: sinceMs }, ...state.transitions].slice(
-      0,
-      TRANSITIONS_KEPT,
-    );
     this.#ports.log.info(
       { pair: this.key, reason, term: state.claim?.term ?? undefined, at: formatMicroTime(sinceMs) },
       `became ${election}`,
     );
-    // A new claim, even by the same node, takes a new term; one that has not settled leaves no trace in the report (T18).
-    state.claim =
-      election === 'Master'
-        ? { settled: false, vipUp: false, term: null, sinceMs, evidence: this.#readEvidence() }
-        : null;
-    state.silence = null;
-    if (election !== 'Master' && state.reportedState.state !== election)
-      state.reportedState = { state: election, sinceMs };
-  }
-
-  /** Remembers what EC2 has delivered here since the newest claim. */
-  #noteArrived(delivered: readonly string[]): void {
-    const state = this.#state;
-    state.arrived = [...new Set([...state.arrived, ...delivered])];
-    if (state.formerClaim !== null) state.formerClaim = { ...state.formerClaim, arrived: state.arrived };
+    const { lastDelivered: delivered } = state;
+    const readEvidence = (): Promise<Instances | null> => this.#readEvidence();
+    enterState(state, { state: election, reason, atMs, sinceMs, delivered, readEvidence });
+    forgetSilence(state);
   }
 
   /** Asked for at the claim's first advert, so that listening and reading take their time together. */

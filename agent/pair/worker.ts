@@ -1,13 +1,12 @@
-/** What the VRRP worker is told of a pair: configuration, fault, resignation, last resort. What was sent is written here alone. */
+/** What the VRRP worker is told of a pair: configuration, fault, resignation, last resort. */
 import { isDeepStrictEqual } from 'node:util';
 import type { PairPorts } from '../ports.ts';
 import { isDead } from '../rules/life.ts';
 import { interfaceNameOf } from './addresses.ts';
 import { faultOf, isLastCandidate, mayResignToPeer, orderedTerm, workerConfig } from './derived.ts';
+import { setPeerHeard } from './state/peer.ts';
+import { noteAsked, noteConfigured, noteFault, noteRemoved, noteYielded } from './state/steering.ts';
 import type { PairState } from './state.ts';
-
-/** A worker leaves Init within so long, or its Init is reported. */
-const STARTING_MS = 2_000;
 
 /** Tells the worker what differs from what it was told last. */
 export const steerWorker = (state: PairState, ports: PairPorts): void => {
@@ -16,15 +15,14 @@ export const steerWorker = (state: PairState, ports: PairPorts): void => {
   const { sent } = state;
   const config = workerConfig(state, ports.clock.now());
   if (config !== null && !isDeepStrictEqual(config, sent.config)) {
-    if (sent.config === null) state.startingUntilMs = ports.clock.now() + STARTING_MS;
-    sent.config = config;
+    noteConfigured(state, config, ports.clock.now());
     ports.send({ type: 'set', pair: state.key, config });
   }
   if (sent.config === null) return;
-  if (config !== null) sent.spec = state.loaded?.spec ?? null;
+  if (config !== null) noteAsked(state, state.loaded?.spec ?? null);
   const fault = faultOf(state)?.reason ?? null;
   if (fault === sent.fault) return;
-  sent.fault = fault;
+  noteFault(state, fault);
   ports.send({ type: 'fault', pair: state.key, fault });
 };
 
@@ -45,8 +43,8 @@ const isMoved = (state: PairState): boolean => {
 
 /** The virtual router ends where it was, a Master with priority 0; at the new place it begins as Backup. */
 const restart = (state: PairState, ports: PairPorts): void => {
-  state.sent = { config: null, spec: null, fault: null };
-  state.peerHeard = null;
+  noteRemoved(state);
+  setPeerHeard(state, null);
   ports.log.info({ pair: state.key, reason: 'InstanceConfigured' }, 'moving to another address');
   ports.send({ type: 'remove', pair: state.key });
 };
@@ -61,7 +59,7 @@ export const yieldIfDue = (state: PairState, { log, send }: PairPorts): void => 
   const ordered = orderedTerm(state) === term && state.confirmedYield === term;
   if (!ordered && !mayResignToPeer(state)) return;
   const reason = ordered ? 'YieldOrdered' : 'ChecksFailed';
-  state.yieldedTerm = term;
+  noteYielded(state, term);
   log.info({ pair: state.key, reason, term }, 'yielding');
   send({ type: 'resign', pair: state.key, reason });
 };

@@ -158,7 +158,7 @@ const ORDERS: readonly Bug[] = [
   {
     name: 'a Master yields twice for one order',
     file: 'agent/pair/worker.ts',
-    text: '  state.yieldedTerm = term;\n',
+    text: '  noteYielded(state, term);\n',
     planted: '',
     promise: 'S9',
     first: 'S9',

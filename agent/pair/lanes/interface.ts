@@ -2,7 +2,6 @@
 
 import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts } from '../../ports.ts';
-import type { Problem } from '../../rules/problem.ts';
 import {
   carrierOf,
   deliveredTo,
@@ -13,6 +12,9 @@ import {
   vipInterfaceOf,
   vipPlan,
 } from '../addresses.ts';
+import { abandon } from '../state/lifecycle.ts';
+import { setAddressTrouble, setOnInterface } from '../state/network.ts';
+import { changeRecord } from '../state/record.ts';
 import type { PairState } from '../state.ts';
 
 /**
@@ -33,18 +35,11 @@ export const interfaceStep = async (state: PairState, ports: PairPorts): Promise
     if (add !== undefined) return await addVIP(state, ports, add);
     if (remove !== undefined) return await removeVIP(state, ports, remove);
   } catch (error) {
-    state.addressTrouble = { reason: 'InstanceFaulty', message: messageOf(error) };
+    setAddressTrouble(state, { reason: 'InstanceFaulty', message: messageOf(error) });
     throw error;
   }
   await forgetVanished(state, ports);
-  return setTrouble(state, null);
-};
-
-/** @returns whether there is something new to report */
-const setTrouble = (state: PairState, trouble: Problem | null): boolean => {
-  if (state.addressTrouble?.message === trouble?.message) return false;
-  state.addressTrouble = trouble;
-  return true;
+  return setAddressTrouble(state, null);
 };
 
 /** An address that is neither there nor wanted is ours no longer: whoever puts it there next owns it. */
@@ -75,7 +70,7 @@ const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<
   await remember(state, ports, { added, interface: place.name });
   await ports.addresses.add(place.name, vip);
   setOnInterface(state, place.name, vip, true);
-  state.addressTrouble = null;
+  setAddressTrouble(state, null);
   ports.log.info({ pair: state.key, vip, interface: place.name, state: state.election }, 'VIP added');
   return true;
 };
@@ -115,7 +110,7 @@ const remember = async (
     (change.interface ?? state.record.interface) === state.record.interface
   )
     return;
-  state.record = { ...state.record, ...change };
+  changeRecord(state, change);
   try {
     await ports.disk.note(state.record);
   } catch (error) {
@@ -123,26 +118,12 @@ const remember = async (
   }
 };
 
-/** The kernel has done it: no need to wait for the next reading. */
-const setOnInterface = (state: PairState, name: string, address: string, present: boolean): void => {
-  if (state.interfaces === null) return;
-  state.interfaces = {
-    ...state.interfaces,
-    interfaces: state.interfaces.interfaces.map((entry) => {
-      if (entry.name !== name) return entry;
-      const others = entry.addresses.filter((known) => known.address !== address);
-      const put = { address, prefixLength: 32, scope: 'host' };
-      return { ...entry, addresses: present ? [...others, put] : others };
-    }),
-  };
-};
-
 /**
  * Takes every address that this agent added off the interface.
  * @throws Error when one cannot be taken off, or when it is not known yet what is on the interface
  */
 export const removeAddresses = async (state: PairState, ports: PairPorts): Promise<void> => {
-  state.abandoned = true;
+  abandon(state);
   if (state.interfaces === null && state.record.added.length > 0)
     throw new Error('the interfaces have not been read yet');
   const toRemove = () => [...vipPlan(state, ports.clock.now()).remove, ...strandedAddresses(state).addresses];

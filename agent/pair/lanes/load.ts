@@ -3,15 +3,12 @@
 import type { SecretRef, VRRPInstance } from '../../../crds/types.ts';
 import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts, StoredSecret } from '../../ports.ts';
-import type { Problem } from '../../rules/problem.ts';
 import { unsupported } from '../../rules/support.ts';
 import { refusal } from '../addresses.ts';
 import { secretRefs, storedSecret } from '../derived.ts';
+import { changeRecord } from '../state/record.ts';
+import { bringIntoForce, isLoaded, setLoadProblem } from '../state/spec.ts';
 import type { PairState } from '../state.ts';
-
-/** Whether this instance's spec is the one in force. */
-export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VRRPInstance): boolean =>
-  loaded !== null && loaded.uid === (metadata.uid ?? '') && loaded.generation === (metadata.generation ?? 0);
 
 /**
  * One step of the load lane: brings the newest spec into force once it is on disk, with the password of every set it names.
@@ -20,13 +17,13 @@ export const isLoaded = ({ loaded }: Pick<PairState, 'loaded'>, { metadata }: VR
 export const loadStep = async (state: PairState, ports: PairPorts): Promise<boolean> => {
   const { desired } = state;
   if (desired === null || state.gone || state.stopping) return false;
-  if (isLoaded(state, desired)) return setProblem(state, null);
+  if (isLoaded(state, desired)) return setLoadProblem(state, null);
   const { spec } = desired;
   const missing = unsupported(spec);
-  if (missing !== null) return setProblem(state, { reason: 'NotSupportedYet', message: missing });
+  if (missing !== null) return setLoadProblem(state, { reason: 'NotSupportedYet', message: missing });
   const refused = refusal(state, spec);
   if (refused !== null) {
-    state.loadProblem = refused;
+    setLoadProblem(state, refused);
     throw new Error(refused.message);
   }
 
@@ -37,23 +34,14 @@ export const loadStep = async (state: PairState, ports: PairPorts): Promise<bool
 
   const uid = desired.metadata.uid ?? '';
   const generation = desired.metadata.generation ?? 0;
-  state.record = { ...state.record, uid, generation, spec, secrets };
+  changeRecord(state, { uid, generation, spec, secrets });
   try {
     await ports.disk.save(state.record);
   } catch (error) {
-    state.loadProblem = { reason: 'InstanceFaulty', message: messageOf(error) };
+    setLoadProblem(state, { reason: 'InstanceFaulty', message: messageOf(error) });
     throw error;
   }
-  state.loaded = { spec, uid, generation };
-  state.contact.specRead = true;
-  state.loadProblem = null;
-  return true;
-};
-
-/** @returns whether there is something new to report */
-const setProblem = (state: PairState, problem: Problem | null): boolean => {
-  if (state.loadProblem?.message === problem?.message) return false;
-  state.loadProblem = problem;
+  bringIntoForce(state, { spec, uid, generation });
   return true;
 };
 
@@ -72,7 +60,7 @@ const resolveSecret = async (
   try {
     return await ports.kube.readSecret(ref);
   } catch (error) {
-    state.loadProblem = { reason: 'SecretUnreadable', message: messageOf(error) };
+    setLoadProblem(state, { reason: 'SecretUnreadable', message: messageOf(error) });
     throw error;
   }
 };

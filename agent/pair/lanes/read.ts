@@ -1,15 +1,14 @@
 /** Reads what no watch can be trusted with: the own spec after a silence, and signs of life of a Master that hides this one. */
 
 import type { PairPorts } from '../../ports.ts';
-import { observeLife } from '../../rules/life.ts';
 import { mustConfirmNever, mustWatchPeer, orderedTerm } from '../derived.ts';
-import type { Instances, PairState } from '../state.ts';
-import { isLoaded } from './load.ts';
+import type { Instances } from '../state/election.ts';
+import { beginLifePoll, forgetSilence, seeLife } from '../state/peer.ts';
+import { confirmOrders, isLoaded } from '../state/spec.ts';
+import type { PairState } from '../state.ts';
 
 /** While a newer Master hides this one, its Lease and report are read so often. */
 const LIFE_POLL_MS = 5_000;
-/** Readings of the peer further apart do not prove that the API was reachable throughout. */
-const LIFE_GAP_MS = 12_000;
 
 /** The spec in force may be out of date, and no newer one is on its way. */
 const mustReadSpec = ({ contact, loaded, desired }: PairState): boolean =>
@@ -39,18 +38,17 @@ export const readStep = async (
   if (state.gone) return false;
   if (mustReadSpec(state) || mustConfirm(state)) {
     const read = await kube.readInstances(state.record.peerNode);
-    state.confirmedYield = read.own?.spec.yieldTerm ?? 0;
-    state.confirmedNever = read.own?.spec.claim === 'Never';
+    confirmOrders(state, read.own);
     onInstances(read);
   }
   const { peerNode } = state.record;
   const isDue = clock.now() - state.lifePolledAtMs >= LIFE_POLL_MS;
   if (peerNode === null || !mustWatchPeer(state) || !isDue) return false;
-  state.lifePolledAtMs = clock.now();
+  beginLifePoll(state, clock.now());
   try {
-    state.silence = observeLife(state.silence, await kube.readLife(peerNode), LIFE_GAP_MS);
+    seeLife(state, await kube.readLife(peerNode));
   } catch (error) {
-    state.silence = null;
+    forgetSilence(state);
     throw error;
   }
   return true;

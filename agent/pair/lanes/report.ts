@@ -8,8 +8,12 @@ import { buildStatus, mayTakeTerm, sameStatus } from '../../rules/report.ts';
 import { nextTerm, type TermCause, termCause } from '../../rules/term.ts';
 import { vipPlan } from '../addresses.ts';
 import { factsOf, isOverwritten, newestSpec, termFloor } from '../derived.ts';
-import type { Instances, PairState, RunningClaim } from '../state.ts';
-import { isLoaded } from './load.ts';
+import { holdTerm, type Instances, type RunningClaim, takeEvidence } from '../state/election.ts';
+import { forgetSilence, seePeer } from '../state/peer.ts';
+import { beginSave, noteInRecord, observeTerm } from '../state/record.ts';
+import { beginReport, endReport, noteOverwritten, seeStored } from '../state/report.ts';
+import { desireFirst, isLoaded } from '../state/spec.ts';
+import type { PairState } from '../state.ts';
 
 /** The status to report now. */
 export const statusOf = (
@@ -26,7 +30,7 @@ export const statusOf = (
   );
 
 /** Why the running claim takes a term now; null: there is none, it is too early, or its term is good. */
-const causeOf = (state: PairState, claim: RunningClaim | null): TermCause | null =>
+const causeOf = (state: PairState, claim: PairState['claim']): TermCause | null =>
   claim === null || !mayTakeTerm(claim)
     ? null
     : termCause(claim.term, termFloor(state), state.peer, isDead(state.silence));
@@ -76,15 +80,16 @@ const isProbed = (state: PairState): boolean => {
 const takeTerm = async (
   state: PairState,
   ports: PairPorts,
-  claim: RunningClaim,
+  claim: NonNullable<PairState['claim']>,
   cause: TermCause,
 ): Promise<boolean> => {
   const { clock } = ports;
   const startedAtMs = clock.now();
   const { own, peer } =
-    (await takeEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
+    (await freshEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) observePeer(state, peer);
-  if (own !== null) observeOwn(state, own);
+  // Its report counts as known too, if none was read since the start.
+  if (own !== null && desireFirst(state, own)) seeStored(state, own.status);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
@@ -99,34 +104,27 @@ const takeTerm = async (
   const reportMs = Math.round(reportedAtMs - readAtMs);
   ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');
   if (state.claim !== claim) return true;
-  claim.term = term;
-  state.reportedState = { state: 'Master', sinceMs: claim.sinceMs };
-  state.silence = null;
+  holdTerm(state, claim, term);
+  forgetSilence(state);
   return true;
 };
 
 /** What was read while the claim listened may be this old; older than that it is read again. */
 const EVIDENCE_MS = 1_000;
 
-/** Serves the claim's first attempt alone. */
-const takeEvidence = async (claim: RunningClaim, nowMs: number): Promise<Instances | null> => {
-  const { evidence, sinceMs } = claim;
-  claim.evidence = Promise.resolve(null);
-  return nowMs - sinceMs < EVIDENCE_MS ? evidence : null;
+const freshEvidence = async (claim: RunningClaim, nowMs: number): Promise<Instances | null> => {
+  const evidence = takeEvidence(claim);
+  return nowMs - claim.sinceMs < EVIDENCE_MS ? evidence : null;
 };
 
 const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStatus): Promise<void> => {
-  // Until the answer comes nobody knows what the API server has: an unanswered report is sent again.
-  const before = state.reported;
-  state.reported = undefined;
+  const keepTimes = beginReport(state);
   try {
-    state.stored = await ports.kube.report(status);
+    endReport(state, status, await ports.kube.report(status));
   } catch (error) {
-    // Conditions keep their transition times from what is known to have been reported.
-    if (before !== undefined) state.lastKnownReport = before;
+    keepTimes();
     throw error;
   }
-  state.reported = status;
   ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
 };
 
@@ -137,47 +135,23 @@ const AGAIN_MS = 10_000;
 export const reportAgain = (state: PairState, { clock, log }: PairPorts): void => {
   const nowMs = clock.now();
   if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
-  state.overwrittenAtMs = nowMs;
   log.warn({ pair: state.key, state: state.desired?.status?.state }, 'report overwritten by somebody else');
-  // Conditions keep their transition times from what was reported here.
-  state.lastKnownReport = state.reported;
-  state.reported = undefined;
+  noteOverwritten(state, nowMs);
 };
 
 /** The disk is best effort here: losing it loses no safety, because both reports are read before a term is taken. */
 const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => {
-  state.dirty = false;
   try {
-    await ports.disk.save(state.record);
+    await ports.disk.save(beginSave(state));
   } catch (error) {
     ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
   }
 };
 
-/** Takes note of the own instance if none was read since the start. */
-const observeOwn = (state: PairState, own: VRRPInstance): void => {
-  if (state.desired !== null) return;
-  state.desired = own;
-  state.lastKnownReport = own.status;
-};
-
-/** Takes note of a term that somebody holds or saw. */
-export const observeTerm = (state: PairState, term: number): void => {
-  if (term <= state.record.highestTerm) return;
-  state.record = { ...state.record, highestTerm: term };
-  state.dirty = true;
-};
-
-/** No verdict yet is no health. */
-const isHealthy = ({ conditions = [] }: VRRPInstanceStatus): boolean =>
-  !conditions.some(({ type, status }) => type === 'Healthy' && status !== 'True');
-
 /** Takes note of the peer's report. */
-export const observePeer = (state: PairState, { spec, status }: VRRPInstance): void => {
-  if (state.record.peerNode !== spec.nodeName) {
-    state.record = { ...state.record, peerNode: spec.nodeName };
-    state.dirty = true;
-  }
-  state.peer = status && { state: status.state, term: status.term, isHealthy: isHealthy(status) };
+export const observePeer = (state: PairState, peer: VRRPInstance): void => {
+  const { spec, status } = peer;
+  if (state.record.peerNode !== spec.nodeName) noteInRecord(state, { peerNode: spec.nodeName });
+  seePeer(state, peer);
   if (status !== undefined) observeTerm(state, status.term);
 };
