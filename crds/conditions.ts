@@ -161,6 +161,13 @@ export const REASONS = {
   SourceAddressMissing: 'The source address or its link is missing.',
   Overslept: 'The process was not scheduled past its own deadline.',
   Unconfigured: 'The instance has no spec any more.',
+  // What a node does meanwhile, in its log alone
+  ClaimSettled: 'A new master has listened, and nobody has objected.',
+  TermTaken: 'A new master has numbered its claim, and reported it.',
+  VIPAdded: 'A VIP was put on the interface.',
+  VIPRemoved: 'A VIP was taken off the interface.',
+  VIPFound: 'A VIP is on the interface that only an agent before this one can have put there.',
+  ReportOverwritten: 'Somebody else has written this node’s report; it is written again.',
 } as const;
 
 /** A reason word of the table. */

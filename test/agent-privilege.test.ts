@@ -15,13 +15,14 @@ import {
   addressesOf,
   buildWorld,
   cleanNodes,
+  enters,
+  gives,
   isInside,
   type LogLine,
   PLAIN_AGENT,
   prepare,
   type RunningAgent,
   runInside,
-  says,
   startAgent,
   statusOf,
   UID,
@@ -56,7 +57,7 @@ const CAPABILITY_SETS = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
 
 const serves = async (dir: string, program: string): Promise<void> => {
   const first = await start({ node: 'node1', dir: join(dir, 'node1'), program });
-  await first.until('it serves', says('VIP added'));
+  await first.until('it serves', gives('VIPAdded'));
   const status = statusOf(first.pid);
   for (const set of CAPABILITY_SETS) assert.is(BigInt(`0x${status[set]}`), BOTH, set);
   assert.is(status.NoNewPrivs, '1');
@@ -70,7 +71,7 @@ const serves = async (dir: string, program: string): Promise<void> => {
   await second.until('it hears the Master', (line) => line.reason === 'PeerHeard');
   assert.is(await first.end('SIGTERM'), 0);
   await second.until('it takes over', (line) => line.reason === 'MasterResigned');
-  await second.until('it serves', says('VIP added'));
+  await second.until('it serves', gives('VIPAdded'));
   assert.not.ok(addressesOf('node1').includes(`${VIP}/32`), 'a stopped agent takes the VIP off');
   for (const { lines } of [first, second]) {
     const troubles = lines.filter(({ msg }) =>
@@ -102,21 +103,21 @@ inWorld('without CAP_NET_RAW it names it, claims nothing, and its peer serves', 
   const first = await start({ node: 'node1', dir: join(dir, 'no-raw-1'), capabilities: ['net_admin'] });
   const RAW_SOCKET = /open a raw socket of IP protocol 112: EPERM.*grant CAP_NET_RAW to the agent/;
   await first.until('it says what it lacks', complains(RAW_SOCKET));
-  await first.until('it is in Fault', says('became Fault'));
+  await first.until('it is in Fault', enters('Fault'));
   const second = await start({ node: 'node2', dir: join(dir, 'no-raw-2') });
-  await second.until('it serves', says('VIP added'));
+  await second.until('it serves', gives('VIPAdded'));
   assert.is(first.lines.filter(complains(RAW_SOCKET)).length, 1, 'said once, though tried every second');
-  assert.not.ok(first.lines.some(says('became Master')));
+  assert.not.ok(first.lines.some(enters('Master')));
   assert.is(await first.end('SIGTERM'), 0, 'it can still be stopped');
 });
 
 inWorld('without CAP_NET_ADMIN it names it, gives way, and its peer serves', async ({ dir }) => {
   const first = await start({ node: 'node1', dir: join(dir, 'no-admin-1'), capabilities: ['net_raw'] });
   await first.until('it says what it lacks', complains(/the agent lacks CAP_NET_ADMIN.*AmbientCapabilities/));
-  await first.until('it is in Fault', says('became Fault'));
+  await first.until('it is in Fault', enters('Fault'));
   const second = await start({ node: 'node2', dir: join(dir, 'no-admin-2') });
-  await second.until('it serves', says('VIP added'));
-  assert.is(first.lines.findLast(({ msg }) => msg.startsWith('became'))?.msg, 'became Fault');
+  await second.until('it serves', gives('VIPAdded'));
+  assert.is(first.lines.findLast(({ entered }) => entered !== undefined)?.entered, 'Fault');
 });
 
 /** What an agent that does not start says, be it in its log or to the terminal. */
@@ -150,7 +151,7 @@ inWorld('one that it may not write is said, and the election goes on with what i
   const stateDir = join(dir, 'fixed');
   const options: AgentOptions = { node: 'node1', dir: join(dir, 'fixed-1'), stateDir };
   const first = await start(options);
-  await first.until('it serves', says('VIP added'));
+  await first.until('it serves', gives('VIPAdded'));
   await first.end();
   cleanNodes();
   // It may have ended in the middle of a write.
@@ -158,7 +159,7 @@ inWorld('one that it may not write is said, and the election goes on with what i
   chmodSync(stateDir, 0o500);
   const again = await start({ ...options, prepared: true });
   await again.until('it says so', complains(/stateDir .*fixed cannot be written: EACCES.*mode 0500/));
-  await again.until('it serves', says('VIP added'));
+  await again.until('it serves', gives('VIPAdded'));
   await again.until(
     'it says what is not remembered',
     complains(/cannot write .*prod\.web\.pair.*check the state directory's space and permissions/),
@@ -177,7 +178,7 @@ inWorld('a read-only file system is said, and the election goes on', async ({ di
     'it says so',
     complains(/frozen cannot be written: EROFS \(read-only file system\); mount .* read-write/),
   );
-  await agent.until('it serves', says('VIP added'));
+  await agent.until('it serves', gives('VIPAdded'));
   await agent.end();
   execFileSync('umount', [stateDir]);
 });

@@ -10,7 +10,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openDisk } from '../agent/node/disk.ts';
 import { emptyRecord } from '../agent/ports.ts';
-import type { VRRPInstanceSpec, VRRPParameters } from '../crds/types.ts';
+import type { Reason } from '../crds/conditions.ts';
+import type { VRRPInstanceSpec, VRRPParameters, VRRPState } from '../crds/types.ts';
 import { IMDS_ADDRESS, STANDARD_VPC } from '../hack/lab/vpc.ts';
 
 /** The agent's capabilities, as setpriv names them. */
@@ -273,11 +274,17 @@ const follow = (node: NodeName, child: ChildProcess): RunningAgent => {
   };
 };
 
-/** A line's message, for `until`. */
-export const says =
-  (msg: string) =>
+/** A line with this reason, for `until`. */
+export const gives =
+  (reason: Reason) =>
   (line: LogLine): boolean =>
-    line.msg === msg;
+    line.reason === reason;
+
+/** A line that tells that this VRRP state was entered, for `until`. */
+export const enters =
+  (state: VRRPState) =>
+  (line: LogLine): boolean =>
+    line.entered === state;
 
 /** What the kernel says of a process: `CapEff`, `Uid` and so on, by name. */
 export const statusOf = (pid: number): Partial<Record<string, string>> =>

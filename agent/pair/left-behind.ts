@@ -95,7 +95,7 @@ export class LeftBehind {
       if (isOurs && record.interface !== null) await addresses.remove(record.interface, address);
       entry.record = { ...record, added: record.added.filter((other) => other !== address) };
       entry.absentSinceMs.delete(address);
-      if (isOurs) log.info(about, 'VIP of a former pair removed');
+      if (isOurs) log.info({ ...about, reason: 'VIPRemoved' }, 'VIP of a former pair removed');
       else log.info(about, 'VIP of a former pair is somebody else’s now: it stays');
       // The pair may have come back meanwhile: the file is its own then.
       if (this.#entries.get(key) !== entry) return;

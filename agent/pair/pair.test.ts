@@ -43,10 +43,10 @@ test('order of a claim: VIP up at once, then settled, then both reports read, te
   );
   assert.equal(order.slice(-5), [
     'became Master (MasterDownTimerExpired)',
-    'VIP added',
-    'settled',
+    'VIP added (VIPAdded)',
+    'settled (ClaimSettled)',
     'report sent',
-    'term taken',
+    'term taken (TermTaken)',
   ]);
 });
 

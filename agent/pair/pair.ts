@@ -145,7 +145,10 @@ export class Pair {
     if (message.type === 'state') this.#enter(message.state, message.reason, message.atMs);
     else if (message.type === 'settled') {
       if (!settleClaim(state)) return;
-      log.info({ pair: this.key, at: formatMicroTime(this.#unixMs(message.atMs)) }, 'settled');
+      log.info(
+        { pair: this.key, reason: 'ClaimSettled', at: formatMicroTime(this.#unixMs(message.atMs)) },
+        'settled',
+      );
     } else if (message.type === 'peer') {
       if (state.peerHeard !== message.heard)
         log.info(
@@ -155,7 +158,8 @@ export class Pair {
       setPeerHeard(state, message.heard);
     } else if (message.type === 'socket') {
       setSocketTrouble(state, message.error);
-      if (message.error !== null) log.warn({ pair: this.key, err: message.error }, 'VRRP socket failed');
+      if (message.error !== null)
+        log.warn({ pair: this.key, reason: 'InstanceFaulty', err: message.error }, 'VRRP socket failed');
     } else {
       this.#rejected(message);
       return;
@@ -358,7 +362,10 @@ export class Pair {
     this.#transitions.count(state.election, election, reason);
     const sinceMs = this.#unixMs(atMs);
     this.#ports.log.info(
-      { pair: this.key, reason, term: state.claim?.term ?? undefined, at: formatMicroTime(sinceMs) },
+      {
+        ...{ pair: this.key, entered: election, reason, term: state.claim?.term ?? undefined },
+        at: formatMicroTime(sinceMs),
+      },
       `became ${election}`,
     );
     const { lastDelivered: delivered } = state;

@@ -1,5 +1,6 @@
 /** What an agent has written: for facts that no report shows, or that none can show while the API server is away. */
 import { readFileSync } from 'node:fs';
+import type { Reason } from '../../crds/conditions.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { eventually } from './support.ts';
 
@@ -9,6 +10,8 @@ export type AgentLine = {
   time: string;
   msg: string;
   reason?: string;
+  /** The VRRP state that was entered. */
+  entered?: string;
   /** When what is told happened, where that is not `time`; as `time`. */
   at?: string;
   pid?: number;
@@ -41,8 +44,25 @@ export const agentSays = (
     timeoutMs,
   );
 
+/** Waits for a line with this reason, after the first `since` lines; default patience: that of `eventually`. */
+export const agentGives = (
+  stage: Stage,
+  node: string,
+  since: number,
+  reason: Reason,
+  timeoutMs?: number,
+): Promise<AgentLine> =>
+  eventually(
+    `${node}'s agent should give the reason ${reason}`,
+    async () =>
+      agentLog(stage, node)
+        .slice(since)
+        .find((line) => line.reason === reason),
+    timeoutMs,
+  );
+
 /** The VRRP state that the line says was entered; undefined: it says something else. */
-export const enteredState = ({ msg }: AgentLine): string | undefined => /^became (\w+)$/.exec(msg)?.[1];
+export const enteredState = ({ entered }: AgentLine): string | undefined => entered;
 
 /** Waits until the agent enters a VRRP state, after the first `since` lines. */
 export const agentEnters = (stage: Stage, node: string, since: number, state: string): Promise<AgentLine> =>

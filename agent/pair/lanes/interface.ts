@@ -56,7 +56,7 @@ const adopt = async (state: PairState, ports: PairPorts): Promise<void> => {
   const place = vipInterfaceOf(state);
   const vips = orphanAddresses(state);
   if (place === undefined || vips.length === 0) return;
-  ports.log.info({ pair: state.key, vips, interface: place.name }, 'VIP of ours found');
+  ports.log.info({ pair: state.key, reason: 'VIPFound', vips, interface: place.name }, 'VIP of ours found');
   await remember(state, ports, { added: [...state.record.added, ...vips], interface: place.name });
 };
 
@@ -71,7 +71,10 @@ const addVIP = async (state: PairState, ports: PairPorts, vip: string): Promise<
   await ports.addresses.add(place.name, vip);
   setOnInterface(state, place.name, vip, true);
   setAddressTrouble(state, null);
-  ports.log.info({ pair: state.key, vip, interface: place.name, state: state.election }, 'VIP added');
+  ports.log.info(
+    { pair: state.key, reason: 'VIPAdded', vip, interface: place.name, state: state.election },
+    'VIP added',
+  );
   return true;
 };
 
@@ -81,7 +84,10 @@ const removeVIP = async (state: PairState, ports: PairPorts, vip: string): Promi
   if (name === undefined || !onInterface(state).includes(vip)) return false;
   await ports.addresses.remove(name, vip);
   setOnInterface(state, name, vip, false);
-  ports.log.info({ pair: state.key, vip, interface: name, state: state.election }, 'VIP removed');
+  ports.log.info(
+    { pair: state.key, reason: 'VIPRemoved', vip, interface: name, state: state.election },
+    'VIP removed',
+  );
   await remember(state, ports, { added: state.record.added.filter((address) => address !== vip) });
   return true;
 };
@@ -95,7 +101,10 @@ const leaveInterface = async (
 ): Promise<boolean> => {
   await ports.addresses.remove(name, address);
   setOnInterface(state, name, address, false);
-  ports.log.info({ pair: state.key, vip: address, interface: name, state: state.election }, 'VIP removed');
+  ports.log.info(
+    { pair: state.key, reason: 'VIPRemoved', vip: address, interface: name, state: state.election },
+    'VIP removed',
+  );
   return true;
 };
 

@@ -102,7 +102,7 @@ const takeTerm = async (
   const reportedAtMs = clock.now();
   const readMs = Math.round(readAtMs - startedAtMs);
   const reportMs = Math.round(reportedAtMs - readAtMs);
-  ports.log.info({ pair: state.key, term, cause, readMs, reportMs }, 'term taken');
+  ports.log.info({ pair: state.key, reason: 'TermTaken', term, cause, readMs, reportMs }, 'term taken');
   if (state.claim !== claim) return true;
   holdTerm(state, claim, term);
   forgetSilence(state);
@@ -135,7 +135,10 @@ const AGAIN_MS = 10_000;
 export const reportAgain = (state: PairState, { clock, log }: PairPorts): void => {
   const nowMs = clock.now();
   if (!isOverwritten(state) || nowMs - state.overwrittenAtMs < AGAIN_MS) return;
-  log.warn({ pair: state.key, state: state.desired?.status?.state }, 'report overwritten by somebody else');
+  log.warn(
+    { pair: state.key, reason: 'ReportOverwritten', state: state.desired?.status?.state },
+    'report overwritten by somebody else',
+  );
   noteOverwritten(state, nowMs);
 };
 
