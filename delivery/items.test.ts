@@ -135,6 +135,21 @@ test('a release is no reason to believe anything', () => {
     items: [vip],
   });
   assert.is(step && VIPS.after(view, step.call), view);
+  const released: EC2Call = {
+    ...{ action: 'DisassociateAddress', allocationID: ALLOCATION, associationID: 'eipassoc-1' },
+    networkInterfaceID: ENI1,
+  };
+  assert.is(EIP.after(view, released), view);
+});
+
+test('nothing is released from an ENI on which the pair has not put it', () => {
+  const view = atNode1();
+  const known = view.elasticIPs[ALLOCATION];
+  assert.ok(known);
+  const read = { ...view, elasticIPs: { [ALLOCATION]: { ...known, associationID: 'eipassoc-1' } } };
+  assert.equal(VIPS.release(read, [{ item: vip, networkInterfaceIDs: [ENI2] }]), []);
+  assert.equal(EIP.release(read, [{ item: eip, networkInterfaceIDs: [ENI2] }]), []);
+  assert.is(EIP.release(read, [{ item: eip, networkInterfaceIDs: [ENI1] }]).length, 1);
 });
 
 test.run();

@@ -970,4 +970,56 @@ test('just elected, and the cached view says that all is right: that is not know
   assert.is(rig.calls.length, 0);
 });
 
+test('neither holder nor master is known any more: the first node of the spec has 200', () => {
+  const rig = Rig.converged();
+  const { holder: _holder, master: _master, ...status } = rig.pair.status ?? {};
+  rig.pair = { ...rig.pair, status };
+  rig.instances = [];
+  rig.reading = {};
+  rig.step();
+  assert.is(rig.instance('node1').spec.priority, 200);
+  assert.is(rig.instance('node2').spec.priority, 100);
+});
+
+test('an instance that somebody else owns besides is left as it is', () => {
+  const rig = Rig.converged();
+  const other = { apiVersion: 'v1', kind: 'ConfigMap', name: 'other', uid: 'uid-other' };
+  rig.instances = rig.instances.map((each) => ({
+    ...each,
+    metadata: { ...each.metadata, ownerReferences: [other, ...(each.metadata.ownerReferences ?? [])] },
+  }));
+  rig.settle();
+  assert.is(rig.instanceWrites, 0);
+});
+
+test('a single VIP on its way is told as moving; without its ENI that is told', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.report('node2', 'Master', 2);
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False Moving');
+  rig.answer(failureOf({ code: 'InvalidNetworkInterfaceID.NotFound', message: 'gone', httpStatus: 400 }));
+  rig.pass(10);
+  const view = rig.cloud.view(rig.nowMs);
+  rig.read({ ...view, networkInterfaces: { ...view.networkInterfaces, [ENI2]: null } });
+  rig.pass(60_000);
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False EC2TargetMissing');
+});
+
+test('a dropped address stays until every VIP of the spec has come up on the master', () => {
+  const [second, third] = [
+    { name: 'second', vip: '10.10.10.20' },
+    { name: 'third', vip: '10.10.10.30' },
+  ];
+  const rig = Rig.converged({ addresses: [MAIN, second, third] });
+  const recorded = (): string[] => rig.pair.status?.addresses?.map(({ name }) => name) ?? [];
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP, third.vip] });
+  rig.edit({ addresses: [MAIN, second] });
+  rig.settle();
+  assert.equal(recorded(), ['main', 'second', 'third']);
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP, second.vip, third.vip] });
+  rig.settle();
+  assert.equal(recorded(), ['main', 'second']);
+});
+
 test.run();

@@ -184,6 +184,7 @@ test('refuses to encode what has no place in a packet', () => {
   for (const broken of [
     { priority: 256 },
     { virtualRouterID: 0 },
+    { virtualRouterID: 256 },
     { addresses: [] },
     { addresses: ['::1'] },
   ]) {

@@ -106,4 +106,20 @@ test('an accepted spec of a pair that never ran is not Ready for want of accepta
   assert.is(rig.condition('Ready'), 'False WaitingForElection');
 });
 
+test('a process that has just started leaves a preflight that passed as it was, however late it starts', () => {
+  const rig = Rig.converged();
+  aliveFor(rig, 600_000, 'node1', 'node2');
+  const conditions = (rig.pair.status?.conditions ?? []).map((condition) =>
+    condition.type === 'PreflightPassed'
+      ? ({ ...condition, status: 'True', reason: 'ChecksPassed', message: 'all is well' } as const)
+      : condition,
+  );
+  rig.pair = { ...rig.pair, status: { ...rig.pair.status, conditions } };
+  rig.restart();
+  rig.alive('node1');
+  rig.alive('node2');
+  rig.step();
+  assert.is(rig.condition('PreflightPassed'), 'True ChecksPassed');
+});
+
 test.run();

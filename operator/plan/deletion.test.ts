@@ -425,4 +425,15 @@ test('Unassign: EC2 that cannot be read is named, and Retain as the way out', ()
   assert.match(message ?? '', /^EC2 cannot be read: no answer\. .*spec\.deletionPolicy to Retain/);
 });
 
+test('a release is made in the term that was acted upon last', () => {
+  const rig = going();
+  rig.pair = { ...rig.pair, status: { ...rig.pair.status, term: 7 } };
+  stopped(rig);
+  run(rig);
+  assert.equal(
+    rig.calls.map(({ term }) => term),
+    [7],
+  );
+});
+
 test.run();

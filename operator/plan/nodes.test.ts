@@ -169,4 +169,21 @@ test('a pinned node that is to be replaced: what is advised does not go in a cir
   assert.match(accepted?.message ?? '', /pin that one, or remove spec\.pinnedNode/);
 });
 
+for (const [what, taken] of [
+  ['ENI', { networkInterfaceID: NODE1.networkInterfaceID, address: '10.10.10.99' }],
+  ['address', { networkInterfaceID: NODE3.networkInterfaceID, address: NODE1.address }],
+] as const)
+  test(`no node gets the ${what} of one that is in use still, not for the time being either`, () => {
+    const rig = Rig.converged();
+    rig.edit({
+      nodes: [
+        { ...NODE3, name: 'node1' },
+        { ...NODE2, ...taken },
+      ],
+    });
+    rig.settle();
+    const { sourceAddress, networkInterfaceID } = rig.instance('node2').spec;
+    assert.equal([sourceAddress, networkInterfaceID], [NODE2.address, NODE2.networkInterfaceID]);
+  });
+
 test.run();

@@ -223,6 +223,7 @@ test('T4: the target is dead; the yielder becomes Master again, and the order is
   rig.report('node1', 'Master', 2);
   rig.settle();
   assert.is(rig.pair.status?.failback?.reason, 'SwitchoverFailed');
+  assert.is(rig.events.find(({ reason }) => reason === 'SwitchoverFailed')?.type, 'Warning');
   assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
   assert.is(rig.instance('node1').spec.yieldTerm, 0, 'no second yield from that order');
   assert.is(rig.calls.length, 0);
@@ -295,8 +296,11 @@ test('T25: a recorded order that nobody carries out is taken back at its deadlin
   assert.is(rig.instance('node1').spec.yieldTerm, 1);
   rig.pass(60_000);
   rig.settle();
-  assert.is(rig.pair.status?.failback?.reason, 'Expired');
-  assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
+  assert.equal(rig.pair.status?.failback, {
+    observedPreferredNode: 'node2',
+    lastHandledRequestedAt: '2026-11-22T10:00:00Z',
+    reason: 'Expired',
+  });
   assert.is(rig.instance('node1').spec.yieldTerm, 0);
 });
 
@@ -371,6 +375,17 @@ test('the plan that records an order comes back at its deadline', () => {
   const rig = Rig.converged({ failback });
   rig.edit({ preferredNode: 'node2' });
   assert.is(rig.step().requeueAfterMs, 20_000);
+});
+
+test('a recorded order of which nobody knows since when it waits is not taken back at once', () => {
+  const rig = preferring2();
+  rig.edit({ failback: requested('2026-11-22T10:00:00Z') });
+  rig.settle();
+  const { pendingSince: _lost, ...failback } = rig.pair.status?.failback ?? {};
+  rig.pair = { ...rig.pair, status: { ...rig.pair.status, failback } };
+  rig.settle();
+  assert.is(rig.pair.status?.failback?.yieldTerm, 1);
+  assert.is(rig.instance('node1').spec.yieldTerm, 1);
 });
 
 test.run();

@@ -166,4 +166,12 @@ test('a VIP that was dropped under a pin stays until the pinned node has its suc
   assert.is(rig.cloud.where(VIP), undefined);
 });
 
+test('a pin where nothing was ordered tells of no order', () => {
+  const rig = Rig.converged();
+  rig.edit({ pinnedNode: 'node2' });
+  rig.step();
+  assert.not(rig.events.some(({ message }) => message.includes('the order is consumed')));
+  assert.is.not(rig.pair.status?.failback?.reason, 'Pinned');
+});
+
 test.run();

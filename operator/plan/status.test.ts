@@ -1,7 +1,8 @@
 /** The status that is wanted, as far as no test of its parts says it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { EPOCH_MS, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
 const SECOND = '10.10.10.20';
@@ -28,6 +29,41 @@ test('without any address there is no column to fill', () => {
   const rig = new Rig({ addresses: [] });
   rig.step();
   assert.is(rig.pair.status?.columns, undefined);
+});
+
+test('columns count what the spec names, not what is still recorded besides', () => {
+  const rig = Rig.converged();
+  rig.edit({ addresses: [{ ...MAIN, vip: SECOND }] });
+  rig.step();
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ vip }) => vip),
+    [SECOND, VIP],
+  );
+  assert.is(rig.pair.status?.columns?.vip, SECOND);
+});
+
+test('nobody stands by before there is a master', () => {
+  const rig = new Rig();
+  rig.settle();
+  assert.is(rig.pair.status?.standby, undefined);
+});
+
+test('EC2 could not be read for long: since when, in wall-clock time', () => {
+  const rig = Rig.converged();
+  const { view } = rig.reading;
+  assert.ok(view);
+  rig.reading = { view, failure: { class: 'TimedOut', message: 'no answer', atMs: rig.nowMs } };
+  for (let passed = 0; passed < 150_000; passed += 5_000) {
+    rig.pass(5_000);
+    rig.alive('node1');
+    rig.alive('node2');
+    rig.step();
+  }
+  const converged = rig.pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
+  assert.is(
+    converged?.message,
+    `EC2 could not be read since ${formatTime(EPOCH_MS + view.readAtMs)}: no answer.`,
+  );
 });
 
 test.run();
