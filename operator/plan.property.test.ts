@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PlannedCall } from '../delivery/types.ts';
+import { idsOf } from '../ec2/actions.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { EC2View } from '../ec2/types.ts';
 import { MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
@@ -249,7 +250,7 @@ class Watched {
         `S1 authority: ${text}`,
       );
     }
-    const keys = 'privateIPAddresses' in call.call ? call.call.privateIPAddresses : [call.call.allocationID];
+    const keys = idsOf(call.call);
     assert.ok(
       keys.every((key) => key === OTHER_VIP || key === MAIN.vip || key === MAIN.eipAllocationID),
       `S2 blast radius: ${text}`,

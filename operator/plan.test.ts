@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS } from '../crds/conditions.ts';
 import { vipsOf } from '../crds/types.ts';
 import type { PlannedCall } from '../delivery/types.ts';
+import { describeEC2Call } from '../ec2/actions.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { instanceRefused } from './plan/memory.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from './testing/fixtures.ts';
@@ -11,7 +12,7 @@ import { Rig } from './testing/rig.ts';
 const ENI1 = NODE1.networkInterfaceID;
 const ENI2 = NODE2.networkInterfaceID;
 
-const actionOf = ({ call }: PlannedCall): string => {
+const actionOf = ({ call, node }: PlannedCall): string => {
   const { networkInterfaceID } = call;
   switch (call.action) {
     case 'AssignPrivateIpAddresses':
@@ -22,6 +23,8 @@ const actionOf = ({ call }: PlannedCall): string => {
       return `associate ${call.privateIPAddress} ${networkInterfaceID}`;
     case 'DisassociateAddress':
       return `disassociate ${call.allocationID} ${networkInterfaceID}`;
+    default:
+      return describeEC2Call(call, node);
   }
 };
 

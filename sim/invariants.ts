@@ -12,7 +12,7 @@ import {
   type VRRPState,
   vipsOf,
 } from '../crds/types.ts';
-import type { EC2Call } from '../ec2/actions.ts';
+import { type EC2Call, idsOf } from '../ec2/actions.ts';
 import type { EC2View } from '../ec2/types.ts';
 import type { Lease } from '../kube/lease-types.ts';
 import type { Resource } from '../kube/types.ts';
@@ -77,8 +77,11 @@ type Knowledge = {
   readAtMs: Map<string, number>;
 };
 
-const keysOf = (call: EC2Call): readonly string[] =>
-  'privateIPAddresses' in call ? call.privateIPAddresses : [call.allocationID];
+/** What a call moves, read off the call itself; of a kind that is not known here, by its row. */
+const keysOf = (call: EC2Call): readonly string[] => {
+  if ('privateIPAddresses' in call) return call.privateIPAddresses;
+  return 'allocationID' in call ? [call.allocationID] : idsOf(call);
+};
 
 const names = ({ vip, eipAllocationID }: Partial<PairAddress>, key: string): boolean =>
   vip === key || eipAllocationID === key;
