@@ -1025,4 +1025,33 @@ test('a dropped address stays until every VIP of the spec has come up on the mas
   assert.equal(recorded(), ['main', 'second']);
 });
 
+test('while the pair is paused nothing that was dropped is taken off', () => {
+  const second = { name: 'second', vip: '10.10.10.20' };
+  const rig = Rig.converged({ addresses: [MAIN, second], deletionPolicy: 'Unassign' });
+  rig.edit({ paused: true, addresses: [MAIN] });
+  rig.settle();
+  assert.is(rig.calls.length, 0);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ name }) => name),
+    ['main', 'second'],
+  );
+});
+
+test('an ENI that EC2 does not know is told before any call has failed', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  const view = rig.cloud.view(rig.nowMs);
+  rig.report('node2', 'Master', 2);
+  rig.read({ ...view, networkInterfaces: { ...view.networkInterfaces, [ENI2]: null } });
+  assert.is(rig.step().call, undefined);
+  assert.is(rig.condition('AddressesConverged'), 'False EC2TargetMissing');
+});
+
+test('what the status says of a new master is no reason to doubt what EC2 was read to have', () => {
+  const rig = Rig.converged();
+  const addresses = rig.pair.status?.addresses?.map((each) => ({ ...each, holder: 'node2' })) ?? [];
+  rig.pair = { ...rig.pair, status: { ...rig.pair.status, addresses } };
+  rig.report('node2', 'Master', 2);
+  assert.is(rig.step().call?.purpose, 'Move');
+});
+
 test.run();

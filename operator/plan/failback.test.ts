@@ -144,4 +144,16 @@ test('a yield after which the old master is master again is not asked for at onc
   assert.is(ordersIn(15 * MINUTE_MS), 3);
 });
 
+test('Automatic: an order that expired counts as failed, and the next one waits twice as long', () => {
+  const rig = recovered(failbackOf({ startingDeadlineSeconds: 30 }));
+  live(rig, 65_000);
+  assert.is(rig.pair.status?.failback?.yieldTerm, 2);
+  live(rig, 35_000);
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined);
+  live(rig, 85_000);
+  assert.is(rig.pair.status?.failback?.yieldTerm, undefined, 'not after one delay');
+  live(rig, 45_000);
+  assert.is(rig.pair.status?.failback?.yieldTerm, 2, 'but after two');
+});
+
 test.run();

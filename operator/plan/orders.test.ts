@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HAPairSpec } from '../../crds/types.ts';
+import { EPOCH_MS } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
 const requested = (requestedAt: string): HAPairSpec['failback'] => ({
@@ -385,6 +386,33 @@ test('a recorded order of which nobody knows since when it waits is not taken ba
   rig.pair = { ...rig.pair, status: { ...rig.pair.status, failback } };
   rig.settle();
   assert.is(rig.pair.status?.failback?.yieldTerm, 1);
+  assert.is(rig.instance('node1').spec.yieldTerm, 1);
+});
+
+test('the last look at a waiting order is at its deadline, not after it', () => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Fault', 1);
+  rig.edit({ preferredNode: 'node2', failback: deadline(90) });
+  rig.settle();
+  const deadlineMs = Date.parse(rig.pair.status?.failback?.pendingSince ?? '') + 90_000 - EPOCH_MS;
+  rig.pass(deadlineMs - 300 - rig.nowMs);
+  rig.alive('node2');
+  assert.is(rig.step().requeueAfterMs, 300);
+});
+
+test('an order for later is looked at when it comes', () => {
+  const rig = preferring2();
+  const comesAtMs = rig.nowMs + 3_000;
+  rig.edit({ failback: requested(new Date(EPOCH_MS + comesAtMs).toISOString()) });
+  rig.step();
+  assert.is(rig.step().requeueAfterMs, 3_000);
+});
+
+test('a request of the very second in which the pair was made is an order', () => {
+  const rig = preferring2();
+  rig.pair = { ...rig.pair, metadata: { ...rig.pair.metadata, creationTimestamp: '2026-11-22T10:00:00Z' } };
+  rig.edit({ failback: requested('2026-11-22T10:00:00Z') });
+  rig.settle();
   assert.is(rig.instance('node1').spec.yieldTerm, 1);
 });
 

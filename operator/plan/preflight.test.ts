@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EC2Facts, EC2View, NetworkInterface, SecurityGroupRule } from '../../ec2/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, reportOf, VIP } from '../testing/fixtures.ts';
-import { type PreflightInput, preflight } from './preflight.ts';
+import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
 
 const interfaceOf = (node: typeof NODE1, secondaries: string[]): NetworkInterface => ({
   networkInterfaceID: node.networkInterfaceID,
@@ -320,6 +320,15 @@ test('what could not be read says why', () => {
     return { facts: { ...facts, failure: { class: 'Unauthorized', message: 'ec2:DescribeSubnets' } } };
   });
   assert.is(message.split('\n')[0], 'EC2 could not be read (Unauthorized): ec2:DescribeSubnets');
+});
+
+test('VRRP is let through if both directions are, by all that was read', () => {
+  assert.ok(isLetThrough(scene().input));
+  const closed = scene();
+  closed.facts.securityGroupRules['sg-node2'] = [all];
+  assert.not(isLetThrough(closed.input), 'one direction is closed');
+  assert.not(isLetThrough({ ...scene().input, facts: undefined }), 'nothing was read');
+  assert.not(isLetThrough({ ...scene().input, nodes: [NODE1] }), 'one node has nobody to talk to');
 });
 
 test.run();
