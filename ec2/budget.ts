@@ -77,148 +77,158 @@ type Account = {
 };
 type Held = { account: Account; cancel: () => void };
 
-export const createBudget = ({ clock, onTurn }: BudgetOptions): Budget => {
-  const accounts = new Map<string, Account>();
+class AccountBudget implements Budget {
+  readonly #clock: BudgetClock;
+  readonly #onTurn: BudgetOptions['onTurn'];
+  readonly #accounts = new Map<string, Account>();
   /** Where each key waits; one place per key. */
-  const places = new Map<string, Account>();
-  const held = new Map<string, Held>();
+  readonly #places = new Map<string, Account>();
+  readonly #held = new Map<string, Held>();
   /** Waiting callers of `take`, by a key of their own. */
-  const takers = new Map<string, () => void>();
-  let takersSoFar = 0;
+  readonly #takers = new Map<string, () => void>();
+  #takersSoFar = 0;
 
-  const accountOf = (region: string, action: EC2Action): Account => {
+  constructor({ clock, onTurn }: BudgetOptions) {
+    this.#clock = clock;
+    this.#onTurn = onTurn;
+  }
+
+  #accountOf(region: string, action: EC2Action): Account {
     const name = `${region} ${action}`;
-    let account = accounts.get(name);
+    let account = this.#accounts.get(name);
     if (!account) {
-      account = { region, action, bucket: fullBucket(ownSize(action), clock.now()), line: emptyLine() };
-      accounts.set(name, account);
+      account = { region, action, bucket: fullBucket(ownSize(action), this.#clock.now()), line: emptyLine() };
+      this.#accounts.set(name, account);
     }
-    account.bucket = filled(account.bucket, clock.now());
+    account.bucket = filled(account.bucket, this.#clock.now());
     return account;
-  };
+  }
 
-  const giveUpPlace = (key: string): void => {
-    const account = places.get(key);
+  #giveUpPlace(key: string): void {
+    const account = this.#places.get(key);
     if (!account) return;
-    places.delete(key);
+    this.#places.delete(key);
     leave(account.line, key);
-  };
+  }
 
-  const giveBack = (key: string): void => {
-    const token = held.get(key);
+  #giveBack(key: string): void {
+    const token = this.#held.get(key);
     if (!token) return;
-    held.delete(key);
+    this.#held.delete(key);
     token.cancel();
-    token.account.bucket = withReturned(filled(token.account.bucket, clock.now()));
-    serve(token.account);
-  };
+    token.account.bucket = withReturned(filled(token.account.bucket, this.#clock.now()));
+    this.#serve(token.account);
+  }
 
-  const hold = (key: string, account: Account): void => {
-    const take = takers.get(key);
+  #hold(key: string, account: Account): void {
+    const take = this.#takers.get(key);
     if (take) {
-      takers.delete(key);
+      this.#takers.delete(key);
       take();
       return;
     }
-    held.set(key, { account, cancel: clock.setTimer(HELD_MS, () => giveBack(key)) });
-    onTurn(key);
-  };
+    this.#held.set(key, { account, cancel: this.#clock.setTimer(HELD_MS, () => this.#giveBack(key)) });
+    this.#onTurn(key);
+  }
 
   /** Hands out what there is, in order, and wakes up when there may be more. */
-  const serve = (account: Account): void => {
+  #serve(account: Account): void {
     const { line, action } = account;
     for (;;) {
-      account.bucket = filled(account.bucket, clock.now());
-      const next = turnIn(line, action, account.bucket, clock.now());
+      account.bucket = filled(account.bucket, this.#clock.now());
+      const next = turnIn(line, action, account.bucket, this.#clock.now());
       if (!next) break;
-      giveUpPlace(next.key);
+      this.#giveUpPlace(next.key);
       account.bucket = without(account.bucket);
-      hold(next.key, account);
+      this.#hold(next.key, account);
     }
     account.cancel?.();
-    const delayMs = msUntilTurn(line, action, account.bucket, clock.now());
-    account.cancel = delayMs === undefined ? undefined : clock.setTimer(delayMs, () => serve(account));
-  };
+    const delayMs = msUntilTurn(line, action, account.bucket, this.#clock.now());
+    account.cancel =
+      delayMs === undefined ? undefined : this.#clock.setTimer(delayMs, () => this.#serve(account));
+  }
 
   /** @returns false: the line is full */
-  const wait = (key: string, account: Account, purpose: CallPurpose): boolean => {
-    if (places.get(key) !== account) giveUpPlace(key);
-    if (!enter(account.line, key, purpose, clock.now())) return false;
-    places.set(key, account);
-    serve(account);
+  #wait(key: string, account: Account, purpose: CallPurpose): boolean {
+    if (this.#places.get(key) !== account) this.#giveUpPlace(key);
+    if (!enter(account.line, key, purpose, this.#clock.now())) return false;
+    this.#places.set(key, account);
+    this.#serve(account);
     return true;
-  };
+  }
 
   /** Nobody is passed by: whoever waits with the same or a more urgent purpose comes first. */
-  const isFree = (account: Account, purpose: CallPurpose): boolean => {
+  #isFree(account: Account, purpose: CallPurpose): boolean {
     const { bucket, line, action } = account;
-    const next = turnIn(line, action, bucket, clock.now());
+    const next = turnIn(line, action, bucket, this.#clock.now());
     if (next || !hasToken(bucket, floorOf(action, purpose, bucket))) return false;
     return (line.get(purpose)?.size ?? 0) === 0;
-  };
+  }
 
-  return {
-    admit(key, region, action, purpose) {
-      const account = accountOf(region, action);
-      const token = held.get(key);
-      if (token?.account === account) {
-        held.delete(key);
-        token.cancel();
-        return true;
-      }
-      giveBack(key);
-      if (isFree(account, purpose)) {
-        giveUpPlace(key);
-        account.bucket = without(account.bucket);
-        return true;
-      }
-      wait(key, account, purpose);
-      // It may have been served at once: then it holds a token, and was told.
-      return false;
-    },
+  admit(key: string, region: string, action: EC2Action, purpose: CallPurpose): boolean {
+    const account = this.#accountOf(region, action);
+    const token = this.#held.get(key);
+    if (token?.account === account) {
+      this.#held.delete(key);
+      token.cancel();
+      return true;
+    }
+    this.#giveBack(key);
+    if (this.#isFree(account, purpose)) {
+      this.#giveUpPlace(key);
+      account.bucket = without(account.bucket);
+      return true;
+    }
+    this.#wait(key, account, purpose);
+    // It may have been served at once: then it holds a token, and was told.
+    return false;
+  }
 
-    withdraw(key) {
-      giveUpPlace(key);
-      giveBack(key);
-    },
+  withdraw(key: string): void {
+    this.#giveUpPlace(key);
+    this.#giveBack(key);
+  }
 
-    answered(region, action, result) {
-      const account = accountOf(region, action);
-      if (!result.ok && result.class === 'Throttled') account.bucket = refused(account.bucket, clock.now());
-      else if (result.ok) account.bucket = served(account.bucket, clock.now());
-      serve(account);
-    },
+  answered(region: string, action: EC2Action, result: EC2Result): void {
+    const account = this.#accountOf(region, action);
+    if (!result.ok && result.class === 'Throttled')
+      account.bucket = refused(account.bucket, this.#clock.now());
+    else if (result.ok) account.bucket = served(account.bucket, this.#clock.now());
+    this.#serve(account);
+  }
 
-    take(region, action, purpose, signal) {
-      const account = accountOf(region, action);
-      if (signal.aborted) return Promise.reject(signal.reason);
-      if (isFree(account, purpose)) {
-        account.bucket = without(account.bucket);
-        return Promise.resolve();
-      }
-      const key = `take ${++takersSoFar}`;
-      return new Promise((resolve, reject) => {
-        const abort = (): void => {
-          takers.delete(key);
-          giveUpPlace(key);
-          reject(signal.reason);
-        };
-        takers.set(key, () => {
-          signal.removeEventListener('abort', abort);
-          resolve();
-        });
-        signal.addEventListener('abort', abort, { once: true });
-        if (wait(key, account, purpose)) return;
-        takers.delete(key);
+  take(region: string, action: EC2Action, purpose: CallPurpose, signal: AbortSignal): Promise<void> {
+    const account = this.#accountOf(region, action);
+    if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#isFree(account, purpose)) {
+      account.bucket = without(account.bucket);
+      return Promise.resolve();
+    }
+    const key = `take ${++this.#takersSoFar}`;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        this.#takers.delete(key);
+        this.#giveUpPlace(key);
+        reject(signal.reason);
+      };
+      this.#takers.set(key, () => {
         signal.removeEventListener('abort', abort);
-        reject(new Error(`too many requests wait for their turn to call ${action} in ${region}`));
+        resolve();
       });
-    },
+      signal.addEventListener('abort', abort, { once: true });
+      if (this.#wait(key, account, purpose)) return;
+      this.#takers.delete(key);
+      signal.removeEventListener('abort', abort);
+      reject(new Error(`too many requests wait for their turn to call ${action} in ${region}`));
+    });
+  }
 
-    levels: () =>
-      [...accounts.values()].map(({ region, action, bucket, line }) => {
-        const { tokens, refillPerSecond } = filled(bucket, clock.now());
-        return { region, action, tokens, refillPerSecond, waiting: waitingIn(line) };
-      }),
-  };
-};
+  levels(): BudgetLevel[] {
+    return [...this.#accounts.values()].map(({ region, action, bucket, line }) => {
+      const { tokens, refillPerSecond } = filled(bucket, this.#clock.now());
+      return { region, action, tokens, refillPerSecond, waiting: waitingIn(line) };
+    });
+  }
+}
+
+export const createBudget = (options: BudgetOptions): Budget => new AccountBudget(options);

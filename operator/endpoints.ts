@@ -26,7 +26,7 @@ export const createEndpoints = ({ parts, config, clock, election, signal }: Endp
   exposeGauges(metrics.registry, {
     queue,
     watches,
-    budget: account.budget.levels,
+    budget: () => account.budget.levels(),
     isLeader: () => elector.isLeader(),
     leaseTransitions: () => leases.get(`${config.namespace}/${LEADER_LEASE}`)?.spec?.leaseTransitions ?? 0,
     eventsDropped: () => events.dropped(),

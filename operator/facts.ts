@@ -118,58 +118,67 @@ const lacks = (known: Known | undefined, needs: Needs): boolean =>
   needs.securityGroupIDs.some((id) => known?.securityGroupRules[id] === undefined) ||
   needs.associations.some(({ allocationID }) => known?.mayAssociate[allocationID] === undefined);
 
-export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
-  const { ec2, clock, random, signal, isMoving, subjects, onRead, intervalMs = 300_000 } = options;
+class Keeper implements FactsKeeper {
+  readonly #options: FactsOptions;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
   /** By Region. */
-  const known = new Map<string, Known>();
-  const slices = new Map<Key, EC2Facts>();
+  readonly #known = new Map<string, Known>();
+  readonly #slices = new Map<Key, EC2Facts>();
   /** Pairs of which something is to be read soon. */
-  const wanting = new Set<Key>();
+  readonly #wanting = new Set<Key>();
   /** When each allocation was last tried; those never tried come first. */
-  const triedAtMs = new Map<string, number>();
-  const instances = createInterner<EC2Facts['instances'][string]>();
-  const subnets = createInterner<EC2Facts['subnets'][string]>();
-  const groups = createInterner<EC2Facts['securityGroupRules'][string]>();
+  readonly #triedAtMs = new Map<string, number>();
+  readonly #instances = createInterner<EC2Facts['instances'][string]>();
+  readonly #subnets = createInterner<EC2Facts['subnets'][string]>();
+  readonly #groups = createInterner<EC2Facts['securityGroupRules'][string]>();
   /** Ends the pause between two rounds. */
-  let wake: () => void = () => undefined;
+  #wake: () => void = () => undefined;
 
-  const merge = (region: string, facts: EC2Facts): void => {
-    const before = known.get(region);
-    known.set(region, {
+  constructor(options: FactsOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#signal = options.signal;
+  }
+
+  #merge(region: string, facts: EC2Facts): void {
+    const before = this.#known.get(region);
+    this.#known.set(region, {
       readAtMs: facts.readAtMs,
-      instances: { ...before?.instances, ...internAll(facts.instances, instances) },
-      subnets: { ...before?.subnets, ...internAll(facts.subnets, subnets) },
+      instances: { ...before?.instances, ...internAll(facts.instances, this.#instances) },
+      subnets: { ...before?.subnets, ...internAll(facts.subnets, this.#subnets) },
       securityGroupRules: {
         ...before?.securityGroupRules,
-        ...internAll(facts.securityGroupRules, groups),
+        ...internAll(facts.securityGroupRules, this.#groups),
       },
       addressesPerInterface: { ...before?.addressesPerInterface, ...facts.addressesPerInterface },
       mayAssociate: { ...facts.mayAssociate, ...before?.mayAssociate, ...answeredIn(facts) },
       failure: facts.failure,
     });
-  };
+  }
 
-  const isQuiet = async (): Promise<boolean> => {
-    while (isMoving() && !signal.aborted) await sleep(clock, QUIET_MS, signal);
-    return !signal.aborted;
-  };
+  async #isQuiet(): Promise<boolean> {
+    while (this.#options.isMoving() && !this.#signal.aborted)
+      await sleep(this.#clock, QUIET_MS, this.#signal);
+    return !this.#signal.aborted;
+  }
 
-  const ask = async (request: FactsRequest): Promise<boolean> => {
-    if (!(await isQuiet())) return false;
-    const facts = await ec2.facts(request, signal);
-    if (signal.aborted) return false;
-    for (const { allocationID } of request.associations) triedAtMs.set(allocationID, clock.now());
-    merge(request.region, facts);
-    await onRead(request.region);
+  async #ask(request: FactsRequest): Promise<boolean> {
+    if (!(await this.#isQuiet())) return false;
+    const facts = await this.#options.ec2.facts(request, this.#signal);
+    if (this.#signal.aborted) return false;
+    for (const { allocationID } of request.associations) this.#triedAtMs.set(allocationID, this.#clock.now());
+    this.#merge(request.region, facts);
+    await this.#options.onRead(request.region);
     return facts.failure === undefined;
-  };
+  }
 
-  const roundOf = async (region: string, of: readonly FactsSubject[], dryRuns: number): Promise<void> => {
+  async #roundOf(region: string, of: readonly FactsSubject[], dryRuns: number): Promise<void> {
     const needs = of.map(needsOf);
     const distinct = (ids: readonly string[]): string[] => [...new Set(ids)];
     const associations = needs
       .flatMap((each) => each.associations)
-      .sort((a, b) => (triedAtMs.get(a.allocationID) ?? 0) - (triedAtMs.get(b.allocationID) ?? 0))
+      .sort((a, b) => (this.#triedAtMs.get(a.allocationID) ?? 0) - (this.#triedAtMs.get(b.allocationID) ?? 0))
       .slice(0, dryRuns);
     const first: FactsRequest = {
       region,
@@ -178,11 +187,11 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
       securityGroupIDs: distinct(needs.flatMap(({ securityGroupIDs }) => securityGroupIDs)),
       associations: associations.slice(0, DRY_RUNS),
     };
-    let goesOn = await ask(first);
+    let goesOn = await this.#ask(first);
     for (let at = DRY_RUNS; goesOn && at < associations.length; at += DRY_RUNS) {
       const none: readonly string[] = [];
       const some = associations.slice(at, at + DRY_RUNS);
-      goesOn = await ask({
+      goesOn = await this.#ask({
         region,
         instanceIDs: none,
         subnetIDs: none,
@@ -190,13 +199,13 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
         associations: some,
       });
     }
-  };
+  }
 
   /** Keeps what one of the pairs still needs: instances come and go for years. */
-  const forgetTheRest = (all: readonly FactsSubject[]): void => {
+  #forgetTheRest(all: readonly FactsSubject[]): void {
     const named = new Set(all.flatMap(({ scope }) => scope.allocationIDs));
-    for (const id of triedAtMs.keys()) if (!named.has(id)) triedAtMs.delete(id);
-    for (const [region, { failure, ...facts }] of known) {
+    for (const id of this.#triedAtMs.keys()) if (!named.has(id)) this.#triedAtMs.delete(id);
+    for (const [region, { failure, ...facts }] of this.#known) {
       const needs = all.filter(({ scope }) => scope.region === region).map(needsOf);
       const united: Needs = {
         instanceIDs: needs.flatMap(({ instanceIDs }) => instanceIDs),
@@ -206,63 +215,69 @@ export const createFactsKeeper = (options: FactsOptions): FactsKeeper => {
       };
       const kept = sliceOf({ ...facts, failure: undefined }, united);
       const { addressesPerInterface } = facts;
-      if (needs.length === 0) known.delete(region);
-      else known.set(region, { ...kept, addressesPerInterface, failure });
+      if (needs.length === 0) this.#known.delete(region);
+      else this.#known.set(region, { ...kept, addressesPerInterface, failure });
     }
-  };
+  }
 
-  const round = async (of: readonly FactsSubject[], dryRuns: number): Promise<void> => {
+  async #round(of: readonly FactsSubject[], dryRuns: number): Promise<void> {
     const seen = of.filter(({ view }) => view !== undefined);
     for (const [region, some] of Map.groupBy(seen, ({ scope }) => scope.region)) {
-      if (!signal.aborted) await roundOf(region, some, dryRuns);
+      if (!this.#signal.aborted) await this.#roundOf(region, some, dryRuns);
     }
-  };
+  }
 
   /** Until `untilMs`, or two seconds after something is wanted. */
-  const pause = async (untilMs: number): Promise<void> => {
-    if (wanting.size === 0) {
+  async #pause(untilMs: number): Promise<void> {
+    if (this.#wanting.size === 0) {
       const awake = new AbortController();
-      wake = () => awake.abort();
-      await sleep(clock, untilMs - clock.now(), AbortSignal.any([signal, awake.signal]));
+      this.#wake = () => awake.abort();
+      await sleep(this.#clock, untilMs - this.#clock.now(), AbortSignal.any([this.#signal, awake.signal]));
     }
-    if (wanting.size > 0) await sleep(clock, SOON_MS, signal);
-  };
+    if (this.#wanting.size > 0) await sleep(this.#clock, SOON_MS, this.#signal);
+  }
 
-  return {
-    of(subject) {
-      const region = known.get(subject.scope.region);
-      if (!region) return undefined;
-      const slice = sliceOf(region, needsOf(subject));
-      const before = slices.get(subject.key);
-      if (before && isEqual(before, slice)) return before;
-      slices.set(subject.key, slice);
-      return slice;
-    },
-    observe(subject) {
-      if (!lacks(known.get(subject.scope.region), needsOf(subject))) return;
-      wanting.add(subject.key);
-      if (wanting.size === 1) wake();
-    },
-    forget(key) {
-      wanting.delete(key);
-      slices.delete(key);
-    },
-    async run() {
-      let nextMs = clock.now() + intervalMs * (0.9 + random() / 5);
-      while (!signal.aborted) {
-        await pause(nextMs);
-        if (signal.aborted) return;
-        const isDue = clock.now() >= nextMs;
-        const all = subjects();
-        const chosen = isDue ? all : all.filter(({ key }) => wanting.has(key));
-        wanting.clear();
-        if (isDue) {
-          nextMs = clock.now() + intervalMs * (0.9 + random() / 5);
-          forgetTheRest(all);
-        }
-        await round(chosen, isDue ? DRY_RUNS_A_ROUND : DRY_RUNS);
-        await sleep(clock, LEAST_GAP_MS, signal);
+  of(subject: FactsSubject): EC2Facts | undefined {
+    const region = this.#known.get(subject.scope.region);
+    if (!region) return undefined;
+    const slice = sliceOf(region, needsOf(subject));
+    const before = this.#slices.get(subject.key);
+    if (before && isEqual(before, slice)) return before;
+    this.#slices.set(subject.key, slice);
+    return slice;
+  }
+
+  observe(subject: FactsSubject): void {
+    if (!lacks(this.#known.get(subject.scope.region), needsOf(subject))) return;
+    this.#wanting.add(subject.key);
+    if (this.#wanting.size === 1) this.#wake();
+  }
+
+  forget(key: Key): void {
+    this.#wanting.delete(key);
+    this.#slices.delete(key);
+  }
+
+  async run(): Promise<void> {
+    const { random, subjects, intervalMs = 300_000 } = this.#options;
+    const next = (): number => this.#clock.now() + intervalMs * (0.9 + random() / 5);
+    let nextMs = next();
+    while (!this.#signal.aborted) {
+      await this.#pause(nextMs);
+      if (this.#signal.aborted) return;
+      const isDue = this.#clock.now() >= nextMs;
+      const all = subjects();
+      const chosen = isDue ? all : all.filter(({ key }) => this.#wanting.has(key));
+      this.#wanting.clear();
+      if (isDue) {
+        nextMs = next();
+        this.#forgetTheRest(all);
       }
-    },
-  };
-};
+      await this.#round(chosen, isDue ? DRY_RUNS_A_ROUND : DRY_RUNS);
+      await sleep(this.#clock, LEAST_GAP_MS, this.#signal);
+    }
+  }
+}
+
+/** Reads nothing until `run`. */
+export const createFactsKeeper = (options: FactsOptions): FactsKeeper => new Keeper(options);

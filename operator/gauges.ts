@@ -38,7 +38,7 @@ export type GaugeSources = {
 
 /** Registers them all; to be called once per registry. */
 export const exposeGauges = (registry: Registry, sources: GaugeSources): void => {
-  const { queue, watches, budget, isLeader, leaseTransitions, eventsDropped, now } = sources;
+  const { queue, isLeader, leaseTransitions, eventsDropped } = sources;
   const registers = [registry];
 
   const gauge = (name: string, help: string, look: () => number): void => {
@@ -87,7 +87,12 @@ export const exposeGauges = (registry: Registry, sources: GaugeSources): void =>
     'Kubernetes Events that were given up: too many at once, or refused.',
     eventsDropped,
   );
+  exposeWatches(registry, sources);
+  exposeBudget(registry, sources);
+};
 
+const exposeWatches = (registry: Registry, { watches, now }: GaugeSources): void => {
+  const registers = [registry];
   const names = Object.entries(watches);
   new Gauge({
     name: 'hapair_watch_age_seconds',
@@ -121,7 +126,10 @@ export const exposeGauges = (registry: Registry, sources: GaugeSources): void =>
   );
   watchCounter('hapair_watch_reconnects_total', 'Watches opened anew.', (store) => store.stats().reconnects);
   watchCounter('hapair_watch_events_total', 'Changes told by a watch.', (store) => store.stats().events);
+};
 
+const exposeBudget = (registry: Registry, { budget }: GaugeSources): void => {
+  const registers = [registry];
   new Gauge({
     name: 'hapair_ec2_budget_tokens',
     help: 'Calls of an action that the call budget would let through now.',

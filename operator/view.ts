@@ -8,7 +8,7 @@ import type { Key } from '../kube/types.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { EventLoopYielder } from '../runtime/event-loop-yielder.ts';
 import type { Log } from '../runtime/log.ts';
-import { createFactsKeeper, type FactsSubject } from './facts.ts';
+import { createFactsKeeper, type FactsKeeper, type FactsSubject } from './facts.ts';
 import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
@@ -92,83 +92,101 @@ const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
 
 type Chosen = { key: Key; entry: Entry };
 
-export const createViews = (options: ViewOptions): Views => {
-  const { ec2, clock, random, onRead, signal, log, intervalMs = 30_000, isMoving = () => false } = options;
+class ReadingsOfPairs implements Views {
+  readonly #ec2: ViewOptions['ec2'];
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #onRead: ViewOptions['onRead'];
+  readonly #signal: AbortSignal;
+  readonly #log: Log;
+  readonly #intervalMs: number;
   /** A reading is of all pairs: ten thousand of them are not taken at one go. */
-  const yielder = new EventLoopYielder({ now: clock.now, yieldToEventLoop: options.yieldToEventLoop });
-  const entries = new Map<Key, Entry>();
+  readonly #yielder: EventLoopYielder;
+  readonly #keeper: FactsKeeper;
+  readonly #entries = new Map<Key, Entry>();
   /** Asked for within the present moment; each pair stands here once. */
-  const batch = new Set<Key>();
-  const interfaces = createInterner<NetworkInterface | null>();
-  const addresses = createInterner<ElasticIP | null>();
-  let isArmed = false;
+  readonly #batch = new Set<Key>();
+  readonly #interfaces = createInterner<NetworkInterface | null>();
+  readonly #addresses = createInterner<ElasticIP | null>();
+  #isArmed = false;
   /** Regions that cannot be read, and when that was seen last. */
-  const failing = new Map<string, number>();
+  readonly #failing = new Map<string, number>();
 
-  const subjectOf = (key: Key, { scope, reading: { view } }: Entry): FactsSubject => ({ key, scope, view });
+  constructor(options: ViewOptions) {
+    const { ec2, clock, random, onRead, signal, isMoving = () => false } = options;
+    this.#ec2 = ec2;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onRead = onRead;
+    this.#signal = signal;
+    this.#log = options.log;
+    this.#intervalMs = options.intervalMs ?? 30_000;
+    this.#yielder = new EventLoopYielder({ now: clock.now, yieldToEventLoop: options.yieldToEventLoop });
+    this.#keeper = createFactsKeeper({
+      ...{ ec2, clock, random, signal, isMoving },
+      subjects: () => [...this.#entries].map(([key, entry]) => this.#subjectOf(key, entry)),
+      onRead: (region) => this.#shareFacts(region),
+    });
+  }
+
+  #subjectOf(key: Key, { scope, reading: { view } }: Entry): FactsSubject {
+    return { key, scope, view };
+  }
 
   /** Facts reach a pair with its reading; it is told when its own have changed. */
-  const withFacts = (key: Key, entry: Entry): boolean => {
-    const facts = keeper.of(subjectOf(key, entry));
+  #withFacts(key: Key, entry: Entry): boolean {
+    const facts = this.#keeper.of(this.#subjectOf(key, entry));
     if (facts === entry.reading.facts || !facts) return false;
     entry.reading = { ...entry.reading, facts };
     return true;
-  };
+  }
 
-  const keeper = createFactsKeeper({
-    ec2,
-    clock,
-    random,
-    signal,
-    isMoving,
-    subjects: () => [...entries].map(([key, entry]) => subjectOf(key, entry)),
-    onRead: async (region) => {
-      for (const [key, entry] of entries) {
-        if (yielder.isDue()) await yielder.yield();
-        if (entry.scope.region === region && entries.get(key) === entry && withFacts(key, entry))
-          onRead(key, false);
-      }
-    },
-  });
+  async #shareFacts(region: string): Promise<void> {
+    for (const [key, entry] of this.#entries) {
+      if (this.#yielder.isDue()) await this.#yielder.yield();
+      if (entry.scope.region === region && this.#entries.get(key) === entry && this.#withFacts(key, entry))
+        this.#onRead(key, false);
+    }
+  }
 
-  const join = (key: Key): void => {
-    batch.add(key);
-    if (!isArmed) arm();
-  };
+  #join(key: Key): void {
+    this.#batch.add(key);
+    if (!this.#isArmed) this.#arm();
+  }
 
   /** Each for itself: one that must wait for EC2 holds up no other. */
-  const ask = async (keys: readonly Key[]): Promise<void> => {
+  async #ask(keys: readonly Key[]): Promise<void> {
     for (const key of keys) {
-      if (yielder.isDue()) await yielder.yield();
-      const entry = entries.get(key);
+      if (this.#yielder.isDue()) await this.#yielder.yield();
+      const entry = this.#entries.get(key);
       if (entry) entry.isQueued = false;
-      void read([key], 'Confirm');
+      void this.#read([key], 'Confirm');
     }
-  };
+  }
 
   /** The next batch leaves soon: those who ask meanwhile share calls, which is the client's part. */
-  const arm = (): void => {
-    isArmed = true;
-    clock.setTimer(COALESCE_MS, () => {
-      isArmed = false;
-      const keys = [...batch];
-      batch.clear();
-      void ask(keys);
+  #arm(): void {
+    this.#isArmed = true;
+    this.#clock.setTimer(COALESCE_MS, () => {
+      this.#isArmed = false;
+      const keys = [...this.#batch];
+      this.#batch.clear();
+      void this.#ask(keys);
     });
-  };
+  }
 
-  const queue = (key: Key, entry: Entry): void => {
+  #queue(key: Key, entry: Entry): void {
     entry.isQueued = true;
     if (entry.failures === 0) {
-      join(key);
+      this.#join(key);
       return;
     }
     const backoffMs = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** Math.min(entry.failures - 1, 10));
-    clock.setTimer(backoffMs * (0.5 + random() / 2), () => join(key));
-  };
+    this.#clock.setTimer(backoffMs * (0.5 + this.#random() / 2), () => this.#join(key));
+  }
 
   /** The pair's part of a reading; one that is older than what it has says nothing, and one that failed takes nothing away. */
-  const takeReading = (entry: Entry, result: ReadResult, slice: EC2View | undefined): void => {
+  #takeReading(entry: Entry, result: ReadResult, slice: EC2View | undefined): void {
     const { view, facts } = entry.reading;
     if (view !== undefined && view.readAtMs > result.view.readAtMs) return;
     const kept = { ...(view && { view }), ...(facts && { facts }) };
@@ -179,36 +197,37 @@ export const createViews = (options: ViewOptions): Views => {
     }
     const { class: errorClass = 'Unavailable', message = 'EC2 left out what was asked for' } =
       result.failure ?? {};
-    entry.reading = { ...kept, failure: { class: errorClass, message, atMs: clock.now() } };
-  };
+    entry.reading = { ...kept, failure: { class: errorClass, message, atMs: this.#clock.now() } };
+  }
 
-  const take = ({ key, entry }: Chosen, result: ReadResult, isWatch: boolean): void => {
+  #take({ key, entry }: Chosen, result: ReadResult, isWatch: boolean): void {
     const before = entry.reading;
     const slice = sliceOf(result.view, entry.scope);
-    takeReading(entry, result, slice);
+    this.#takeReading(entry, result, slice);
     // Who asks next is not to wait for what nobody asked for.
     if (!slice && !isWatch) entry.failures += 1;
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
     if (isAnswered) entry.wantedSinceMs = undefined;
-    else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted) queue(key, entry);
+    else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted)
+      this.#queue(key, entry);
     const isNews = !saysTheSame(before, entry.reading);
-    if (isNews) keeper.observe(subjectOf(key, entry));
-    const hasNewFacts = isNews && withFacts(key, entry);
-    if (isAnswered || isNews || hasNewFacts) onRead(key, wanted !== undefined);
-  };
+    if (isNews) this.#keeper.observe(this.#subjectOf(key, entry));
+    const hasNewFacts = isNews && this.#withFacts(key, entry);
+    if (isAnswered || isNews || hasNewFacts) this.#onRead(key, wanted !== undefined);
+  }
 
-  const internByTurns = async <T>(things: Record<string, T>, { intern }: Interner<T>) => {
+  async #internByTurns<T>(things: Record<string, T>, { intern }: Interner<T>) {
     const interned: Record<string, T> = {};
     for (const [id, thing] of Object.entries(things)) {
-      if (yielder.isDue()) await yielder.yield();
+      if (this.#yielder.isDue()) await this.#yielder.yield();
       interned[id] = intern(id, thing);
     }
     return interned;
-  };
+  }
 
-  const readRegion = async (region: string, chosen: readonly Chosen[], purpose: CallPurpose) => {
-    const beganAtMs = clock.now();
+  async #readRegion(region: string, chosen: readonly Chosen[], purpose: CallPurpose) {
+    const beganAtMs = this.#clock.now();
     // The periodic reading takes long: who waits for an answer does not wait for that one.
     const isWatch = purpose === 'Watch';
     if (!isWatch) for (const { entry } of chosen) entry.readingSinceMs = beganAtMs;
@@ -216,79 +235,86 @@ export const createViews = (options: ViewOptions): Views => {
       region,
       chosen.map(({ entry }) => entry),
     );
-    const { view, failure } = await ec2.read(request, purpose, signal);
-    if (signal.aborted) return;
-    note(region, failure?.message);
+    const { view, failure } = await this.#ec2.read(request, purpose, this.#signal);
+    if (this.#signal.aborted) return;
+    this.#note(region, failure?.message);
     const result: ReadResult = {
       view: {
         readAtMs: view.readAtMs,
-        networkInterfaces: await internByTurns(view.networkInterfaces, interfaces),
-        elasticIPs: await internByTurns(view.elasticIPs, addresses),
+        networkInterfaces: await this.#internByTurns(view.networkInterfaces, this.#interfaces),
+        elasticIPs: await this.#internByTurns(view.elasticIPs, this.#addresses),
       },
       ...(failure && { failure }),
     };
     for (const each of chosen) {
-      if (yielder.isDue()) await yielder.yield();
+      if (this.#yielder.isDue()) await this.#yielder.yield();
       const { key, entry } = each;
       if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
-      if (entries.get(key) === entry) take(each, result, isWatch);
+      if (this.#entries.get(key) === entry) this.#take(each, result, isWatch);
     }
-  };
+  }
 
-  const read = async (keys: readonly Key[], purpose: CallPurpose): Promise<void> => {
-    if (signal.aborted) return;
+  async #read(keys: readonly Key[], purpose: CallPurpose): Promise<void> {
+    if (this.#signal.aborted) return;
     const chosen = keys.flatMap((key) => {
-      const entry = entries.get(key);
+      const entry = this.#entries.get(key);
       return entry && entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [];
     });
     const byRegion = Map.groupBy(chosen, ({ entry }) => entry.scope.region);
-    await Promise.all([...byRegion].map(([region, some]) => readRegion(region, some, purpose)));
-  };
+    await Promise.all([...byRegion].map(([region, some]) => this.#readRegion(region, some, purpose)));
+  }
 
   /** One line when reading a Region begins to fail, one when it has worked for a while: some readings fail while others do not. */
-  const note = (region: string, error: string | undefined): void => {
-    const failedAtMs = failing.get(region);
+  #note(region: string, error: string | undefined): void {
+    const failedAtMs = this.#failing.get(region);
     if (error !== undefined) {
       if (failedAtMs === undefined)
-        log.warn({ reason: 'EC2ReadFailed', region, error }, 'EC2 could not be read');
-      failing.set(region, clock.now());
-    } else if (failedAtMs !== undefined && clock.now() - failedAtMs >= CALM_MS) {
-      failing.delete(region);
-      log.info({ reason: 'Converged', region }, 'EC2 can be read again');
+        this.#log.warn({ reason: 'EC2ReadFailed', region, error }, 'EC2 could not be read');
+      this.#failing.set(region, this.#clock.now());
+    } else if (failedAtMs !== undefined && this.#clock.now() - failedAtMs >= CALM_MS) {
+      this.#failing.delete(region);
+      this.#log.info({ reason: 'Converged', region }, 'EC2 can be read again');
     }
-  };
+  }
 
-  const watch = async (): Promise<void> => {
-    while (!signal.aborted) {
-      await sleep(clock, intervalMs * (0.9 + random() / 5), signal);
-      await read([...entries.keys()], 'Watch');
+  async #watch(): Promise<void> {
+    while (!this.#signal.aborted) {
+      await sleep(this.#clock, this.#intervalMs * (0.9 + this.#random() / 5), this.#signal);
+      await this.#read([...this.#entries.keys()], 'Watch');
     }
-  };
+  }
 
-  return {
-    cover(key, scope) {
-      const entry = entries.get(key);
-      const none = Number.NEGATIVE_INFINITY;
-      if (entry) entry.scope = scope;
-      else
-        entries.set(key, {
-          ...{ scope, reading: {}, wantedSinceMs: undefined, readingSinceMs: none },
-          ...{ isQueued: false, failures: 0 },
-        });
-    },
-    want(key, sinceMs) {
-      const entry = entries.get(key);
-      if (!entry || (entry.reading.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= sinceMs) return;
-      entry.wantedSinceMs = Math.max(entry.wantedSinceMs ?? Number.NEGATIVE_INFINITY, sinceMs);
-      if (!entry.isQueued && entry.readingSinceMs < sinceMs) queue(key, entry);
-    },
-    of: (key) => entries.get(key)?.reading ?? {},
-    forget(key) {
-      entries.delete(key);
-      keeper.forget(key);
-    },
-    async run() {
-      await Promise.all([watch(), keeper.run()]);
-    },
-  };
-};
+  cover(key: Key, scope: EC2Scope): void {
+    const entry = this.#entries.get(key);
+    const none = Number.NEGATIVE_INFINITY;
+    if (entry) entry.scope = scope;
+    else
+      this.#entries.set(key, {
+        ...{ scope, reading: {}, wantedSinceMs: undefined, readingSinceMs: none },
+        ...{ isQueued: false, failures: 0 },
+      });
+  }
+
+  want(key: Key, sinceMs: number): void {
+    const entry = this.#entries.get(key);
+    if (!entry || (entry.reading.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= sinceMs) return;
+    entry.wantedSinceMs = Math.max(entry.wantedSinceMs ?? Number.NEGATIVE_INFINITY, sinceMs);
+    if (!entry.isQueued && entry.readingSinceMs < sinceMs) this.#queue(key, entry);
+  }
+
+  of(key: Key): EC2Reading {
+    return this.#entries.get(key)?.reading ?? {};
+  }
+
+  forget(key: Key): void {
+    this.#entries.delete(key);
+    this.#keeper.forget(key);
+  }
+
+  async run(): Promise<void> {
+    await Promise.all([this.#watch(), this.#keeper.run()]);
+  }
+}
+
+/** Reads nothing until `run`, or until a pair asks. */
+export const createViews = (options: ViewOptions): Views => new ReadingsOfPairs(options);
