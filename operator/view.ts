@@ -254,7 +254,7 @@ export const createViews = (options: ViewOptions): Views => {
       failing.set(region, clock.now());
     } else if (failedAtMs !== undefined && clock.now() - failedAtMs >= CALM_MS) {
       failing.delete(region);
-      log.info({ reason: 'Converged', region }, 'EC2 can be read again');
+      log.info({ reason: 'EC2ReadRecovered', region }, 'EC2 can be read again');
     }
   };
 

@@ -1,5 +1,6 @@
 /** What an agent has written: for facts that no report shows, or that none can show while the API server is away. */
 import { readFileSync } from 'node:fs';
+import type { LogReason } from '../../crds/conditions.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { eventually } from './support.ts';
 
@@ -9,6 +10,7 @@ export type AgentLine = {
   time: string;
   msg: string;
   reason?: string;
+  cause?: string;
   /** When what is told happened, where that is not `time`; as `time`. */
   at?: string;
   pid?: number;
@@ -23,12 +25,12 @@ export const agentLog = ({ lab }: Stage, node: string): AgentLine[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
 
-/** Waits for a line that says `wanted`, after the first `since` lines; default patience: that of `eventually`. */
+/** Waits for a line with the reason `wanted`, after the first `since` lines; default patience: that of `eventually`. */
 export const agentSays = (
   stage: Stage,
   node: string,
   since: number,
-  wanted: string,
+  wanted: LogReason,
   timeoutMs?: number,
 ): Promise<AgentLine> =>
   eventually(
@@ -36,8 +38,24 @@ export const agentSays = (
     async () =>
       agentLog(stage, node)
         .slice(since)
-        // What repeats says so behind its words.
-        .find(({ msg }) => msg === wanted || msg.startsWith(`${wanted} (`)),
+        .find(({ reason }) => reason === wanted),
+    timeoutMs,
+  );
+
+/** As `agentSays`, by the words of lines that have no reason yet. */
+export const agentWrites = (
+  stage: Stage,
+  node: string,
+  since: number,
+  wanted: string,
+  timeoutMs?: number,
+): Promise<AgentLine> =>
+  eventually(
+    `${node}'s agent should write: ${wanted}`,
+    async () =>
+      agentLog(stage, node)
+        .slice(since)
+        .find(({ msg }) => msg === wanted),
     timeoutMs,
   );
 
