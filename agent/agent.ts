@@ -190,7 +190,7 @@ export class Agent {
         this.#seen.leaseAtMs = clock.now();
       },
       onError: (error, retryInMs) =>
-        this.#log.warn({ err: messageOf(error), retryInMs }, 'Lease not renewed'),
+        this.#log.warn({ reason: 'LeaseNotRenewed', err: messageOf(error), retryInMs }, 'Lease not renewed'),
     });
   }
 
@@ -296,7 +296,7 @@ export class Agent {
     imds.close();
     await Promise.race([this.#pairs.close(), sleep(clock, LAST_REPORT_MS)]);
     await kube.close();
-    this.#log.info({ reason: 'AgentStopping' }, 'agent stopped');
+    this.#log.info({ reason: 'AgentStopped' }, 'agent stopped');
     await this.#web?.close();
   }
 }

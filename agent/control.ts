@@ -72,7 +72,10 @@ export const openControl = async (path: string, handlers: ControlHandlers, log: 
   const server = createServer(options, (request, response) => {
     void serve(request, response, handlers).catch((error: unknown) => {
       const message = messageOf(error);
-      log.warn({ url: request.url, err: message }, 'request on the local socket failed');
+      log.warn(
+        { reason: 'LocalRequestFailed', url: request.url, err: message },
+        'request on the local socket failed',
+      );
       answer(response, 500, { error: message });
     });
   });
@@ -86,7 +89,9 @@ export const openControl = async (path: string, handlers: ControlHandlers, log: 
   });
   chmodSync(path, 0o600);
   // Whatever goes wrong with it later, the agent serves on.
-  server.on('error', (error) => log.warn({ err: error.message }, 'local socket'));
+  server.on('error', (error) =>
+    log.warn({ reason: 'LocalSocketFailed', err: error.message }, 'local socket'),
+  );
   server.unref();
   return server;
 };

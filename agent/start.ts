@@ -59,7 +59,7 @@ export const startAgent = async (
           signal: new AbortController().signal,
           onWait: (holder) =>
             log.warn(
-              { holder },
+              { reason: 'LeaseHeldElsewhere', holder },
               'another agent holds this node’s Lease; waiting until it renews, or is gone',
             ),
         });

@@ -1,6 +1,6 @@
 /**
- * Every condition type and every reason word of the API, in one table. A reason names one cause; the same word stands in
- * conditions, Events, metrics, logs, `status.history` and `status.failback`.
+ * Every condition type and every reason word, those of the API in one table, those of log lines alone in another. A reason
+ * names one cause; the same word stands in conditions, Events, metrics, logs, `status.history` and `status.failback`.
  */
 
 /** Condition types of a HAPair; `status.conditions` lists those that are not good in this order, then the others. */
@@ -161,14 +161,66 @@ export const REASONS = {
   SourceAddressMissing: 'The source address or its link is missing.',
   Overslept: 'The process was not scheduled past its own deadline.',
   Unconfigured: 'The instance has no spec any more.',
-  // What a node does meanwhile, in its log alone
+} as const;
+
+/** A reason word of the table. */
+export type Reason = keyof typeof REASONS;
+
+/** Reason words of log lines that tell what no condition and no Event does, with the sentence that explains each in documentation. */
+export const LOG_REASONS = {
+  // A program's life
+  OperatorStarted: 'The operator runs; it leads once `LeaderElected` is logged.',
+  OperatorStopping: 'The operator was asked to stop.',
+  OperatorFailed: 'The operator ends by an error that nothing handles.',
+  AgentStopped: 'The agent has given up its addresses and reported.',
+  AgentFailed: 'The agent ends by an error.',
+  ReloadRefused: 'The program cannot be replaced in place; the agent goes on as it was.',
+  // The API server
+  APIServerUnavailable: 'The API server does not answer; the agent goes on from its disk.',
+  APIServerUnauthorized: 'The API server does not accept the credential; the agent goes on from its disk.',
+  APIServerAvailable: 'The API server answers again.',
+  WatchLost: 'A watch has ended with an error and is tried again.',
+  WatchRecovered: 'A watch works again.',
+  WatchHandlerFailed: 'A handler of a changed object has thrown: a fault of the program.',
+  LeaseNotRenewed: 'A Lease could not be read or renewed; it is tried again.',
+  LeaseNotReleased: 'An EC2 call is still unanswered: the Lease is left to run out.',
+  LeaseHeldElsewhere: 'Another agent holds the Lease of this node; this one waits.',
+  EventNotWritten: 'An Event was given up.',
+  EventsDropped: 'More Events wait than can be written; the oldest are given up.',
+  StepFailed: 'A step for a pair has failed and is tried again.',
+  // A node's claim, VIPs and report
   ClaimSettled: 'A new master has listened, and nobody has objected.',
   TermTaken: 'A new master has numbered its claim, and reported it.',
   VIPAdded: 'A VIP was put on the interface.',
   VIPRemoved: 'A VIP was taken off the interface.',
   VIPFound: 'A VIP is on the interface that only an agent before this one can have put there.',
+  VIPLeft: 'A VIP of a former pair is somebody else’s now, and stays.',
+  ReportSent: 'The API server has the newest report.',
   ReportOverwritten: 'Somebody else has written this node’s report; it is written again.',
+  RecordNotStored: 'What a pair remembers is not on disk; it goes on without.',
+  PacketRejected: 'A packet of protocol 112 was rejected, for the cause named.',
+  PeerCorrected: 'The peer sends nothing any more that must be rejected.',
+  // EC2 and the machine
+  EC2ReadRecovered: 'EC2 can be read again.',
+  IMDSReadFailed: 'IMDS does not answer; nothing is concluded from that.',
+  IMDSReadRecovered: 'IMDS answers again.',
+  InterfacesUnreadable: 'The interfaces could not be read; it is tried again.',
+  InterfaceMonitorFailed: '`ip monitor` does not run; the interfaces are read by time alone until it does.',
+  InterfaceChangeDenied: 'The agent lacks the capability to change addresses.',
+  // The state directory
+  StateDirectoryReadOnly: 'The state directory cannot be written.',
+  StateFileUnreadable: 'A state file cannot be used; the pair starts from the API server alone.',
+  StateFileExposed: 'A state file was readable by others.',
+  IdentityNotStored:
+    'The identity of the agent is not on disk: its next start waits for the Lease to run out.',
+  // What is served
+  MetricsServed: 'Metrics and health are served.',
+  MetricsNotServed: 'The port of metrics and health cannot be had; it is tried again.',
+  HTTPRequestFailed: 'A request for metrics or health could not be answered.',
+  HTTPServerFailed: 'The server of metrics and health has failed.',
+  LocalRequestFailed: 'A request on the local socket could not be answered.',
+  LocalSocketFailed: 'The local socket does not work: neither do status, claim and reload.',
 } as const;
 
-/** A reason word of the table. */
-export type Reason = keyof typeof REASONS;
+/** The reason of a log line. */
+export type LogReason = Reason | keyof typeof LOG_REASONS;

@@ -170,8 +170,11 @@ export class EventRecorder {
     const nowMs = this.#clock.now();
     if (nowMs - this.#toldAtMs < TELL_MS) return;
     this.#toldAtMs = nowMs;
-    const counts = { dropped: this.#dropped, waiting: this.#queue.size };
-    this.#options.log?.warn(counts, 'more Events than can be written: the oldest are dropped');
+    const [dropped, waiting] = [this.#dropped, this.#queue.size];
+    this.#options.log?.warn(
+      { reason: 'EventsDropped', dropped, waiting },
+      'more Events than can be written: the oldest are dropped',
+    );
   }
 
   async #deliver(identity: string, pending: Pending): Promise<void> {
@@ -185,7 +188,10 @@ export class EventRecorder {
         const isFinal = isKubeError(error, 'Invalid') || isKubeError(error, 'Forbidden');
         if (isFinal || attempt + 1 >= ATTEMPTS || signal.aborted) {
           this.#dropped += pending.times;
-          log?.warn({ err: error, event: pending.reason }, 'an Event was not written');
+          log?.warn(
+            { reason: 'EventNotWritten', err: error, event: pending.reason },
+            'an Event was not written',
+          );
           return;
         }
         const askedMs = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;

@@ -117,7 +117,7 @@ class Watcher<T extends KubeObject> implements Store<T> {
       this.#options.onChange(key);
     } catch (error) {
       const message = `the handler of changed ${this.#resource.plural} threw`;
-      this.#options.log?.error({ err: error, key }, message);
+      this.#options.log?.error({ reason: 'WatchHandlerFailed', err: error, key }, message);
     }
   }
 
@@ -126,8 +126,9 @@ class Watcher<T extends KubeObject> implements Store<T> {
     const { log } = this.#options;
     const { plural } = this.#resource;
     const after = this.#machine.error;
-    if (!before && after) log?.warn({ plural, error: after.message }, 'watch lost, retrying');
-    if (before && !after) log?.info({ plural }, 'watch is back');
+    if (!before && after)
+      log?.warn({ reason: 'WatchLost', plural, error: after.message }, 'watch lost, retrying');
+    if (before && !after) log?.info({ reason: 'WatchRecovered', plural }, 'watch is back');
   }
 
   async #run(): Promise<void> {

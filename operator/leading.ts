@@ -84,7 +84,7 @@ const work = ({ parts, clock, log, onStepFailed, finishing }: LeadingOptions): P
     onError: (pair, error, retryInMs) => {
       if (isNotLeading(error)) return;
       log.error(
-        { pair, error: messageOf(error), retryInMs: Math.round(retryInMs) },
+        { reason: 'StepFailed', pair, error: messageOf(error), retryInMs: Math.round(retryInMs) },
         'step failed, will be repeated',
       );
       onStepFailed?.(error);

@@ -104,7 +104,8 @@ setInterval(log.tick, 1_000).unref();
 
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
-    lines.fatal({ err: error instanceof Error ? error : new Error(String(error)) }, 'operator failed');
+    const err = error instanceof Error ? error : new Error(String(error));
+    lines.fatal({ reason: 'OperatorFailed', err }, 'operator failed');
     process.exit(1);
   });
 }
@@ -132,7 +133,8 @@ const operator = await connectSurroundings(config, log)
   .then((surroundings) => runOperator(config, log, surroundings))
   .catch((error: Error) => refuse(error.message));
 const { identity, port } = operator;
-log.info({ version, region, namespace, identity, port, pid: process.pid }, 'operator started');
+const started = { version, region, namespace, identity, port, pid: process.pid };
+log.info({ reason: 'OperatorStarted', ...started }, 'operator started');
 
 const ending = await Promise.race([end.promise, operator.lost.then(() => 'Lost' as const)]);
 if (ending === 'Lost') {
@@ -140,6 +142,6 @@ if (ending === 'Lost') {
   lines.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
   process.exit(1);
 }
-log.info({}, 'operator is stopping');
+log.info({ reason: 'OperatorStopping' }, 'operator is stopping');
 await operator.stop();
 process.exit(0);

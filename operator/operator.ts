@@ -87,7 +87,7 @@ export const runOperator = async (
     );
     await endsWithin(clock, events.flush(), FLUSH_MS);
     if (isFinished) await elector.release();
-    else log.warn({ reason: 'LeaderLost' }, 'a call is still under way: the Lease is left to run out');
+    else log.warn({ reason: 'LeaseNotReleased' }, 'a call is still under way: the Lease is left to run out');
     stopping.abort();
     await reading;
     account.close();

@@ -50,7 +50,8 @@ const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string
     identity,
     clock,
     random,
-    onError: (error) => log.warn({ error: messageOf(error) }, 'the Lease was not read or renewed'),
+    onError: (error) =>
+      log.warn({ reason: 'LeaseNotRenewed', error: messageOf(error) }, 'the Lease was not read or renewed'),
   });
 };
 

@@ -5,7 +5,7 @@ import { failureOf } from '../ec2/errors.ts';
 import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
 import { World } from './testing/world.ts';
 
-const messages = (world: World): string[] => world.logs.map(({ message }) => message);
+const reasons = (world: World): unknown[] => world.logs.map(({ fields }) => fields.reason);
 
 test('a new pair: finalizer, then record, then instances; and no EC2 call before all of them', async () => {
   const world = new World();
@@ -20,17 +20,12 @@ test('failover: the call is the first thing that happens, and the log tells the 
   await world.pass(3000);
   assert.is(world.writes[0], 'AssignPrivateIpAddresses');
   assert.is(world.cloud.effects.length, 1);
-  const steps = messages(world).filter(
-    (message) => message !== 'instance written' && message !== 'condition changed',
+  // Neither instances nor conditions, whose lines come as they are written.
+  const steps = world.logs.filter(({ fields }) => fields.condition === undefined && 'term' in fields);
+  assert.equal(
+    steps.map(({ fields }) => fields.reason),
+    ['Elected', 'Moving', 'Moving', 'AddressesMoved', 'Converged', 'Serving'],
   );
-  assert.equal(steps, [
-    'report read',
-    'call sent',
-    'status written',
-    'call answered',
-    'read back',
-    'status written',
-  ]);
   assert.is(world.condition('Ready'), 'True Serving');
   const ofReady = world.logs.filter(({ fields }) => fields.condition === 'Ready');
   assert.equal(
@@ -138,7 +133,7 @@ const servedBy = (node: typeof NODE1) => (world: World) => {
   assert.is(world.pair.status?.holder, node.name);
   assert.is(world.condition('AddressesConverged'), 'True Converged');
   assert.is(world.instance(node.name)?.spec.priority, 200);
-  const errors = world.logs.filter(({ message }) => message === 'step failed');
+  const errors = world.logs.filter(({ fields }) => fields.reason === 'StepFailed');
   assert.equal(errors, []);
 };
 
@@ -306,7 +301,8 @@ test('EC2 away for ten minutes: nothing is concluded, the pair says so, and the 
   assert.is(world.condition('Ready'), 'False NotConverged');
   const tries = world.writes.filter((write) => write.startsWith('Assign')).length;
   assert.ok(tries > 30 && tries < 90, `${tries} tries, ever slower but never given up`);
-  const answers = world.logs.filter(({ message }) => message === 'call answered');
+  const answers = world.logs.filter(({ fields }) => fields.callMs !== undefined);
+  assert.equal([...new Set(answers.map(({ fields }) => fields.reason))], ['EC2Unreachable']);
   assert.ok(answers.length > 30 && answers.every(({ level }) => level === 'warn'), 'a refusal is a warning');
   world.answers.length = 0;
   world.cloudIsAway = false;
@@ -329,7 +325,7 @@ test('a new leader calls on nothing that it read as a standby: another one may h
     [],
   );
   assert.is(world.condition('Ready'), 'True Serving');
-  assert.not(messages(world).includes('call sent'));
+  assert.not(reasons(world).includes('Moving'));
   assert.is(world.pair.status?.history?.[0]?.to, 'node2');
   world.report('node1', 'Master', 3);
   await world.pass(3000);

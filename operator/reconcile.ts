@@ -3,6 +3,7 @@
  * a port declared here. EC2 is called without waiting: the answer puts the key back into the queue, so a slow call of one
  * pair holds up no other.
  */
+import type { Reason } from '../crds/conditions.ts';
 import {
   agentLeaseName,
   type HAPair,
@@ -13,6 +14,7 @@ import {
 import type { PlannedCall } from '../delivery/types.ts';
 import type { Budget } from '../ec2/budget.ts';
 import type { EC2 } from '../ec2/client.ts';
+import { reasonOf } from '../ec2/errors.ts';
 import { type EventNote, referenceTo } from '../kube/events.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key, KubeClient } from '../kube/types.ts';
@@ -35,6 +37,14 @@ import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';
 import { PairWriter, type Watched } from './writer.ts';
+
+/** The log's reasons for a call that is sent, and for one that EC2 has accepted: those of the condition and the Event. */
+const CALL_REASONS: Record<PlannedCall['purpose'], { sent: Reason; accepted: Reason }> = {
+  Place: { sent: 'Moving', accepted: 'AddressesMoved' },
+  Move: { sent: 'Moving', accepted: 'AddressesMoved' },
+  Repair: { sent: 'Moving', accepted: 'DriftRepaired' },
+  Release: { sent: 'Releasing', accepted: 'AddressReleased' },
+};
 
 /** What the reconciler needs of the world. */
 export type Ports = {
@@ -192,14 +202,16 @@ export class Reconciler {
     const startedAtMs = clock.now();
     of.memory = callStarted(of.memory, planned, startedAtMs);
     const fields = { pair: key, node: planned.node, term: planned.term, action };
-    log.info({ ...fields, reason: planned.purpose, call: describeCall(planned) }, 'call sent');
+    const { purpose } = planned;
+    const { sent, accepted } = CALL_REASONS[purpose];
+    log.info({ ...fields, reason: sent, purpose, call: describeCall(planned) }, 'call sent');
     const answered = ec2.call(region, planned.call, this.#signal).then((result) => {
-      const reason = result.ok ? 'AddressesMoved' : result.code;
+      const reason = result.ok ? accepted : reasonOf(result.class);
       const callMs = clock.now() - startedAtMs;
       of.memory = callAnswered(of.memory, { result, atMs: clock.now(), random: random() });
-      const error = result.ok ? {} : { error: result.message };
+      const error = result.ok ? {} : { code: result.code, error: result.message };
       log[result.ok ? 'info' : 'warn']({ ...fields, reason, callMs, ...error }, 'call answered');
-      if (result.ok && planned.purpose === 'Repair') this.#ports.onDriftRepaired?.();
+      if (result.ok && purpose === 'Repair') this.#ports.onDriftRepaired?.();
       this.#unanswered.delete(answered);
       requeue(key);
     });

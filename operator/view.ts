@@ -273,7 +273,7 @@ class ReadingsOfPairs implements Views {
       this.#failing.set(region, this.#clock.now());
     } else if (failedAtMs !== undefined && this.#clock.now() - failedAtMs >= CALM_MS) {
       this.#failing.delete(region);
-      this.#log.info({ reason: 'Converged', region }, 'EC2 can be read again');
+      this.#log.info({ reason: 'EC2ReadRecovered', region }, 'EC2 can be read again');
     }
   }
 

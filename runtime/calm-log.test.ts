@@ -79,6 +79,23 @@ test('another pair, lane, cause or error is another kind; a source or a delay is
   assert.is(lines.length, 5);
 });
 
+test('two checks of a pair that fail, and two Regions that cannot be read, are two kinds', () => {
+  const { log, lines } = createBench();
+  for (const check of ['web', 'disk'])
+    log.warn({ reason: 'ChecksFailed', pair: 'prod/a', check, message: check }, 'check fails');
+  for (const region of ['eu-central-1', 'eu-west-1'])
+    log.warn({ reason: 'EC2ReadFailed', region, error: 'no connection' }, 'EC2 could not be read');
+  assert.is(lines.length, 4);
+});
+
+test('a line’s kind goes by its reason, whatever the words', () => {
+  const { log, lines } = createBench();
+  log.warn({ reason: 'StepFailed', pair: 'prod/a' }, 'step failed');
+  log.warn({ reason: 'StepFailed', pair: 'prod/a' }, 'step failed at 10:00:01');
+  log.warn({ reason: 'LeaseNotRenewed', pair: 'prod/a' }, 'step failed');
+  assert.equal(lines, ['warn step failed', 'warn step failed']);
+});
+
 test('after a quiet pause it is news again', async () => {
   const { log, lines, seconds } = createBench();
   log.warn({}, 'IMDS could not be read');

@@ -1,6 +1,6 @@
 /**
- * A log that says the same trouble once and then only how often it came again: a cause that repeats, such as a retry or a
- * forged packet, must neither fill the disk nor hide what else is said.
+ * A log that writes the same trouble once and then only how often it came again: a cause that repeats, such as a retry or a
+ * forged packet, must neither fill the disk nor hide what else is logged.
  */
 import type { Log } from './log.ts';
 
@@ -15,8 +15,8 @@ export type CalmLog = Log & {
 const PAUSES_MS = [10_000, 60_000, 600_000] as const;
 /** Kinds that are remembered; beyond that the one that was quiet for longest is forgotten. */
 const KINDS = 1_024;
-/** What makes two lines with the same message two kinds; whatever else a line says may differ between repetitions. */
-const TELLING = ['pair', 'lane', 'cause', 'plural', 'path', 'err', 'error'] as const;
+/** What makes two lines with the same reason two kinds; whatever else a line says may differ between repetitions. */
+const TELLING = ['pair', 'check', 'lane', 'cause', 'plural', 'region', 'path', 'err', 'error'] as const;
 
 type Level = 'warn' | 'error';
 
@@ -37,8 +37,9 @@ type Entry = {
 
 /**
  * Warnings and errors of one kind come at once the first time; those after that are gathered into a line with `count`, the
- * occurrences since the line before, and ends with them, as in `(3 more in 10 s)`: at most every 10 s, then every minute, then every ten minutes. A kind that stays quiet
- * for such a pause is new again. Information passes as it comes: it tells changes.
+ * occurrences since the line before, whose message ends with them, as in `(3 more in 10 s)`: at most every 10 s, then every
+ * minute, then every ten minutes. A kind that stays quiet for such a pause is new again. A kind is a reason (without one: a
+ * message) and what {@link TELLING} names. Information passes as it comes: it tells changes.
  * @param now monotonic milliseconds
  */
 export const createCalmLog = (log: Log, now: () => number): CalmLog => {
@@ -110,7 +111,7 @@ const forgetQuietest = (entries: Map<string, Entry>): void => {
 
 const kindOf = (fields: object, message: string): string => {
   const values: Record<string, unknown> = { ...fields };
-  return JSON.stringify([message, ...TELLING.map((name) => textOf(values[name]))]);
+  return JSON.stringify([values.reason ?? message, ...TELLING.map((name) => textOf(values[name]))]);
 };
 
 const textOf = (value: unknown): unknown => (value instanceof Error ? value.message : value);

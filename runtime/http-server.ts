@@ -63,7 +63,10 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
       body,
       contentType = TEXT,
     } = await answer(request).catch((error: unknown) => {
-      log.error({ err: error, url: request.url }, 'an HTTP request could not be answered');
+      log.error(
+        { reason: 'HTTPRequestFailed', err: error, url: request.url },
+        'an HTTP request could not be answered',
+      );
       return { status: 500, body: 'The answer could not be made; the log says why.\n' } as Answer;
     });
     const bytes = Buffer.from(body);
@@ -96,7 +99,7 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
   server.once('error', reject);
   server.listen({ port: options.port, ...(options.bindAddress && { host: options.bindAddress }) }, resolve);
   await listening;
-  server.on('error', (error) => log.error({ err: error }, 'HTTP server'));
+  server.on('error', (error) => log.error({ reason: 'HTTPServerFailed', err: error }, 'HTTP server'));
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,

@@ -571,7 +571,7 @@ test("T18: n2 hears nothing for a moment, claims, and n1's advert arrives 3 ms l
   await world.until('node2 is Backup again', () => node2.state === 'Backup', 10);
   await world.pass(30_000);
   assert.is(
-    world.said('node2', 'report sent').filter(({ fields }) => 'state' in fields && fields.state === 'Master')
+    world.logged('node2', ({ message, fields }) => message === 'report sent' && fields.state === 'Master')
       .length,
     0,
   );

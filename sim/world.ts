@@ -33,7 +33,7 @@ const CHECK = {
 const STORY_LINES = 150;
 const STORY_LIMIT = 2_000;
 
-type Line = { atMs: number; who: string; message: string; fields: object };
+type Line = { atMs: number; who: string; message: string; fields: Record<string, unknown> };
 
 const wordOf = (value: unknown): string =>
   typeof value === 'object' ? JSON.stringify(value) : String(value);
@@ -371,7 +371,7 @@ export class World {
 
   /** A line of the story. */
   tell(who: string, message: string, fields: object): void {
-    this.#story.push({ atMs: this.timeline.nowMs, who, message, fields });
+    this.#story.push({ atMs: this.timeline.nowMs, who, message, fields: { ...fields } });
     if (this.#story.length > STORY_LIMIT) this.#story.splice(0, STORY_LIMIT / 2);
   }
 
@@ -385,9 +385,9 @@ export class World {
     return this.#story.slice(-lines).map(textOf).join('\n');
   }
 
-  /** Every time that somebody said this. */
-  said(who: string, message: string): { atMs: number; fields: object }[] {
-    return this.#story.filter((line) => line.who.startsWith(who) && line.message === message);
+  /** Every line of somebody's log that is wanted. */
+  logged(who: string, isWanted: (line: Line) => boolean): Line[] {
+    return this.#story.filter((line) => line.who.startsWith(who) && isWanted(line));
   }
 
   async #run(ms: number, isOver: () => boolean): Promise<void> {

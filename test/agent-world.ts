@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openDisk } from '../agent/node/disk.ts';
 import { emptyRecord } from '../agent/ports.ts';
-import type { Reason } from '../crds/conditions.ts';
+import type { LogReason } from '../crds/conditions.ts';
 import type { VRRPInstanceSpec, VRRPParameters, VRRPState } from '../crds/types.ts';
 import { IMDS_ADDRESS, STANDARD_VPC } from '../hack/lab/vpc.ts';
 
@@ -276,7 +276,7 @@ const follow = (node: NodeName, child: ChildProcess): RunningAgent => {
 
 /** A line with this reason, for `until`. */
 export const gives =
-  (reason: Reason) =>
+  (reason: LogReason) =>
   (line: LogLine): boolean =>
     line.reason === reason;
 

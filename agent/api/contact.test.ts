@@ -9,7 +9,7 @@ const refused = (kind: KubeErrorKind) => new KubeError(`get VRRPInstance prod/we
 /** A client whose calls end as told, and what is known of the contact. */
 const createWorld = () => {
   const world = { nowMs: 0, back: 0, told: [] as string[], error: null as Error | null };
-  const note = (fields: object, message: string) => world.told.push(`${message} ${JSON.stringify(fields)}`);
+  const note = (fields: object) => world.told.push(JSON.stringify(fields));
   const contact = trackContact({ now: () => world.nowMs }, { info: note, warn: note, error: note }, () => {
     world.back += 1;
   });
@@ -40,7 +40,8 @@ for (const kind of ['Unreachable', 'TimedOut', 'ServerError', 'Unauthorized'] as
       sinceMs: 2_000,
     });
     assert.is(world.told.length, 1);
-    assert.match(world.told[0] ?? '', /going on from disk .*get VRRPInstance prod\/web\.node1/);
+    const reason = kind === 'Unauthorized' ? 'APIServerUnauthorized' : 'APIServerUnavailable';
+    assert.match(world.told[0] ?? '', new RegExp(`"${reason}".*get VRRPInstance prod/web\\.node1`));
     await call(null, 4_000);
     assert.is(contact.lastMs(), 4_000);
     assert.is(contact.lastError(), null);
@@ -51,7 +52,7 @@ for (const kind of ['Unreachable', 'TimedOut', 'ServerError', 'Unauthorized'] as
 test('a lost or expired credential is the same case, and called by its name', async () => {
   const { world, call } = createWorld();
   await call('Unauthorized', 1_000);
-  assert.match(world.told[0] ?? '', /does not accept our credential; going on from disk/);
+  assert.match(world.told[0] ?? '', '"APIServerUnauthorized"');
 });
 
 test('Forbidden is no contact and shown, but does not make the API server away: other calls may be allowed', async () => {
@@ -92,9 +93,9 @@ test('a credential that is refused is said as such also when the API server was 
   for (const kind of ['Unreachable', 'Unauthorized', 'Unreachable', 'Unauthorized'] as const)
     await call(kind, 1_000);
   assert.is(world.told.length, 2);
-  assert.match(world.told[1] ?? '', /does not accept our credential/);
+  assert.match(world.told[1] ?? '', '"APIServerUnauthorized"');
   await call(null, 43_000);
-  assert.match(world.told[2] ?? '', /API server back .*"awaySeconds":42/);
+  assert.match(world.told[2] ?? '', /"APIServerAvailable","awaySeconds":42/);
 });
 
 test('what can be seen: calls by result, the last failure, the silence', async () => {

@@ -1,4 +1,5 @@
 /** The link to the API server as the agent's calls show it: whether it answers, since when it does not, and why. */
+import type { LogReason } from '../../crds/conditions.ts';
 import type { VRRPInstance } from '../../crds/types.ts';
 import { isKubeError, KubeError, type KubeErrorKind } from '../../kube/errors.ts';
 import type { Store } from '../../kube/types.ts';
@@ -31,8 +32,10 @@ export type APISnapshot = {
   failure: { kind: KubeErrorKind; message: string } | null;
 };
 
-const REFUSED_MESSAGE = 'API server does not accept our credential; going on from disk';
-const AWAY_MESSAGE = 'API server away; going on from disk';
+const LOST_MESSAGES = {
+  APIServerUnauthorized: 'API server does not accept our credential; going on from disk',
+  APIServerUnavailable: 'API server away; going on from disk',
+} satisfies Partial<Record<LogReason, string>>;
 
 /**
  * When the API server last answered, and the moment it does so again after a failure.
@@ -55,13 +58,16 @@ export const trackContact = (
   /** One line for a loss, whatever its kind, and one more when it turns out that the credential is to blame. */
   const lost = ({ kind, message, sinceMs }: ContactError): void => {
     const isRefused = kind === 'Unauthorized';
-    if (away === null || (isRefused && !away.isRefused))
-      log.warn({ cause: kind, err: message }, isRefused ? REFUSED_MESSAGE : AWAY_MESSAGE);
+    if (away === null || (isRefused && !away.isRefused)) {
+      const reason = isRefused ? 'APIServerUnauthorized' : 'APIServerUnavailable';
+      log.warn({ reason, cause: kind, err: message }, LOST_MESSAGES[reason]);
+    }
     away = { sinceMs: away?.sinceMs ?? sinceMs, isRefused: isRefused || (away?.isRefused ?? false) };
   };
   const found = (): void => {
     if (away === null) return;
-    log.info({ awaySeconds: Math.round((clock.now() - away.sinceMs) / 1_000) }, 'API server back');
+    const awaySeconds = Math.round((clock.now() - away.sinceMs) / 1_000);
+    log.info({ reason: 'APIServerAvailable', awaySeconds }, 'API server back');
     away = null;
     onBack();
   };

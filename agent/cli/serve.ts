@@ -82,7 +82,10 @@ export const serve = async ({
     });
     const control = await openControl(socket, handlersOf(agent, reloader, config, life), log).catch(
       (error: Error) =>
-        log.error({ err: error.message }, 'no local socket: status, claim and reload do not work'),
+        log.error(
+          { reason: 'LocalSocketFailed', err: error.message },
+          'no local socket: status, claim and reload do not work',
+        ),
     );
     signals.onHangUp(() => void hangUp(reloader));
     const reason = handover === null ? 'AgentStarted' : 'AgentReloaded';
@@ -98,7 +101,7 @@ export const serve = async ({
     control?.close();
     process.exit(EXIT.done);
   } catch (error) {
-    log.fatal({ err: messageOf(error) }, 'agent failed');
+    log.fatal({ reason: 'AgentFailed', err: messageOf(error) }, 'agent failed');
     process.exit(EXIT.failed);
   }
 };

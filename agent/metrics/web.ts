@@ -33,12 +33,15 @@ export const openWeb = ({ config, server, clock, log }: WebOptions): Web => {
     while (listening === null && !closing.signal.aborted) {
       try {
         listening = await serve({ ...server, bindAddress, port, log });
-        log.info({ bindAddress, port: listening.port }, 'metrics and health are served');
+        log.info(
+          { reason: 'MetricsServed', bindAddress, port: listening.port },
+          'metrics and health are served',
+        );
       } catch (error) {
         const err = messageOf(error);
         if (err !== said)
           log.warn(
-            { bindAddress, port, err },
+            { reason: 'MetricsNotServed', bindAddress, port, err },
             'metrics and health are not served yet: end what has the port, or change `metrics` in the configuration',
           );
         said = err;

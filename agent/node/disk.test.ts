@@ -55,7 +55,7 @@ test('it stays for the owner’s eyes only when a crash or a restored backup lef
   chmodSync(path, 0o644);
   assert.equal(loadRecords(directory, logTo(told)), [record]);
   assert.is(statSync(path).mode & 0o777, 0o600);
-  assert.match(told.join(), /state file was open to others; closed .*644/);
+  assert.match(told.join(), /"StateFileExposed".*644/);
 });
 
 test('no flipped bit passes for a record', async ({ directory, told }) => {
@@ -86,7 +86,7 @@ test('whatever lies in the place of the file is set aside; the pair’s next sav
     assert.equal(loadRecords(directory, logTo(told)), [record]);
   }
   assert.is(told.length, 2);
-  assert.match(told[0] ?? '', /state file set aside.*EISDIR/);
+  assert.match(told[0] ?? '', /"StateFileUnreadable".*EISDIR/);
 });
 
 test('what is set aside is bounded', ({ directory, told }) => {
@@ -119,7 +119,7 @@ test('a file that was cut or changed is set aside with a clear message', async (
     );
   }
   assert.is(told.length, 3);
-  assert.match(told[0] ?? '', /state file set aside.*checksum/);
+  assert.match(told[0] ?? '', /"StateFileUnreadable".*checksum/);
 });
 
 test('a state directory that is none is refused, with the way out', ({ directory, told }) => {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LogReason } from '../../crds/conditions.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
 import { emptyRecord, type PairDisk, type PairRecord } from '../ports.ts';
@@ -75,12 +76,16 @@ const setAside = (path: string, err: string, log: Log): void => {
     (_, index) => `${path}.corrupt${index === 0 ? '' : index + 1}`,
   );
   const aside = places.find((place) => !existsSync(place)) ?? places[ASIDES - 1] ?? '';
+  const reason = 'StateFileUnreadable' satisfies LogReason;
   try {
     renameSync(path, aside);
-    log.error({ path, aside, err }, 'state file set aside; the pair starts from the API server alone');
+    log.error(
+      { reason, path, aside, err },
+      'state file set aside; the pair starts from the API server alone',
+    );
   } catch (error) {
     log.error(
-      { path, err, setAside: messageOf(error) },
+      { reason, path, err, setAside: messageOf(error) },
       'state file is unusable and could not be set aside; the pair starts from the API server alone',
     );
   }
@@ -88,13 +93,17 @@ const setAside = (path: string, err: string, log: Log): void => {
 
 /** A backup that was restored, or a careless hand, may have opened it to others. What cannot be mended is said, no obstacle. */
 const keepPrivate = (path: string, log: Log): void => {
+  const reason = 'StateFileExposed' satisfies LogReason;
   try {
     const mode = statSync(path).mode & 0o777;
     if ((mode & ~MODE) === 0) return;
     chmodSync(path, MODE);
-    log.warn({ path, mode: mode.toString(8) }, 'state file was open to others; closed');
+    log.warn({ reason, path, mode: mode.toString(8) }, 'state file was open to others; closed');
   } catch (error) {
-    log.error({ path, err: messageOf(error) }, 'state file is open to others and could not be closed');
+    log.error(
+      { reason, path, err: messageOf(error) },
+      'state file is open to others and could not be closed',
+    );
   }
 };
 

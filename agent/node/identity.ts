@@ -25,7 +25,10 @@ export const holderIdentity = (directory: string, nodeName: string, log: Log, in
     renameSync(`${path}.new`, path);
   } catch (error) {
     const err = messageOf(error);
-    log.warn({ path, err }, 'the identity is not on disk; the next start waits for the Lease to run out');
+    log.warn(
+      { reason: 'IdentityNotStored', path, err },
+      'the identity is not on disk; the next start waits for the Lease to run out',
+    );
   }
   return `${nodeName}_${id}`;
 };

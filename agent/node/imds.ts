@@ -150,12 +150,12 @@ export const pollIMDS = async (options: IMDSPollOptions): Promise<void> => {
   while (!signal.aborted) {
     try {
       onReading(await client.read());
-      if (failures >= FAILURES_TO_UNKNOWN) log.info({}, 'IMDS answers again');
+      if (failures >= FAILURES_TO_UNKNOWN) log.info({ reason: 'IMDSReadRecovered' }, 'IMDS answers again');
       failures = 0;
     } catch (error) {
       failures += 1;
       if (failures === FAILURES_TO_UNKNOWN) {
-        log.warn({ err: messageOf(error) }, 'IMDS could not be read');
+        log.warn({ reason: 'IMDSReadFailed', err: messageOf(error) }, 'IMDS could not be read');
         onReading(null);
       }
     }

@@ -25,7 +25,7 @@ const createWatch = () => {
     },
   };
   const ending = new AbortController();
-  const note = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+  const note = (fields: object) => told.push(JSON.stringify(fields));
   const interfaces = watchInterfaces({
     clock,
     log: { info: note, warn: note, error: note },
@@ -51,7 +51,7 @@ test('when no process can be started each change is refused, and those after it 
     const both = [interfaces.add(NOWHERE, VIP), interfaces.remove(NOWHERE, VIP)].map(answerOf);
     for (const answer of await Promise.all(both)) assert.match(answer, 'E2BIG');
     assert.match(await answerOf(interfaces.add(NOWHERE, VIP)), 'E2BIG');
-    const failed = () => told.filter((line) => line.startsWith('ip monitor failed')).length;
+    const failed = () => told.filter((line) => line.includes('InterfaceMonitorFailed')).length;
     assert.is(failed(), 1);
     fireAll();
     assert.is(failed(), 2, 'listening is tried again');

@@ -56,7 +56,7 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
   };
   const reserved = createReservedReader(clock);
   const why = whyNoChangesHere();
-  if (why !== null) log.error({ err: why }, 'addresses cannot be changed');
+  if (why !== null) log.error({ reason: 'InterfaceChangeDenied', err: why }, 'addresses cannot be changed');
   const read = async (): Promise<InterfaceReading> => {
     for (;;) {
       const awaited = last;
@@ -86,7 +86,7 @@ export const watchInterfaces = ({ clock, log, onReading, signal }: InterfacesOpt
         onReading(await read());
       } catch (error) {
         seen = null;
-        log.warn({ err: messageOf(error) }, 'interfaces could not be read');
+        log.warn({ reason: 'InterfacesUnreadable', err: messageOf(error) }, 'interfaces could not be read');
       }
       await news(seen);
     }
@@ -266,6 +266,8 @@ const runIP = (args: readonly string[], input = ''): Promise<IPResult> =>
 /** Rings whenever the kernel announces a change of an address or a link. What changed is read, not taken from the words. */
 const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
   let bell = Promise.withResolvers<true>();
+  const sayFailed = (error: unknown): void =>
+    log.warn({ reason: 'InterfaceMonitorFailed', err: messageOf(error) }, 'ip monitor failed');
 
   const listen = (): void => {
     if (signal.aborted) return;
@@ -275,7 +277,7 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
       );
       const stop = () => monitor.kill('SIGKILL');
       signal.addEventListener('abort', stop, { once: true });
-      monitor.on('error', (error) => log.warn({ err: error.message }, 'ip monitor failed'));
+      monitor.on('error', sayFailed);
       monitor.on('close', () => {
         signal.removeEventListener('abort', stop);
         clock.setTimer(GLANCE_MS, listen);
@@ -283,7 +285,7 @@ const doorbell = (signal: AbortSignal, log: Log, clock: Clock) => {
       // None without a descriptor left for it (EMFILE).
       monitor.stdout?.on('data', () => bell.resolve(true));
     } catch (error) {
-      log.warn({ err: messageOf(error) }, 'ip monitor failed');
+      sayFailed(error);
       clock.setTimer(GLANCE_MS, listen);
     }
   };

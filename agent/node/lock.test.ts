@@ -14,7 +14,7 @@ test.before.each((context) => {
 test.after.each(({ directory }) => rmSync(directory, { recursive: true }));
 
 const told: string[] = [];
-const note = (fields: object, message: string) => told.push(`${message} ${JSON.stringify(fields)}`);
+const note = (fields: object) => told.push(JSON.stringify(fields));
 const log = { info: note, warn: note, error: note };
 
 test('a second agent is refused, and told which process is in its way', ({ directory }) => {
@@ -69,7 +69,7 @@ test('a damaged identity is replaced; one that cannot be kept is said', ({ direc
   writeFileSync(join(directory, 'identity'), 'nonsense\n');
   assert.match(holderIdentity(directory, 'node1', log), /^node1_[0-9a-f]{10}$/);
   holderIdentity(join(directory, 'missing'), 'node1', log);
-  assert.match(told.join(), 'the identity is not on disk');
+  assert.match(told.join(), 'IdentityNotStored');
 });
 
 test('an identity that is in force is kept through a reload, and is put on disk as soon as that works', ({

@@ -22,7 +22,7 @@ export const openStateDirectory = (directory: string, log: Log): string[] => {
   } catch (error) {
     const err = explain(`stateDir ${directory} cannot be written`, directory, error);
     log.error(
-      { path: directory, err },
+      { reason: 'StateDirectoryReadOnly', path: directory, err },
       'state directory not writable; nothing is remembered, no new spec is loaded',
     );
   }

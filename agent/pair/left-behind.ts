@@ -96,14 +96,17 @@ export class LeftBehind {
       entry.record = { ...record, added: record.added.filter((other) => other !== address) };
       entry.absentSinceMs.delete(address);
       if (isOurs) log.info({ ...about, reason: 'VIPRemoved' }, 'VIP of a former pair removed');
-      else log.info(about, 'VIP of a former pair is somebody else’s now: it stays');
+      else log.info({ ...about, reason: 'VIPLeft' }, 'VIP of a former pair is somebody else’s now: it stays');
       // The pair may have come back meanwhile: the file is its own then.
       if (this.#entries.get(key) !== entry) return;
       if (entry.record.added.length > 0) return await openDisk(entry.record).save(entry.record);
       this.#entries.delete(key);
       await openDisk(entry.record).remove();
     } catch (error) {
-      log.warn({ pair: key, vip: address, err: messageOf(error) }, 'VIP of a former pair not removed yet');
+      log.warn(
+        { pair: key, reason: 'StepFailed', vip: address, err: messageOf(error) },
+        'VIP of a former pair not removed yet',
+      );
     } finally {
       entry.busy = false;
     }

@@ -30,7 +30,7 @@ test('a Master tells that its peer sends another password, and when that is over
   assert.is(bench.condition('PeerHeard'), 'Unknown PeerNotExpected');
   assert.equal(
     bench.story.filter((line) => line.startsWith('peer ')),
-    ['peer misconfigured (PeerMisconfigured)', 'peer sends nothing wrong any more'],
+    ['peer misconfigured (PeerMisconfigured)', 'peer sends nothing wrong any more (PeerCorrected)'],
   );
 });
 

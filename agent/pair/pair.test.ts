@@ -45,7 +45,7 @@ test('order of a claim: VIP up at once, then settled, then both reports read, te
     'became Master (MasterDownTimerExpired)',
     'VIP added (VIPAdded)',
     'settled (ClaimSettled)',
-    'report sent',
+    'report sent (ReportSent)',
     'term taken (TermTaken)',
   ]);
 });

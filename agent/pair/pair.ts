@@ -171,7 +171,7 @@ export class Pair {
   #rejected({ cause, source, count }: Extract<PairMessage, { type: 'rejected' }>): void {
     const state = this.#state;
     const { log, clock } = this.#ports;
-    log.warn({ pair: this.key, cause, source, count }, 'packet rejected');
+    log.warn({ pair: this.key, reason: 'PacketRejected', cause, source, count }, 'packet rejected');
     const spec = state.loaded?.spec;
     if (spec === undefined) return;
     const [packet, intervalMs] = [{ cause, source, count }, longestIntervalMs(spec)];
@@ -337,8 +337,9 @@ export class Pair {
     setPeerFault(state, peerFaultOf(state, this.#ports.clock.now()));
     if (before?.message === state.peerFault?.message) return;
     const { log } = this.#ports;
-    if (state.peerFault !== null) log.warn({ pair: this.key, ...state.peerFault }, 'peer misconfigured');
-    else log.info({ pair: this.key }, 'peer sends nothing wrong any more');
+    const { reason, message } = state.peerFault ?? {};
+    if (reason !== undefined) log.warn({ pair: this.key, reason, message }, 'peer misconfigured');
+    else log.info({ pair: this.key, reason: 'PeerCorrected' }, 'peer sends nothing wrong any more');
   }
 
   /** The checks of the spec in force run, and no others. */
@@ -410,8 +411,12 @@ export class Pair {
   #logFailure(lane: string, error: unknown, retryMs: number): void {
     const { log } = this.#ports;
     if (error instanceof KubeError && !isAnswer(error))
-      log.warn({ lane, cause: error.kind, retryMs }, 'step failed: no answer of the API server');
-    else log.warn({ pair: this.key, lane, err: messageOf(error), retryMs }, 'step failed');
+      log.warn(
+        { lane, reason: 'StepFailed', cause: error.kind, retryMs },
+        'step failed: no answer of the API server',
+      );
+    else
+      log.warn({ pair: this.key, lane, reason: 'StepFailed', err: messageOf(error), retryMs }, 'step failed');
   }
 
   #unixMs(monotonicMs: number): number {

@@ -284,7 +284,7 @@ export class Pairs implements InstanceListener {
     if (pair === undefined) return;
     void this.#forgetIfGone(store, key, pair).catch((error: unknown) => {
       const err = messageOf(error);
-      this.#options.log.warn({ pair: pairKey, err }, 'pair not forgotten yet');
+      this.#options.log.warn({ pair: pairKey, reason: 'StepFailed', err }, 'pair not forgotten yet');
       this.#options.clock.setTimer(CHECK_AGAIN_MS, () => this.#check(store, key));
     });
   }

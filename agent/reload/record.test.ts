@@ -73,7 +73,7 @@ const runHurried = (before: (stateDir: string) => string[]) => {
 test('told to stop before it has started, the agent that replaced another ends as it always does', () => {
   const { status, signal, stdout, stderr } = runHurried((stateDir) => [PROGRAM, 'run', stateDir]);
   assert.equal({ status, signal }, { status: 0, signal: null }, `${stdout}${stderr}`);
-  assert.match(stdout, '"msg":"agent stopped"');
+  assert.match(stdout, '"reason":"AgentStopped"');
   assert.match(stdout, '"identity":"node1_0123456789"');
 });
 

@@ -56,8 +56,8 @@ test('a program that cannot start at all is refused', async () => {
 
 /** An agent with this configuration in force whose program is checked against `file`. */
 const createAgent = (directory: string, file: string, onHandOver = (): void => undefined) => {
-  const told: string[] = [];
-  const note = (_: object, message: string) => told.push(message);
+  const told: (string | undefined)[] = [];
+  const note = ({ reason }: { reason?: string }) => told.push(reason);
   const state = { handovers: 0, isStopping: false };
   const reloader = createReloader({
     config: { nodeName: 'node1', stateDir: directory },
@@ -83,7 +83,7 @@ test('another node name or state directory would be another agent', async ({ dir
   writeFileSync(file, JSON.stringify({ nodeName: 'node2', namespaces: ['prod'], stateDir: directory }));
   const { reloader, told } = createAgent(directory, file);
   assert.match((await reloader.prepare()) ?? '', 'nodeName: changed from node1 to node2');
-  assert.equal(told, ['reload refused; the agent goes on as it was']);
+  assert.equal(told, ['ReloadRefused']);
 });
 
 test('one reload at a time; a refused one makes way for the next', async ({ directory, file }) => {

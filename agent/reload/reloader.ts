@@ -92,7 +92,7 @@ export const createReloader = (options: ReloadOptions): Reloader => {
 
   const refuse = (refused: string): string => {
     isBusy = false;
-    log.error({ err: refused }, 'reload refused; the agent goes on as it was');
+    log.error({ reason: 'ReloadRefused', err: refused }, 'reload refused; the agent goes on as it was');
     return refused;
   };
   return {

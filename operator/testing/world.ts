@@ -176,7 +176,7 @@ export class World {
       signal,
       handle: (key) => reconciler.reconcile(key),
       onError: (_key, error) => {
-        if (!(error instanceof Killed)) log.error({ error }, 'step failed');
+        if (!(error instanceof Killed)) log.error({ reason: 'StepFailed', error }, 'step failed');
       },
     });
     for (const node of ['node1', 'node2']) this.#observe(node);

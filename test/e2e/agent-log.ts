@@ -1,6 +1,6 @@
 /** What an agent has written: for facts that no report shows, or that none can show while the API server is away. */
 import { readFileSync } from 'node:fs';
-import type { Reason } from '../../crds/conditions.ts';
+import type { LogReason } from '../../crds/conditions.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { eventually } from './support.ts';
 
@@ -12,6 +12,7 @@ export type AgentLine = {
   reason?: string;
   /** The VRRP state that was entered. */
   entered?: string;
+  cause?: string;
   /** When what is told happened, where that is not `time`; as `time`. */
   at?: string;
   pid?: number;
@@ -26,12 +27,12 @@ export const agentLog = ({ lab }: Stage, node: string): AgentLine[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
 
-/** Waits for a line that says `wanted`, after the first `since` lines; default patience: that of `eventually`. */
+/** Waits for a line with the reason `wanted`, after the first `since` lines; default patience: that of `eventually`. */
 export const agentSays = (
   stage: Stage,
   node: string,
   since: number,
-  wanted: string,
+  wanted: LogReason,
   timeoutMs?: number,
 ): Promise<AgentLine> =>
   eventually(
@@ -39,25 +40,7 @@ export const agentSays = (
     async () =>
       agentLog(stage, node)
         .slice(since)
-        // What repeats says so behind its words.
-        .find(({ msg }) => msg === wanted || msg.startsWith(`${wanted} (`)),
-    timeoutMs,
-  );
-
-/** Waits for a line with this reason, after the first `since` lines; default patience: that of `eventually`. */
-export const agentGives = (
-  stage: Stage,
-  node: string,
-  since: number,
-  reason: Reason,
-  timeoutMs?: number,
-): Promise<AgentLine> =>
-  eventually(
-    `${node}'s agent should give the reason ${reason}`,
-    async () =>
-      agentLog(stage, node)
-        .slice(since)
-        .find((line) => line.reason === reason),
+        .find(({ reason }) => reason === wanted),
     timeoutMs,
   );
 

@@ -5,7 +5,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { RejectCause } from '../../agent/vrrp/types.ts';
 import type { Stage } from '../../hack/demo/stage.ts';
+import { type AgentLine, agentLog } from './agent-log.ts';
 import { AGENT_PORT, ask, type Series, scrape } from './scrape.ts';
 import {
   backup,
@@ -67,10 +69,8 @@ const until = (
 /** Scrapes an agent that must be there. */
 const look = (stage: Stage, node: string): Promise<Series> => until(stage, node, 'answer', () => true);
 
-const rejectionLines = (stage: Stage, node: string, cause: string): string[] =>
-  readFileSync(stage.lab.node(node).logOf('agent'), 'utf8')
-    .split('\n')
-    .filter((line) => line.includes('"packet rejected') && line.includes(`"${cause}"`));
+const rejectionLines = (stage: Stage, node: string, cause: RejectCause): AgentLine[] =>
+  agentLog(stage, node).filter((line) => line.cause === cause);
 
 const conditionOf = async (stage: Stage, node: string, type: string): Promise<string> => {
   const conditions = (await instanceOf(stage, node))?.status?.conditions ?? [];
@@ -287,8 +287,8 @@ row(
     assert.ok(back.has('hapair_agent_api_silence_seconds'));
     await until(stage, node, 'report', (series) => numberOf(series, 'hapair_vrrp_report_pending') === 0);
     const log = readFileSync(stage.lab.node(node).logOf('agent'), 'utf8');
-    assert.match(log, '"API server away; going on from disk"');
-    assert.match(log, '"API server back"');
+    assert.match(log, '"APIServerUnavailable"');
+    assert.match(log, '"APIServerAvailable"');
   },
 );
 

@@ -5,6 +5,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { LogReason } from '../../crds/conditions.ts';
 import { writePrivately } from '../../hack/controlplane/kubeconfig.ts';
 import { createToken } from '../../hack/controlplane/tokens.ts';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
@@ -37,7 +38,7 @@ const takeAway = async (stage: Stage): Promise<void> => {
   const since = NODES.map((node) => agentLog(stage, node).length);
   for (const node of NODES) await stage.lab.cut(`${node}-api`);
   for (const [index, node] of NODES.entries())
-    await agentSays(stage, node, since[index] ?? 0, 'API server away; going on from disk');
+    await agentSays(stage, node, since[index] ?? 0, 'APIServerUnavailable');
 };
 const giveBack = async (stage: Stage): Promise<void> => {
   for (const node of NODES) await stage.lab.heal(`${node}-api`);
@@ -55,8 +56,8 @@ const elected = (stage: Stage, node: string): Promise<AgentLine> =>
     return line !== undefined && enteredState(line) === 'Master' && hasVIP ? line : undefined;
   });
 
-const said = (stage: Stage, node: string, since: number, msg: string): Promise<AgentLine> =>
-  agentSays(stage, node, since, msg);
+const said = (stage: Stage, node: string, since: number, reason: LogReason): Promise<AgentLine> =>
+  agentSays(stage, node, since, reason);
 
 row(
   'the API server is away and the Master’s agent dies: the other serves, EC2 does not follow, and its report catches up with the right time and term',
@@ -156,7 +157,7 @@ const renew = async (stage: Stage, node: string): Promise<void> =>
     await createToken(stage.lab.kubeconfigPath, NAMESPACE, `hapair-agent-${node}`),
   );
 
-const LOST = 'API server does not accept our credential; going on from disk';
+const LOST = 'APIServerUnauthorized';
 
 row(
   'a token that is no good is said, disturbs nothing, and its successor is used without a restart',
@@ -173,7 +174,7 @@ row(
     assert.ok((series?.get('hapair_agent_kubernetes_calls_total{result="Unauthorized"}') ?? 0) > 0);
     await stage.observe(2_000);
     await renew(stage, master);
-    await said(stage, master, since, 'API server back');
+    await said(stage, master, since, 'APIServerAvailable');
     assert.is(claims(stage, master, since), 0);
     assert.is(
       agentLog(stage, master)
@@ -195,7 +196,7 @@ row(
     await said(stage, master, since, LOST);
     await stage.kubectl(['create', 'serviceaccount', account, '-n', NAMESPACE]);
     await renew(stage, master);
-    await said(stage, master, since, 'API server back');
+    await said(stage, master, since, 'APIServerAvailable');
     assert.is(claims(stage, master, since), 0);
   },
 );

@@ -317,7 +317,7 @@ row(
     await replicas().says(
       since,
       'The leader should begin to stop',
-      ({ msg }) => msg === 'operator is stopping',
+      ({ reason }) => reason === 'OperatorStopping',
     );
     assert.is(await replicas().leader(), leader, 'it leads until its call is answered');
     await stage.lab.ec2.release(true);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { type Stage, VIP } from '../../hack/demo/stage.ts';
 import { prefixLength, routerAddress } from '../../hack/lab/vpc.ts';
-import { agentGives, agentLog, claims } from './agent-log.ts';
+import { agentLog, agentSays, claims } from './agent-log.ts';
 import {
   apply,
   backup,
@@ -61,7 +61,7 @@ row('deleted by somebody, it is put back; nobody else notices', async (stage) =>
   const [since, callID] = [agentLog(stage, master).length, await lastCallID(stage)];
   const before = (await instanceOf(stage, master))?.status;
   await ip(stage, master, `address del ${VIP}/32 dev eth0`);
-  await agentGives(stage, master, since, 'VIPAdded');
+  await agentSays(stage, master, since, 'VIPAdded');
   await carries(stage, master, true);
   await stage.observe(1_000);
   const after = (await instanceOf(stage, master))?.status;
@@ -114,7 +114,7 @@ row(
     const since = agentLog(stage, from).length;
     await node.startService('agent');
     // It cannot prove that the Lease in its name is its own, so it waits until that has been silent for 40 s.
-    await agentGives(stage, from, since, 'VIPFound', 90_000);
+    await agentSays(stage, from, since, 'VIPFound', 90_000);
     await carries(stage, from, false);
     await backup(stage, from);
   },

@@ -123,7 +123,10 @@ const remember = async (
   try {
     await ports.disk.note(state.record);
   } catch (error) {
-    ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the list of added addresses is not on disk');
+    ports.log.warn(
+      { pair: state.key, reason: 'RecordNotStored', err: messageOf(error) },
+      'the list of added addresses is not on disk',
+    );
   }
 };
 

@@ -125,7 +125,10 @@ const send = async (state: PairState, ports: PairPorts, status: VRRPInstanceStat
     keepTimes();
     throw error;
   }
-  ports.log.info({ pair: state.key, state: status.state, term: status.term }, 'report sent');
+  ports.log.info(
+    { pair: state.key, reason: 'ReportSent', state: status.state, term: status.term },
+    'report sent',
+  );
 };
 
 /** Two that overwrite each other's reports do not chase each other any faster. */
@@ -147,7 +150,10 @@ const saveRecord = async (state: PairState, ports: PairPorts): Promise<void> => 
   try {
     await ports.disk.save(beginSave(state));
   } catch (error) {
-    ports.log.warn({ pair: state.key, err: messageOf(error) }, 'the highest term seen is not on disk');
+    ports.log.warn(
+      { pair: state.key, reason: 'RecordNotStored', err: messageOf(error) },
+      'the highest term seen is not on disk',
+    );
   }
 };
 
