@@ -18,6 +18,12 @@ const BOTH = ['node1', 'node2'] as const;
 
 const failed = (code: string, httpStatus = 400) => failureOf({ code, message: 'EC2 says no', httpStatus });
 
+const SINCE = '2026-11-22T10:00:00Z';
+const bad = (type: string, reason: string, message: string) =>
+  ({ type, status: 'False', reason, message, lastTransitionTime: SINCE }) as const;
+const good = (type: string) =>
+  ({ type, status: 'True', reason: type, message: '', lastTransitionTime: SINCE }) as const;
+
 /** node2 takes over in `term`, and node1 is its Backup then. */
 const takeOver = ({ rig }: Story, term = 2): void => {
   rig.report('node2', 'Master', term);
@@ -231,6 +237,11 @@ const STORIES: Record<string, () => Story> = {
     const story = new Story('agents fall silent');
     story.pass(60_000, 'node1');
     story.pass(20_000, ...BOTH);
+    story.when('node2 hears node1, and has not been asked about its health', () =>
+      story.rig.report('node2', 'Backup', 1, {
+        conditions: [bad('Healthy', 'ChecksFailed', 'tcp: refused.'), good('PeerHeard')],
+      }),
+    );
     story.pass(60_000, 'node2');
     story.pass(150_000);
     story.pass(20_000, ...BOTH);
@@ -276,6 +287,84 @@ const STORIES: Record<string, () => Story> = {
       story.when(`both have taken the ${step} step`, () => {
         for (const node of BOTH) story.rig.acknowledge(node);
       });
+    return story;
+  },
+
+  'an agent in trouble': () => {
+    const story = new Story('an agent cannot do what it is told, and says why');
+    const vrrp = { version: 3, virtualRouterID: 10, advertisementIntervalMilliseconds: 500 } as const;
+    for (const node of BOTH) story.rig.acknowledge(node);
+    story.when('node2 cannot load a shorter interval', () => {
+      story.rig.report('node2', 'Backup', 1, {
+        conditions: [bad('Ready', 'InstanceFaulty', 'the disk is full.')],
+      });
+      story.rig.edit({ vrrp });
+    });
+    story.when('node1 has taken the first step', () => story.rig.acknowledge('node1'));
+    story.when('node2 claims without its VIP', () =>
+      story.rig.report('node2', 'Master', 2, {
+        vipsOnInterface: [],
+        conditions: [bad('Ready', 'InstanceFaulty', 'the kernel refuses the VIP.'), good('PeerHeard')],
+      }),
+    );
+    story.pass(10_000, ...BOTH);
+    story.when('the VIP is up', () => story.rig.report('node2', 'Master', 2, { vipsOnInterface: [VIP] }));
+    return story;
+  },
+
+  'nobody serves': () => {
+    const story = new Story('neither node may serve');
+    const sick = { conditions: [bad('Healthy', 'ChecksFailed', 'http: connection refused.')] };
+    story.when('node2 is in Fault', () => story.rig.report('node2', 'Fault', 1, sick));
+    story.when('node1 is, too', () => story.rig.report('node1', 'Fault', 1, sick));
+    story.pass(60_000, ...BOTH);
+    story.when('the addresses are taken away meanwhile', () => {
+      story.rig.cloud.put(VIP, undefined);
+      story.rig.read();
+    });
+    story.when('node1 reports a Mastership of long ago', () => story.rig.report('node1', 'Master', 0));
+    story.when('node2 is well, and claims', () => story.rig.report('node2', 'Master', 2));
+    return story;
+  },
+
+  'refused from the start': () => {
+    const story = new Story('a new pair that is not accepted', {}, (change) => new Rig(change));
+    story.when('a rule is broken', () => {
+      story.rig.problems = ['spec.nodes: there must be two', 'spec.addresses: there must be one'];
+    });
+    story.when('it is mended', () => {
+      story.rig.problems = [];
+      story.rig.edit({});
+    });
+    return story;
+  },
+
+  'several EIPs': () => {
+    const addresses = ['a', 'b', 'c'].map((name) => ({
+      name,
+      eipAllocationID: `eipalloc-0${name.repeat(16)}`,
+    }));
+    const story = new Story(
+      'EIPs move one by one, and one that is refused keeps no other',
+      { addresses },
+      (change) => {
+        const rig = new Rig(change);
+        for (const { eipAllocationID } of addresses) rig.cloud.elasticIPs.set(eipAllocationID, undefined);
+        return rig;
+      },
+    );
+    story.when('the agents report', () => {
+      for (const node of BOTH) story.rig.report(node, 'Backup', 0);
+    });
+    story.when(
+      'node1 is elected; the first is refused',
+      () => story.rig.report('node1', 'Master', 1),
+      failed('InvalidAllocationID.NotFound'),
+    );
+    for (const what of ['the second is refused', 'the third is refused'])
+      story.when(what, () => story.rig.pass(2_000), failed('AuthFailure', 401));
+    story.when('all goes well', () => story.rig.pass(10_000));
+    story.pass(10_000, ...BOTH);
     return story;
   },
 
