@@ -217,10 +217,11 @@ export async function conditionSays(
   stage: Stage,
   type: string,
   wanted: string,
-  { name = stage.name, says = '', timeoutMs = PATIENCE_MS }: ConditionOptions = {},
+  { name = stage.name, says = [], timeoutMs = PATIENCE_MS }: ConditionOptions = {},
 ): Promise<HAPair> {
   let seen = 'nothing';
-  const what = `${type} of ${name} should be ${wanted} ${says}`;
+  const texts = [says].flat();
+  const what = `${type} of ${name} should be ${wanted} ${texts.join(', ')}`;
   return eventually(
     what,
     async () => {
@@ -228,7 +229,8 @@ export async function conditionSays(
       const message = messageOf(pair, type);
       seen = `${conditionOf(pair, type)}: ${message}`;
       const isSeen = pair.status?.observedGeneration === pair.metadata.generation;
-      return isSeen && conditionOf(pair, type) === wanted && message.includes(says) ? pair : undefined;
+      const isSaid = texts.every((text) => message.includes(text));
+      return isSeen && conditionOf(pair, type) === wanted && isSaid ? pair : undefined;
     },
     timeoutMs,
   ).catch((error: Error) => {
@@ -236,7 +238,7 @@ export async function conditionSays(
   });
 }
 
-type ConditionOptions = { name?: string; says?: string; timeoutMs?: number };
+type ConditionOptions = { name?: string; says?: string | readonly string[]; timeoutMs?: number };
 
 type Event = {
   reason: string;
