@@ -53,7 +53,7 @@ const createAgent = (tls: TLSMaterial, connections: number | null): Agent => {
 /** One pool for calls and one for streams, replaced together when the TLS material changes. */
 type Agents = { version: string; calls: Agent; streams: Agent };
 
-/** @param server base URL, such as `https://10.0.0.1:6443` */
+/** Makes a transport, which opens nothing yet. @param server base URL, such as `https://10.0.0.1:6443` */
 export const createTransport = (options: {
   server: string;
   userAgent: string;
