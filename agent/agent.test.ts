@@ -108,7 +108,7 @@ const createAgent = () => {
       }),
       close: () => undefined,
     },
-    probe: async () => ({ result: 'success' }),
+    checkRunner: async () => ({ result: 'success' }),
   });
   return { agent, clock, reports, renewAs, enter };
 };

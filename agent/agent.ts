@@ -12,7 +12,7 @@ import { trackContact } from './api/contact.ts';
 import { type AgentClient, FIELD_MANAGER, withContact } from './api/reports.ts';
 import { InstanceWatches } from './api/watches.ts';
 import { Checks } from './checks/checks.ts';
-import type { Probe } from './checks/types.ts';
+import type { CheckRunner } from './checks/types.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentSnapshot } from './metrics/snapshot.ts';
 import type { Web } from './metrics/web.ts';
@@ -71,7 +71,7 @@ export type Surroundings = {
   watchInterfaces(options: InterfacesOptions): PairAddresses;
   imds: IMDSClient;
   /** Makes one run of a health check. */
-  probe: Probe;
+  checkRunner: CheckRunner;
   clock: Clock;
   /** Numbers in [0, 1). */
   random: () => number;
@@ -127,7 +127,7 @@ export class Agent {
       onReading: (reading) => this.#pairs.interfaces(reading),
     });
     this.#checks = new Checks({
-      ...{ probe: surroundings.probe, clock, log },
+      ...{ runner: surroundings.checkRunner, clock, log },
       onFindings: (pair, findings) => this.#pairs.health(pair, findings),
     });
     this.#pairs = new Pairs({
@@ -179,7 +179,7 @@ export class Agent {
       key: `${leaseNamespace}/${agentLeaseName(nodeName)}`,
       holderIdentity: holderIdentity ?? nodeName,
       ...(holderIdentity !== undefined && {
-        sole: { client, ...(watch && { watch }), onRival: (rival) => this.#giveWay(rival) },
+        exclusive: { client, ...(watch && { watch }), onRival: (rival) => this.#giveWay(rival) },
       }),
       isAlive: aliveWhileAnswering({
         ping: (deadlineMs) => this.#ping(deadlineMs),

@@ -131,7 +131,7 @@ export type PairDisk = {
   remove(): Promise<void>;
 };
 
-/** Everything outside a pair's actor. */
+/** What a pair's actor asks of its surroundings. */
 export type PairPorts = {
   send(message: ToWorker): void;
   kube: PairKube;

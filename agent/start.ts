@@ -6,7 +6,7 @@ import { createHolderWatch } from '../kube/lease-holder.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { type Agent, RivalError, runAgent } from './agent.ts';
-import { createProbe } from './checks/probe.ts';
+import { createCheckRunner } from './checks/runner.ts';
 import type { AgentConfig } from './config.ts';
 import { healthChecks, readinessChecks } from './metrics/health.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -74,7 +74,7 @@ export const startAgent = async (
     startWorker,
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
-    probe: createProbe({ nodeName, commands, configFile: file, clock: systemClock }),
+    checkRunner: createCheckRunner({ nodeName, commands, configFile: file, clock: systemClock }),
     clock: systemClock,
     random: Math.random,
     openWeb: (agent) => serveWeb(agent, config, agentVersion, log),

@@ -22,4 +22,9 @@ for (const [path, names] of Object.entries(PRIVATE)) {
   });
 }
 
+test('an ExecAuth starts its plugin by `execFn`, which credentials.ts replaces to give it a deadline', async () => {
+  const { ExecAuth } = await import('@kubernetes/client-node/dist/exec_auth.js');
+  assert.type(Reflect.get(new ExecAuth(), 'execFn'), 'function');
+});
+
 test.run();

@@ -117,6 +117,18 @@ test('429 tells how long to wait', async () => {
   assert.is(error.retryAfterMs, 7_000);
 });
 
+test('of an error answer no more is read than its bound, whether it names its length or not', async () => {
+  await using world = await start();
+  const message = 'x'.repeat(1024 * 1024);
+  for (const headers of [{ 'transfer-encoding': 'chunked' }, {}]) {
+    const failure = errorOf(world.client.get(PODS, 'n/p'));
+    (await world.server.next()).json(500, { message }, headers);
+    const error = await failure;
+    assert.is(error.kind, 'ServerError');
+    assert.ok(error.message.length < 1_000, `${error.message.length} characters`);
+  }
+});
+
 test('a server that says nothing is TimedOut at the deadline', async () => {
   await using world = await start(50);
   const failure = errorOf(world.client.get(PODS, 'n/p'));

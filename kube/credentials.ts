@@ -1,4 +1,5 @@
 /** What a request needs to be let in: an Authorization header and the TLS side of the connection, both as fresh as their files. */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
@@ -26,6 +27,9 @@ export type Credentials = {
   /** Drops what is cached, and reads the kubeconfig's user again: the server refused the credential (401). */
   forget(): void;
 };
+
+/** A plugin may ask somebody by network. */
+const PLUGIN_MS = 30_000;
 
 /** Reads a file again only when its inode, size or time changed. */
 const createFileCache = (path: string) => {
@@ -58,16 +62,49 @@ type UserSources = {
   cert: Source;
   key: Source;
   token: () => string | undefined;
-  plugin: ExecAuth;
+  /** Asks the exec plugin, if there is one, and writes what it says into the options. */
+  plugin: (options: RequestOptions) => Promise<void>;
 };
 
-const sourcesOf = (user: User): UserSources => ({
+const sourcesOf = (user: User, pluginMs: number): UserSources => ({
   user,
   cert: sourceOf(user.certFile, user.certData),
   key: sourceOf(user.keyFile, user.keyData),
   token: createTokenReader(tokenFileOf(user)),
-  plugin: new ExecAuth(),
+  plugin: createPlugin(user, pluginMs),
 });
+
+/**
+ * The exec plugin of a user; nothing without one. It runs once at a time: a plugin that waits for a network that is away would
+ * else be started again by each call. One that does not end in time is killed.
+ */
+const createPlugin = (user: User, deadlineMs: number): UserSources['plugin'] => {
+  const plugin = new ExecAuth();
+  if (!plugin.isAuthProvider(user)) return async () => undefined;
+  const execFn = (command: string, args: string[], options: SpawnOptions): ChildProcess => {
+    const child = spawn(command, args, { ...options, timeout: deadlineMs, killSignal: 'SIGKILL' });
+    child.once('exit', (_, signal) => {
+      // What it has started may hold its output open.
+      if (signal !== null) for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+    });
+    return child;
+  };
+  // Private there, but how its own tests replace it; client-node.test.ts tells when it is gone.
+  Object.assign(plugin, { execFn });
+  let running: Promise<RequestOptions> | undefined;
+  const run = async (): Promise<RequestOptions> => {
+    const options: RequestOptions = { headers: {} };
+    await plugin.applyAuthentication(user, options);
+    return options;
+  };
+  return async (options) => {
+    running ??= run().finally(() => {
+      running = undefined;
+    });
+    const { headers, ...tls } = await running;
+    Object.assign(options, tls, { headers: { ...options.headers, ...headers } });
+  };
+};
 
 /** What an HTTP header can carry as a bearer token (RFC 6750 section 2.1), without naming its alphabet. */
 const TOKEN = /^[\x21-\x7e]+$/;
@@ -97,18 +134,20 @@ const createTokenReader = (path: string | undefined): (() => string | undefined)
 /**
  * Credentials of a kubeconfig user for a cluster.
  * @param reread the user as the kubeconfig has it now, null when it cannot be read; default: as it was
+ * @param pluginMs deadline of a run of an exec plugin; default 30,000
  */
 export const createCredentials = (
   { cluster, user }: Access,
   reread: () => User | null = () => user,
+  pluginMs = PLUGIN_MS,
 ): Credentials => {
   const ca = sourceOf(cluster.caFile, cluster.caData);
-  let sources = sourcesOf(user);
+  let sources = sourcesOf(user, pluginMs);
 
   const authenticate = async (): Promise<RequestOptions> => {
     const { user, token, plugin } = sources;
     const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
-    if (plugin.isAuthProvider(user)) await plugin.applyAuthentication(user, options);
+    await plugin(options);
     const fromFile = token();
     if (fromFile !== undefined) options.headers.Authorization = `Bearer ${fromFile}`;
     if (user.token) options.headers.Authorization = `Bearer ${user.token}`;
@@ -147,7 +186,7 @@ export const createCredentials = (
       }
     },
     forget() {
-      sources = sourcesOf(reread() ?? sources.user);
+      sources = sourcesOf(reread() ?? sources.user, pluginMs);
     },
   };
 };

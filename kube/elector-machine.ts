@@ -12,7 +12,7 @@
 import { formatMicroTime } from '../runtime/time.ts';
 import type { Lease } from './lease-types.ts';
 
-/** Milliseconds. */
+/** The times of an election, in milliseconds. */
 export type ElectorTimes = {
   /** A rival waits this long after it last saw the Lease change; whole seconds, as the Lease stores it. */
   leaseDurationMs: number;
@@ -22,7 +22,7 @@ export type ElectorTimes = {
   retryPeriodMs: number;
 };
 
-/** client-go's 15 s, 10 s and 2 s. */
+/** The default times are client-go's: 15 s, 10 s and 2 s. */
 export const ELECTOR_TIMES: ElectorTimes = {
   leaseDurationMs: 15_000,
   renewDeadlineMs: 10_000,

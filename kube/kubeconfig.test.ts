@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -211,6 +212,26 @@ test('an exec plugin gives a token; what a broken one prints stays out of the er
       assert.not.match(String((error as Error).stack), SECRET);
     });
   }
+});
+
+test('while an exec plugin runs, whoever asks waits for it; one that hangs is killed, and the next call runs it anew', async () => {
+  await withConfig({}, async (_, dir) => {
+    const [runs, done] = [join(dir, 'runs'), join(dir, 'done')];
+    const hang = `echo run >>${runs}; [ $(wc -l <${runs}) -gt 1 ] || ( sleep 20; echo done >${done} ); echo '{"status":{"token":"late"}}'`;
+    await withConfig({ user: plugin(hang) }, async (file) => {
+      const credentials = createCredentials(loadAccess(file, {}), undefined, 500);
+      const refusals = [credentials.current(), credentials.current()].map((asked) =>
+        asked.then(
+          () => 'given',
+          (error: Error) => error.message,
+        ),
+      );
+      for (const refused of await Promise.all(refusals)) assert.match(refused, 'the exec plugin failed');
+      assert.not.ok(existsSync(done), 'nor is what it has started waited for');
+      assert.is(await readFile(runs, 'utf8'), 'run\n');
+      assert.is((await credentials.current()).headers.authorization, 'Bearer late');
+    });
+  });
 });
 
 test.run();

@@ -10,7 +10,7 @@ export type HolderVerdict = 'Free' | 'Unknown' | 'Rival';
 
 export type HolderWatch = {
   /** Takes a reading into account; undefined: there is no Lease. */
-  judge(lease: Lease | undefined, nowMs: number): HolderVerdict;
+  observe(lease: Lease | undefined, nowMs: number): HolderVerdict;
   /** A reading failed: the API must have been readable throughout for silence to mean anything. */
   forget(): void;
 };
@@ -22,7 +22,7 @@ const LEASE_SECONDS = 40;
 export const createHolderWatch = (identity: string): HolderWatch => {
   let seen: { holder: string; mark: string; sinceMs: number } | undefined;
   return {
-    judge(lease, nowMs) {
+    observe(lease, nowMs) {
       const { holderIdentity: holder = '', renewTime = '', leaseDurationSeconds } = lease?.spec ?? {};
       if (holder === '' || holder === identity) {
         seen = undefined;

@@ -134,12 +134,12 @@ const createSole = (lease: (store: ReturnType<typeof createStore>) => void = () 
     renewLease({
       ...{ client: store.client, key: 'n/sign-of-life', holderIdentity, fieldManager: 'test' },
       ...{ signal: stop.signal, clock, random: () => 0, onError: () => undefined },
-      sole: { client: store.client, onRival: (rival) => rivals.push(rival) },
+      exclusive: { client: store.client, onRival: (rival) => rivals.push(rival) },
     });
   return { clock, store, stop, rivals, hold };
 };
 
-test('a sole holder renews a Lease that is free or its own, and keeps the time since when it holds it', async () => {
+test('an exclusive holder renews a Lease that is free or its own, and keeps the time since when it holds it', async () => {
   const since = '2026-11-22T09:00:00.000000Z';
   const { clock, store, rivals, hold } = createSole(({ take }) => take('me', since));
   void hold('me');
@@ -208,7 +208,7 @@ test('who has waited for the silence of a holder that is gone does not wait for 
     assert.is(rival, null);
     void renewLease({
       ...{ ...lease, signal, fieldManager: 'test', random: () => 0, onError: () => undefined },
-      sole: { client, watch, onRival: () => undefined },
+      exclusive: { client, watch, onRival: () => undefined },
       onRenewed: () => {
         renewed += 1;
       },

@@ -31,15 +31,15 @@ export type LeaseRenewerOptions = {
   onError: (error: unknown, retryInMs: number) => void;
   /** Told of each renewal the API server has taken. */
   onRenewed?: () => void;
-  /** Nobody else may hold the Lease; absent: whoever holds it, it is taken. */
-  sole?: SoleHolder;
+  /** Exclusive: stops when another live holder is seen. Default: takes the Lease over, whoever holds it. */
+  exclusive?: ExclusiveHolder;
   clock?: Clock;
   /** Numbers in [0, 1); default Math.random. */
   random?: () => number;
 };
 
 /** What a holder that must be the only one needs beside. */
-export type SoleHolder = {
+export type ExclusiveHolder = {
   client: Pick<KubeClient, 'get'>;
   /** Another lives, and has held the Lease for longer, by the word of both: it was not renewed here, and no more will be. */
   onRival: (holder: string) => void;
@@ -55,10 +55,10 @@ const LOOK_MS = 2_000;
 
 /** Renews at once and then every interval; resolves when the signal aborts, never rejects. The Lease stays behind. */
 export const renewLease = async (options: LeaseRenewerOptions): Promise<void> => {
-  const { signal, intervalMs = 10_000, clock = systemClock, random = Math.random, sole } = options;
+  const { signal, intervalMs = 10_000, clock = systemClock, random = Math.random, exclusive } = options;
   const retry: BackoffPolicy = { firstMs: 200, baseMs: 1_000, maxMs: intervalMs };
   const startTime = formatMicroTime(clock.wall());
-  const hold = sole === undefined ? undefined : createHold(options, sole, startTime);
+  const hold = exclusive === undefined ? undefined : createHold(options, exclusive, startTime);
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = clock.now();
@@ -92,7 +92,7 @@ export const renewLease = async (options: LeaseRenewerOptions): Promise<void> =>
 /** The Lease as its holder knows it. It is read before the first renewal, and after each that failed. */
 const createHold = (
   { key, holderIdentity, clock = systemClock, signal }: LeaseRenewerOptions,
-  { client, onRival, watch = createHolderWatch(holderIdentity) }: SoleHolder,
+  { client, onRival, watch = createHolderWatch(holderIdentity) }: ExclusiveHolder,
   startTime: string,
 ) => {
   let acquireTime = startTime;
@@ -112,7 +112,7 @@ const createHold = (
       const lease = await readLease(client, key, { timeoutMs: RENEW_DEADLINE_MS, signal });
       const { holderIdentity: holder = '', acquireTime: since = '' } = lease?.spec ?? {};
       if (holder === holderIdentity && since !== '') acquireTime = since;
-      let verdict = watch.judge(lease, clock.now());
+      let verdict = watch.observe(lease, clock.now());
       // Two that run: the younger goes. One that was cut off finds its Lease taken, and takes it back.
       if (verdict === 'Rival' && (acquireTime < since || (acquireTime === since && holderIdentity < holder)))
         verdict = 'Free';
@@ -176,7 +176,7 @@ export const findRival = async (options: RivalOptions): Promise<string | null> =
     try {
       const lease = await readLease(client, key, { timeoutMs: FIRST_LOOK_MS, signal });
       const holder = lease?.spec?.holderIdentity ?? '';
-      const verdict = watch.judge(lease, clock.now());
+      const verdict = watch.observe(lease, clock.now());
       if (verdict === 'Free') return null;
       if (verdict === 'Rival') return holder;
       if (!waits) onWait(holder);

@@ -53,7 +53,7 @@ const createAgent = (tls: TLSMaterial, connections: number | null): Agent => {
 /** One pool for calls and one for streams, replaced together when the TLS material changes. */
 type Agents = { version: string; calls: Agent; streams: Agent };
 
-/** @param server base URL, such as `https://10.0.0.1:6443` */
+/** Makes a transport, which opens nothing yet. @param server base URL, such as `https://10.0.0.1:6443` */
 export const createTransport = (options: {
   server: string;
   userAgent: string;
@@ -161,11 +161,22 @@ async function* explained(
 }
 
 const errorOfResponse = async (attempt: string, response: Dispatcher.ResponseData): Promise<KubeError> => {
-  const declared = Number(response.headers['content-length'] ?? 0);
-  const text = declared > ERROR_BODY_BYTES ? '' : await response.body.text();
+  const text = await beginningOf(response.body);
   const retryAfter = response.headers['retry-after'];
   const seconds = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
   return errorOfStatus(attempt, response.statusCode, parseStatus(text), seconds);
+};
+
+/** As much of an answer as is read of an error; what is longer costs the connection. */
+const beginningOf = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= ERROR_BODY_BYTES) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
 };
 
 /** A proxy in between answers in other languages: the first line of such an answer is its message. */

@@ -6,6 +6,7 @@ import packageJSON from '../package.json' with { type: 'json' };
 import { createCalmLog } from '../runtime/calm-log.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
+import { openLogOutput } from '../runtime/log-output.ts';
 import { formatMicroTime } from '../runtime/time.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
@@ -93,11 +94,14 @@ const readTag = (text: string | undefined): { key: string; value: string } | und
 };
 const requireTag = readTag(flags['require-tag']);
 
-const lines = pino({
-  level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
-  base: {},
-  timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
-});
+const lines = pino(
+  {
+    level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
+    base: {},
+    timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
+  },
+  openLogOutput(true),
+);
 /** What EC2 or the API server refuses again and again is said once, then counted. */
 const log = createCalmLog(lines, systemClock.now);
 setInterval(log.tick, 1_000).unref();

@@ -84,7 +84,7 @@ type Remembered = {
   instanceKeys: readonly Key[];
 };
 
-/** Judges a spec once for each generation. */
+/** Validates a spec once for each generation. */
 const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf']): readonly string[] => {
   const { generation } = pair.metadata;
   const known = of.problems;

@@ -1,6 +1,6 @@
 /** The one retry rule: how long to wait before the next attempt. Pure: randomness is passed in. */
 
-/** Delays in milliseconds. */
+/** How delays grow; all are milliseconds. */
 export type BackoffPolicy = {
   /** Before the first retry; most troubles are over by then. */
   firstMs: number;

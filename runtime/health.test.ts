@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Check, eventLoopCheck, judge, syncedCheck, taskCheck, watchCheck } from './health.ts';
+import { type Check, eventLoopCheck, healthAnswer, syncedCheck, taskCheck, watchCheck } from './health.ts';
 import { createVirtualClock } from './testing/virtual-clock.ts';
 
 const fine: Check = { name: 'fine', problem: () => undefined };
@@ -8,22 +8,22 @@ const broken: Check = { name: 'broken', problem: () => 'it is on fire' };
 const query = (text = '') => new URLSearchParams(text);
 
 test('all is well: 200 and ok, and with ?verbose a line per check', () => {
-  assert.equal(judge('readyz', [fine], query()), { status: 200, body: 'ok' });
-  assert.equal(judge('readyz', [fine], query('verbose')), {
+  assert.equal(healthAnswer('readyz', [fine], query()), { status: 200, body: 'ok' });
+  assert.equal(healthAnswer('readyz', [fine], query('verbose')), {
     status: 200,
     body: '[+]fine ok\nreadyz check passed\n',
   });
 });
 
 test('one check fails: 500 and every line, with the reason', () => {
-  assert.equal(judge('healthz', [fine, broken], query()), {
+  assert.equal(healthAnswer('healthz', [fine, broken], query()), {
     status: 500,
     body: '[+]fine ok\n[-]broken failed: it is on fire\nhealthz check failed\n',
   });
 });
 
 test('an excluded check does not count, and is named as excluded', () => {
-  assert.equal(judge('healthz', [fine, broken], query('exclude=broken&verbose')), {
+  assert.equal(healthAnswer('healthz', [fine, broken], query('exclude=broken&verbose')), {
     status: 200,
     body: '[+]fine ok\n[+]broken excluded: ok\nhealthz check passed\n',
   });
@@ -32,9 +32,9 @@ test('an excluded check does not count, and is named as excluded', () => {
 test('what fails nothing is said with ?verbose', () => {
   const away: Check = { name: 'api', problem: () => undefined, note: () => 'away for 12 s' };
   const silent: Check = { name: 'api', problem: () => undefined, note: () => undefined };
-  assert.is(judge('readyz', [away], query()).body, 'ok');
+  assert.is(healthAnswer('readyz', [away], query()).body, 'ok');
   assert.is(
-    judge('readyz', [away, silent], query('verbose')).body,
+    healthAnswer('readyz', [away, silent], query('verbose')).body,
     '[+]api ok: away for 12 s\n[+]api ok\nreadyz check passed\n',
   );
 });

@@ -15,10 +15,14 @@ export type Check = {
   note?(): string | undefined;
 };
 
-export type Verdict = { status: 200 | 500; body: string };
+export type HealthAnswer = { status: 200 | 500; body: string };
 
 /** The answer to a health request. @param endpoint such as `healthz` */
-export const judge = (endpoint: string, checks: readonly Check[], query: URLSearchParams): Verdict => {
+export const healthAnswer = (
+  endpoint: string,
+  checks: readonly Check[],
+  query: URLSearchParams,
+): HealthAnswer => {
   const excluded = query.getAll('exclude');
   let failed = false;
   const lines = checks.map(({ name, problem, note }) => {

@@ -1,6 +1,6 @@
 /** A program's HTTP server: `/metrics`, `/healthz`, `/readyz`. Plain HTTP, reads only, a deadline on everything. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type Check, judge } from './health.ts';
+import { type Check, healthAnswer } from './health.ts';
 import type { Log } from './log.ts';
 
 export type ServerOptions = {
@@ -49,9 +49,9 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
       case '/metrics':
         return { status: 200, body: await metrics.text(), contentType: metrics.contentType };
       case '/healthz':
-        return judge('healthz', options.healthz, url.searchParams);
+        return healthAnswer('healthz', options.healthz, url.searchParams);
       case '/readyz':
-        return judge('readyz', options.readyz, url.searchParams);
+        return healthAnswer('readyz', options.readyz, url.searchParams);
       default:
         return { status: 404, body: 'There are /metrics, /healthz and /readyz.\n' };
     }

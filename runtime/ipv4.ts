@@ -1,7 +1,7 @@
 /** IPv4 addresses as unsigned 32-bit numbers, whose order is that of the addresses. */
 
 /**
- * Dotted decimal to an unsigned 32-bit number.
+ * Parses dotted decimal into an unsigned 32-bit number.
  * @throws RangeError when `text` is no IPv4 address.
  */
 export const parseIPv4Address = (text: string): number => {
@@ -13,6 +13,6 @@ export const parseIPv4Address = (text: string): number => {
   return parts.reduce((value, part) => value * 256 + Number(part), 0);
 };
 
-/** Unsigned 32-bit number to dotted decimal. */
+/** Writes an unsigned 32-bit number as dotted decimal. */
 export const formatIPv4Address = (value: number): string =>
   `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;

@@ -1,6 +1,6 @@
 /** JSON values compared by what they hold. */
 
-/** JSON with sorted keys and without absent fields: equal contents give equal text. */
+/** Writes JSON with sorted keys and without absent fields: equal contents give equal text. */
 export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_key, each: unknown) =>
     each !== null && typeof each === 'object' && !Array.isArray(each)

@@ -19,11 +19,11 @@ export const parseMicroTimeMs = (text: string | undefined): number => {
   return parseTimeMs(text) + Number(micros.padEnd(3, '0')) / 1_000;
 };
 
-/** metav1.Time: whole seconds, UTC, such as `2026-11-22T10:00:00Z`. */
+/** Writes a metav1.Time: whole seconds, UTC, such as `2026-11-22T10:00:00Z`. */
 export const formatTime = (instantMs: number): string =>
   `${new Date(Math.floor(instantMs / 1000) * 1000).toISOString().slice(0, 19)}Z`;
 
-/** metav1.MicroTime: six digits of a second, UTC, such as `2026-11-22T10:00:00.123456Z`. */
+/** Writes a metav1.MicroTime: six digits of a second, UTC, such as `2026-11-22T10:00:00.123456Z`. */
 export const formatMicroTime = (instantMs: number): string => {
   const micros = Math.floor(instantMs * 1000);
   const seconds = new Date(Math.floor(micros / 1_000_000) * 1000).toISOString().slice(0, 19);

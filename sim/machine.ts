@@ -161,7 +161,7 @@ export class Machine {
         },
         watchInterfaces: ({ onReading }) => this.#watchInterfaces(main, onReading),
         imds: { read: () => this.#readIMDS(main), close: () => undefined },
-        probe: () => this.#probe(main),
+        checkRunner: () => this.#runCheck(main),
         clock: main.clock,
         random: random.next,
       },
@@ -368,7 +368,7 @@ export class Machine {
   }
 
   /** Every check finds the same. */
-  #probe(main: Process): Promise<Outcome> {
+  #runCheck(main: Process): Promise<Outcome> {
     if (!main.isRunning) return never();
     const failure = { result: 'failure', cause: 'HTTP 503', message: 'it answers 503' } as const;
     return new Promise((resolve) =>

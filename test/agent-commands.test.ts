@@ -10,7 +10,7 @@ import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createCommandRunner } from '../agent/checks/command.ts';
 import { createLeftovers } from '../agent/checks/leftovers.ts';
-import { createProbe } from '../agent/checks/probe.ts';
+import { createCheckRunner } from '../agent/checks/runner.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
 import { systemClock } from '../runtime/clock.ts';
 
@@ -217,7 +217,7 @@ commands('an agent that exits leaves no command behind', async () => {
 });
 
 commands('only what the configuration of the node names is run, and it is said where that is', async () => {
-  const probe = createProbe({
+  const run = createCheckRunner({
     nodeName: 'node1',
     commands: { true: { command: ['/bin/true'] } },
     configFile: '/etc/hapair/agent.yaml',
@@ -225,9 +225,9 @@ commands('only what the configuration of the node names is run, and it is said w
   });
   const times = { periodSeconds: 1, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 1 };
   const check = (name: string) => ({ name: 'app', command: { name }, ...times });
-  assert.equal(await probe(check('true'), place, never), { result: 'success' });
+  assert.equal(await run(check('true'), place, never), { result: 'success' });
   for (const name of ['false', '/bin/true', 'constructor', '__proto__']) {
-    const outcome = await probe(check(name), place, never);
+    const outcome = await run(check(name), place, never);
     assert.is(
       outcome.result === 'failure' && outcome.message,
       `node node1 allows no command ${name}; add it under commands in /etc/hapair/agent.yaml there and restart the agent, or name another in spec.healthChecks of the HAPair`,

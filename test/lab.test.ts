@@ -14,7 +14,7 @@ import {
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ACCESS_KEYS } from '../hack/lab/ec2/credentials.ts';
-import type { LabProcess, Probe } from '../hack/lab/handles.ts';
+import type { LabProcess, ProbeClient } from '../hack/lab/handles.ts';
 import { type Lab, startLab } from '../hack/lab/lab.ts';
 import { untilEmpty } from '../hack/lab/launch.ts';
 import { parseLink } from '../hack/lab/links.ts';
@@ -33,7 +33,7 @@ let lab: Lab;
 let ec2: EC2Client;
 
 /** Removes itself from the world's processes at the end of the test that asked for it. */
-const stopAll = async (...probes: Probe[]): Promise<void> => {
+const stopAll = async (...probes: ProbeClient[]): Promise<void> => {
   for (const probe of probes) await probe.stop();
 };
 
@@ -58,7 +58,7 @@ const unassign = async (node: keyof typeof ENI): Promise<void> => {
 };
 
 /** Waits for a probe that is known to be lost. */
-const someLost = async (probe: Probe): Promise<void> => {
+const someLost = async (probe: ProbeClient): Promise<void> => {
   const deadline = performance.now() + PATIENCE_MS;
   while (lost(await probe.samples()) === 0) {
     assert.ok(performance.now() < deadline, `${probe.name}: every probe was answered`);

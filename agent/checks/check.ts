@@ -1,15 +1,15 @@
-/** One health check of one pair: runs the probe period after period, one run at a time, and keeps the verdict. */
+/** One health check of one pair: has it run period after period, one run at a time, and keeps the verdict. */
 import type { HealthCheck } from '../../crds/types.ts';
 import { type CancelTimer, type Clock, sleep } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import { type CheckFinding, judge, noVerdict, type Outcome, type Verdict } from '../rules/verdict.ts';
 import type { Gate } from './gate.ts';
-import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';
+import type { CheckPlace, CheckRunner, CheckSnapshot } from './types.ts';
 
 /** What a check needs of its surroundings. */
 export type CheckOptions = {
   place: CheckPlace;
-  probe: Probe;
+  runner: CheckRunner;
   /** Passed by each run. */
   gate: Gate;
   clock: Clock;
@@ -31,8 +31,8 @@ export class Check {
   #spec: HealthCheck;
   #verdict: Verdict;
   #lastDurationMs: number | null = null;
-  /** The last probe, which may not have ended even though its time is over: nothing ends a process that hangs in the kernel. */
-  #probing: Promise<unknown> | null = null;
+  /** The last run, which may not have ended even though its time is over: nothing ends a process that hangs in the kernel. */
+  #running: Promise<unknown> | null = null;
   #startedAtMs: number;
   #timer: { atMs: number; cancel: CancelTimer } | undefined;
 
@@ -101,26 +101,26 @@ export class Check {
     const leave = await gate.enter(signal);
     if (leave === null) return;
     this.#startedAtMs = clock.now();
-    const outcome = await this.#probeInTime();
+    const outcome = await this.#runInTime();
     leave();
     if (signal.aborted) return;
     if (outcome !== null) this.#take(outcome);
     this.#wake(this.#startedAtMs + this.#periodMs);
   }
 
-  /** The probe before has not ended, not even within another period. */
+  /** The run before has not ended, not even within another period. */
   async #isStuck(): Promise<boolean> {
-    if (this.#probing === null) return false;
+    if (this.#running === null) return false;
     const waiting = new AbortController();
     const signal = AbortSignal.any([waiting.signal, this.#ending.signal]);
-    await Promise.race([this.#probing, sleep(this.#options.clock, this.#periodMs, signal)]);
+    await Promise.race([this.#running, sleep(this.#options.clock, this.#periodMs, signal)]);
     waiting.abort();
-    return this.#probing !== null;
+    return this.#running !== null;
   }
 
   /** @returns null when this process slept through the deadline: then the run says nothing. */
-  async #probeInTime(): Promise<Outcome | null> {
-    const { clock, probe, place } = this.#options;
+  async #runInTime(): Promise<Outcome | null> {
+    const { clock, runner, place } = this.#options;
     const { timeoutSeconds } = this.#spec;
     const deadlineMs = clock.now() + timeoutSeconds * 1_000;
     const ending = new AbortController();
@@ -128,13 +128,13 @@ export class Check {
     const cancel = clock.setTimer(timeoutSeconds * 1_000, () =>
       late.resolve(clock.now() - deadlineMs > OVERSLEPT_MS ? null : timedOut(timeoutSeconds)),
     );
-    const probing = probe(this.#spec, place, AbortSignal.any([ending.signal, this.#ending.signal]))
-      .catch((error: unknown): Outcome => brokenProbe(error))
+    const running = runner(this.#spec, place, AbortSignal.any([ending.signal, this.#ending.signal]))
+      .catch((error: unknown): Outcome => brokenRunner(error))
       .finally(() => {
-        this.#probing = null;
+        this.#running = null;
       });
-    this.#probing = probing;
-    const outcome = await Promise.race([probing, late.promise]);
+    this.#running = running;
+    const outcome = await Promise.race([running, late.promise]);
     cancel();
     ending.abort();
     this.#lastDurationMs = clock.now() - this.#startedAtMs;
@@ -170,7 +170,7 @@ const stuck: Outcome = {
   message: 'the run before has not ended, though it was killed: look for a file system that hangs',
 };
 
-const brokenProbe = (error: unknown): Outcome => {
+const brokenRunner = (error: unknown): Outcome => {
   const message = messageOf(error);
   return { result: 'failure', cause: message, message };
 };

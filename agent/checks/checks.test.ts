@@ -37,7 +37,7 @@ const createBench = () => {
     story.push(`${message} ${JSON.stringify(fields)}`);
   };
   const checks = new Checks({
-    probe: ({ name }, _place, signal) => {
+    runner: ({ name }, _place, signal) => {
       const { promise, resolve } = Promise.withResolvers<Outcome>();
       runs.push({ name, atMs: clock.now(), end: resolve, signal });
       if (world.outcome !== undefined) resolve(world.outcome);
@@ -149,10 +149,10 @@ test('a run may take longer than a period, and the next begins after it', async 
   );
 });
 
-test('a probe that throws has failed', async () => {
+test('a runner that throws has failed', async () => {
   const clock = createVirtualClock();
   const checks = new Checks({
-    probe: async () => {
+    runner: async () => {
       throw new Error('no more sockets');
     },
     clock,
@@ -261,7 +261,7 @@ test('both nodes of a pair begin at the same time after an edit, and different p
     const clock = createVirtualClock();
     const started = Promise.withResolvers<number>();
     const checks = new Checks({
-      probe: async () => {
+      runner: async () => {
         started.resolve(clock.now());
         return ok;
       },

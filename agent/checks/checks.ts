@@ -6,10 +6,10 @@ import type { Log } from '../../runtime/log.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import { Check } from './check.ts';
 import { createGate } from './gate.ts';
-import type { CheckPlace, CheckSnapshot, Probe } from './types.ts';
+import type { CheckPlace, CheckRunner, CheckSnapshot } from './types.ts';
 
 export type ChecksOptions = {
-  probe: Probe;
+  runner: CheckRunner;
   clock: Clock;
   /** When the first runs of a pair come, in [0, 1) of a second; default {@link phaseOf}. */
   phase?: (pair: Key) => number;
@@ -68,7 +68,7 @@ export class Checks {
       before.retime(spec);
       return before;
     }
-    const { probe, clock, phase = phaseOf } = this.#options;
+    const { runner, clock, phase = phaseOf } = this.#options;
     const gate = spec.command === undefined ? this.#gates.connection : this.#gates.command;
     const onFinding = (isNew: boolean): void => {
       if (isNew) this.#tell(place.pair, check.finding);
@@ -76,7 +76,7 @@ export class Checks {
     };
     const check: Check = new Check(
       spec,
-      { place, probe, gate, clock, phase: phase(place.pair), onFinding },
+      { place, runner, gate, clock, phase: phase(place.pair), onFinding },
       before?.snapshot.runs,
     );
     return check;

@@ -1,4 +1,4 @@
-/** At most so many at a time; the others wait in the order in which they came. */
+/** A gate admits at most so many at a time; the others wait in the order in which they came (a counting semaphore). */
 
 export type Gate = {
   /**

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { issueCertificate } from '../../hack/controlplane/pki.ts';
-import { probeHTTPGet } from './http-get.ts';
+import { runHTTPGet } from './http-get.ts';
 import { createResolver } from './names.ts';
 import { portOf } from './testing.ts';
 
@@ -16,7 +16,7 @@ const never = new AbortController().signal;
 const resolve = createResolver();
 
 const ask = (port: number, change: object = {}, signal = never) =>
-  probeHTTPGet({ port, path: '/', scheme: 'HTTP', ...change }, '127.0.0.1', resolve, signal);
+  runHTTPGet({ port, path: '/', scheme: 'HTTP', ...change }, '127.0.0.1', resolve, signal);
 
 test.before.each(async (context) => {
   context.asked = [];

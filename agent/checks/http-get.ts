@@ -18,7 +18,7 @@ const MESSAGE_BYTES = 200;
 type Answer = { status: number; location: string | undefined; body: string };
 
 /** One run. */
-export const probeHTTPGet = async (
+export const runHTTPGet = async (
   { port, path, host, scheme }: NonNullable<HealthCheck['httpGet']>,
   sourceAddress: string,
   resolve: Resolve,
@@ -31,7 +31,7 @@ export const probeHTTPGet = async (
     for (let hops = 0; hops <= REDIRECTS; hops += 1) {
       const answer = await get(url, address, signal);
       const next = redirectOf(url, answer);
-      if (next === undefined) return judgeAnswer(url, answer);
+      if (next === undefined) return outcomeOf(url, answer);
       url = next;
     }
     const message = `${url.href} redirects more than ${REDIRECTS} times`;
@@ -49,7 +49,7 @@ const redirectOf = (url: URL, { status, location }: Answer): URL | undefined => 
   return next.hostname === url.hostname && /^https?:$/.test(next.protocol) ? next : undefined;
 };
 
-const judgeAnswer = (url: URL, { status, body }: Answer): Outcome => {
+const outcomeOf = (url: URL, { status, body }: Answer): Outcome => {
   if (status >= 200 && status <= 399) return { result: 'success' };
   const said = body.replace(/\s+/g, ' ').trim().slice(0, MESSAGE_BYTES);
   const message = `GET ${url.href} is answered by ${status}${said && `, ${said}`}`;

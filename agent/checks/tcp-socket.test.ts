@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createResolver } from './names.ts';
-import { probeTCPSocket } from './tcp-socket.ts';
+import { runTCPSocket } from './tcp-socket.ts';
 import { portOf } from './testing.ts';
 
 const test = suite<{ server: Server; port: number; open: number }>('tcpSocket');
@@ -18,21 +18,21 @@ test.after.each(({ server }) => void server.close());
 
 test('an open port passes, by address, by name, and at the own address of the node', async ({ port }) => {
   for (const host of ['127.0.0.1', 'localhost'])
-    assert.equal(await probeTCPSocket({ port, host }, '192.0.2.1', resolve, never), { result: 'success' });
-  assert.equal(await probeTCPSocket({ port }, '127.0.0.1', resolve, never), { result: 'success' });
+    assert.equal(await runTCPSocket({ port, host }, '192.0.2.1', resolve, never), { result: 'success' });
+  assert.equal(await runTCPSocket({ port }, '127.0.0.1', resolve, never), { result: 'success' });
 });
 
 test('the connection is closed at once', async ({ port, server }) => {
   const closed = new Promise((done) =>
     server.once('connection', (socket) => socket.resume().once('end', done)),
   );
-  await probeTCPSocket({ port }, '127.0.0.1', resolve, never);
+  await runTCPSocket({ port }, '127.0.0.1', resolve, never);
   await closed;
 });
 
 test('a closed port fails and says which', async ({ port, server }) => {
   await new Promise((closed) => server.close(closed));
-  const outcome = await probeTCPSocket({ port }, '127.0.0.1', resolve, never);
+  const outcome = await runTCPSocket({ port }, '127.0.0.1', resolve, never);
   assert.is(outcome.result, 'failure');
   if (outcome.result === 'success') return;
   assert.is(outcome.cause, 'ECONNREFUSED');
@@ -41,7 +41,7 @@ test('a closed port fails and says which', async ({ port, server }) => {
 
 test('a name that nobody knows fails', async ({ port }) => {
   const unknown = createResolver(() => Promise.reject(new Error('getaddrinfo ENOTFOUND db')));
-  const outcome = await probeTCPSocket({ port, host: 'db' }, '127.0.0.1', unknown, never);
+  const outcome = await runTCPSocket({ port, host: 'db' }, '127.0.0.1', unknown, never);
   assert.is(
     outcome.result === 'failure' && outcome.message,
     `no connection to db:${port}: getaddrinfo ENOTFOUND db`,
@@ -49,7 +49,7 @@ test('a name that nobody knows fails', async ({ port }) => {
 });
 
 test('told to end, it gives up', async ({ port }) => {
-  const outcome = await probeTCPSocket({ port }, '127.0.0.1', resolve, AbortSignal.abort());
+  const outcome = await runTCPSocket({ port }, '127.0.0.1', resolve, AbortSignal.abort());
   assert.is(outcome.result, 'failure');
 });
 

@@ -6,7 +6,7 @@ import type { Outcome } from '../rules/verdict.ts';
 import type { Resolve } from './names.ts';
 
 /** One run; the connection is closed at once. */
-export const probeTCPSocket = async (
+export const runTCPSocket = async (
   { port, host }: NonNullable<HealthCheck['tcpSocket']>,
   sourceAddress: string,
   resolve: Resolve,
@@ -39,7 +39,7 @@ const open = (host: string, port: number, signal: AbortSignal): Promise<void> =>
     });
   });
 
-/** The outcome of what an error ended. */
+/** Makes the failure of a run that an error has ended. */
 export const refused = (attempt: string, error: unknown): Outcome => {
   const why = messageOf(error);
   return { result: 'failure', cause: codeOf(error) ?? why, message: `${attempt}: ${why}` };

@@ -15,7 +15,7 @@ export type CheckPlace = {
  * Makes one run of a check. It resolves with what the run found, failures of every kind included; after `signal` has aborted
  * nobody listens any more, and it ends whatever it began.
  */
-export type Probe = (check: HealthCheck, place: CheckPlace, signal: AbortSignal) => Promise<Outcome>;
+export type CheckRunner = (check: HealthCheck, place: CheckPlace, signal: AbortSignal) => Promise<Outcome>;
 
 /** One check, for metrics. */
 export type CheckSnapshot = {

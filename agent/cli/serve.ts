@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import packageJSON from '../../package.json' with { type: 'json' };
 import { sleep, systemClock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
+import { openLogOutput } from '../../runtime/log-output.ts';
 import { formatMicroTime, formatTime } from '../../runtime/time.ts';
 import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
@@ -45,7 +46,7 @@ export const serve = async ({
   startWorker,
 }: ServeOptions): Promise<void> => {
   const { config, socket } = readConfig(configPath);
-  const output = pino.destination({ fd: 1, sync: false });
+  const output = openLogOutput(false);
   const log = pino(
     {
       level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { judge } from '../../runtime/health.ts';
+import { healthAnswer } from '../../runtime/health.ts';
 import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
 import { agentSnapshot, pairSnapshot, status } from '../testing/snapshot.ts';
 import { healthChecks, readinessChecks } from './health.ts';
@@ -10,14 +10,14 @@ const never = { isConnected: null, silenceMs: null, calls: {}, failure: null };
 const query = new URLSearchParams('verbose');
 const healthz = (change: Partial<AgentSnapshot> = {}) => {
   const clock = createVirtualClock();
-  return judge(
+  return healthAnswer(
     'healthz',
     healthChecks(() => agentSnapshot(change), clock, new AbortController().signal),
     query,
   );
 };
 const readyz = (change: Partial<AgentSnapshot> = {}) =>
-  judge(
+  healthAnswer(
     'readyz',
     readinessChecks(() => agentSnapshot(change)),
     query,

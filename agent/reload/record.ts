@@ -13,7 +13,7 @@ import { ADVERTS_TO_MISS } from '../vrrp/timers.ts';
 /** Grows with every change that an older or newer program could not read. */
 const FORMAT = 2;
 
-/** The whole record. */
+/** All that a program leaves to its successor. */
 export type Handover = AgentHandover & {
   /** How often this process has been given a new program before, and once more. */
   reloads: number;

@@ -193,7 +193,7 @@ const schedule = (policy: number, priority: number): boolean =>
 /** Asks for real-time scheduling of this thread alone, with CAP_SYS_NICE or RLIMIT_RTPRIO. @returns whether it was granted. */
 export const tryRealtimeScheduling = (): boolean => schedule(SCHED_RR, REALTIME_PRIORITY);
 
-/** In real time: lets other threads of the same priority have the processor first, and nobody else. */
+/** Lets other threads of the same real-time priority have the processor first (sched_yield(2)), and nobody else. */
 export const yieldToEquals = (): void => {
   call('sched_yield');
 };

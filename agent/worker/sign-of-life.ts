@@ -9,7 +9,7 @@ export type SignOfLifeOptions = {
   onDead: (error: Error) => void;
 };
 
-/** To be asked before each renewal of the Lease; a worker that hangs makes it fall silent. */
+/** Makes the question `isAlive` of a Lease's renewal: it pings the worker, so that the Lease of one that hangs runs out. */
 export const aliveWhileAnswering =
   ({ ping, onPong, onDead }: SignOfLifeOptions) =>
   async (): Promise<boolean> => {

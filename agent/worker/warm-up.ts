@@ -50,8 +50,9 @@ const play = (config: WorkerConfig): number => {
 const MOST_TIMEOUTS = 5;
 
 /**
- * One claim, made shortly before a real one: its code has run at the start, and the processor's caches have
- * forgotten it. It takes some tenths of a millisecond. @returns what makes it, and then tells how many adverts would have left
+ * Prepares a rehearsal: a claim that sends nothing, to be made shortly before a real one, because the processor's caches have
+ * lost its code since the start. It takes some tenths of a millisecond.
+ * @returns what makes the claim, and then tells how many adverts would have left
  */
 export const createClaimWarmUp = (): (() => number) => {
   const { link, hear, untilTimeouts } = createDummyRouter(CONFIG);

@@ -11,7 +11,7 @@ const LONGEST_WAIT_MS = 1000;
 /** So many messages in a row, then datagrams and timers have their turn. */
 const MESSAGES_AT_ONCE = 64;
 
-/** The other side of the thread. */
+/** What the loop asks of the thread that it runs in. */
 export type LoopPorts = {
   /** The next message that waits; undefined: none. */
   receive(): ToWorker | undefined;

@@ -4,7 +4,7 @@ import type { PairStats, WorkerStats } from './messages.ts';
 /** Upper bounds of the lateness histogram in milliseconds: a tenth of the shortest interval up to an overslept second. */
 export const LATENESS_BOUNDS_MS: readonly number[] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000];
 
-/** Nothing counted yet. */
+/** The counts of a pair that begins: all are 0. */
 export const newPairStats = (): PairStats => ({
   advertsSent: 0,
   resignationsSent: 0,

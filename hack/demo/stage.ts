@@ -5,7 +5,7 @@ import { tapAdverts } from '../lab/advert-tap.ts';
 import type { SeenAdvert } from '../lab/adverts.ts';
 import { nowMs } from '../lab/clock.ts';
 import { LATENCIES } from '../lab/ec2/api.ts';
-import { type Probe, within } from '../lab/handles.ts';
+import { type ProbeClient, within } from '../lab/handles.ts';
 import { type Lab, type SharedPlane, startLab } from '../lab/lab.ts';
 import type { Sample } from '../lab/outage.ts';
 import { type PairWatch, watchPair } from '../lab/pair-watch.ts';
@@ -36,8 +36,8 @@ export type Stage = {
   name: string;
   costs: Costs;
   pair: PairWatch;
-  lan: Probe;
-  internet: Probe;
+  lan: ProbeClient;
+  internet: ProbeClient;
   adverts: readonly SeenAdvert[];
   kubectl(args: string[], input?: string): Promise<string>;
   /** The manifest as this stage wants it. */
@@ -148,7 +148,7 @@ const furnish = async (lab: Lab, options: StageOptions): Promise<Stage> => {
 };
 
 /** Waits until a client's next `count` probes have their fate. */
-const moreProbes = async (probe: Probe, count: number): Promise<void> => {
+const moreProbes = async (probe: ProbeClient, count: number): Promise<void> => {
   const enough = (await probe.samples()).length + count;
   const deadline = performance.now() + DECIDED_MS + 2 * count * PROBE_MS;
   while ((await probe.samples()).length < enough) {
@@ -158,7 +158,7 @@ const moreProbes = async (probe: Probe, count: number): Promise<void> => {
 };
 
 /** All samples, once every probe sent before this call has its fate. */
-const decided = async (probe: Probe): Promise<Sample[]> => {
+const decided = async (probe: ProbeClient): Promise<Sample[]> => {
   const askedAtMs = nowMs();
   const deadline = performance.now() + DECIDED_MS;
   for (;;) {

@@ -3,7 +3,7 @@ import type { CallPhase, CallRecord, FaultSpec } from './types.ts';
 
 const CONTROL_MS = 100_000;
 
-/** The hand on a lab's EC2. */
+/** Plants faults in a lab's EC2, and shows its calls. */
 export type EC2Control = {
   /** The next matching calls suffer this. */
   fault(spec: FaultSpec): Promise<void>;

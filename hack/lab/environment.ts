@@ -7,13 +7,13 @@ import { MANAGEMENT } from './vpc.ts';
 
 let foundTools: Promise<ToolEnvironment> | undefined;
 
-/** Looked for once per process. */
+/** Finds the tools, once per process. */
 export const findTools = (): Promise<ToolEnvironment> => {
   foundTools ??= ensureTools();
   return foundTools;
 };
 
-/** For kubectl and helm; what they cache stays in the lab's folder. */
+/** The environment of kubectl and helm: what they cache stays in the lab's folder. */
 export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string, string> => ({
   KUBECONFIG: kubeconfig,
   KUBECACHEDIR: join(dir, 'cache', 'kube'),
@@ -25,7 +25,7 @@ export const kubeEnvironment = (dir: string, kubeconfig: string): Record<string,
 /** Where EC2 answers inside the world. */
 export const EC2_ENDPOINT = `http://${MANAGEMENT.fabric}:${MANAGEMENT.ec2Port}`;
 
-/** For the `aws` command: Debian 12's version 2.9 does not read the endpoint from the environment, as 2.13 and later do. */
+/** Points the `aws` command at the endpoint by its arguments: Debian 12's version 2.9 does not read the endpoint from the environment, as 2.13 and later do. */
 export const awsArguments = (endpoint: string, args: readonly string[]): string[] => [
   '--endpoint-url',
   endpoint,

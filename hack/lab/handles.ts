@@ -160,8 +160,8 @@ export const nodeOf = (
   };
 };
 
-/** A client that probes an address. */
-export type Probe = {
+/** A client that probes an address: it sends a UDP packet (a probe) every few milliseconds, and notes who answers. */
+export type ProbeClient = {
   name: string;
   target: string;
   /**
@@ -178,7 +178,7 @@ export type Probe = {
 const LOOK_MS = 50;
 
 /** The handle of a running probe.ts that writes to `file`. */
-export const probeOf = (process: LabProcess, target: string, file: string): Probe => {
+export const probeOf = (process: LabProcess, target: string, file: string): ProbeClient => {
   const samples = async (): Promise<Sample[]> => {
     const text = await readFile(file, 'utf8').catch(() => '');
     // The last line may still be under way.

@@ -8,7 +8,15 @@ import { findKubeBinaries, type KubeBinaries } from '../controlplane/binaries.ts
 import type { Channel, Watch } from './channel.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
 import { awsArguments, awsEnvironment, EC2_ENDPOINT, findTools, kubeEnvironment } from './environment.ts';
-import { type LabNode, type LabProcess, nodeOf, type Probe, probeOf, spawnIn, within } from './handles.ts';
+import {
+  type LabNode,
+  type LabProcess,
+  nodeOf,
+  type ProbeClient,
+  probeOf,
+  spawnIn,
+  within,
+} from './handles.ts';
 import { launch, recordWorld, type World } from './launch.ts';
 import { Links } from './links.ts';
 import { enterNetwork } from './network.ts';
@@ -142,7 +150,12 @@ export class Lab {
   }
 
   /** Starts a client in `lan`, `internet` or on an instance that probes an address. @param options.intervalMs Default: 10. */
-  async probe(options: { name: string; from: string; target: string; intervalMs?: number }): Promise<Probe> {
+  async probe(options: {
+    name: string;
+    from: string;
+    target: string;
+    intervalMs?: number;
+  }): Promise<ProbeClient> {
     const { name, from, target, intervalMs = 10 } = options;
     const file = join(this.dir, `${name}.ndjson`);
     const program = join(import.meta.dirname, 'probe.ts');

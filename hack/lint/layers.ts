@@ -59,8 +59,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     paths: ['agent/checks/', 'agent/config.ts'],
-    story:
-      "health checks: a pure probe machine, and what asks by HTTP, TCP and command; the agent's configuration",
+    story: "health checks: when each runs, and what asks by HTTP, TCP and command; the agent's configuration",
   },
   {
     paths: ['agent/api/'],

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs } from '../../lab/clock.ts';
-import { type Probe, within } from '../../lab/handles.ts';
+import { type ProbeClient, within } from '../../lab/handles.ts';
 import type { Sample } from '../../lab/outage.ts';
 import { eventually, PATIENCE_MS } from '../common/wait.ts';
 import type { Contender, Place, Scenario, Switch } from './contender.ts';
@@ -164,7 +164,7 @@ const startClients = async ({ lab }: Harness, { contender, scenario, run }: Plan
     lab.probe({ name: `${name}-wan`, from: 'internet', target: publicIP }),
   ]);
   let samples: Promise<{ lan: Sample[]; wan: Sample[] }> | undefined;
-  const stop = async (clients: [Probe, Probe]): Promise<{ lan: Sample[]; wan: Sample[] }> => {
+  const stop = async (clients: [ProbeClient, ProbeClient]): Promise<{ lan: Sample[]; wan: Sample[] }> => {
     const [ofLAN, ofWAN] = await Promise.all([clients[0].stop(), clients[1].stop()]);
     return { lan: ofLAN, wan: ofWAN };
   };

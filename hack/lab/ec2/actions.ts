@@ -96,7 +96,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   DescribeInternetGateways: read(['InternetGatewayId', ...PAGED], describeInternetGateways),
 };
 
-/** @throws EC2Error `InvalidAction`. */
+/** Finds an action by its name. @throws EC2Error `InvalidAction`. */
 export const findAction = (name: string): Action => {
   const found = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
   if (found === undefined) {

@@ -112,7 +112,7 @@ const checkMovable = (
     throw invalidValue(`[${elsewhere.join(', ')}] assigned, but move is not allowed.`);
 };
 
-/** All or nothing: every check comes before the first change. */
+/** Assigns private addresses to an ENI, all or none: every check comes before the first change. */
 export const assignPrivateIPAddresses = (state: State, parameters: Parameters): Outcome => {
   const target = findNetworkInterface(state, required(parameters, 'NetworkInterfaceId'));
   const wanted = wantedAddresses(state, parameters);
@@ -140,7 +140,7 @@ export const assignPrivateIPAddresses = (state: State, parameters: Parameters): 
   return { state: { ...state, networkInterfaces }, answer };
 };
 
-/** All or nothing. An EIP on an address that goes loses its association. */
+/** Unassigns private addresses of an ENI, all or none. An EIP on an address that goes loses its association. */
 export const unassignPrivateIPAddresses = (state: State, parameters: Parameters): Outcome => {
   const target = findNetworkInterface(state, required(parameters, 'NetworkInterfaceId'));
   const gone = list(parameters, 'PrivateIpAddress');

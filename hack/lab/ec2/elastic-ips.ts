@@ -5,7 +5,7 @@ import { EC2Error, invalidValue } from './errors.ts';
 import { flag, type Parameters } from './parameters.ts';
 import { type ElasticIP, elasticIPOf, type NetworkInterface, type State, withElasticIPs } from './state.ts';
 
-/** @throws EC2Error `InvalidAllocationID.NotFound`. */
+/** Finds an EIP by its allocation. @throws EC2Error `InvalidAllocationID.NotFound`. */
 export const findAllocation = (state: State, id: string): ElasticIP => {
   const found = state.elasticIPs.find((eip) => eip.allocationID === id);
   if (found === undefined)
@@ -13,7 +13,7 @@ export const findAllocation = (state: State, id: string): ElasticIP => {
   return found;
 };
 
-/** @throws EC2Error `InvalidAddress.NotFound`. */
+/** Finds an EIP by its public address. @throws EC2Error `InvalidAddress.NotFound`. */
 export const findPublicIP = (state: State, publicIP: string): ElasticIP => {
   const found = state.elasticIPs.find((eip) => eip.publicIP === publicIP);
   if (found === undefined) throw new EC2Error('InvalidAddress.NotFound', `Address '${publicIP}' not found.`);

@@ -2,7 +2,7 @@
 import type { LabVPC } from '../types.ts';
 import { STANDARD_VPC } from '../vpc.ts';
 
-/** How large. */
+/** How large the VPC is. */
 export type LargeVPCOptions = { pairs: number; nodes: number /** One EIP for each pair. */; eips: boolean };
 
 /** A pair of the large VPC: what its HAPair names. */

@@ -49,7 +49,7 @@ export const flag = (parameters: Parameters, name: string, absent: boolean): boo
   return value.toLowerCase() === 'true';
 };
 
-/** @throws EC2Error `MissingParameter`. */
+/** Reads a parameter that must be there. @throws EC2Error `MissingParameter`. */
 export const required = (parameters: Parameters, name: string): string => {
   const value = parameters[name];
   if (value === undefined || value === '') {

@@ -46,7 +46,7 @@ const parseCall = (request: IncomingMessage, body: Buffer): { call: Call; versio
   return { call: { action, parameters, request: { method, url, headers, body } }, version };
 };
 
-/** EC2's HTTP face: the query protocol on `/`, the lab's own control on `/_lab/`. */
+/** Serves EC2 by HTTP: the query protocol on `/`, the lab's own control on `/_lab/`. */
 export class EC2Server {
   readonly mapper: Mapper;
   readonly #options: EC2ServerOptions;

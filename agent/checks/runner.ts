@@ -1,13 +1,13 @@
 /** Makes runs of checks on this machine. */
 import type { Clock } from '../../runtime/clock.ts';
 import { type AllowedCommand, createCommandRunner } from './command.ts';
-import { probeHTTPGet } from './http-get.ts';
+import { runHTTPGet } from './http-get.ts';
 import { createLeftovers } from './leftovers.ts';
 import { createResolver } from './names.ts';
-import { probeTCPSocket } from './tcp-socket.ts';
-import type { Probe } from './types.ts';
+import { runTCPSocket } from './tcp-socket.ts';
+import type { CheckRunner } from './types.ts';
 
-export type ProbeOptions = {
+export type CheckRunnerOptions = {
   nodeName: string;
   /** By name: what the node's own configuration allows. Nobody who can edit a HAPair adds to it. */
   commands: Readonly<Record<string, AllowedCommand>>;
@@ -16,13 +16,18 @@ export type ProbeOptions = {
   clock: Clock;
 };
 
-export const createProbe = ({ nodeName, commands, configFile, clock }: ProbeOptions): Probe => {
+export const createCheckRunner = ({
+  nodeName,
+  commands,
+  configFile,
+  clock,
+}: CheckRunnerOptions): CheckRunner => {
   const resolve = createResolver();
   const run = createCommandRunner(clock, createLeftovers(clock));
 
   return async ({ name, httpGet, tcpSocket, command }, place, signal) => {
-    if (httpGet !== undefined) return probeHTTPGet(httpGet, place.sourceAddress, resolve, signal);
-    if (tcpSocket !== undefined) return probeTCPSocket(tcpSocket, place.sourceAddress, resolve, signal);
+    if (httpGet !== undefined) return runHTTPGet(httpGet, place.sourceAddress, resolve, signal);
+    if (tcpSocket !== undefined) return runTCPSocket(tcpSocket, place.sourceAddress, resolve, signal);
     const wanted = command?.name ?? '';
     const allowed = Object.hasOwn(commands, wanted) ? commands[wanted] : undefined;
     if (allowed === undefined) {
