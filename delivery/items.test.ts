@@ -152,4 +152,8 @@ test('nothing is released from an ENI on which the pair has not put it', () => {
   assert.is(EIP.release(read, [{ item: eip, networkInterfaceIDs: [ENI1] }]).length, 1);
 });
 
+test('nothing cannot be moved', () => {
+  assert.throws(() => EIP.bring([], NODE1), /nothing is to be associated/);
+});
+
 test.run();

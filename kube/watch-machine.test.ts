@@ -202,4 +202,21 @@ test('watches end after 240 to 295 s, by chance', () => {
   assert.is(action.do === 'watch' && action.timeoutSeconds, 295);
 });
 
+test('begun anew in the middle of a list, it forgets the pages so far', () => {
+  const machine = createMachine();
+  machine.start();
+  machine.step(page([object('a')], '10', 'more'), 0);
+  assert.equal(machine.start(), { do: 'list', continueToken: undefined });
+  assert.equal(machine.step(page([object('b')], '20'), 0).changed, ['b']);
+  assert.equal([...machine.objects.keys()], ['b']);
+});
+
+test('an ERROR event without a code is a failure of the server', () => {
+  const machine = watching([object('a')]);
+  assert.throws(
+    () => machine.event({ type: 'ERROR', object: { metadata: { name: '' }, message: 'odd' } } as never),
+    (error: unknown) => error instanceof KubeError && error.kind === 'ServerError',
+  );
+});
+
 test.run();

@@ -74,8 +74,8 @@ test('without a descriptor left it is tried on and on to listen to the kernel', 
     import { useUpDescriptors } from '${trouble}';
     import { systemClock } from '${clock}';
     let failures = 0;
-    const says = (fields, message) => {
-      if (message !== 'ip monitor failed') return;
+    const says = ({ reason }) => {
+      if (reason !== 'InterfaceMonitorFailed') return;
       failures += 1;
       if (failures === 1) useUpDescriptors();
       if (failures === 3) process.exit(0);

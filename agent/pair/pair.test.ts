@@ -39,7 +39,7 @@ test('order of a claim: VIP up at once, then settled, then both reports read, te
   assert.is(world.disk?.highestTerm, 5);
   assert.is(world.reports.length, before + 1, 'one write for the whole claim');
   const order = bench.story.filter((line) =>
-    /became Master|VIP added|settled|term taken|report sent/.test(line),
+    /became Master|VIPAdded|ClaimSettled|TermTaken|ReportSent/.test(line),
   );
   assert.equal(order.slice(-5), [
     'became Master (MasterDownTimerExpired)',

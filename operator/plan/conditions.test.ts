@@ -122,4 +122,25 @@ test('a process that has just started leaves a preflight that passed as it was, 
   assert.is(rig.condition('PreflightPassed'), 'True ChecksPassed');
 });
 
+test('what a process finds wrong in its first moments is said at once, whatever passed before it', () => {
+  const rig = Rig.converged();
+  const conditions = (rig.pair.status?.conditions ?? []).map((condition) =>
+    condition.type === 'PreflightPassed'
+      ? ({ ...condition, status: 'True', reason: 'ChecksPassed', message: 'all is well' } as const)
+      : condition,
+  );
+  rig.pair = { ...rig.pair, status: { ...rig.pair.status, conditions } };
+  rig.restart();
+  const view = rig.cloud.view(rig.nowMs);
+  const { [NODE2.networkInterfaceID]: eni } = view.networkInterfaces;
+  assert.ok(eni);
+  const elsewhere = { ...eni, subnetID: 'subnet-2', availabilityZone: 'ap-northeast-1c' };
+  rig.read({
+    ...view,
+    networkInterfaces: { ...view.networkInterfaces, [NODE2.networkInterfaceID]: elsewhere },
+  });
+  rig.step();
+  assert.match(rig.condition('PreflightPassed'), /^False /);
+});
+
 test.run();

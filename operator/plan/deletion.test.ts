@@ -436,4 +436,31 @@ test('a release is made in the term that was acted upon last', () => {
   );
 });
 
+test('told to stop, each VRRPInstance stays that very object: its UID, labels and owner', () => {
+  const rig = going();
+  rig.instances = rig.instances.map((each) => ({
+    ...each,
+    metadata: { ...each.metadata, uid: `uid-${each.metadata.name}` },
+  }));
+  const before = rig.instances.map(({ metadata: { name, uid, labels, ownerReferences } }) => ({
+    ...{ name, uid, labels, ownerReferences },
+  }));
+  const { instances } = rig.step();
+  assert.equal(
+    instances.map(({ metadata: { name, uid, labels, ownerReferences } }) => ({
+      ...{ name, uid, labels, ownerReferences },
+    })),
+    before,
+  );
+});
+
+test('without its finalizer a pair that is being deleted is left alone', () => {
+  const rig = going();
+  rig.pair = { ...rig.pair, metadata: { ...rig.pair.metadata, finalizers: [] } };
+  const next = rig.step();
+  assert.equal(next.instances, []);
+  assert.is(next.finalizer, undefined);
+  assert.is(next.call, undefined);
+});
+
 test.run();

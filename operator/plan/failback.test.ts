@@ -156,4 +156,18 @@ test('Automatic: an order that expired counts as failed, and the next one waits 
   assert.is(rig.pair.status?.failback?.yieldTerm, 2, 'but after two');
 });
 
+test('Automatic: the pair is looked at again when the delay is over, not later', () => {
+  const rig = recovered();
+  let lastMs = Number.POSITIVE_INFINITY;
+  for (let second = 0; second < 70 && rig.pair.status?.failback?.yieldTerm === undefined; second++) {
+    rig.pass(1_000);
+    rig.alive('node1');
+    rig.alive('node2');
+    const { requeueAfterMs = Number.POSITIVE_INFINITY } = rig.step();
+    if (rig.pair.status?.failback?.yieldTerm === undefined) lastMs = requeueAfterMs;
+  }
+  assert.is(rig.pair.status?.failback?.yieldTerm, 2);
+  assert.ok(lastMs <= 1_000, `${lastMs} ms`);
+});
+
 test.run();

@@ -150,4 +150,28 @@ test('S9: nobody is asked to yield a term that is not recorded', () => {
   assert.is(assertPlan(recorded, taken, elected, undefined), taken);
 });
 
+test('S1: of several addresses that go together none may be named by another HAPair', () => {
+  const { input, plan } = scene();
+  const second = '10.10.10.20';
+  const recorded = (input.pair.status?.addresses ?? []).map((each) => ({
+    ...each,
+    name: 'second',
+    vip: second,
+  }));
+  const status = { ...input.pair.status, addresses: [...(input.pair.status?.addresses ?? []), ...recorded] };
+  const metadata = { ...input.pair.metadata, deletionTimestamp: '2026-11-22T11:00:00Z' };
+  const going = { ...input, pair: { ...input.pair, metadata, status } };
+  const call = {
+    ...assign(),
+    action: 'UnassignPrivateIpAddresses',
+    privateIPAddresses: [VIP, second],
+  } as EC2Call;
+  const next = { ...plan, call: planned({ call, purpose: 'Release' }) };
+  assert.is(assertPlan(going, next, undefined, undefined), next);
+  assert.throws(
+    () => assertPlan({ ...going, claimedElsewhere: [second] }, next, undefined, undefined),
+    /^S1/,
+  );
+});
+
 test.run();

@@ -170,4 +170,20 @@ test('V2: in every order of edits, acknowledgements and restarts, what one sends
   );
 });
 
+test('the last step, stored for one node and not yet for the other, is not taken back', () => {
+  const rig = Rig.converged();
+  rig.edit({ vrrp: vrrpOf(500) });
+  rig.settle();
+  acknowledged(rig);
+  rig.acknowledge('node1');
+  rig.acknowledge('node2');
+  const next = rig.step({ writes: false });
+  const [first, ...others] = next.instances;
+  assert.is(others.length, 1);
+  rig.write({ ...next, instances: first ? [first] : [] });
+  assert.equal(told(rig).filter((text) => text === 'send 500 accept 500').length, 1);
+  rig.step();
+  assert.equal(told(rig), both('send 500 accept 500'));
+});
+
 test.run();

@@ -127,7 +127,7 @@ const STORIES: Record<string, () => Story> = {
   },
 
   nodes: () => {
-    const story = new Story('nodes are replaced');
+    const story = new Story('nodes are replaced', { addresses: [MAIN, SECOND] });
     story.when('the standby', () => story.rig.edit({ nodes: [NODE1, NODE3] }));
     story.when('node3 reports', () => story.rig.report('node3', 'Backup', 1));
     story.pass(10_000, 'node1', 'node3');
@@ -263,6 +263,15 @@ const STORIES: Record<string, () => Story> = {
     return story;
   },
 
+  'long outages': () => {
+    const story = new Story('how long something was away is told in seconds, minutes or hours');
+    for (const ms of [90_000, 600_000, 10_800_000]) {
+      story.pass(ms, 'node1');
+      story.pass(10_000, ...BOTH);
+    }
+    return story;
+  },
+
   'blind to EC2': () => {
     const story = new Story('EC2 cannot be read');
     story.when('a reading fails', () => {
@@ -274,6 +283,9 @@ const STORIES: Record<string, () => Story> = {
     });
     story.pass(200_000, ...BOTH);
     story.when('it works again', () => story.rig.read());
+    story.when('a reading leaves the EIP out', () =>
+      story.rig.read({ ...story.rig.cloud.view(story.rig.nowMs), elasticIPs: {} }),
+    );
     story.pass(20_000, ...BOTH);
     return story;
   },
@@ -384,11 +396,11 @@ const STORIES: Record<string, () => Story> = {
       story.rig.requireTag = { key: 'hapair.io/managed', value: 'true' };
     });
     story.when('node1 takes over', () => story.rig.report('node1', 'Master', 3));
-    story.when('tagged', () => {
-      for (const id of [ENI1, ENI2, MAIN.eipAllocationID ?? ''])
+    for (const id of [ENI1, ENI2, MAIN.eipAllocationID ?? ''])
+      story.when(`${id} is tagged`, () => {
         story.rig.cloud.tags[id] = { 'hapair.io/managed': 'true' };
-      story.rig.read();
-    });
+        story.rig.read();
+      });
     return story;
   },
 
@@ -397,6 +409,10 @@ const STORIES: Record<string, () => Story> = {
     story.pass(60_000, ...BOTH);
     story.when('it restarts', () => story.rig.restart());
     story.pass(30_000, ...BOTH);
+    story.pass(60_000, 'node1');
+    story.when('it restarts while node2 is silent', () => story.rig.restart());
+    story.pass(90_000, 'node1');
+    story.pass(10_000, ...BOTH);
     story.when('a VRRPInstance is deleted', () => {
       story.rig.instances = story.rig.instances.slice(1);
     });

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import type { Stage } from '../../hack/demo/stage.ts';
 import { nowMs } from '../../hack/lab/clock.ts';
 import { assertUnmoved, configOf, hapairAgent, standing, statusOf } from './agent-life.ts';
+import { agentLog, agentSays } from './agent-log.ts';
 import {
   assertNothingLost,
   backup,
@@ -116,10 +117,9 @@ row('a faulty configuration refuses the reload, by its field, and nothing is los
   const { code, stderr } = await hapairAgent(stage, master, ['reload']);
   assert.is(code, 2);
   assert.match(stderr, 'logLevel: "loud"');
+  const since = agentLog(stage, master).length;
   await stage.lab.node(master).killService('agent', 'SIGHUP');
-  await eventually('The agent should refuse', async () =>
-    readFileSync(stage.lab.node(master).logOf('agent'), 'utf8').includes('reload refused') ? true : undefined,
-  );
+  await agentSays(stage, master, since, 'ReloadRefused');
   writeFileSync(file, good);
   assert.is(await reloadsOf(stage, master), reloads);
   await assertUnmoved(stage, before, 2);
