@@ -67,8 +67,6 @@ const repairAtMs = ({ repairs }: DeliveryMemory, drift: readonly Drift[]): numbe
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
 };
 
-const pick = <T>(list: readonly T[], turn: number): T[] => list.slice(turn % list.length).slice(0, 1);
-
 /** Items that a call may bring now: nothing is believed right, drift is confirmed, the door is open, what carries it is there. */
 const readyItems = (input: ConvergeInput): Item[] => {
   const { memory, view, target, closed, items } = input;
@@ -82,18 +80,23 @@ const readyItems = (input: ConvergeInput): Item[] => {
   });
 };
 
-/** The one call that does most: all that are elsewhere, where one call brings them all, else one of them. */
+/** What one call can bring: all of a kind, unless a call for each is needed. */
+const inCalls = (ready: readonly Item[], oneByOne: boolean): (readonly Item[])[] =>
+  [...Map.groupBy(ready, ({ movable }) => movable)].flatMap(([{ isBatched }, alike]) =>
+    isBatched && !oneByOne ? [alike] : alike.map((item) => [item]),
+  );
+
+/** The one call that does most. After a failure it is the next one's turn: what always fails keeps nothing else from its place. */
 const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const { memory, view, target, authority } = input;
-  const ready = readyItems(input);
-  const [first] = ready;
-  if (!first || !view) return undefined;
-  const { movable } = first;
-  const alike = ready.filter((item) => item.movable === movable);
-  const failures = memory.failure?.count ?? 0;
+  const { oneByOne, failure } = memory;
+  const choices = inCalls(readyItems(input), oneByOne);
   // The failure that parted a batch is not one of any single item: the turn begins with the first in spec.
-  const single = (): Item[] => pick(alike, movable.isBatched ? Math.max(0, failures - 1) : failures);
-  const moved = movable.isBatched && !memory.oneByOne ? alike : single();
+  const turn = Math.max(0, (failure?.count ?? 0) - (oneByOne ? 1 : 0));
+  const moved = choices[turn % choices.length];
+  const [first] = moved ?? [];
+  if (!first || !moved || !view) return undefined;
+  const { movable } = first;
   const items = [...moved.map(({ key }) => key), ...movable.followersOf(view, moved)];
   const drift = driftOf(memory, items);
   return {

@@ -102,7 +102,7 @@ export type CallsMemory = {
 
 /** Written by deletion.ts. */
 export type DeletionMemory = {
-  /** The deletion was first seen by this process then. */
+  /** This process has first told the agents to stop then. */
   sinceMs: number | undefined;
 };
 
