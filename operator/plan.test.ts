@@ -459,6 +459,73 @@ for (const [title, vips, code] of [
   });
 }
 
+test('several items that are taken away again and again are each put back ever more seldom', () => {
+  const rig = Rig.converged({
+    addresses: [
+      { name: 'main', vip: VIP },
+      { name: 'public', eipAllocationID: ALLOCATION },
+    ],
+  });
+  for (let second = 0; second < 1_000; second++) {
+    rig.cloud.put(VIP, ENI2);
+    rig.cloud.associate(ALLOCATION, ENI2, NODE2.address);
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  const repairs = Map.groupBy(rig.calls, ({ call }) => call.action);
+  assert.equal(
+    [...repairs].map(([action, calls]) => [action, calls.length]),
+    [
+      ['AssignPrivateIpAddresses', 8],
+      ['AssociateAddress', 8],
+    ],
+  );
+});
+
+test('a VIP that is taken away again and again, and must wait for its repair, holds up no new one', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  for (let second = 0; second < 60; second++) {
+    rig.cloud.put(VIP, ENI2);
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  const repairs = rig.calls.length;
+  assert.ok(repairs >= 3 && repairs < 10);
+  rig.edit({
+    addresses: [
+      { name: 'main', vip: VIP },
+      { name: 'next', vip: '10.10.10.20' },
+    ],
+  });
+  rig.step();
+  rig.read();
+  assert.equal(rig.step().call?.call, {
+    action: 'AssignPrivateIpAddresses',
+    networkInterfaceID: ENI1,
+    privateIPAddresses: ['10.10.10.20'],
+  });
+});
+
+test('a dropped VIP that another HAPair names is not brought back while its successor is on the way', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.rival = 'HAPair older is older and names it too.';
+  rig.claimedElsewhere = [VIP];
+  rig.cloud.put(VIP, 'eni-0dddddddddddddddd');
+  rig.read();
+  rig.settle();
+  rig.report('node1', 'Backup', 1);
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.rival = undefined;
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20' }] });
+  rig.settle();
+  assert.equal(actions(rig), [`assign 10.10.10.20 ${ENI2}`]);
+  assert.is(rig.cloud.where(VIP), 'eni-0dddddddddddddddd');
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
 test('where the ENI has no room for every VIP, the first in spec takes what there is', () => {
   const addresses = ['10.10.10.10', '10.10.10.20'].map((vip, at) => ({ name: `a${at}`, vip }));
   const rig = new Rig({ addresses });
