@@ -5,10 +5,10 @@ import {
   type Finding,
   isFresh,
   isMoving,
-  isSameDrift,
   knownSinceMs,
   learn,
   type Observation,
+  repairsOf,
 } from './memory.ts';
 import type { Item, Rightness } from './movable.ts';
 import type { CallFailure, DeliveryMemory, Drift, PlannedCall } from './types.ts';
@@ -54,20 +54,21 @@ export type Convergence = {
 const driftOf = ({ suspicions }: DeliveryMemory, keys: readonly string[]): Drift[] =>
   keys.flatMap((key) => suspicions[key] ?? []);
 
-/** Items of which two readings agree that they are not where they were. */
-const confirmedDrift = (input: ConvergeInput): string[] =>
-  Object.entries(input.memory.suspicions).flatMap(([key, { seenAtMs }]) =>
-    isFresh(input) && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : [],
-  );
-
 /** The earliest time of a repair: identical ones in a row come ever later. */
-const repairAtMs = ({ repairs }: DeliveryMemory, drift: readonly Drift[]): number => {
-  if (!repairs || !isSameDrift(repairs.drift, drift)) return Number.NEGATIVE_INFINITY;
+const repairAtMs = (memory: DeliveryMemory, drift: Drift): number => {
+  const repairs = repairsOf(memory, drift);
+  if (!repairs) return Number.NEGATIVE_INFINITY;
   const { first, most } = REPEATED_REPAIR_MS;
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
 };
 
-const pick = <T>(list: readonly T[], turn: number): T[] => list.slice(turn % list.length).slice(0, 1);
+/** Items of which two readings agree that they are not where they were, and whose repair is due. */
+const confirmedDrift = (input: ConvergeInput): string[] =>
+  Object.entries(input.memory.suspicions).flatMap(([key, drift]) => {
+    const { seenAtMs } = drift;
+    const isDue = isFresh(input) && repairAtMs(input.memory, drift) <= input.nowMs;
+    return isDue && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : [];
+  });
 
 /** Items that a call may bring now: nothing is believed right, drift is confirmed, the door is open, what carries it is there. */
 const readyItems = (input: ConvergeInput): Item[] => {
@@ -82,18 +83,23 @@ const readyItems = (input: ConvergeInput): Item[] => {
   });
 };
 
-/** The one call that does most: all that are elsewhere, where one call brings them all, else one of them. */
+/** What each call can bring: all of a kind, unless each needs one of its own. */
+const inCalls = (ready: readonly Item[], oneByOne: boolean): Item[][] =>
+  [...Map.groupBy(ready, ({ movable }) => movable)].flatMap(([{ isBatched }, alike]) =>
+    isBatched && !oneByOne ? [alike] : alike.map((item) => [item]),
+  );
+
+/** The one call that does most; after a failure it is the next one's turn, so what always fails holds up nothing else. */
 const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const { memory, view, target, authority } = input;
-  const ready = readyItems(input);
-  const [first] = ready;
+  const { oneByOne, failure } = memory;
+  const choices = inCalls(readyItems(input), oneByOne);
+  // The failure that parted a batch is not one of any single item: the turn begins with the first in spec.
+  const turn = Math.max(0, (failure?.count ?? 0) - (oneByOne ? 1 : 0));
+  const moved = choices[turn % choices.length] ?? [];
+  const [first] = moved;
   if (!first || !view) return undefined;
   const { movable } = first;
-  const alike = ready.filter((item) => item.movable === movable);
-  const failures = memory.failure?.count ?? 0;
-  // The failure that parted a batch is not one of any single item: the turn begins with the first in spec.
-  const single = (): Item[] => pick(alike, movable.isBatched ? Math.max(0, failures - 1) : failures);
-  const moved = movable.isBatched && !memory.oneByOne ? alike : single();
   const items = [...moved.map(({ key }) => key), ...movable.followersOf(view, moved)];
   const drift = driftOf(memory, items);
   return {
@@ -141,21 +147,21 @@ export const converge = (input: ConvergeInput): Convergence => {
   const { failure } = memory;
   const mustReadFirst = failure?.readFirst === true && !(input.view && input.view.readAtMs >= failure.atMs);
   const call = input.view && !mustReadFirst ? nextCall(learnt) : undefined;
-  const dueAtMs = Math.max(
-    failure?.retryAtMs ?? Number.NEGATIVE_INFINITY,
-    call?.drift === undefined ? Number.NEGATIVE_INFINITY : repairAtMs(memory, call.drift),
-  );
-  if (call && dueAtMs <= input.nowMs) return { ...result, call };
+  const retryAtMs = failure?.retryAtMs ?? Number.NEGATIVE_INFINITY;
+  if (call && retryAtMs <= input.nowMs) return { ...result, call };
 
-  const doubts = Object.values(memory.suspicions).map(({ seenAtMs }) => seenAtMs + AGREEMENT_MS);
+  const suspicions = Object.values(memory.suspicions);
+  const doubts = suspicions.map(({ seenAtMs }) => seenAtMs + AGREEMENT_MS);
   const agreed = input.view?.readAtMs ?? Number.NEGATIVE_INFINITY;
   const reads = [
     ...(isFresh(learnt) ? [] : [knownSinceMs(learnt)]),
     ...doubts.filter((sinceMs) => sinceMs > agreed),
   ];
+  const dues = [retryAtMs, ...suspicions.map((drift) => repairAtMs(memory, drift))];
+  const ahead = dues.filter((atMs) => atMs > input.nowMs);
   return {
     ...result,
     ...(reads.length > 0 && { readSinceMs: Math.max(...reads) }),
-    ...(dueAtMs > input.nowMs && { wakeAtMs: dueAtMs }),
+    ...(ahead.length > 0 && { wakeAtMs: Math.min(...ahead) }),
   };
 };

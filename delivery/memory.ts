@@ -21,7 +21,7 @@ export const NO_DELIVERY: DeliveryMemory = {
   oneByOne: false,
   failure: undefined,
   suspicions: {},
-  repairs: undefined,
+  repairs: {},
   converged: false,
 };
 
@@ -37,13 +37,11 @@ export const withoutTarget = (memory: DeliveryMemory): DeliveryMemory => ({ ...m
 const isSamePlace = (a: Whereabouts, b: Whereabouts): boolean =>
   a.networkInterfaceID === b.networkInterfaceID && a.privateIPAddress === b.privateIPAddress;
 
-/** The same items in the same places. */
-export const isSameDrift = (a: readonly Drift[] | undefined, b: readonly Drift[]): boolean =>
-  a?.length === b.length &&
-  b.every(({ item, where }, at) => {
-    const other = a[at];
-    return other?.item.key === item.key && isSamePlace(other.where, where);
-  });
+/** The repairs in a row that one more of this drift would prolong. */
+export const repairsOf = ({ repairs }: DeliveryMemory, { item, where }: Drift) => {
+  const before = repairs[item.key];
+  return before && isSamePlace(before.where, where) ? before : undefined;
+};
 
 /** Remembers a call that moves addresses, or releases some, and is begun. */
 export const withCallBegun = (memory: DeliveryMemory, call: PlannedCall, nowMs: number): DeliveryMemory => {
@@ -53,8 +51,11 @@ export const withCallBegun = (memory: DeliveryMemory, call: PlannedCall, nowMs: 
   const suspicions = Object.fromEntries(
     Object.entries(memory.suspicions).filter(([key]) => !call.items.includes(key)),
   );
-  const count = isSameDrift(memory.repairs?.drift, drift) ? (memory.repairs?.count ?? 0) + 1 : 1;
-  return { ...begun, suspicions, repairs: { drift, count, lastAtMs: nowMs } };
+  const repairs = drift.map((each) => {
+    const count = (repairsOf(memory, each)?.count ?? 0) + 1;
+    return [each.item.key, { where: each.where, count, lastAtMs: nowMs }];
+  });
+  return { ...begun, suspicions, repairs: { ...memory.repairs, ...Object.fromEntries(repairs) } };
 };
 
 /**
@@ -135,11 +136,12 @@ export const compare = ({ view, items, target, memory }: Observation): Finding[]
 export const learn = (observation: Observation): DeliveryMemory => {
   const { view, nowMs } = observation;
   const { repairs, landed, ...rest } = observation.memory;
-  const isSeries = repairs !== undefined && nowMs - repairs.lastAtMs < REPAIR_MEMORY_MS;
   const memory: DeliveryMemory = {
     ...rest,
     landed: view ? landed.filter(({ atMs }) => atMs >= view.readAtMs) : landed,
-    repairs: isSeries ? repairs : undefined,
+    repairs: Object.fromEntries(
+      Object.entries(repairs).filter(([, { lastAtMs }]) => nowMs - lastAtMs < REPAIR_MEMORY_MS),
+    ),
     converged: false,
   };
   if (!view || !isFresh(observation)) return memory;

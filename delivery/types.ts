@@ -62,8 +62,8 @@ export type DeliveryMemory = {
   failure: CallFailure | undefined;
   /** Drift seen once, by item key; the second reading must agree, and begin at least 2 s after the first was taken. */
   suspicions: Readonly<Record<string, Suspicion>>;
-  /** Identical repairs in a row. */
-  repairs: { drift: readonly Drift[]; count: number; lastAtMs: number } | undefined;
+  /** Identical repairs in a row, by item key: of the same item from the same place. */
+  repairs: Readonly<Record<string, { where: Whereabouts; count: number; lastAtMs: number }>>;
   /** Every item was read at the present authority's node, and no call was begun since. */
   converged: boolean;
 };

@@ -433,6 +433,99 @@ test('a rejected call with several VIPs is followed by a reading, then one by on
   assert.is(rig.condition('AddressesConverged'), 'False EC2Rejected');
 });
 
+for (const [title, vips, code] of [
+  ['one VIP that EC2 rejects', [VIP], 'InvalidParameterValue'],
+  ['several VIPs that may not be assigned', [VIP, '10.10.10.20'], 'UnauthorizedOperation'],
+] as const) {
+  test(`${title} keep no EIP from the primary address`, () => {
+    const addresses = vips.map((vip, at) => ({ name: `a${at}`, vip }));
+    const rig = new Rig({ addresses: [...addresses, { name: 'public', eipAllocationID: ALLOCATION }] });
+    rig.settle();
+    rig.report('node1', 'Master', 1);
+    for (let second = 0; second < 20; second++) {
+      const { call } = rig.step().call ?? {};
+      if (call)
+        rig.answer(
+          call.action === 'AssignPrivateIpAddresses'
+            ? failureOf({ code, message: 'no', httpStatus: 400 })
+            : { ok: true },
+        );
+      rig.pass(1000);
+      rig.read();
+    }
+    assert.is(rig.cloud.elasticIPs.get(ALLOCATION)?.networkInterfaceID, ENI1);
+    const assigned = rig.calls.filter(({ call }) => call.action === 'AssignPrivateIpAddresses');
+    assert.ok(assigned.length > 2, 'the VIPs are tried on');
+  });
+}
+
+test('several items that are taken away again and again are each put back ever more seldom', () => {
+  const rig = Rig.converged({
+    addresses: [
+      { name: 'main', vip: VIP },
+      { name: 'public', eipAllocationID: ALLOCATION },
+    ],
+  });
+  for (let second = 0; second < 1_000; second++) {
+    rig.cloud.put(VIP, ENI2);
+    rig.cloud.associate(ALLOCATION, ENI2, NODE2.address);
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  const repairs = Map.groupBy(rig.calls, ({ call }) => call.action);
+  assert.equal(
+    [...repairs].map(([action, calls]) => [action, calls.length]),
+    [
+      ['AssignPrivateIpAddresses', 8],
+      ['AssociateAddress', 8],
+    ],
+  );
+});
+
+test('a VIP that is taken away again and again, and must wait for its repair, holds up no new one', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  for (let second = 0; second < 60; second++) {
+    rig.cloud.put(VIP, ENI2);
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  const repairs = rig.calls.length;
+  assert.ok(repairs >= 3 && repairs < 10);
+  rig.edit({
+    addresses: [
+      { name: 'main', vip: VIP },
+      { name: 'next', vip: '10.10.10.20' },
+    ],
+  });
+  rig.step();
+  rig.read();
+  assert.equal(rig.step().call?.call, {
+    action: 'AssignPrivateIpAddresses',
+    networkInterfaceID: ENI1,
+    privateIPAddresses: ['10.10.10.20'],
+  });
+});
+
+test('a dropped VIP that another HAPair names is not brought back while its successor is on the way', () => {
+  const rig = Rig.converged({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.rival = 'HAPair older is older and names it too.';
+  rig.claimedElsewhere = [VIP];
+  rig.cloud.put(VIP, 'eni-0dddddddddddddddd');
+  rig.read();
+  rig.settle();
+  rig.report('node1', 'Backup', 1);
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.rival = undefined;
+  rig.edit({ addresses: [{ name: 'main', vip: '10.10.10.20' }] });
+  rig.settle();
+  assert.equal(actions(rig), [`assign 10.10.10.20 ${ENI2}`]);
+  assert.is(rig.cloud.where(VIP), 'eni-0dddddddddddddddd');
+  assert.is(rig.condition('Ready'), 'True Serving');
+});
+
 test('where the ENI has no room for every VIP, the first in spec takes what there is', () => {
   const addresses = ['10.10.10.10', '10.10.10.20'].map((vip, at) => ({ name: `a${at}`, vip }));
   const rig = new Rig({ addresses });
@@ -806,6 +899,27 @@ test('NotPermitted outlives a restart of the operator: nothing is written, nothi
   assert.is(rig.condition('Accepted'), 'False NotPermitted');
   assert.is(rig.statusWrites, 0);
   assert.equal(rig.reasons, []);
+});
+
+test('what may not be released bars no pair, not even after a restart of the operator', () => {
+  const rig = new Rig({ deletionPolicy: 'Unassign' });
+  const tags = { hapair: 'yes' };
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  for (const id of [ENI1, ENI2, ALLOCATION]) rig.cloud.tags[id] = tags;
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  rig.settle();
+  rig.cloud.tags[ALLOCATION] = {};
+  rig.edit({ addresses: [{ name: 'main', vip: VIP }] });
+  rig.read();
+  rig.settle();
+  assert.is(rig.condition('Accepted'), 'True NotPermitted');
+  assert.is(rig.condition('Ready'), 'True Serving');
+  rig.restart();
+  rig.pass(5_000);
+  rig.step();
+  assert.is(rig.condition('Accepted').split(' ')[0], 'True');
+  assert.is(rig.condition('Ready'), 'True Serving');
 });
 
 test('a call on what was read before this process led waits for a reading, and everything else with it', () => {

@@ -4,7 +4,7 @@ import { EIP } from '../../delivery/eip.ts';
 import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
 import type { Item } from '../../delivery/movable.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import type { EC2Scope, Wish } from './types.ts';
+import type { EC2Scope, PlanInput, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
 const isSame = (recorded: AddressStatus, wanted: PairAddress): boolean =>
@@ -34,13 +34,19 @@ const leftOver = (pair: HAPair, wish: Wish): Item[] => {
   return itemsOf(droppedAddresses(pair, wish)).filter((item) => !isTaken(item));
 };
 
-/** All that must be at `target`: what the spec names, and what was dropped until the other has arrived there. */
+/**
+ * All that must be at `target`: what the spec names, and what was dropped until the other has arrived there. What another pair names
+ * by now is not taken back from it.
+ */
 export const servedItems = (
-  pair: HAPair,
+  { pair, ec2, claimedElsewhere }: PlanInput,
   wish: Wish,
-  view: EC2View | undefined,
   target: PairNode | undefined,
-): Item[] => [...itemsOf(wish.addresses), ...(hasArrived(wish, view, target) ? [] : leftOver(pair, wish))];
+): Item[] => {
+  const wanted = itemsOf(wish.addresses);
+  if (hasArrived(wish, ec2.view, target)) return wanted;
+  return [...wanted, ...leftOver(pair, wish).filter(({ id }) => !claimedElsewhere.includes(id))];
+};
 
 /** The recorded entry for a wanted one. */
 const recordOf = (pair: HAPair, wanted: PairAddress): AddressStatus | undefined =>

@@ -142,6 +142,20 @@ test('Unassign under paused waits and says how to go on; Retain frees it', () =>
   assert.is(rig.calls.length, 0);
 });
 
+test('Unassign: the agents are told to stop, and waited for, however long spec.paused has held the deletion back', () => {
+  const rig = going({ paused: true });
+  rig.settleOnce();
+  rig.pass(MINUTE_MS);
+  rig.alive('node1');
+  rig.edit({ paused: false });
+  rig.step();
+  assert.equal(
+    rig.instances.map(({ spec }) => `${spec.claim} ${spec.onDelete}`),
+    ['Never Remove', 'Never Remove'],
+  );
+  assert.is(rig.calls.length, 0);
+});
+
 test('Unassign without permission says why and keeps trying; Retain frees it', () => {
   const rig = going();
   stopped(rig);

@@ -103,13 +103,13 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
 
 const unassign = (input: PlanInput): Step => {
   const { pair, instances, nowMs, claimedElsewhere, ec2 } = input;
+  if (pair.spec.paused) {
+    const message = 'spec.paused holds the deletion back: unset it, or set spec.deletionPolicy to Retain.';
+    return waiting(input, input.memory, 'PausedBySpec', message);
+  }
   const sinceMs = input.memory.deletion.sinceMs ?? nowMs;
   const memory: PairMemory = { ...input.memory, deletion: { sinceMs } };
   const recorded = pair.status?.addresses ?? [];
-  if (pair.spec.paused) {
-    const message = 'spec.paused holds the deletion back: unset it, or set spec.deletionPolicy to Retain.';
-    return waiting(input, memory, 'PausedBySpec', message);
-  }
   const untold = stoppedInstances(instances);
   const unheard = instances.filter(
     (instance) => !isAcknowledged(instance) || instance.status?.state === 'Master',

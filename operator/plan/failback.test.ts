@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HAPairSpec } from '../../crds/types.ts';
+import { formatTime } from '../../runtime/time.ts';
+import { EPOCH_MS } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
 const MINUTE_MS = 60_000;
@@ -115,6 +117,23 @@ for (const [title, change] of [
     assert.is(rig.instance('node2').spec.yieldTerm, 0);
   });
 }
+
+test('Automatic: an order for later is looked at when its time comes, before the delay is over', () => {
+  const rig = recovered(failbackOf({ delaySeconds: 3_600 }));
+  const requestedAt = formatTime(EPOCH_MS + rig.nowMs + 10_500);
+  rig.edit({ failback: failbackOf({ delaySeconds: 3_600, requestedAt }) });
+  rig.settle();
+  rig.alive('node1');
+  rig.alive('node2');
+  assert.ok((rig.step().requeueAfterMs ?? 0) <= 10_500);
+});
+
+test('Automatic: an order that is ignored is told all the same', () => {
+  const rig = recovered(failbackOf({ delaySeconds: 3_600 }));
+  rig.edit({ failback: failbackOf({ delaySeconds: 3_600, requestedAt: '2026-11-22T09:00:00Z' }) });
+  rig.settle();
+  assert.is(rig.reasons.filter((reason) => reason === 'OrderIgnored').length, 1);
+});
 
 test('Automatic: an order by hand does not wait', () => {
   const rig = recovered();

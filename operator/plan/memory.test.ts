@@ -174,12 +174,12 @@ test('a repair is told with what was found, counts in its series, and takes the 
   });
   const first = callStarted({ ...led(), delivery: { ...led().delivery, suspicions } }, repair({}), 5);
   assert.equal(Object.keys(first.delivery.suspicions), [ALLOCATION]);
-  assert.equal(first.delivery.repairs, { drift: foundAt({}), count: 1, lastAtMs: 5 });
+  assert.equal(first.delivery.repairs, { [VIP]: { where: {}, count: 1, lastAtMs: 5 } });
   assert.is(first.calls.events[0]?.reason, 'DriftFound');
   const answered = callAnswered(first, { result: { ok: true }, atMs: 6, random: 1 });
-  assert.is(callStarted(answered, repair({}), 7).delivery.repairs?.count, 2);
+  assert.is(callStarted(answered, repair({}), 7).delivery.repairs[VIP]?.count, 2);
   assert.is(
-    callStarted(answered, repair({ networkInterfaceID: NODE2.networkInterfaceID }), 7).delivery.repairs
+    callStarted(answered, repair({ networkInterfaceID: NODE2.networkInterfaceID }), 7).delivery.repairs[VIP]
       ?.count,
     1,
   );

@@ -220,8 +220,8 @@ const byPolicy = (input: OrdersInput, failback: FailbackStatus, otherwise: Order
     const pendingSince = failback.reason === reason ? failback.pendingSince : formatTime(wallMs);
     return {
       failback: { ...failback, ...(pendingSince !== undefined && { pendingSince }), reason },
-      events: [],
-      wakeAtMs: decision.wakeAtMs,
+      events: otherwise.events,
+      wakeAtMs: Math.min(decision.wakeAtMs, otherwise.wakeAtMs ?? Number.POSITIVE_INFINITY),
     };
   }
   const message = `${target} has been healthy for ${decision.seconds} s: ${decision.master} is asked to yield term ${decision.term} to it.`;

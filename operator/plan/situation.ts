@@ -161,7 +161,7 @@ export const assess = (input: PlanInput): Situation => {
   const target = wish.nodes.find(
     ({ name }) => name === head?.node && (pin === name || elected?.node === name),
   );
-  const items = servedItems(pair, wish, ec2.view, target);
+  const items = servedItems(input, wish, target);
   const common = {
     input,
     acceptance,

@@ -78,7 +78,8 @@ export const judge = (input: PlanInput): Acceptance => {
   const isUnread = input.settings.requireTag !== undefined && input.ec2.view === undefined;
   if (
     isUnread &&
-    before?.reason === 'NotPermitted' &&
+    before?.status === 'False' &&
+    before.reason === 'NotPermitted' &&
     observedGeneration === input.pair.metadata.generation
   ) {
     return { accepted: false, reason: 'NotPermitted', message: before.message };

@@ -58,7 +58,7 @@ export type PlanInput = {
   problems: readonly string[];
   /** Another HAPair that owns one of our addresses or VRIDs, in words fit for this pair's reader. */
   rival?: string;
-  /** VIPs and allocation IDs that another HAPair names: never released by this one. */
+  /** VIPs and allocation IDs that another HAPair names: never released by this one, and not brought back once dropped. */
   claimedElsewhere: readonly string[];
 };
 
@@ -102,7 +102,7 @@ export type CallsMemory = {
 
 /** Written by deletion.ts. */
 export type DeletionMemory = {
-  /** The deletion was first seen by this process then. */
+  /** This process has first told the agents to stop then. */
   sinceMs: number | undefined;
 };
 
