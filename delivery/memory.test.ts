@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import type { EC2Call } from '../ec2/actions.ts';
 import { Cloud } from '../operator/testing/cloud.ts';
 import { NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
-import { isSameDrift, learn, NO_DELIVERY, type Observation } from './memory.ts';
+import { learn, NO_DELIVERY, type Observation, repairsOf } from './memory.ts';
 import { VIP as VIPS, vipItem } from './vip.ts';
 
 const ITEM = vipItem(VIP);
@@ -17,15 +17,12 @@ const observation = (change: Partial<Observation>): Observation => ({
   ...change,
 });
 
-test('drift is the same only if every item is in the same place as before', () => {
-  const before = [
-    { item: ITEM, where: at('eni-2') },
-    { item: OTHER, where: at('eni-2') },
-  ];
-  assert.ok(isSameDrift(before, [...before]));
-  assert.not(isSameDrift(before, [...before.slice(0, 1), { item: OTHER, where: {} }]));
-  assert.not(isSameDrift(before, before.slice(0, 1)));
-  assert.not(isSameDrift(undefined, before));
+test('repairs are in a row only if the item was found in the same place each time', () => {
+  const repairs = { [VIP]: { where: at('eni-2'), count: 3, lastAtMs: 0 } };
+  const memory = { ...NO_DELIVERY, repairs };
+  assert.is(repairsOf(memory, { item: ITEM, where: at('eni-2') })?.count, 3);
+  assert.is(repairsOf(memory, { item: ITEM, where: {} }), undefined);
+  assert.is(repairsOf(memory, { item: OTHER, where: at('eni-2') }), undefined);
 });
 
 test('a call that worked is believed until a reading that began after its answer', () => {

@@ -22,12 +22,12 @@ export type PairWatch = {
   preflights(): number;
 };
 
-/** What a HAPair says besides `PreflightPassed`. */
-const withoutPreflight = ({ metadata: { generation }, status }: HAPair): string =>
-  JSON.stringify({
-    generation,
-    status: { ...status, conditions: status?.conditions?.filter(({ type }) => type !== 'PreflightPassed') },
-  });
+/** What a HAPair says besides `PreflightPassed`, which may be the first thing wrong and comes first in the list then. */
+const withoutPreflight = ({ metadata: { generation }, status }: HAPair): string => {
+  const { conditions = [], reason: _reason, message: _message, ...rest } = status ?? {};
+  const others = conditions.filter(({ type }) => type !== 'PreflightPassed');
+  return JSON.stringify({ generation, rest, others: others.sort((a, b) => (a.type < b.type ? -1 : 1)) });
+};
 
 /** Follows the fleet's HAPairs until the harness goes down. */
 export const watchPairs = ({ admin }: Harness): PairWatch => {
