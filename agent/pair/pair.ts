@@ -4,16 +4,13 @@
  * lanes, one for each kind, so that a silent API server never keeps a VIP from the interface.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Reason } from '../../crds/conditions.ts';
-import { type VRRPInstance, type VRRPState, vipsOf } from '../../crds/types.ts';
+import { type VRRPInstance, vipsOf } from '../../crds/types.ts';
 import { KubeError } from '../../kube/errors.ts';
 import { messageOf } from '../../runtime/error-text.ts';
-import { formatMicroTime } from '../../runtime/time.ts';
 import { isAnswer } from '../api/reports.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
-import { observeConditions, sameStatus } from '../rules/report.ts';
+import { observeConditions } from '../rules/report.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
-import type { FromWorker } from '../worker/messages.ts';
 import {
   deliveredTo,
   interfaceNameOf,
@@ -24,26 +21,20 @@ import {
   vipInterfaceOf,
   vipsUp,
 } from './addresses.ts';
-import { factsOf, longestIntervalMs, mustWatchPeer, newestSpec, peerFaultOf } from './derived.ts';
+import { factsOf, mustWatchPeer, newestSpec } from './derived.ts';
+import { enter, hearReject, hearWorker, notePeerFault, type PairMessage, unixMsOf } from './from-worker.ts';
 import type { PairHandover } from './handover.ts';
 import { interfaceStep, removeAddresses } from './lanes/interface.ts';
 import { type Lane, openLane, type Step } from './lanes/lane.ts';
 import { loadStep } from './lanes/load.ts';
 import { mustRead, readStep } from './lanes/read.ts';
-import { observePeer, reportAgain, reportStep, statusOf } from './lanes/report.ts';
-import type { PairSnapshot } from './snapshot.ts';
+import { observePeer, reportAgain, reportStep } from './lanes/report.ts';
+import { isReported, isSettled, type PairSnapshot, snapshotOf } from './snapshot.ts';
 import { follow, seeFindings } from './state/checks.ts';
-import {
-  enterState,
-  type Instances,
-  noteArrived,
-  noteVIPsUp,
-  setSocketTrouble,
-  settleClaim,
-} from './state/election.ts';
+import { noteArrived, noteVIPsUp } from './state/election.ts';
 import { abandon, goAway, stop } from './state/lifecycle.ts';
 import { seeDelivered, seeIMDS, seeInterfaces } from './state/network.ts';
-import { forgetSilence, seePeer, seeReject, setPeerFault, setPeerHeard } from './state/peer.ts';
+import { forgetSilence, seePeer } from './state/peer.ts';
 import { changeRecord, noteInRecord, observeTerm } from './state/record.ts';
 import { seeStored, setConditionTimes } from './state/report.ts';
 import { desire, observeContact } from './state/spec.ts';
@@ -52,9 +43,6 @@ import { handoverOf, initialState, type PairState } from './state.ts';
 import { Transitions } from './transitions.ts';
 import { type PairView, viewOf } from './view.ts';
 import { claimAsLastResort, steerWorker, yieldIfDue } from './worker.ts';
-
-/** What the worker says about one pair. */
-export type PairMessage = Exclude<FromWorker, { type: 'pong' | 'stopped' | 'claimByHand' }>;
 
 export class Pair {
   readonly key: string;
@@ -140,48 +128,15 @@ export class Pair {
 
   /** What the worker says about this pair. */
   worker(message: PairMessage): void {
-    const state = this.#state;
-    const { log } = this.#ports;
-    if (message.type === 'state') this.#enter(message.state, message.reason, message.atMs);
-    else if (message.type === 'settled') {
-      if (!settleClaim(state)) return;
-      log.info(
-        { pair: this.key, reason: 'ClaimSettled', at: formatMicroTime(this.#unixMs(message.atMs)) },
-        'settled',
-      );
-    } else if (message.type === 'peer') {
-      if (state.peerHeard !== message.heard)
-        log.info(
-          { pair: this.key, reason: message.heard ? 'PeerHeard' : 'PeerSilent', priority: message.priority },
-          message.heard ? 'peer heard' : 'peer silent',
-        );
-      setPeerHeard(state, message.heard);
-    } else if (message.type === 'socket') {
-      setSocketTrouble(state, message.error);
-      if (message.error !== null)
-        log.warn({ pair: this.key, reason: 'InstanceFaulty', err: message.error }, 'VRRP socket failed');
-    } else {
-      this.#rejected(message);
-      return;
-    }
-    this.#converge(true);
-  }
-
-  /** Anybody can send packets that are rejected: nothing that waits may be hurried by them. */
-  #rejected({ cause, source, count }: Extract<PairMessage, { type: 'rejected' }>): void {
-    const state = this.#state;
-    const { log, clock } = this.#ports;
-    log.warn({ pair: this.key, reason: 'PacketRejected', cause, source, count }, 'packet rejected');
-    const spec = state.loaded?.spec;
-    if (spec === undefined) return;
-    const [packet, intervalMs] = [{ cause, source, count }, longestIntervalMs(spec)];
-    seeReject(state, packet, spec.peerAddress, clock.now(), intervalMs);
-    if (peerFaultOf(state, clock.now())?.message !== state.peerFault?.message) this.#converge();
+    // Anybody can send packets that are rejected: nothing that waits may be hurried by them.
+    if (message.type === 'rejected') {
+      if (hearReject(this.#state, this.#ports, message)) this.#converge();
+    } else if (hearWorker(this.#state, this.#ports, this.#transitions, message)) this.#converge(true);
   }
 
   /** When the pair's last advert was sent, on the monotonic clock; written to disk with the next record. */
   lastAdvert(atMs: number): void {
-    changeRecord(this.#state, { lastAdvertAtMs: this.#unixMs(atMs) });
+    changeRecord(this.#state, { lastAdvertAtMs: unixMsOf(this.#ports.clock, atMs) });
   }
 
   /** What the program that takes this one's place must know; null: nothing runs. */
@@ -219,7 +174,8 @@ export class Pair {
   stopped(): void {
     stop(this.#state);
     noteStarted(this.#state);
-    this.#enter('Init', 'AgentStopping', this.#ports.clock.now());
+    const atMs = this.#ports.clock.now();
+    enter(this.#state, this.#ports, this.#transitions, { state: 'Init', reason: 'AgentStopping', atMs });
     this.#converge(true);
   }
 
@@ -231,27 +187,12 @@ export class Pair {
 
   /** What can be seen of it, for metrics and health. */
   snapshot(): PairSnapshot {
-    const state = this.#state;
-    return {
-      key: this.key,
-      election: state.election,
-      transitions: this.#transitions.list(),
-      status: statusOf(state, this.#ports),
-      vips: state.loaded ? vipsOf(state.loaded.spec).length : 0,
-      isLoaded: state.loaded !== null,
-      isFromDisk: state.loaded !== null && state.desired === null,
-      isVerified: state.loaded !== null && isVerified(state, state.loaded.spec),
-      isSettled: this.isSettled,
-      isReported: this.isReported,
-    };
+    return snapshotOf(this.#state, this.#ports, this.#transitions.list());
   }
 
   /** EC2 delivers to this node just the VIPs that are on its interface: slow polling of IMDS is enough. */
   get isSettled(): boolean {
-    const { vipsOnInterface, vipsDelivered } = factsOf(this.#state, this.#ports.agentVersion);
-    return (
-      vipsDelivered === null || isDeepStrictEqual([...vipsOnInterface].sort(), [...vipsDelivered].sort())
-    );
+    return isSettled(this.#state, this.#ports);
   }
 
   /** None of the addresses this agent added is left on the interface. */
@@ -273,7 +214,7 @@ export class Pair {
 
   /** The API server has the newest report. */
   get isReported(): boolean {
-    return this.#state.gone || sameStatus(statusOf(this.#state, this.#ports), this.#state.reported);
+    return isReported(this.#state, this.#ports);
   }
 
   /**
@@ -314,7 +255,7 @@ export class Pair {
   #converge(fresh = false): void {
     const state = this.#state;
     observeContact(state, this.#ports.lastContactMs(), this.#ports.clock.now());
-    this.#notePeerFault();
+    notePeerFault(state, this.#ports);
     if (vipsUp(state)) noteVIPsUp(state);
     this.#followChecks();
     steerWorker(state, this.#ports);
@@ -330,18 +271,6 @@ export class Pair {
     if (mustRead(state)) this.#lanes.read.kick();
   }
 
-  /** Says once that the peer sends what must be rejected, and once that it is over. */
-  #notePeerFault(): void {
-    const state = this.#state;
-    const before = state.peerFault;
-    setPeerFault(state, peerFaultOf(state, this.#ports.clock.now()));
-    if (before?.message === state.peerFault?.message) return;
-    const { log } = this.#ports;
-    const { reason, message } = state.peerFault ?? {};
-    if (reason !== undefined) log.warn({ pair: this.key, reason, message }, 'peer misconfigured');
-    else log.info({ pair: this.key, reason: 'PeerCorrected' }, 'peer sends nothing wrong any more');
-  }
-
   /** The checks of the spec in force run, and no others. */
   #followChecks(): void {
     const state = this.#state;
@@ -349,36 +278,6 @@ export class Pair {
     const { healthChecks = [], sourceAddress = '' } = spec ?? {};
     const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
     if (follow(state, wanted)) seeFindings(state, this.#ports.followChecks(healthChecks, sourceAddress));
-  }
-
-  #enter(election: VRRPState, reason: Reason, atMs: number): void {
-    const state = this.#state;
-    // The end of what ran at another address is no end of the start here.
-    if (election !== 'Init') noteStarted(state);
-    if (state.election === election) {
-      if (reason === 'AgentReloaded')
-        this.#ports.log.info({ pair: this.key, reason }, `goes on as ${election}`);
-      return;
-    }
-    this.#transitions.count(state.election, election, reason);
-    const sinceMs = this.#unixMs(atMs);
-    this.#ports.log.info(
-      {
-        ...{ pair: this.key, entered: election, reason, term: state.claim?.term ?? undefined },
-        at: formatMicroTime(sinceMs),
-      },
-      `became ${election}`,
-    );
-    const { lastDelivered: delivered } = state;
-    const readEvidence = (): Promise<Instances | null> => this.#readEvidence();
-    enterState(state, { state: election, reason, atMs, sinceMs, delivered, readEvidence });
-    forgetSilence(state);
-  }
-
-  /** Asked for at the claim's first advert, so that listening and reading take their time together. */
-  #readEvidence(): Promise<Instances | null> {
-    // A failure is not lost: the report lane reads again, and says so.
-    return this.#ports.kube.readInstances(this.#state.record.peerNode).catch(() => null);
   }
 
   async #read(): Promise<boolean> {
@@ -417,10 +316,5 @@ export class Pair {
       );
     else
       log.warn({ pair: this.key, lane, reason: 'StepFailed', err: messageOf(error), retryMs }, 'step failed');
-  }
-
-  #unixMs(monotonicMs: number): number {
-    const { clock } = this.#ports;
-    return clock.wall() - (clock.now() - monotonicMs);
   }
 }

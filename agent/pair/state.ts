@@ -1,6 +1,7 @@
 /**
- * The state of one pair in this agent: parts, each written by the one file in state/ that declares it. Everybody else sees them
- * read-only, which the compiler checks; the actor and its lanes change them by that file's functions.
+ * The state of one pair in this agent: parts, each written by the one file in state/ that declares it. One style: the owner's
+ * functions change their part in place; a reading, a spec or a record in it is replaced, never written into. Everybody else
+ * sees the parts read-only: the compiler checks it, and hack/lint/owners.ts what lies deeper.
  */
 import type { PairRecord } from '../ports.ts';
 import type { PairHandover } from './handover.ts';

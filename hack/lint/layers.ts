@@ -109,7 +109,7 @@ export const LAYERS: readonly Layer[] = [
   {
     paths: ['hack/lint/', 'hack/test/', 'hack/plant/'],
     story:
-      'what is checked of the text: order of the folders, pure hearts, citations; the runner of the tests; how a fault is planted into a program',
+      'what is checked of the text: order of the folders, pure hearts, owners of state, citations; the runner of the tests; how a fault is planted into a program',
   },
   {
     paths: ['sim/'],

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { VRRPInstanceSpec } from '../../../crds/types.ts';
 import type { CheckFinding } from '../../rules/verdict.ts';
+import type { Seen } from './seen.ts';
 
 /** The checks that run, and where they are run from; null: none. */
 export type Followed = Pick<VRRPInstanceSpec, 'healthChecks' | 'sourceAddress'> | null;
@@ -14,7 +15,7 @@ type Part = {
   inherited: readonly CheckFinding[];
 };
 
-export type ChecksState = Readonly<Part>;
+export type ChecksState = Seen<Part>;
 
 export const initialChecks = (inherited: readonly CheckFinding[] = []): ChecksState => ({
   checks: inherited,

@@ -4,6 +4,7 @@ import type { VRRPInstance, VRRPState } from '../../../crds/types.ts';
 import type { Problem } from '../../rules/problem.ts';
 import type { Claim } from '../../rules/report.ts';
 import type { FormerClaim } from '../../rules/vip.ts';
+import type { Seen } from './seen.ts';
 
 /** Both ends of the pair, as the API server has them. */
 export type Instances = { own: VRRPInstance | null; peer: VRRPInstance | null };
@@ -32,14 +33,14 @@ type Part = {
   /** The last report of Master that was taken back; null: none since the start. */
   formerClaim: FormerClaim | null;
   /** Every VIP that IMDS has listed here since the newest claim began. */
-  arrived: string[];
+  arrived: readonly string[];
   /** Trouble of the worker's socket. */
   socketTrouble: Problem | null;
   /** The newest first, at most {@link TRANSITIONS_KEPT}. */
   transitions: readonly Transition[];
 };
 
-export type ElectionState = Readonly<Omit<Part, 'claim'> & { claim: Readonly<RunningClaim> | null }>;
+export type ElectionState = Seen<Part>;
 
 /** What a successor of the program needs of it. */
 export type ElectionHandover = Pick<

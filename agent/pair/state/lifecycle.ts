@@ -1,4 +1,6 @@
 /** Part of a pair's state: how it ends. Written here alone. */
+import type { Seen } from './seen.ts';
+
 type Part = {
   /** The election is over for good: no claim, addresses leave as soon as EC2 delivers them elsewhere. */
   stopping: boolean;
@@ -8,7 +10,7 @@ type Part = {
   gone: boolean;
 };
 
-export type LifecycleState = Readonly<Part>;
+export type LifecycleState = Seen<Part>;
 
 export const initialLifecycle = (): LifecycleState => ({ stopping: false, abandoned: false, gone: false });
 

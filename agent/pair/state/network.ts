@@ -1,6 +1,7 @@
 /** Part of a pair's state: the machine's interfaces, and what EC2 delivers here. Written here alone. */
 import type { IMDSReading, InterfaceReading } from '../../ports.ts';
 import type { Problem } from '../../rules/problem.ts';
+import type { Seen } from './seen.ts';
 
 type Part = {
   /** Null: not read yet. */
@@ -8,14 +9,14 @@ type Part = {
   /** Null: unknown. */
   imds: IMDSReading | null;
   /** As IMDS has listed it last. */
-  lastDelivered: string[];
+  lastDelivered: readonly string[];
   /** Trouble with an address on the interface. */
   addressTrouble: Problem | null;
 };
 
-export type NetworkState = Readonly<Part>;
+export type NetworkState = Seen<Part>;
 
-export const initialNetwork = (lastDelivered: string[] = []): NetworkState => ({
+export const initialNetwork = (lastDelivered: readonly string[] = []): NetworkState => ({
   interfaces: null,
   imds: null,
   lastDelivered,
@@ -27,7 +28,7 @@ export const seeIMDS = (state: Part, reading: IMDSReading | null): void => {
   state.imds = reading;
 };
 
-export const seeDelivered = (state: Part, delivered: string[]): void => {
+export const seeDelivered = (state: Part, delivered: readonly string[]): void => {
   state.lastDelivered = delivered;
 };
 

@@ -4,6 +4,7 @@ import { observeLife, type Silence } from '../../rules/life.ts';
 import { noteReject, type Rejects } from '../../rules/peer.ts';
 import type { Problem } from '../../rules/problem.ts';
 import type { Report } from '../../rules/term.ts';
+import type { Seen } from './seen.ts';
 
 /** Readings of the peer further apart do not prove that the API was reachable throughout. */
 const LIFE_GAP_MS = 12_000;
@@ -22,7 +23,7 @@ type Part = {
   lifePolledAtMs: number;
 };
 
-export type PeerState = Readonly<Part>;
+export type PeerState = Seen<Part>;
 
 export const initialPeer = (handover?: Pick<PeerState, 'peer' | 'peerHeard'>): PeerState => ({
   peer: handover?.peer,

@@ -1,5 +1,6 @@
 /** Part of a pair's state: what is on disk of it, or on its way there. Written here alone. */
 import type { PairRecord } from '../../ports.ts';
+import type { Seen } from './seen.ts';
 
 type Part = {
   /** What is on disk, or on its way there. */
@@ -8,7 +9,7 @@ type Part = {
   dirty: boolean;
 };
 
-export type RecordState = Readonly<Part>;
+export type RecordState = Seen<Part>;
 
 export const initialRecord = (record: PairRecord): RecordState => ({ record, dirty: false });
 

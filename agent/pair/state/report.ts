@@ -2,6 +2,7 @@
 import type { VRRPInstanceStatus } from '../../../crds/types.ts';
 import type { StoredReport } from '../../ports.ts';
 import type { ConditionTimes } from '../../rules/report.ts';
+import type { Seen } from './seen.ts';
 
 type Part = {
   /** When each condition got the status it has. */
@@ -16,7 +17,7 @@ type Part = {
   overwrittenAtMs: number;
 };
 
-export type ReportState = Readonly<Part>;
+export type ReportState = Seen<Part>;
 
 export const initialReport = (handover?: Pick<ReportState, 'reported' | 'stored'>): ReportState => ({
   conditionTimes: new Map(),

@@ -3,6 +3,7 @@ import type { VRRPInstance, VRRPInstanceSpec } from '../../../crds/types.ts';
 import type { PairRecord } from '../../ports.ts';
 import { type Contact, isCutOff } from '../../rules/priority.ts';
 import type { Problem } from '../../rules/problem.ts';
+import type { Seen } from './seen.ts';
 
 /** A spec in force. */
 export type LoadedSpec = { spec: VRRPInstanceSpec; uid: string; generation: number };
@@ -20,7 +21,7 @@ type Part = {
   confirmedNever: boolean;
 };
 
-export type SpecState = Readonly<Omit<Part, 'contact'> & { contact: Readonly<Contact> }>;
+export type SpecState = Seen<Part>;
 
 /** With a spec on disk that spec is in force. */
 export const initialSpec = ({ spec, uid, generation }: PairRecord, specRead: boolean): SpecState => ({

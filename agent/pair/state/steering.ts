@@ -2,6 +2,7 @@
 import type { Reason } from '../../../crds/conditions.ts';
 import type { VRRPInstanceSpec } from '../../../crds/types.ts';
 import type { WorkerConfig } from '../../worker/messages.ts';
+import type { Seen } from './seen.ts';
 
 /** A worker leaves Init within so long, or its Init is reported. */
 const STARTING_MS = 2_000;
@@ -24,7 +25,7 @@ type Part = {
   yieldedTerm: number;
 };
 
-export type SteeringState = Readonly<Omit<Part, 'sent'> & { sent: Readonly<Sent> }>;
+export type SteeringState = Seen<Part>;
 
 const NOTHING: Sent = { config: null, spec: null, fault: null };
 
