@@ -2,7 +2,7 @@ import { isObject, type Json, type JsonObject, type Schema } from './schema.ts';
 
 /**
  * A copy of an object as the API server sees it before it validates: unknown fields and nulls are gone, defaults are in
- * place. Nothing is judged here. `metadata`, whose schema is the API server's own, stays as it is.
+ * place. Nothing is validated here. `metadata`, whose schema is the API server's own, stays as it is.
  */
 export const normalise = (object: JsonObject, schema: Schema): JsonObject => {
   const { metadata, ...rest } = object;

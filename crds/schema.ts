@@ -10,7 +10,7 @@ export type JsonObject = { [key: string]: Json };
 export type Rule = {
   rule: string;
   message: string;
-  /** JSONPath relative to the value that the rule judges, such as `.preferredNode`. */
+  /** JSONPath relative to the value that the rule is about, such as `.preferredNode`. */
   fieldPath?: string;
   reason?: string;
 };

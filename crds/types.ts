@@ -22,7 +22,7 @@ export const instanceName = (pairName: string, nodeName: string): string => `${p
 export const agentLeaseName = (nodeName: string): string => `hapair-agent-${nodeName}`;
 
 /** The part of metav1.ObjectMeta that hapair reads and writes. */
-export type ObjectMeta = {
+type ObjectMeta = {
   name: string;
   namespace: string;
   uid?: string;
@@ -37,7 +37,7 @@ export type ObjectMeta = {
 };
 
 /** metav1.OwnerReference. */
-export type OwnerReference = {
+type OwnerReference = {
   apiVersion: string;
   kind: string;
   name: string;

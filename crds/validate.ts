@@ -24,7 +24,7 @@ import { API_GROUP_VERSION, type HAPair, type VRRPInstance } from './types.ts';
 export type { Problem } from './rules.ts';
 
 /** The object with its defaults, unknown fields dropped; or everything that is wrong with it, at least one problem. */
-export type Validation<T> = { ok: true; value: T } | { ok: false; errors: Problem[] };
+type Validation<T> = { ok: true; value: T } | { ok: false; errors: Problem[] };
 
 /**
  * Validates a HAPair; never changes it.

@@ -21,7 +21,7 @@ export const AGREEMENT_MS = 2_000;
 /** Delay between the first two identical repairs; doubles up to the bound. */
 const REPEATED_REPAIR_MS = { first: 10_000, most: 300_000 };
 /** What converge depends on. */
-export type ConvergeInput = Observation & {
+type ConvergeInput = Observation & {
   /** The pair had no other master before: no failover waits for this. */
   isFirstMaster: boolean;
   /** Keys of items that the target's agent says are not on its interface: EC2 must not deliver to a closed door (V5). */

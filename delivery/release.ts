@@ -20,7 +20,7 @@ export const NO_RELEASE: ReleaseMemory = {
 };
 
 /** What a release depends on. */
-export type ReleaseInput = {
+type ReleaseInput = {
   nowMs: number;
   view: EC2View | undefined;
   memory: ReleaseMemory;

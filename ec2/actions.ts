@@ -25,7 +25,7 @@ type Calls = {
 };
 
 /** An action that changes EC2. */
-export type EC2Mutation = keyof Calls;
+type EC2Mutation = keyof Calls;
 
 type CallOf<A extends EC2Mutation> = { [Each in A]: { action: Each } & Calls[Each] }[A];
 

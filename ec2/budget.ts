@@ -22,20 +22,20 @@ import { emptyLine, enter, floorOf, type Line, leave, msUntilTurn, turnIn, waiti
 import type { CallPurpose, EC2Result } from './types.ts';
 
 /** What the budget needs of time. */
-export type BudgetClock = {
+type BudgetClock = {
   /** Monotonic milliseconds. */
   now(): number;
   setTimer(delayMs: number, fire: () => void): () => void;
 };
 
-export type BudgetOptions = {
+type BudgetOptions = {
   clock: BudgetClock;
   /** A token is held for this key; it should ask again within `HELD_MS`. Must not throw. */
   onTurn: (key: string) => void;
 };
 
 /** One bucket, for metrics. */
-export type BudgetLevel = {
+type BudgetLevel = {
   region: string;
   action: EC2Action;
   /** Left for us now, held ones not among them. */

@@ -24,7 +24,7 @@ const TOO_LATE_MS = 30_000;
 /** Between two attempts to renew credentials that are still good: the source may have no younger ones yet. */
 const RETRY_MS = 30_000;
 
-export type CredentialsCache = {
+type CredentialsCache = {
   /** Rejects with the source's error when there are none and none can be had. */
   get(): Promise<Credentials>;
   /** EC2 did not accept them, whatever their end: the next request fetches. */

@@ -49,7 +49,7 @@ export const floorOf = (action: EC2Action, purpose: CallPurpose, bucket: Bucket,
 };
 
 /** The next in line, and the tokens it must leave. */
-export type Next = { key: string; purpose: CallPurpose; floor: number };
+type Next = { key: string; purpose: CallPurpose; floor: number };
 
 /** The heads of the queues in the order of their turn. */
 const headsOf = (line: Line, action: EC2Action, bucket: Bucket, nowMs: number): Next[] => {

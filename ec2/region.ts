@@ -22,7 +22,7 @@ import type {
 export type OnAnswer = (action: EC2Action, result: EC2Result, ms: number) => void;
 
 /** What a Region's requests need besides EC2's API. */
-export type RegionOptions = {
+type RegionOptions = {
   region: string;
   api: Pick<EC2API, 'send'>;
   /** Milliseconds that one request may take. */

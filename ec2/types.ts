@@ -1,7 +1,7 @@
 /** EC2 as the operator sees and changes it; names are the EC2 API's. */
 
 /** A private IPv4 address of an ENI, with the EIP associated with it, if any. */
-export type PrivateIPAddress = {
+type PrivateIPAddress = {
   privateIPAddress: string;
   primary: boolean;
   association?: { allocationID?: string; associationID?: string; publicIP: string };

@@ -11,7 +11,7 @@ import type { Metrics, RequestResult } from './metrics.ts';
 import { createReachability, type Reachability } from './reachable.ts';
 
 /** What an account needs besides itself. */
-export type AccountOptions = {
+type AccountOptions = {
   api: EC2API;
   /** Where HAPairs without `spec.region` lie. */
   region: string;

@@ -15,7 +15,7 @@ const addressClaims = (region: string, addresses: readonly Address[]): Claim[] =
     .map((item) => ({ claim: claimOf(region, item), text: `${item.movable.name} ${item.id}` }));
 
 /** What a HAPair may have to itself, as text that is equal for equal things. `region`: where a HAPair that names none lies. */
-export const claimsOf = ({ spec }: HAPair, region: string): Claim[] => [
+const claimsOf = ({ spec }: HAPair, region: string): Claim[] => [
   ...addressClaims(spec.region ?? region, spec.addresses),
   ...spec.nodes.map(({ networkInterfaceID }) => ({
     claim: `vrid/${networkInterfaceID}/${spec.vrrp.virtualRouterID}`,

@@ -7,7 +7,7 @@ import type { Parts } from './parts.ts';
 import type { Endpoints } from './surroundings.ts';
 
 /** What the endpoints tell of. */
-export type EndpointsOptions = {
+type EndpointsOptions = {
   parts: Parts;
   config: Pick<OperatorConfig, 'namespace'>;
   clock: Clock;

@@ -12,7 +12,7 @@ import type { EC2Scope } from './plan/types.ts';
 /** A pair as far as its facts depend on it. */
 export type FactsSubject = { key: Key; scope: EC2Scope; view: EC2View | undefined };
 
-export type FactsOptions = {
+type FactsOptions = {
   ec2: Pick<EC2, 'facts'>;
   clock: Clock;
   random: () => number;
@@ -112,6 +112,20 @@ const isEqual = (a: EC2Facts, b: EC2Facts): boolean =>
   isSame(a.mayAssociate, b.mayAssociate) &&
   a.failure?.class === b.failure?.class;
 
+/** What must be known of all of them, each thing once. */
+const unite = (of: readonly FactsSubject[]): Needs => {
+  const needs = of.map(needsOf);
+  const distinct = (ids: (each: Needs) => string[]): string[] => [...new Set(needs.flatMap(ids))];
+  return {
+    instanceIDs: distinct(({ instanceIDs }) => instanceIDs),
+    subnetIDs: distinct(({ subnetIDs }) => subnetIDs),
+    securityGroupIDs: distinct(({ securityGroupIDs }) => securityGroupIDs),
+    associations: needs.flatMap(({ associations }) => associations),
+  };
+};
+
+const NOTHING = { instanceIDs: [], subnetIDs: [], securityGroupIDs: [] };
+
 const lacks = (known: Known | undefined, needs: Needs): boolean =>
   needs.instanceIDs.some((id) => known?.instances[id] === undefined) ||
   needs.subnetIDs.some((id) => known?.subnets[id] === undefined) ||
@@ -174,31 +188,13 @@ class Keeper implements FactsKeeper {
   }
 
   async #roundOf(region: string, of: readonly FactsSubject[], dryRuns: number): Promise<void> {
-    const needs = of.map(needsOf);
-    const distinct = (ids: readonly string[]): string[] => [...new Set(ids)];
-    const associations = needs
-      .flatMap((each) => each.associations)
+    const needs = unite(of);
+    const associations = needs.associations
       .sort((a, b) => (this.#triedAtMs.get(a.allocationID) ?? 0) - (this.#triedAtMs.get(b.allocationID) ?? 0))
       .slice(0, dryRuns);
-    const first: FactsRequest = {
-      region,
-      instanceIDs: distinct(needs.flatMap(({ instanceIDs }) => instanceIDs)),
-      subnetIDs: distinct(needs.flatMap(({ subnetIDs }) => subnetIDs)),
-      securityGroupIDs: distinct(needs.flatMap(({ securityGroupIDs }) => securityGroupIDs)),
-      associations: associations.slice(0, DRY_RUNS),
-    };
-    let goesOn = await this.#ask(first);
-    for (let at = DRY_RUNS; goesOn && at < associations.length; at += DRY_RUNS) {
-      const none: readonly string[] = [];
-      const some = associations.slice(at, at + DRY_RUNS);
-      goesOn = await this.#ask({
-        region,
-        instanceIDs: none,
-        subnetIDs: none,
-        securityGroupIDs: none,
-        associations: some,
-      });
-    }
+    let goesOn = await this.#ask({ region, ...needs, associations: associations.slice(0, DRY_RUNS) });
+    for (let at = DRY_RUNS; goesOn && at < associations.length; at += DRY_RUNS)
+      goesOn = await this.#ask({ region, ...NOTHING, associations: associations.slice(at, at + DRY_RUNS) });
   }
 
   /** Keeps what one of the pairs still needs: instances come and go for years. */
@@ -206,16 +202,10 @@ class Keeper implements FactsKeeper {
     const named = new Set(all.flatMap(({ scope }) => scope.allocationIDs));
     for (const id of this.#triedAtMs.keys()) if (!named.has(id)) this.#triedAtMs.delete(id);
     for (const [region, { failure, ...facts }] of this.#known) {
-      const needs = all.filter(({ scope }) => scope.region === region).map(needsOf);
-      const united: Needs = {
-        instanceIDs: needs.flatMap(({ instanceIDs }) => instanceIDs),
-        subnetIDs: needs.flatMap(({ subnetIDs }) => subnetIDs),
-        securityGroupIDs: needs.flatMap(({ securityGroupIDs }) => securityGroupIDs),
-        associations: needs.flatMap(({ associations }) => associations),
-      };
-      const kept = sliceOf({ ...facts, failure: undefined }, united);
+      const ours = all.filter(({ scope }) => scope.region === region);
+      const kept = sliceOf({ ...facts, failure: undefined }, unite(ours));
       const { addressesPerInterface } = facts;
-      if (needs.length === 0) this.#known.delete(region);
+      if (ours.length === 0) this.#known.delete(region);
       else this.#known.set(region, { ...kept, addressesPerInterface, failure });
     }
   }

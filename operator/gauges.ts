@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** What a queue of pairs says of itself. */
-export type QueueLook = {
+type QueueLook = {
   /** Keys that wait now, delayed ones apart. */
   depth(): number;
   /** Keys that a worker has. */
@@ -14,14 +14,14 @@ export type QueueLook = {
 };
 
 /** What a store of watched objects says of itself. */
-export type WatchLook = {
+type WatchLook = {
   /** Monotonic time of the last sign of life of the API server. */
   lastContactMs(): number;
   stats(): { relists: number; reconnects: number; events: number };
 };
 
 /** A token bucket of the EC2 call budget. */
-export type BudgetLook = { region: string; action: string; tokens: number; waiting: number };
+type BudgetLook = { region: string; action: string; tokens: number; waiting: number };
 
 export type GaugeSources = {
   queue: QueueLook;

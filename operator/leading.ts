@@ -15,7 +15,7 @@ import type { FoundPair } from './pair-queue.ts';
 import type { Parts } from './parts.ts';
 
 /** What a leader works with. */
-export type LeadingOptions = {
+type LeadingOptions = {
   parts: Parts;
   config: Pick<OperatorConfig, 'namespace'>;
   clock: Pick<Clock, 'now'>;

@@ -18,7 +18,7 @@ export type WriteResult = 'Success' | KubeErrorKind;
 export type RequestResult = 'Success' | Reason;
 
 /** How a step of the loop ended: nothing more to do, again after a while, or failed and repeated. */
-export type StepResult = 'Done' | 'Requeued' | 'Failed';
+type StepResult = 'Done' | 'Requeued' | 'Failed';
 
 export type Metrics = {
   registry: Registry;

@@ -3,9 +3,10 @@
  * second of every scrape on them, in which no failover could begin. So each pair's lines are made when its status changes, and
  * a scrape joins them. A pair's series go with it. Every replica shows them, leader or not.
  */
-import type { Condition, HAPair } from '../crds/types.ts';
+import type { HAPair } from '../crds/types.ts';
 import type { Key } from '../kube/types.ts';
 import { parseTimeMs } from '../runtime/time.ts';
+import { conditionOf } from './plan/problem.ts';
 
 /** Conditions that are counted over all pairs and shown for each. */
 const SHOWN = ['Ready', 'Redundant', 'PreflightPassed'] as const;
@@ -14,7 +15,7 @@ type Shown = (typeof SHOWN)[number];
 const STATUSES = ['True', 'False', 'Unknown'] as const;
 type Status = (typeof STATUSES)[number];
 
-export type PairSeries = {
+type PairSeries = {
   /** Takes a pair as it is stored now; undefined: it is gone. */
   observe(key: Key, pair: HAPair | undefined): void;
   /** All series in Prometheus' text format. */
@@ -29,9 +30,6 @@ type Entry = {
   /** Wall time since which EC2 does not deliver every address to the elected master; undefined: it does. */
   unconvergedSinceMs: number | undefined;
 };
-
-const conditionOf = (pair: HAPair, type: string): Condition | undefined =>
-  pair.status?.conditions?.find((condition) => condition.type === type);
 
 const head = (name: string, help: string): string => `# HELP ${name} ${help}\n# TYPE ${name} gauge\n`;
 
@@ -58,7 +56,7 @@ export const createPairSeries = (wall: () => number): PairSeries => {
 
   /** Since the first look that showed it so; a status found so keeps its own time, which outlives this process. */
   const unconvergedSince = (pair: HAPair, before: Entry | undefined): number | undefined => {
-    const condition = conditionOf(pair, 'AddressesConverged');
+    const condition = conditionOf(pair.status, 'AddressesConverged');
     if (condition?.status === 'True') return undefined;
     if (before?.unconvergedSinceMs !== undefined) return before.unconvergedSinceMs;
     const storedMs = parseTimeMs(condition?.lastTransitionTime);
@@ -76,7 +74,10 @@ export const createPairSeries = (wall: () => number): PairSeries => {
       const { namespace, name } = pair.metadata;
       const labels = `namespace="${namespace}",pair="${name}"`;
       const shown = SHOWN.map((type) => {
-        const { status, reason } = conditionOf(pair, type) ?? { status: 'Unknown', reason: 'Unobserved' };
+        const { status, reason } = conditionOf(pair.status, type) ?? {
+          status: 'Unknown',
+          reason: 'Unobserved',
+        };
         return { type, status, reason } as const;
       });
       const entry: Entry = {

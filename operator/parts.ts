@@ -22,7 +22,7 @@ import type { Surroundings } from './surroundings.ts';
 import { createViews, type Views } from './view.ts';
 
 /** What the parts are made of. */
-export type PartsOptions = {
+type PartsOptions = {
   config: OperatorConfig;
   surroundings: Surroundings;
   log: Log;

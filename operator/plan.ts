@@ -19,6 +19,7 @@ import { withFailedOrder, withHealth } from './plan/failback.ts';
 import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
+import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
 import { FRESH_MS } from './plan/signs.ts';
 import { assess, type Situation } from './plan/situation.ts';
@@ -128,7 +129,7 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
   return { dropped, freeing };
 };
 
-/** What cannot be released is said where the spec is judged: the addresses that it names are not concerned. */
+/** What cannot be released is said in the condition Accepted: the addresses that it names are not concerned. */
 const withReleaseFault = (
   { acceptance, memory, input }: Situation,
   { kept }: Dropped,
@@ -212,7 +213,7 @@ const present = (input: PlanInput): Plan => {
     ],
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing),
-    reason: (next.conditions?.find(({ type }) => type === 'Ready')?.reason ?? 'Unobserved') as Reason,
+    reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
 };

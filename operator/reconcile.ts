@@ -47,7 +47,7 @@ const CALL_REASONS: Record<PlannedCall['purpose'], { sent: Reason; accepted: Rea
 };
 
 /** What the reconciler needs of the world. */
-export type Ports = {
+type Ports = {
   pairs: Watched<HAPair>;
   instances: Watched<VRRPInstance>;
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;

@@ -10,7 +10,7 @@ import type { Log } from '../runtime/log.ts';
 import type { LifeBook } from './life.ts';
 import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
 
-export type StoresOptions = {
+type StoresOptions = {
   kube: WatchSource;
   /** Of the agents' Leases and the operators' own. */
   namespace: string;

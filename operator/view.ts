@@ -12,7 +12,7 @@ import { createFactsKeeper, type FactsKeeper, type FactsSubject } from './facts.
 import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
-export type ViewOptions = {
+type ViewOptions = {
   ec2: Pick<EC2, 'read' | 'facts'>;
   clock: Clock;
   random: () => number;

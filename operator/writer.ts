@@ -14,7 +14,7 @@ import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
 import { createWrittenObjects } from './written.ts';
 
 /** What the writer writes to, and who hears of it. */
-export type WriterOptions = {
+type WriterOptions = {
   kube: Pick<KubeClient, 'apply' | 'patch' | 'delete'>;
   log: Log;
   /** Told of each status written, and of the one it replaced. Default: nobody is. */
@@ -25,7 +25,7 @@ export type WriterOptions = {
 export type Watched<T extends KubeObject> = Pick<Store<T>, 'get' | 'shownVersion'>;
 
 /** Told of each attempt to write an instance: who owns fields of it, in words; undefined: it was written. */
-export type OnInstance = (conflict: string | undefined) => void;
+type OnInstance = (conflict: string | undefined) => void;
 
 /** Conditions whose status or reason is another one now. */
 const changedConditions = (before: HAPair['status'], after: HAPairStatus | undefined): Condition[] =>

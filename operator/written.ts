@@ -2,7 +2,7 @@
 import { versionOf } from '../kube/resource-version.ts';
 import type { Key, KubeObject, Store } from '../kube/types.ts';
 
-export type WrittenObjects<T extends KubeObject> = {
+type WrittenObjects<T extends KubeObject> = {
   /** What the API server answered to a write. */
   remember(key: Key, object: T): void;
   /** The newer of the stored copy and our last write. */

@@ -9,7 +9,7 @@ import { never, type Process, type Timeline } from './time.ts';
 export type APIWrite = { process: Process; verb: string; resource: Resource; key: Key };
 
 /** Told of what goes over a connection. */
-export type ConnectionWatcher = {
+type ConnectionWatcher = {
   /** Before a write leaves the process; false: the process dies instead. */
   mayWrite?(): boolean;
   onWrite?(write: APIWrite, before: Stored | undefined, after: Stored | undefined): void;

@@ -21,7 +21,7 @@ export type Fate = {
 };
 
 /** Told of every call and reading. */
-export type CloudWatcher = {
+type CloudWatcher = {
   /** Before a call leaves the process; false: the process dies instead. */
   mayCall?(): boolean;
   onCall?(process: Process, call: EC2Call): void;

@@ -31,7 +31,7 @@ export class Violation extends Error {
 }
 
 /** What is true, for the checks that compare with it. */
-export type Truth = {
+type Truth = {
   timeline: Timeline;
   ec2: SimulatedEC2;
   machines: readonly Machine[];
@@ -195,7 +195,7 @@ export class Invariants {
     const known = candidates.find(({ pair }) => this.#covers(pair, call));
     if (known?.pair === undefined) this.#fail('S2 blast radius', `${text} is neither in spec nor recorded`);
     else {
-      this.#judge(known, known.pair, call, text);
+      this.#checkCall(known, known.pair, call, text);
       known.unanswered += 1;
     }
   }
@@ -321,7 +321,7 @@ export class Invariants {
     );
   }
 
-  #judge(known: Knowledge, pair: HAPair, call: EC2Call, text: string): void {
+  #checkCall(known: Knowledge, pair: HAPair, call: EC2Call, text: string): void {
     if (known.unanswered > 0) this.#fail('S5 single step', `${text} while another call is unanswered`);
     if (pair.spec.paused) this.#fail('S1 authority', `${text} although spec.paused is set`);
     if (pair.metadata.deletionTimestamp !== undefined) return;

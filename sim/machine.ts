@@ -18,7 +18,7 @@ import { never, Process, type Timeline } from './time.ts';
 import { VRRPThread } from './vrrp-thread.ts';
 
 /** What a machine is part of. */
-export type MachineWorld = {
+type MachineWorld = {
   timeline: Timeline;
   network: Network;
   ec2: SimulatedEC2;

@@ -12,7 +12,7 @@ const POST_MS = 0.05;
 const PING_DEADLINE_MS = 5_000;
 
 /** The machine that the thread runs on. */
-export type ThreadHost = {
+type ThreadHost = {
   /** The main thread has told the worker this. */
   order(message: ToWorker): void;
   /** The worker has told the main thread this. */

@@ -6,7 +6,7 @@ import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
 import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
-import { badFirst } from './problem.ts';
+import { badFirst, conditionOf } from './problem.ts';
 import { isFresh, isUnobserved, troubleOf } from './signs.ts';
 import { longSilenceOf } from './silence.ts';
 import { redundant } from './standby.ts';
@@ -217,7 +217,7 @@ const preflightPassed = (input: ConditionsInput): Fact => {
 const storedIn =
   ({ status }: HAPair) =>
   (type: HAPairConditionType): Fact | undefined => {
-    const stored = status?.conditions?.find((condition) => condition.type === type);
+    const stored = conditionOf(status, type);
     return stored && { status: stored.status, reason: stored.reason as Reason, message: stored.message };
   };
 
@@ -245,10 +245,9 @@ export const conditionsOf = (facing: Omit<ConditionsInput, 'stored'>): Condition
     Paused: paused(input),
     Pinned: pinned(input),
   };
-  const stored = input.pair.status?.conditions ?? [];
   const conditions = HAPAIR_CONDITIONS.map((type): Condition => {
     const fact = facts[type];
-    const before = stored.find((condition) => condition.type === type);
+    const before = conditionOf(input.pair.status, type);
     const lastTransitionTime =
       before?.status === fact.status ? before.lastTransitionTime : formatTime(input.wallMs);
     const { generation } = input.pair.metadata;

@@ -23,7 +23,7 @@ export const PROBE_MS = 1_000;
 const PROVEN_MS = 2_000;
 
 /** `level`: switches in the present chain; each came before the hold of the one before it was over. */
-export type Flapping = { level: number; holdUntilWallMs: number };
+type Flapping = { level: number; holdUntilWallMs: number };
 
 const holdMs = (level: number): number => Math.min(LONGEST_HOLD_MS, FIRST_HOLD_MS * 2 ** (level - 1));
 
@@ -51,7 +51,7 @@ export const flappingOf = (
 };
 
 /** What damping depends on. */
-export type DampingInput = {
+type DampingInput = {
   nowMs: number;
   wallMs: number;
   status: HAPairStatus | undefined;

@@ -33,7 +33,7 @@ const recordedScope = ({ pair, settings }: PlanInput): EC2Scope => {
   };
 };
 
-/** How the pair looks while it goes: nothing but Ready and AddressesConverged is judged any more. */
+/** How the pair looks while it goes: nothing but Ready and AddressesConverged is kept up to date. */
 const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairStatus | undefined => {
   const { pair, wallMs } = input;
   const { generation } = pair.metadata;

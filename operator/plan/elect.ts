@@ -25,7 +25,7 @@ export const mastersOf = (reports: readonly Report[]): readonly Report[] =>
   reports.filter((report) => report.state === 'Master' && report.term >= 1);
 
 /** What the choice among equal terms rests on. */
-export type TieRule = {
+type TieRule = {
   /** `status.master`. */
   lastMaster?: string | undefined;
   /** The node where EC2 has the first VIP. */

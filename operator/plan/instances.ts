@@ -26,10 +26,10 @@ export const withWanted = (memory: InstancesMemory, instances: readonly VRRPInst
 
 /** Priority of EC2's holder, and of the other. They matter only when two Masters meet. */
 export const HOLDER_PRIORITY = 200;
-export const OTHER_PRIORITY = 100;
+const OTHER_PRIORITY = 100;
 
 /** What the agents' specs depend on. */
-export type InstancesInput = {
+type InstancesInput = {
   pair: HAPair;
   instances: readonly VRRPInstance[];
   settings: Settings;

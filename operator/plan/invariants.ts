@@ -5,6 +5,7 @@ import type { PlannedCall } from '../../delivery/types.ts';
 import { type EC2Call, idsOf } from '../../ec2/actions.ts';
 import { describeCall } from './calls.ts';
 import type { Report } from './elect.ts';
+import { conditionOf } from './problem.ts';
 import type { Plan, PlanInput } from './types.ts';
 
 /**
@@ -76,8 +77,8 @@ export const assertPlan = (
     );
     must(!input.pair.spec.paused, 'S1 authority', `${text} although spec.paused is set`);
   }
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
-  const wasReady = input.pair.status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+  const ready = conditionOf(status, 'Ready')?.status === 'True';
+  const wasReady = conditionOf(input.pair.status, 'Ready')?.status === 'True';
   must(!ready || plan.memory.delivery.converged || wasReady, 'S7 truth', 'Ready although EC2 was not read');
   const before = input.pair.status?.failback?.yieldTerm ?? 0;
   for (const { spec } of plan.instances) {

@@ -12,7 +12,7 @@ import { isRunning } from './support.ts';
  */
 export type NodeChange = { inForce: PairNode; wanted: PairNode; takenBy?: string };
 
-export type NodesInForce = { nodes: readonly PairNode[]; waiting: readonly NodeChange[] };
+type NodesInForce = { nodes: readonly PairNode[]; waiting: readonly NodeChange[] };
 
 /** The nodes as the stored instances have them, in the order of `status.nodes`. */
 export const storedNodes = (pair: HAPair, instances: readonly VRRPInstance[]): PairNode[] => {

@@ -12,7 +12,7 @@ import type { FailbackMemory, Life, PlanEvent } from './types.ts';
 const WAIT_MS = 1_000;
 
 /** What an order depends on. */
-export type OrdersInput = {
+type OrdersInput = {
   nowMs: number;
   wallMs: number;
   pair: HAPair;

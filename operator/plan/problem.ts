@@ -1,6 +1,12 @@
 /** What is wrong with a pair, in the order in which a person should read it. */
 import { GOOD_STATUS, type HAPairConditionType } from '../../crds/conditions.ts';
-import type { Condition } from '../../crds/types.ts';
+import type { Condition, HAPairStatus } from '../../crds/types.ts';
+
+/** A condition as it is stored. */
+export const conditionOf = (
+  status: HAPairStatus | undefined,
+  type: HAPairConditionType,
+): Condition | undefined => status?.conditions?.find((condition) => condition.type === type);
 
 /** A condition that leaves nothing to mend, or that only informs. */
 export const isGood = ({ type, status }: Pick<Condition, 'type' | 'status'>): boolean => {

@@ -6,7 +6,7 @@ import { isInside } from './ipv4.ts';
 export type End = { address: string; networkInterface: NetworkInterface };
 
 /** `Unknown`: a group was not read, or only a prefix list, which nobody reads, could let it through. */
-export type Passage = 'Open' | 'Closed' | 'Unknown';
+type Passage = 'Open' | 'Closed' | 'Unknown';
 
 /** VRRP as rules name it. */
 const VRRP: readonly string[] = ['112', 'vrrp', '-1', 'all'];

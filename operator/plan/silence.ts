@@ -5,7 +5,7 @@ import { FRESH_MS } from './signs.ts';
 import type { Fact, Life } from './types.ts';
 
 /** What it depends on. */
-export type SilenceInput = {
+type SilenceInput = {
   nowMs: number;
   wallMs: number;
   life: Readonly<Record<string, Life>>;

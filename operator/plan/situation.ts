@@ -14,10 +14,10 @@ import { isFirstMasterOf } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
 import { troubleOf } from './signs.ts';
-import { type Acceptance, judge, parametersOf } from './support.ts';
+import { type Acceptance, acceptanceOf, parametersOf } from './support.ts';
 import type { PairMemory, PlanInput, Wish } from './types.ts';
 
-/** What the pair is, after judging, electing and comparing; the parts of the plan are read off it. */
+/** What the pair is, once the spec is accepted or not, a master elected and EC2 compared; the parts of the plan are read off it. */
 export type Situation = {
   input: PlanInput;
   acceptance: Acceptance;
@@ -84,7 +84,7 @@ const damp = (
   return { hold, convergence: held };
 };
 
-/** What is on its way is said where the spec is judged. */
+/** What is on its way is said in the condition Accepted. */
 const withProgress = (
   acceptance: Acceptance,
   waiting: readonly NodeChange[],
@@ -136,18 +136,18 @@ const closedDoors = (
   );
 };
 
-/** Judges, elects, and compares EC2 with the elected master. */
+/** Accepts the spec or not, elects, and compares EC2 with the elected master. */
 export const assess = (input: PlanInput): Situation => {
   const { pair, instances, nowMs, ec2 } = input;
-  const judged = judge(input);
-  const { nodes, waiting } = judged.accepted ? nodesInForce(pair, instances) : { nodes: [], waiting: [] };
-  const wish = wishOf(input, judged, nodes);
+  const stored = acceptanceOf(input);
+  const { nodes, waiting } = stored.accepted ? nodesInForce(pair, instances) : { nodes: [], waiting: [] };
+  const wish = wishOf(input, stored, nodes);
   const members = instances.filter(({ spec }) => wish.nodes.some(({ name }) => name === spec.nodeName));
   const names = wish.nodes.map(({ name }) => name);
-  const parameters = judged.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
+  const parameters = stored.accepted ? parameterStage(parametersOf(pair), names, members) : undefined;
   const reports = reportsOf(wish.nodes, instances);
-  const acceptance = withProgress(judged, waiting, parameters, pair.spec.pinnedNode, reports);
-  const pin = pinOf(input, judged, wish.nodes);
+  const acceptance = withProgress(stored, waiting, parameters, pair.spec.pinnedNode, reports);
+  const pin = pinOf(input, stored, wish.nodes);
   const { elected, memory: authority, taken } = electHead(input, wish, reports, pin);
   const memory: PairMemory = {
     ...input.memory,

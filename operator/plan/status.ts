@@ -6,7 +6,7 @@ import { addressStatus, commonHolder } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
-import { problemOf } from './problem.ts';
+import { conditionOf, problemOf } from './problem.ts';
 import { troubleOf } from './signs.ts';
 import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
@@ -25,7 +25,7 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
     return { status: 'Unknown', reason, message: 'Without a master there is nothing to compare EC2 with.' };
   }
   const { status, reason, message } = convergence;
-  const stored = pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged');
+  const stored = conditionOf(pair.status, 'AddressesConverged');
   const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
   if (
     ec2.failure &&

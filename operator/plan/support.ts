@@ -2,10 +2,11 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { HAPair, VRRPInstance, VRRPParameters } from '../../crds/types.ts';
 import { itemsOf, lacksTag } from '../../delivery/items.ts';
+import { conditionOf } from './problem.ts';
 import type { PlanInput } from './types.ts';
 
 /** The name of the Secret when `secretRef.name` is absent. */
-export const DEFAULT_SECRET = 'hapair-vrrp';
+const DEFAULT_SECRET = 'hapair-vrrp';
 
 /** `spec.vrrp` with every default resolved. */
 export const parametersOf = (pair: HAPair): VRRPParameters => {
@@ -56,8 +57,8 @@ const untagged = ({ pair, settings: { requireTag }, ec2: { view } }: PlanInput):
 export const untaggedMessage = (id: string, { key, value }: { key: string; value: string }): string =>
   `${id} keeps the addresses: the operator may touch only what AWS has tagged ${key}=${value}. Tag it, or set spec.deletionPolicy to Retain.`;
 
-/** Judges the stored spec. Nothing is refused in silence: the message names every field that stands in the way. */
-export const judge = (input: PlanInput): Acceptance => {
+/** Whether the stored spec is accepted. Nothing is refused in silence: the message names every field that stands in the way. */
+export const acceptanceOf = (input: PlanInput): Acceptance => {
   const goesOn = isRunning(input.pair, input.instances) ? ' The last accepted spec goes on.' : '';
   if (input.problems.length > 0) {
     return { accepted: false, reason: 'Invalid', message: `${input.problems.join('; ')}.${goesOn}` };
@@ -73,14 +74,13 @@ export const judge = (input: PlanInput): Acceptance => {
     return { accepted: false, reason: 'NotPermitted', message };
   }
   // A restart alone does not permit what was refused: until EC2 was read, the last verdict on this very spec stands.
-  const { conditions, observedGeneration } = input.pair.status ?? {};
-  const before = conditions?.find(({ type }) => type === 'Accepted');
+  const before = conditionOf(input.pair.status, 'Accepted');
   const isUnread = input.settings.requireTag !== undefined && input.ec2.view === undefined;
   if (
     isUnread &&
     before?.status === 'False' &&
     before.reason === 'NotPermitted' &&
-    observedGeneration === input.pair.metadata.generation
+    input.pair.status?.observedGeneration === input.pair.metadata.generation
   ) {
     return { accepted: false, reason: 'NotPermitted', message: before.message };
   }

@@ -1,17 +1,14 @@
 /** Events for what the next status says differently from the stored one. */
-import type { HAPairConditionType, Reason } from '../../crds/conditions.ts';
+import type { Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPairStatus } from '../../crds/types.ts';
 import { parseTimeMs } from '../../runtime/time.ts';
 import { switchReason } from './history.ts';
-import { isGood } from './problem.ts';
+import { conditionOf, isGood } from './problem.ts';
 import type { Situation } from './situation.ts';
 import type { PlanEvent } from './types.ts';
 
 const isTold = (status: HAPairStatus | undefined, message: string): boolean =>
   (status?.conditions ?? []).some((condition) => condition.message === message);
-
-const find = (status: HAPairStatus | undefined, type: HAPairConditionType): Condition | undefined =>
-  status?.conditions?.find((condition) => condition.type === type);
 
 /** Conditions of which every change of reason is told, with the reason's own word; the last two are modes, which are never bad. */
 const TOLD = ['Accepted', 'SplitBrain', 'PreflightPassed', 'Paused', 'Pinned'] as const;
@@ -113,7 +110,9 @@ export const transitionEvents = (situation: Situation, next: HAPairStatus): Plan
     events.push({ type: 'Warning', reason: 'FieldConflict', message: conflict });
   return onePerReason([
     ...events,
-    ...TOLD.flatMap((type) => toldEvents(type, find(status, type), find(next, type))),
-    ...SERVICE.flatMap((type) => serviceEvents(find(status, type), find(next, type), input.wallMs)),
+    ...TOLD.flatMap((type) => toldEvents(type, conditionOf(status, type), conditionOf(next, type))),
+    ...SERVICE.flatMap((type) =>
+      serviceEvents(conditionOf(status, type), conditionOf(next, type), input.wallMs),
+    ),
   ]);
 };
