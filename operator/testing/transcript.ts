@@ -2,6 +2,7 @@
 import type { HAPairSpec, HAPairStatus } from '../../crds/types.ts';
 import { describeEC2Call } from '../../ec2/actions.ts';
 import type { EC2Result } from '../../ec2/types.ts';
+import { isGood } from '../plan/problem.ts';
 import type { Plan } from '../plan/types.ts';
 import { Rig } from './rig.ts';
 
@@ -40,14 +41,17 @@ const changesOf = (before: unknown, after: unknown): string[] => {
 
 const indented = (text: string): string => text.replaceAll('\n', '\n        ');
 
-/** The status with a line for each condition, and once what they all share. */
+/**
+ * The status with a line for each condition, and once what they all share. Their order is told as far as the last one that is not
+ * good: all before it are not good either.
+ */
 const toldStatus = (status: HAPairStatus | undefined): object => {
   const { conditions = [], message, ...rest } = status ?? {};
   const cause = conditions.find((condition) => condition.message === message);
   return {
     ...rest,
     message: cause ? `that of ${cause.type}` : message,
-    order: conditions.map(({ type }) => type),
+    order: conditions.slice(0, conditions.findLastIndex((each) => !isGood(each)) + 1).map(({ type }) => type),
     generation: [...new Set(conditions.map(({ observedGeneration }) => observedGeneration))],
     ...Object.fromEntries(
       conditions.map(({ type, status: is, reason, lastTransitionTime, message: text }) => [
