@@ -129,6 +129,9 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
   return { dropped, freeing };
 };
 
+/** Such as `main (10.10.10.10)`: an entry, and the first thing in it. */
+const textOf = (address: AddressStatus): string => `${address.name} (${itemsOf([address])[0]?.id})`;
+
 /** What cannot be released is said in the condition Accepted: the addresses that it names are not concerned. */
 const withReleaseFault = (
   { acceptance, memory, input }: Situation,
@@ -140,7 +143,7 @@ const withReleaseFault = (
   if (acceptance.accepted && untagged !== undefined && requireTag)
     return { accepted: true, reason: 'NotPermitted', message: untaggedMessage(untagged, requireTag) };
   if (!acceptance.accepted || !failure || kept.length === 0) return acceptance;
-  const what = kept.map(({ name, vip, eipAllocationID }) => `${name} (${vip ?? eipAllocationID})`).join(', ');
+  const what = kept.map(textOf).join(', ');
   const message = `Taking the dropped ${what} off its ENIs fails: ${failure.code}: ${failure.message}. It is tried again. Or set spec.deletionPolicy to Retain, and it is left where it is.`;
   return { accepted: true, reason: reasonOf(failure.class), message };
 };
@@ -150,14 +153,14 @@ const releaseEvents = (situation: Situation, { released }: Dropped): PlanEvent[]
   const { pair } = situation.input;
   const stays = keptIDs(situation);
   const given = released.filter((address) => itemsOf([address]).some(({ id }) => !stays.includes(id)));
-  return given.map(({ name, vip, eipAllocationID, holder }) => {
-    const left = holder === undefined ? 'it was on neither node' : 'it is left where it is in EC2';
+  return given.map((address) => {
+    const left = address.holder === undefined ? 'it was on neither node' : 'it is left where it is in EC2';
     const what =
       pair.spec.deletionPolicy === 'Unassign' ? 'what nobody else names of it was taken off its ENIs' : left;
     return {
       type: 'Normal',
       reason: 'AddressReleased',
-      message: `Address ${name} (${vip ?? eipAllocationID}) is no longer in spec; ${what}.`,
+      message: `Address ${textOf(address)} is no longer in spec; ${what}.`,
     };
   });
 };

@@ -113,6 +113,10 @@ const holderOfAddress = (
   return holders.size === 1 ? [...holders][0] : undefined;
 };
 
+/** The spec in force names this entry, with whatever EIP: not one that it has dropped or replaced. */
+export const isWished = ({ addresses }: Wish, { name, vip }: PairAddress): boolean =>
+  addresses.some((each) => each.name === name && each.vip === vip);
+
 /**
  * The wanted `status.addresses` for `addresses`.
  * @param converged every address was read at the master's node: it is on no ENI of a node that was replaced
@@ -125,14 +129,12 @@ export const addressStatus = (
   converged: boolean,
 ): AddressStatus[] =>
   addresses.map((wanted) => {
-    const { name, vip } = wanted;
     const recorded = recordOf(pair, wanted);
     const address = entryOf(wanted, publicIPOf(pair, wanted, view));
     const holder = holderOfAddress(address, view, wish, recorded?.holder);
-    const isWanted = wish.addresses.some((each) => each.name === name && each.vip === vip);
     const networkInterfaceIDs = [
       ...new Set([
-        ...(converged && isWanted ? [] : (recorded?.networkInterfaceIDs ?? [])),
+        ...(converged && isWished(wish, wanted) ? [] : (recorded?.networkInterfaceIDs ?? [])),
         ...wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID),
       ]),
     ];

@@ -9,13 +9,14 @@ import { type Release, release } from '../../delivery/release.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import { isEqual } from '../../runtime/json.ts';
 import { formatTime } from '../../runtime/time.ts';
+import { scopeOf } from './addresses.ts';
 import { withTold } from './calls.ts';
 import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
 import { untaggedMessage } from './support.ts';
-import type { DeletionMemory, EC2Scope, PairMemory, Plan, PlanEvent, PlanInput } from './types.ts';
+import type { DeletionMemory, PairMemory, Plan, PlanEvent, PlanInput, Wish } from './types.ts';
 
 /** No deletion was seen. */
 export const NO_DELETION: DeletionMemory = { sinceMs: undefined };
@@ -24,14 +25,8 @@ export const NO_DELETION: DeletionMemory = { sinceMs: undefined };
 export const AGENTS_STOP_MS = 30_000;
 const LONGEST_SLEEP_MS = 60_000;
 
-const recordedScope = ({ pair, settings }: PlanInput): EC2Scope => {
-  const recorded = pair.status?.addresses ?? [];
-  return {
-    region: pair.spec.region ?? settings.region,
-    networkInterfaceIDs: [...new Set(recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs))],
-    allocationIDs: [...new Set(recorded.flatMap(({ eipAllocationID }) => eipAllocationID ?? []))],
-  };
-};
+/** Nothing is wished for any more: what is recorded alone counts. */
+const NO_WISH: Wish = { nodes: [], addresses: [] };
 
 /** How the pair looks while it goes: nothing but Ready and AddressesConverged is kept up to date. */
 const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairStatus | undefined => {
@@ -173,7 +168,7 @@ export const deletion = (input: PlanInput): Plan => {
     memory: { ...step.memory, calls: withTold(step.memory.calls, step.call !== undefined) },
     instances: isHeld ? instances : [],
     remove: [],
-    scope: recordedScope(input),
+    scope: scopeOf(pair, NO_WISH, input.settings.region),
     events: [...memory.calls.events, ...gone],
     ...(end !== undefined && isHeld && { finalizer: 'remove' as const }),
   };

@@ -2,7 +2,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.ts';
 import { formatTime } from '../../runtime/time.ts';
-import { addressStatus, commonHolder } from './addresses.ts';
+import { addressStatus, commonHolder, isWished } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
@@ -138,9 +138,7 @@ const columnsOf = (
 export const servedIn = (situation: Situation, dropped: Dropped): Served => {
   const { wish } = situation;
   const addresses = recordedAddresses(situation, dropped);
-  const isWanted = ({ name, vip }: AddressStatus): boolean =>
-    wish.addresses.some((each) => each.name === name && each.vip === vip);
-  const wanted = addresses.filter(isWanted);
+  const wanted = addresses.filter((address) => isWished(wish, address));
   const holder = commonHolder(wanted);
   return { addresses, holder, columns: columnsOf(wanted, holder) };
 };

@@ -46,8 +46,7 @@ export class Cloud {
       for (const vip of call.privateIPAddresses)
         if (this.where(vip) === call.networkInterfaceID) this.put(vip, undefined);
     } else if (call.action === 'DisassociateAddress') this.elasticIPs.set(call.allocationID, undefined);
-    else if (call.action === 'AssociateAddress')
-      this.associate(call.allocationID, call.networkInterfaceID, call.privateIPAddress);
+    else this.associate(call.allocationID, call.networkInterfaceID, call.privateIPAddress);
   }
 
   /** The ENI that holds a VIP. */
