@@ -1,4 +1,5 @@
 /** The table of conditions against what the manifests say of it: `kubectl explain` is where people look. */
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAPAIR_CONDITIONS, INSTANCE_CONDITIONS } from './conditions.ts';
@@ -15,6 +16,12 @@ test('a HAPair’s manifest names every condition, in the order of the table', (
 
 test('so does a VRRPInstance’s', () => {
   assert.equal(explained('VRRPInstance'), [...INSTANCE_CONDITIONS]);
+});
+
+test('so does the design, where people read first what a status looks like', () => {
+  const design = readFileSync(new URL('../docs/design/DESIGN.md', import.meta.url), 'utf8');
+  const lists = [...design.matchAll(/^ +conditions: \[(.*)\]$/gm)].map(([, list = '']) => list.split(', '));
+  assert.equal(lists, [[...HAPAIR_CONDITIONS], [...INSTANCE_CONDITIONS]]);
 });
 
 test.run();
