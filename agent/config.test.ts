@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { ConfigError, checkConfig, loadConfig } from './config.ts';
 
 const complaint = (document: unknown): string => {
@@ -26,6 +27,18 @@ test('what is left out has its default', () => {
     commands: {},
     file: 'agent.yaml',
   });
+});
+
+test('docs/agent.md shows every field, and an agent can start with what it shows', () => {
+  const text = readFileSync(join(import.meta.dirname, '..', 'docs', 'agent.md'), 'utf8');
+  const shown = parse(/```yaml\n(.*?)```/s.exec(text)?.[1] ?? '');
+  const { file: _, ...config } = checkConfig(structuredClone(shown), 'agent.yaml');
+  assert.equal(shown, config, 'no field is left to its default');
+  const known = /known are (.*)/.exec(complaint({ ...shown, color: 1 }))?.[1]?.split(', ');
+  assert.equal(Object.keys(shown).sort(), known?.sort());
+  const command = { ...Object.values<object>(shown.commands)[0], color: 1 };
+  const ofCommand = /known are (.*)/.exec(complaint({ ...shown, commands: { command } }))?.[1]?.split(', ');
+  assert.equal(Object.keys(Object.values<object>(shown.commands)[0] ?? {}).sort(), ofCommand?.sort());
 });
 
 test('an error names the file, the field, its value and the way out', () => {

@@ -258,7 +258,7 @@ export class Machine {
       this.yields.push({ atMs: sinceMs, pair: message.pair });
   }
 
-  /** As agent/link.ts: up with a socket while the interface carries the address. */
+  /** As agent/worker/link.ts: up with a socket while the interface carries the address. */
   openLink(source: string, interfaceName: string): RouterLink {
     const machine = this;
     const missing = () =>

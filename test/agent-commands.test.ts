@@ -230,7 +230,7 @@ commands('only what the configuration of the node names is run, and it is said w
     const outcome = await run(check(name), place, never);
     assert.is(
       outcome.result === 'failure' && outcome.message,
-      `node node1 allows no command ${name}; add it under commands in /etc/hapair/agent.yaml there and restart the agent, or name another in spec.healthChecks of the HAPair`,
+      `node node1 allows no command ${name}; add it under commands in /etc/hapair/agent.yaml there and reload the agent (hapair-agent reload), or name another in spec.healthChecks of the HAPair`,
     );
   }
 });

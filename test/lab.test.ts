@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
@@ -32,7 +33,6 @@ const test = suite('lab');
 let lab: Lab;
 let ec2: EC2Client;
 
-/** Removes itself from the world's processes at the end of the test that asked for it. */
 const stopAll = async (...probes: ProbeClient[]): Promise<void> => {
   for (const probe of probes) await probe.stop();
 };
@@ -257,13 +257,15 @@ test('a stopped instance ends its services first', async () => {
     "process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); setInterval(() => {}, 1000); console.log('hi')";
   await node.setService({ name: 'polite', argv: [process.execPath, '-e', says] });
   const service = await node.startService('polite');
-  const log = await import('node:fs/promises');
-  while (!(await log.readFile(node.logOf('polite'), 'utf8')).includes('hi')) {
+  const log = (): Promise<string> => readFile(node.logOf('polite'), 'utf8');
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await log()).includes('hi')) {
+    assert.ok(performance.now() < deadline, 'the service never said that it runs');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await node.stop();
   assert.is((await service.exited).code, 0);
-  assert.is(await log.readFile(node.logOf('polite'), 'utf8'), 'hi\nbye\n');
+  assert.is(await log(), 'hi\nbye\n');
   await node.start();
 });
 
@@ -329,7 +331,8 @@ test('nothing is left when its owner is killed', async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout });
-  const [userNamespace] = (await once(lines, 'line')) as [string];
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const [userNamespace] = (await once(lines, 'line', { signal })) as [string];
   assert.ok((await processesIn('user', userNamespace)).length > 5);
   child.kill('SIGKILL');
   await untilEmpty(userNamespace);

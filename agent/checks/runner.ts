@@ -31,7 +31,7 @@ export const createCheckRunner = ({
     const wanted = command?.name ?? '';
     const allowed = Object.hasOwn(commands, wanted) ? commands[wanted] : undefined;
     if (allowed === undefined) {
-      const message = `node ${nodeName} allows no command ${wanted}; add it under commands in ${configFile} there and restart the agent, or name another in spec.healthChecks of the HAPair`;
+      const message = `node ${nodeName} allows no command ${wanted}; add it under commands in ${configFile} there and reload the agent (hapair-agent reload), or name another in spec.healthChecks of the HAPair`;
       return { result: 'failure', cause: 'not allowed', message };
     }
     return run({ check: name, allowed, place, signal });

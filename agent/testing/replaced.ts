@@ -1,5 +1,5 @@
 /**
- * A program that replaces itself in place, for handover.test.ts: `replace` does so once and says what it found, `fail` tries
+ * A program that replaces itself in place, for agent/reload/record.test.ts: `replace` does so once and says what it found, `fail` tries
  * a program that is not there, `run` puts the agent in its place, with the state directory and the arguments that follow.
  */
 import { spawn } from 'node:child_process';

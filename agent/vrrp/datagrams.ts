@@ -1,4 +1,4 @@
-/** Builds whole IPv4 datagrams as a raw socket delivers them: for tests and the simulation, which have no kernel to do it. */
+/** Builds whole IPv4 datagrams as a raw socket delivers them: for tests, the simulation and the warm-up, which have no kernel to do it. */
 
 import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { VRRP_PROTOCOL } from './ipv4.ts';

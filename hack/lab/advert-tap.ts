@@ -14,6 +14,7 @@ export const tapAdverts = async (lab: Lab): Promise<readonly SeenAdvert[]> => {
     { name: 'adverts', where: 'fabric', argv: [process.execPath, join(import.meta.dirname, 'adverts.ts')] },
     {
       onLine: (line) => {
+        if (!line.startsWith('{')) return; // a warning of Node's
         const said = JSON.parse(line) as SeenAdvert | { ready: true };
         if ('ready' in said) ready.resolve();
         else adverts.push(said);

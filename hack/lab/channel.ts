@@ -87,8 +87,11 @@ export class Channel {
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('A loopback port could not be had.');
-    await this.#request('forward', { host, port }, { handle: server });
-    await new Promise((resolve) => server.close(resolve)); // our copy; the world's goes on listening
+    try {
+      await this.#request('forward', { host, port }, { handle: server });
+    } finally {
+      await new Promise((resolve) => server.close(resolve)); // our copy; the world's goes on listening
+    }
     return address.port;
   }
 

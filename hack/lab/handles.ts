@@ -166,7 +166,7 @@ export type ProbeClient = {
   target: string;
   /**
    * Every probe that is decided by now, in the order in which they were: an answered one within about 50 ms, a lost one
-   * after a second.
+   * after 2.5 s.
    */
   samples(): Promise<Sample[]>;
   /** Waits for a probe, sent now or later, that `node` answers; at most `timeoutMs`. */

@@ -75,8 +75,11 @@ export class Instances {
     const namespace = await readlink(`/proc/${init}/ns/pid`);
     signalProcess(init, 'SIGKILL');
     const waking = setInterval(() => void wakeEntrances(namespace), WAKE_MS);
-    await Promise.all([gone, instanceLinkDown(name)]);
-    clearInterval(waking);
+    try {
+      await Promise.all([gone, instanceLinkDown(name)]);
+    } finally {
+      clearInterval(waking);
+    }
   }
 
   /** SIGTERM to its services and at most `graceMs` of patience, then off. */

@@ -77,6 +77,7 @@ const kill = async (unshare: ChildProcess): Promise<void> => {
 };
 
 const onlyChild = async (parent: number | undefined): Promise<number | undefined> => {
+  if (parent === undefined) return undefined; // as is the parent of a process that has just gone
   const pids = await processIDs();
   const parents = await Promise.all(pids.map(parentOf));
   return pids.find((_, index) => parents[index] === parent);

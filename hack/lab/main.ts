@@ -95,7 +95,6 @@ const up = async (args: string[]): Promise<void> => {
     args,
     options: {
       profile: { type: 'string', default: 'aws' },
-      'with-product': { type: 'boolean', default: true },
       'without-product': { type: 'boolean', default: false },
     },
   });

@@ -8,7 +8,7 @@ export type Sample = {
   /** Counts up from 1 without a gap. */
   seq: number;
   sentAtMs: number;
-  /** Absent: no answer within a second. */
+  /** Absent: no answer within 2.5 s. */
   answeredAtMs?: number;
   /** The node that answered. */
   by?: string;

@@ -39,10 +39,10 @@ export type ProductOptions = {
   onLog?: (line: string) => void;
 };
 
-/** The product that runs on a lab. */
 /** What differs from an operator's usual start. */
 export type OperatorStart = { env?: Record<string, string>; args?: string[] };
 
+/** The product that runs on a lab. */
 export type Product = {
   namespace: string;
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */

@@ -30,11 +30,21 @@ const hashOf = (file: string): string => {
   return hash;
 };
 
-/** What tests read besides code: cases and manifests. The programs that measure count too. */
+/** What tests read besides code: cases, manifests, stories, documents. The programs that measure count too. */
+const READ = [
+  '{agent,crds}/**/*.yaml',
+  'operator/plan/stories/*.txt',
+  'charts/hapair/**/*.{json,yaml}',
+  'README.md',
+  'docs/*.md',
+  'hack/demo/hapair.yaml',
+  'hack/{mutants,plant}/**/*.ts',
+  'package-lock.json',
+];
+
 const surroundings = (): string =>
   digest(
-    [...globSync(['{agent,crds,hack/mutants,hack/plant}/**/*.{yaml,ts}', 'package-lock.json'], { cwd: ROOT })]
-      .filter((file) => file.endsWith('.yaml') || file.startsWith('hack/') || file === 'package-lock.json')
+    globSync(READ, { cwd: ROOT })
       .filter((file) => !/^hack\/.*(\.test|main|table|sample|equivalents)\.ts$/.test(file))
       .sort()
       .map((file) => `${file} ${hashOf(file)}`)

@@ -129,6 +129,7 @@ const main = async (flags: Flags): Promise<void> => {
   const isWatched = jobs.length === 1;
   // A folder for temporary files of each job's own: one test looks for what others could have left where everybody writes.
   const temporary = mkdtempSync(join(tmpdir(), 'tmp.hapair-'));
+  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
 
   let tools: Promise<void> | undefined;
   const run = async (job: Job): Promise<void> => {
@@ -151,7 +152,6 @@ const main = async (flags: Flags): Promise<void> => {
     else if (!isWatched) console.log(lineOf(entry));
   };
   const capacity = flags.jobs ? numberOf('jobs', flags.jobs) : await usualCapacity(jobs.length);
-  process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
   await runSideBySide(jobs, capacity, run);
   await planes.stop();
   console.log(reportOf(finished, asked.length - jobs.length, (performance.now() - startedMs) / 1000));

@@ -33,7 +33,8 @@ const startWorker = async (
   const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
   try {
     child.stdin.write(`${JSON.stringify({ type: 'ping', id: 1 })}\n`);
-    const [line] = await once(createInterface({ input: child.stdout }), 'line');
+    const signal = AbortSignal.timeout(DEADLINE_MS); // its end alone would not end the wait for a line
+    const [line] = await once(createInterface({ input: child.stdout }), 'line', { signal });
     const pong: FromWorker = JSON.parse(line);
     if (pong.type !== 'pong') throw new Error(`a pong was asked for, not ${line}`);
     const policies = policiesOf(child.pid ?? 0);

@@ -15,7 +15,12 @@ export type AccessKey = {
 
 /** The operator's policy: what its calls need (DESIGN.md, "Converging EC2"), and no more. */
 const OPERATOR_ACTIONS = [
-  'Describe*',
+  'DescribeNetworkInterfaces',
+  'DescribeAddresses',
+  'DescribeInstances',
+  'DescribeSubnets',
+  'DescribeSecurityGroupRules',
+  'DescribeInstanceTypes',
   'AssignPrivateIpAddresses',
   'UnassignPrivateIpAddresses',
   'AssociateAddress',

@@ -1,7 +1,7 @@
 /**
  * The lab's EC2 as a process: the EC2 API, IMDS and the fabric that follows them.
  *
- *     node hack/lab/ec2/main.ts --vpc FILE|--pairs N [--nodes N] [--profile instant|aws] [--listen HOST:PORT] [--imds HOST:PORT]
+ *     node hack/lab/ec2/main.ts --vpc FILE|--pairs N [--nodes N] [--profile instant|aws|aws-quick-return] [--listen HOST:PORT] [--imds HOST:PORT]
  *         [--fabric none|kernel] [--initial ADDRESS=ENI[=ALLOCATION]]…
  *
  * FILE is a LabVPC in JSON. With --pairs there is no fabric: a VPC of that many pairs on 200 nodes (or --nodes), each with
