@@ -89,14 +89,12 @@ const inCalls = (ready: readonly Item[], oneByOne: boolean): Item[][] =>
     isBatched && !oneByOne ? [alike] : alike.map((item) => [item]),
   );
 
-/** The one call that does most; after a failure it is the next one's turn, so what always fails holds up nothing else. */
+/** The one call that does most; what always fails holds up nothing else. */
 const nextCall = (input: ConvergeInput): PlannedCall | undefined => {
   const { memory, view, target, authority } = input;
   const { oneByOne, failure } = memory;
   const choices = inCalls(readyItems(input), oneByOne);
-  // The failure that parted a batch is not one of any single item: the turn begins with the first in spec.
-  const turn = Math.max(0, (failure?.count ?? 0) - (oneByOne ? 1 : 0));
-  const moved = choices[turn % choices.length] ?? [];
+  const moved = choices[(failure?.turn ?? 0) % choices.length] ?? [];
   const [first] = moved;
   if (!first || !view) return undefined;
   const { movable } = first;

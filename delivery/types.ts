@@ -32,6 +32,8 @@ export type Answer = { result: EC2Result; atMs: number /** 0 to 1, evenly spread
 /** Unbroken failures of calls, as of the last one. */
 export type CallFailure = {
   count: number;
+  /** Whose turn it is, of the calls that are wanted: it passes on with failures that are an item's own. */
+  turn: number;
   class: EC2ErrorClass;
   code: string;
   message: string;

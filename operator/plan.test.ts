@@ -459,6 +459,47 @@ for (const [title, vips, code] of [
   });
 }
 
+/** The first calls of a failover when EC2 says to each of them this. */
+const failingFailover = (result: ReturnType<typeof failureOf>, calls: number): string[] => {
+  const rig = new Rig({
+    addresses: [
+      { name: 'main', vip: VIP },
+      { name: 'public', eipAllocationID: ALLOCATION },
+    ],
+  });
+  rig.settle();
+  rig.report('node1', 'Master', 1);
+  return Array.from({ length: calls }, () => {
+    const action = takeTurn(rig, result);
+    assert.ok(action, 'tried again within half a minute');
+    return action;
+  });
+};
+
+/** Half a minute at most until the next call, which is answered. */
+const takeTurn = (rig: Rig, result: ReturnType<typeof failureOf>): string | undefined => {
+  for (let tenth = 0; tenth < 300; tenth++) {
+    const { call } = rig.step().call ?? {};
+    if (call) {
+      rig.answer(result);
+      return call.action;
+    }
+    rig.pass(100);
+    rig.read();
+  }
+  return undefined;
+};
+
+test('what time heals gives no turn away: the VIPs are tried again first, but not for ever', () => {
+  const throttled = failureOf({ code: 'RequestLimitExceeded', message: 'slow down', httpStatus: 503 });
+  const vip = 'AssignPrivateIpAddresses';
+  assert.equal(failingFailover(throttled, 9), [
+    ...[vip, vip, vip, vip],
+    ...['AssociateAddress', 'AssociateAddress', 'AssociateAddress', 'AssociateAddress'],
+    vip,
+  ]);
+});
+
 test('several items that are taken away again and again are each put back ever more seldom', () => {
   const rig = Rig.converged({
     addresses: [

@@ -30,3 +30,19 @@ export const endsWell = async (world: World, node: string): Promise<void> => {
 export const slower = (milliseconds: number) => ({
   vrrp: { version: 3 as const, virtualRouterID: 10, advertisementIntervalMilliseconds: milliseconds },
 });
+
+/**
+ * A change of the VRRP parameters is under way: node2 acknowledges "accept both", crashes `delayMs` after it was told, and starts
+ * from the disk of before, cut off from the API server for a minute.
+ */
+export const node2ForgetsTheChange = async (world: World, delayMs: number): Promise<void> => {
+  const { node2 } = world;
+  await world.until('node2 is told', () => world.instance('node2').spec.vrrp.accept.length === 2, 5_000);
+  await world.pass(delayMs);
+  node2.crash();
+  world.cutAPI(node2);
+  node2.boot();
+  await world.pass(60_000);
+  if (world.master !== 'node1') throw new Error(`no second Master: ${world.master}`);
+  world.healAPI(node2);
+};
