@@ -43,6 +43,6 @@ export const node2ForgetsTheChange = async (world: World, delayMs: number): Prom
   world.cutAPI(node2);
   node2.boot();
   await world.pass(60_000);
-  if (world.master !== 'node1') throw new Error(`no second Master: ${world.master}`);
+  if (world.master !== 'node1') throw new Error(`node1 alone is Master, not ${world.master}`);
   world.healAPI(node2);
 };
