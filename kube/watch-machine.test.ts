@@ -140,8 +140,11 @@ test('delays grow on while connections are short, and start anew after a stable 
   machine.step({ type: 'opened' }, 1_000);
   const short = machine.step(failed('Unreachable'), 2_000).action;
   assert.is(short.do === 'wait' && short.delayMs, 800);
-  machine.step({ type: 'opened' }, 3_000);
-  const stable = machine.step(failed('Unreachable'), 33_000).action;
+  machine.step({ type: 'opened' }, 100_000);
+  const late = machine.step(failed('Unreachable'), 101_000).action;
+  assert.is(late.do === 'wait' && late.delayMs, 1_600, 'short, however old the process is');
+  machine.step({ type: 'opened' }, 103_000);
+  const stable = machine.step(failed('Unreachable'), 133_000).action;
   assert.is(stable.do === 'wait' && stable.delayMs, 200);
 });
 

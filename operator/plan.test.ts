@@ -1092,6 +1092,19 @@ test('EC2 is read in the Region of the spec, else in the operator’s', () => {
   assert.is(rig.step().scope.region, 'eu-central-1');
 });
 
+test('a pair without history waits until both ENIs were read: either may have its address', () => {
+  const rig = new Rig();
+  rig.step();
+  const { networkInterfaces, ...rest } = rig.cloud.view(0);
+  const { [ENI2]: _unread, ...one } = networkInterfaces;
+  rig.read({ ...rest, networkInterfaces: one });
+  rig.step();
+  assert.is(rig.instances.length, 0);
+  rig.read();
+  rig.step();
+  assert.is(rig.instances.length, 2);
+});
+
 test('one by one each VIP gets its turn, the first in spec first, also when one after the other is refused', () => {
   const vips = ['10.10.10.10', '10.10.10.20', '10.10.10.30'];
   const rig = new Rig({ addresses: vips.map((vip, at) => ({ name: `a${at}`, vip })) });

@@ -31,6 +31,13 @@ test('T18: a claim takes a term only when it is settled and its VIPs are on the 
   assert.not(mayTakeTerm({ settled: true, vipUp: false, term: null }));
 });
 
+test('a condition names the generation that it is about, and none before a spec is loaded', () => {
+  const [first] = mergeConditions(undefined, [ready], AT_MS, undefined);
+  assert.not('observedGeneration' in (first ?? {}));
+  const [loaded] = mergeConditions(undefined, [ready], AT_MS, 5);
+  assert.is(loaded?.observedGeneration, 5);
+});
+
 test('S7: lastTransitionTime moves only with status', () => {
   const first = mergeConditions(undefined, [ready], AT_MS, 5);
   assert.is(first[0]?.lastTransitionTime, '2026-11-22T10:00:00Z');

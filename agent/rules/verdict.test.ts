@@ -54,6 +54,12 @@ test('a verdict says since when it stands and why, and the reason does not chang
   assert.is(late?.message, 'it answers ECONNREFUSED');
 });
 
+test('S6: causes that take turns are told once a minute', () => {
+  const runs = Array.from({ length: 179 }, (_, at) => failure(at % 2 === 0 ? 'timeout' : 'HTTP 503'));
+  const told = story(runs).map(({ toldAtMs }) => toldAtMs);
+  assert.is(new Set(told.slice(2)).size, 3);
+});
+
 test('S6: the same cause in other words is no news, however long it lasts', () => {
   const runs = Array.from({ length: 600 }, (_, index) => failure('exit 1', `lag of ${index} s`));
   const messages = new Set(story(runs).map(({ message }) => message));

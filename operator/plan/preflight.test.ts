@@ -314,6 +314,17 @@ test('before the first reading nothing is checked', () => {
   assert.equal([status, reason], ['Unknown', 'NotChecked']);
 });
 
+test('a VIP that is the primary of an ENI cannot move, whatever else that ENI has', () => {
+  const { message } = check(({ one }) => {
+    one.privateIPAddresses = [
+      { privateIPAddress: VIP, primary: true },
+      { privateIPAddress: '10.10.10.99', primary: false },
+    ];
+    return {};
+  });
+  assert.match(message, `VIP ${VIP}: it is the primary of ${NODE1.networkInterfaceID} and cannot move`);
+});
+
 test('what could not be read says why', () => {
   const { message } = check(({ facts }) => {
     delete facts.subnets['subnet-1'];
