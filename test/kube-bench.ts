@@ -52,7 +52,7 @@ export type ChaosWorld = {
 
 export const startChaosWorld = async (): Promise<ChaosWorld> => {
   const dir = await mkdtemp(join(tmpdir(), 'kube-chaos-'));
-  const plane = await startRestartableControlPlane(dir);
+  const plane = await startRestartableControlPlane({ dir });
   const proxy = await startChaosProxy({
     ...{ dir: join(dir, 'chaos'), upstream: plane.server, caFile: plane.caFile },
   });
