@@ -82,7 +82,7 @@ export const REASONS = {
   EC2Throttled: 'EC2 limits the rate of calls.',
   EC2Unavailable: 'EC2 answers with an error of its own side.',
   EC2TimedOut: 'EC2 did not answer in time; the call may have worked.',
-  EC2CredentialsInvalid: 'EC2 does not accept the credentials.',
+  EC2CredentialsInvalid: 'EC2 does not accept the credentials, or none could be had.',
   EC2Unauthorized: 'The credentials do not permit the call.',
   EC2TargetMissing: 'EC2 does not know an ENI or instance.',
   EC2AllocationMissing: 'EC2 does not know the EIP allocation.',

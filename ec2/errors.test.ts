@@ -20,6 +20,8 @@ const TABLE = [
   ['ECONNREFUSED', 0, 'Unreachable', false, false],
   ['ENOTFOUND', 0, 'Unreachable', false, false],
   ['AuthFailure', 401, 'CredentialsInvalid', false, false],
+  ['AuthFailure', 400, 'AddressInUse', false, true],
+  ['NoCredentials', 0, 'CredentialsInvalid', false, false],
   ['RequestExpired', 400, 'CredentialsInvalid', false, false],
   ['SignatureDoesNotMatch', 403, 'CredentialsInvalid', false, false],
   ['ExpiredToken', 400, 'CredentialsInvalid', false, false],
@@ -72,6 +74,15 @@ test("an error with an HTTP answer goes by EC2's code, one without by the system
   assert.equal(rawErrorOf(answered), { code: 'AuthFailure', message: 'no', httpStatus: 401 });
   const cut = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET', $metadata: {} });
   assert.equal(rawErrorOf(cut), { code: 'ECONNRESET', message: 'socket hang up' });
+});
+
+test('what an error says is plain text of a bounded length', () => {
+  const hostile = Object.assign(new Error(`\u001b[2Jno\n${'x'.repeat(100_000)}`), {
+    name: 'A\u0007'.repeat(1_000),
+  });
+  const { code, message } = rawErrorOf(hostile);
+  assert.ok(code.length <= 100 && message.length <= 500);
+  assert.not.match(`${code}${message}`, /\p{Cc}/u);
 });
 
 test('two denials read alike: what EC2 enciphers anew each time is left out', () => {

@@ -9,6 +9,7 @@ import type { EC2ErrorClass, EC2Result } from './types.ts';
 export type RawError = {
   /** EC2's error code, the SDK's error name, or the system's errno word. */
   code: string;
+  /** Plain text of a bounded length. */
   message: string;
   /** Absent: no HTTP answer arrived. */
   httpStatus?: number;
@@ -30,6 +31,7 @@ const CLASS_BY_CODE: Record<string, EC2ErrorClass> = {
   ExpiredToken: 'CredentialsInvalid',
   InvalidClientTokenId: 'CredentialsInvalid',
   CredentialsProviderError: 'CredentialsInvalid',
+  NoCredentials: 'CredentialsInvalid',
   UnauthorizedOperation: 'Unauthorized',
   'InvalidNetworkInterfaceID.NotFound': 'TargetMissing',
   'InvalidNetworkInterfaceId.Malformed': 'TargetMissing',
@@ -79,10 +81,18 @@ const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {
 export const reasonOf = (errorClass: EC2ErrorClass): Reason => REASON_BY_CLASS[errorClass];
 
 /**
+ * EC2 answers `AuthFailure` with 401 to credentials that it does not accept, in this Region or in any, and with 400 to who may not
+ * touch a resource: an EIP that a NAT gateway holds, say. The latter says nothing about credentials.
+ */
+const isAboutResource = ({ code, httpStatus }: RawError): boolean =>
+  code === 'AuthFailure' && httpStatus === 400;
+
+/**
  * The class of an error. A code that is not in the table goes by the HTTP status; without an HTTP answer the call counts as
  * cut in the middle, the reading that assumes least.
  */
 export const classify = (error: RawError): EC2ErrorClass => {
+  if (isAboutResource(error)) return 'AddressInUse';
   const known = CLASS_BY_CODE[error.code];
   if (known !== undefined) return known;
   if (error.httpStatus === undefined) return 'TimedOut';
@@ -109,8 +119,12 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
   };
 };
 
-/** True for classes that time alone may heal; the others need a person, and are retried all the same, slower. */
+/**
+ * True for classes that time alone may heal, as a source of credentials that comes back; the others need a person, and are retried
+ * all the same, slower.
+ */
 export const isTransient = (errorClass: EC2ErrorClass): boolean =>
+  errorClass === 'CredentialsInvalid' ||
   errorClass === 'Throttled' ||
   errorClass === 'Unavailable' ||
   errorClass === 'TimedOut' ||

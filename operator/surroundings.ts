@@ -50,7 +50,7 @@ export const connectSurroundings = async (
   return {
     kube: await connect({ kubeconfigPath, userAgent, callConnections: CONNECTIONS }),
     electorKube: await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election` }),
-    connectEC2: (connection) => connectSDK({ ...connection, defaultRegion: region, wall: systemClock.wall }),
+    connectEC2: (connection) => connectSDK({ ...connection, defaultRegion: region, clock: systemClock }),
     clock: systemClock,
     random: Math.random,
     yieldToEventLoop: setImmediate,

@@ -1,8 +1,9 @@
 /** The status that is wanted, as far as no test of its parts says it. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { failureOf } from '../../ec2/errors.ts';
 import { formatTime } from '../../runtime/time.ts';
-import { EPOCH_MS, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
+import { ALLOCATION, EPOCH_MS, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
 const SECOND = '10.10.10.20';
@@ -64,6 +65,23 @@ test('EC2 could not be read for long: since when, in wall-clock time', () => {
     converged?.message,
     `EC2 could not be read since ${formatTime(EPOCH_MS + view.readAtMs)}: no answer.`,
   );
+});
+
+test('EC2 refuses an EIP that something else holds: the condition says which, and not whose it is', () => {
+  const rig = Rig.converged();
+  rig.cloud.associate(ALLOCATION, 'eni-0ffffffffffffffff', '10.10.10.99');
+  rig.report('node2', 'Master', 2);
+  rig.read();
+  const { call } = rig.step();
+  assert.ok(call);
+  rig.pass(1);
+  const message = 'You do not have permission to access the specified resource.';
+  rig.answer(failureOf({ code: 'AuthFailure', message, httpStatus: 400 }));
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False EC2AddressInUse');
+  const told = rig.pair.status?.conditions?.find(({ type }) => type === 'AddressesConverged')?.message ?? '';
+  assert.match(told, `${ALLOCATION}: held by a network interface that is none of this pair's`);
+  assert.not.match(told, 'eni-0f');
 });
 
 test.run();

@@ -50,15 +50,29 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
 /** What to do where EC2's own words do not say it. */
 const REMEDIES: Partial<Record<Reason, string>> = {
   EC2Unauthorized: ' Compare the policy of the operator’s role with charts/hapair/iam-policy.json.',
+  EC2CredentialsInvalid: ' Look at the clock too, and whether this Region is enabled for the account.',
   EC2Throttled:
     ' All calls of the account share this limit: look for RequestLimitExceeded in CloudTrail, or ask AWS for more.',
 };
 
+/** What EC2 shows to be in the way of an EIP; whose it is, is not for everybody to read. */
+const heldElsewhere = ({ input: { ec2 }, wish }: Situation): string => {
+  const ours = wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID);
+  const held = wish.addresses.flatMap(({ eipAllocationID: id = '' }) => {
+    const on = ec2.view?.elasticIPs[id]?.networkInterfaceID;
+    return on === undefined || ours.includes(on) ? [] : [id];
+  });
+  if (held.length === 0) return '';
+  return ` ${held.join(', ')}: held by a network interface that is none of this pair's; a NAT gateway or a load balancer does not give an EIP away.`;
+};
+
 /** With what the agent says that is waited for, or what a person can do. */
-const withRemedy = (fact: Fact, { reports, memory }: Situation): Fact => {
+const withRemedy = (fact: Fact, situation: Situation): Fact => {
+  const { reports, memory } = situation;
   const report = reports.find(({ node }) => node === memory.authority.head?.node);
   const trouble = fact.reason === 'WaitingForAgent' && report ? troubleOf(report) : '';
-  const remedy = trouble === '' ? (REMEDIES[fact.reason] ?? '') : ` It says: ${trouble}`;
+  const held = fact.reason === 'EC2AddressInUse' ? heldElsewhere(situation) : '';
+  const remedy = trouble === '' ? (REMEDIES[fact.reason] ?? held) : ` It says: ${trouble}`;
   return fact.status === 'True' ? fact : { ...fact, message: `${fact.message}${remedy}` };
 };
 

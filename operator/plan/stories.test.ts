@@ -374,7 +374,7 @@ const STORIES: Record<string, () => Story> = {
       failed('InvalidAllocationID.NotFound'),
     );
     for (const what of ['the second is refused', 'the third is refused'])
-      story.when(what, () => story.rig.pass(2_000), failed('AuthFailure', 401));
+      story.when(what, () => story.rig.pass(2_000), failed('AuthFailure', 400));
     story.when('all goes well', () => story.rig.pass(10_000));
     story.pass(10_000, ...BOTH);
     return story;
