@@ -150,6 +150,7 @@ export class Agent {
     this.#contact.watch(this.#watches.map(({ own }) => own));
     this.#renewLease();
     void this.#tick();
+    void this.#failed.promise.then(() => this.#log.flush());
     this.#web = surroundings.openWeb?.(this);
   }
 
@@ -269,6 +270,7 @@ export class Agent {
    */
   async handOver(): Promise<AgentHandover> {
     const { clock } = this.#surroundings;
+    this.#log.flush();
     await this.#until(() => this.#pairs.isReported, clock.now() + LAST_WORDS_MS);
     return takeInGoodMoment({
       clock,
@@ -298,6 +300,7 @@ export class Agent {
     await kube.close();
     this.#log.info({ reason: 'AgentStopped' }, 'agent stopped');
     await this.#web?.close();
+    this.#log.flush();
   }
 }
 

@@ -1,13 +1,12 @@
 /** `hapair-operator`: flags, logger, signals and the real surroundings; what runs in them is operator.ts. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
 import packageJSON from '../package.json' with { type: 'json' };
 import { createCalmLog } from '../runtime/calm-log.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
 import { openLogOutput } from '../runtime/log-output.ts';
-import { formatMicroTime } from '../runtime/time.ts';
+import { createLogger } from '../runtime/logger.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
 import { connectSurroundings } from './surroundings.ts';
@@ -31,8 +30,8 @@ AWS_ENDPOINT_URL_EC2 points it at another EC2 endpoint.`;
 const OWN_NAMESPACE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 
 /** Ends the process with a sentence for people, no stack trace. */
-const refuse = (message: string): never => {
-  process.stderr.write(`hapair-operator: ${message}\n${USAGE}\n`);
+const refuse = (message: string, usage = `${USAGE}\n`): never => {
+  process.stderr.write(`hapair-operator: ${message}\n${usage}`);
   process.exit(2);
 };
 
@@ -94,17 +93,18 @@ const readTag = (text: string | undefined): { key: string; value: string } | und
 };
 const requireTag = readTag(flags['require-tag']);
 
-const lines = pino(
-  {
-    level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
-    base: {},
-    timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
-  },
-  openLogOutput(true),
-);
+const openLog = () => {
+  try {
+    return createLogger({ level: flags['log-level'], base: {} }, openLogOutput());
+  } catch (error) {
+    return refuse(messageOf(error), '');
+  }
+};
+const lines = openLog();
 /** What EC2 or the API server refuses again and again is said once, then counted. */
 const log = createCalmLog(lines, systemClock.now);
 setInterval(log.tick, 1_000).unref();
+process.once('exit', () => log.flush());
 
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {

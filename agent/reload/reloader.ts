@@ -72,7 +72,7 @@ export type ReloadOptions = {
   /** The agent is being stopped: it is not to be replaced any more. */
   isStopping: () => boolean;
   log: Log;
-  /** Resolves when what is logged next is written: the replacement would lose it. */
+  /** Resolves when what was logged is written: the replacement would lose it. */
   logged: () => Promise<void>;
 };
 
@@ -117,9 +117,8 @@ export const createReloader = (options: ReloadOptions): Reloader => {
     },
     async replace() {
       try {
-        const written = logged();
         log.info({ reason: 'AgentReloaded' }, 'the program is replaced in place');
-        await written;
+        await logged();
         const handover = await agent.handOver();
         await signalsHeard();
         if (isStopping()) return;
