@@ -42,11 +42,14 @@ export type EC2View = {
 };
 
 /**
- * What a call or reading is for, most urgent first: the account's call budget goes to failovers before repairs before
- * placements for the first master of a new pair before releases before readings that only look for drift, and to checks
- * made ahead of need last.
+ * What a call or reading is for, most urgent first. Move: a failover, which nobody asked for. Pin: the first move of a pair to a
+ * pinned node within a minute. Repair: an address is put back. Order: any other move that somebody asked for. Place: for the first
+ * master of a new pair. Then releases, read-backs, readings that look for drift, and checks made ahead of need.
  */
-export const CALL_PURPOSES = ['Move', 'Repair', 'Place', 'Release', 'Confirm', 'Watch', 'Preflight'] as const;
+export const CALL_PURPOSES = [
+  ...(['Move', 'Pin', 'Repair', 'Order', 'Place', 'Release'] as const),
+  ...(['Confirm', 'Watch', 'Preflight'] as const),
+] as const;
 export type CallPurpose = (typeof CALL_PURPOSES)[number];
 
 /** The part of DescribeInstances that hapair uses. */

@@ -36,7 +36,7 @@ export class Account implements EC2 {
   #callsUnderWay = 0;
 
   constructor({ api, region, clock, random, metrics, onTurn }: AccountOptions) {
-    this.budget = createBudget({ clock, onTurn });
+    this.budget = createBudget({ clock, onTurn, shareOf: (key) => key.slice(0, key.indexOf('/')) });
     this.#ec2 = createEC2({
       api,
       clock,

@@ -26,6 +26,7 @@ import { assess, type Situation } from './plan/situation.ts';
 import { type Dropped, nextStatus, servedIn } from './plan/status.ts';
 import { type Acceptance, isBarred, untaggedMessage } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
+import { turnOf } from './plan/turn.ts';
 import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
 /** The longest sleep: a bound on what a forgotten deadline can cost. */
@@ -204,7 +205,7 @@ const present = (input: PlanInput): Plan => {
     memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },
     instances,
     remove: leftInstances(situation),
-    ...(call && { call }),
+    ...(call && { call, turn: turnOf(call, memory.authority, next) }),
     scope: scopeOf(pair, wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(!isEqual(next, pair.status) && { status: next }),
@@ -231,7 +232,7 @@ const onReadingsAsLeader = (input: PlanInput, next: Plan): Plan => {
   const { memory, ec2, ledSinceMs = Number.NEGATIVE_INFINITY } = input;
   const { call, scope, reason } = next;
   if (!call || (ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= ledSinceMs) return next;
-  const { call: _tooEarly, ...others } = next;
+  const { call: _tooEarly, turn: _none, ...others } = next;
   if (ec2.failure) return { ...others, readSinceMs: ledSinceMs };
   return { memory, instances: [], remove: [], scope, readSinceMs: ledSinceMs, events: [], reason };
 };

@@ -180,7 +180,7 @@ export class Reconciler {
     const { views, budget } = this.#ports;
     of.memory = next.memory;
     this.#tell(key, input, next);
-    const isDeferred = next.call !== undefined && !this.#begin(key, of, next.call, next.scope.region);
+    const isDeferred = next.call !== undefined && !this.#begin(key, of, next.call, next);
     if (!next.call) budget.withdraw(key);
     views.cover(key, next.scope);
     if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
@@ -191,11 +191,11 @@ export class Reconciler {
    * Begins the planned call, unless this process does not lead (S4) or the account's budget has no turn for it yet.
    * @returns false: it waits for its turn
    */
-  #begin(key: Key, of: Remembered, planned: PlannedCall, region: string): boolean {
+  #begin(key: Key, of: Remembered, planned: PlannedCall, { scope: { region }, turn }: Plan): boolean {
     const { clock, log, budget, ec2, mayWrite, random, requeue } = this.#ports;
     if (!mayWrite()) return true;
     const { action } = planned.call;
-    if (!budget.admit(key, region, action, planned.purpose)) {
+    if (!budget.admit(key, region, action, turn ?? planned.purpose)) {
       of.memory = callDeferred(of.memory, clock.now());
       return false;
     }

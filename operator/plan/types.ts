@@ -9,7 +9,7 @@ import type {
   VRRPInstance,
 } from '../../crds/types.ts';
 import type { DeliveryMemory, PlannedCall, ReleaseMemory } from '../../delivery/types.ts';
-import type { EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
+import type { CallPurpose, EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
 
 /** A condition's content, before times and generations. */
 export type Fact = { status: Condition['status']; reason: Reason; message: string };
@@ -86,8 +86,13 @@ export type AuthorityMemory = {
   highestTerm: number;
   /** Where the addresses go. */
   head: Authority | undefined;
-  /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
-  pin: { node: string; sinceMs: number } | undefined;
+  /**
+   * When the pin in force was first seen: its node gets a moment to put the VIPs up. `isRepeated`: another one was first seen within
+   * the minute before.
+   */
+  pin: { node: string; sinceMs: number; isRepeated: boolean } | undefined;
+  /** When the last pin was first seen, in force or not. */
+  pinnedAtMs: number;
 };
 
 /** Written by calls.ts. */
@@ -177,6 +182,8 @@ export type Plan = {
   remove: readonly string[];
   /** At most one call, to be started at once. */
   call?: PlannedCall;
+  /** Of the call: whose turn it is in the account's call budget. Default: by the call's own purpose. */
+  turn?: CallPurpose;
   /** What of EC2 concerns this pair; every reading covers it. */
   scope: EC2Scope;
   /** EC2 should be read: a reading begun at this time or later is wanted. */
