@@ -70,35 +70,35 @@ const everyNode = async (world: StormWorld, act: (name: string) => Promise<unkno
 /** All of them. */
 export const FAULTS: readonly Fault[] = [
   {
-    ...{ name: 'node crashed', scope: 'Side', weight: 3, lengthMs: [10_000, 30_000] },
+    ...{ name: 'node crashed', grip: 'node', scope: 'Side', weight: 3, lengthMs: [10_000, 30_000] },
     begin: async ({ lab }, target) => {
       await lab.node(target).crash();
       return () => lab.node(target).start();
     },
   },
   {
-    ...{ name: 'node shut down', scope: 'Side', weight: 1, lengthMs: [10_000, 30_000] },
+    ...{ name: 'node shut down', grip: 'node', scope: 'Side', weight: 1, lengthMs: [10_000, 30_000] },
     begin: async ({ lab }, target) => {
       await lab.node(target).stop();
       return () => lab.node(target).start();
     },
   },
   {
-    ...{ name: 'node frozen', scope: 'Side', weight: 2, lengthMs: [2_000, 60_000] },
+    ...{ name: 'node frozen', grip: 'node', scope: 'Side', weight: 2, lengthMs: [2_000, 60_000] },
     begin: async ({ lab }, target) => {
       await lab.node(target).pause();
       return () => lab.node(target).resume();
     },
   },
   {
-    ...{ name: 'agent killed', scope: 'Side', weight: 2, lengthMs: [1_000, 20_000] },
+    ...{ name: 'agent killed', grip: 'node', scope: 'Side', weight: 2, lengthMs: [1_000, 20_000] },
     begin: async ({ lab }, target) => {
       await lab.node(target).killService('agent');
       return () => lab.node(target).startService('agent');
     },
   },
   {
-    ...{ name: 'link cut', scope: 'Side', weight: 2, lengthMs: [2_000, 40_000] },
+    ...{ name: 'link cut', grip: 'link', scope: 'Side', weight: 2, lengthMs: [2_000, 40_000] },
     begin: async ({ lab, peerOf }, target) => {
       const link = `${target}-${peerOf(target)}`;
       await lab.cut(link);
@@ -106,7 +106,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    ...{ name: 'link cut one way', scope: 'Side', weight: 2, lengthMs: [2_000, 40_000] },
+    ...{ name: 'link cut one way', grip: 'link', scope: 'Side', weight: 2, lengthMs: [2_000, 40_000] },
     begin: async ({ lab, peerOf }, target) => {
       const link = `${target}->${peerOf(target)}`;
       await lab.cut(link);
@@ -114,14 +114,20 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    ...{ name: 'own firewall drops protocol 112', scope: 'Side', weight: 1, lengthMs: [5_000, 40_000] },
+    ...{
+      name: 'own firewall drops protocol 112',
+      grip: 'node',
+      scope: 'Side',
+      weight: 1,
+      lengthMs: [5_000, 40_000],
+    },
     begin: async ({ lab }, target) => {
       await sh(lab.node(target), `echo '${FIREWALL}' | nft -f -`);
       return () => sh(lab.node(target), 'nft delete table ip storm');
     },
   },
   {
-    ...{ name: 'own address flaps', scope: 'Side', weight: 1, lengthMs: [6_000, 20_000] },
+    ...{ name: 'own address flaps', grip: 'node', scope: 'Side', weight: 1, lengthMs: [6_000, 20_000] },
     begin: async ({ lab, addressOf }, target) => {
       const node = lab.node(target);
       const address = `${addressOf(target)}/24`;
@@ -178,14 +184,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    ...{ name: 'EC2 away', scope: 'Nobody', weight: 2, lengthMs: [5_000, 40_000] },
+    ...{ name: 'EC2 away', grip: 'EC2', scope: 'Nobody', weight: 2, lengthMs: [5_000, 40_000] },
     begin: async ({ lab }) => {
       await lab.ec2.fault({ kind: 'outage' });
       return () => lab.ec2.clearFaults();
     },
   },
   {
-    ...{ name: 'EC2 throttles', scope: 'Nobody', weight: 2, lengthMs: [5_000, 40_000] },
+    ...{ name: 'EC2 throttles', grip: 'EC2', scope: 'Nobody', weight: 2, lengthMs: [5_000, 40_000] },
     begin: async ({ lab }) => {
       await lab.ec2.fault({ kind: 'throttle', count: 10_000 });
       return () => lab.ec2.clearFaults();

@@ -46,6 +46,18 @@ test('every kind comes, as long as it may, and no kind that concerns all comes t
   }
 });
 
+test('two faults of a round never hold the same thing: each would undo the other', () => {
+  const gripping: Kind[] = [
+    { name: 'crash', scope: 'Side', weight: 1, grip: 'node', lengthMs: [1_000, 2_000] },
+    { name: 'freeze', scope: 'Side', weight: 1, grip: 'node', lengthMs: [1_000, 2_000] },
+    { name: 'away', scope: 'Nobody', weight: 1, grip: 'EC2', lengthMs: [1_000, 2_000] },
+    { name: 'throttles', scope: 'Nobody', weight: 1, grip: 'EC2', lengthMs: [1_000, 2_000] },
+  ];
+  const rounds = first(200, 7, gripping).map(({ strikes }) => strikes.map(({ target }) => target));
+  assert.ok(rounds.every((targets) => new Set(targets).size === targets.length));
+  assert.ok(rounds.some((targets) => targets.length === 3));
+});
+
 test('with faults of one scope alone there are rounds all the same', () => {
   assert.is(first(5, 7, KINDS.slice(0, 1)).length, 5);
   assert.is(first(5, 7, KINDS.slice(3)).length, 5);

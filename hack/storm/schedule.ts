@@ -8,6 +8,8 @@ export type Kind = {
   scope: 'Side' | 'Nobody';
   /** How often it is chosen, relative to others. */
   weight: number;
+  /** Of what it takes hold: one at a time does, for it would undo the other. `node`: each target by itself. Default: its name. */
+  grip?: 'node' | 'link' | 'EC2';
   /** How long it lasts, in milliseconds: at least, at most. */
   lengthMs: readonly [number, number];
 };
@@ -59,16 +61,17 @@ export function* roundsOf(
   for (;;) {
     const side = random.chance(0.75) ? random.pick(Object.keys(sides)) : undefined;
     const strikes: Strike[] = [];
-    for (let count = side === undefined ? 0 : random.pick([1, 1, 2]); count > 0; count -= 1) {
-      const kind = draw(random, ofSides);
-      if (kind) strikes.push(strikeOf(random, kind, sides[side ?? ''] ?? []));
-    }
-    for (let count = random.pick([0, 1, 1, 2]); count > 0; count -= 1) {
-      const kind = draw(random, ofNobody);
-      // One thing of a kind at a time: it would undo the other.
-      if (kind && !strikes.some((strike) => strike.kind === kind.name))
-        strikes.push(strikeOf(random, kind, []));
-    }
+    const held = new Set<string>();
+    const add = (kind: Kind | undefined, targets: readonly string[]): void => {
+      if (!kind) return;
+      const strike = strikeOf(random, kind, targets);
+      const hold = kind.grip === 'node' ? strike.target : (kind.grip ?? kind.name);
+      if (!held.has(hold)) strikes.push(strike);
+      held.add(hold);
+    };
+    for (let count = side === undefined ? 0 : random.pick([1, 1, 2]); count > 0; count -= 1)
+      add(draw(random, ofSides), sides[side ?? ''] ?? []);
+    for (let count = random.pick([0, 1, 1, 2]); count > 0; count -= 1) add(draw(random, ofNobody), []);
     if (strikes.length > 0) yield { side, strikes };
   }
 }
