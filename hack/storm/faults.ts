@@ -15,7 +15,7 @@ const sh = async (node: LabNode, script: string): Promise<void> => {
 
 const FIREWALL = 'table ip storm { chain in { type filter hook input priority 0; ip protocol 112 drop; }; }';
 
-/** Everything that a busy cluster piles up: pairs that name nothing real, and one that names what is somebody else's. */
+/** What a busy cluster piles up: pairs that name nothing real. */
 const junk = (): string => {
   const pairs = Array.from({ length: 30 }, (_, at) => {
     const digits = at.toString(16).padStart(4, '0');
@@ -24,7 +24,7 @@ const junk = (): string => {
       address: `10.10.10.${140 + side}`,
       networkInterfaceID: `eni-0${letter.repeat(12)}${digits}`,
     }));
-    const vip = at === 0 ? STRANGER.address : `10.10.10.${150 + at}`;
+    const vip = `10.10.10.${150 + at}`;
     const vrrp = { version: 3, virtualRouterID: 100 + at, advertisementIntervalMilliseconds: 1_000 };
     return {
       apiVersion: 'hapair.io/v1alpha1',
@@ -34,6 +34,19 @@ const junk = (): string => {
     };
   });
   return list(pairs);
+};
+
+/** A typo, or worse: the ENIs are those of a pair that serves, and the address is somebody else's. */
+const thief = ({ addressOf }: StormWorld): string => {
+  const nodes = ['node1', 'node2'].map((name) => ({
+    name,
+    address: addressOf(name),
+    networkInterfaceID: `eni-0${name.slice(-1).repeat(16)}`,
+  }));
+  const vrrp = { version: 3, virtualRouterID: 99, advertisementIntervalMilliseconds: 1_000 };
+  const spec = { nodes, addresses: [{ name: 'main', vip: STRANGER.address }], pinnedNode: 'node1', vrrp };
+  const metadata = { name: 'thief', namespace: JUNK };
+  return list([{ apiVersion: 'hapair.io/v1alpha1', kind: 'HAPair', metadata, spec }]);
 };
 
 const WEBHOOK = 'storm';
@@ -219,7 +232,21 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     ...{
+      name: "a HAPair names a stranger's address",
+      scope: 'Nobody',
+      weight: 1,
+      grip: 'junk',
+      lengthMs: [10_000, 30_000],
+    },
+    begin: async (world) => {
+      await world.lab.kubectl(['apply', '-f', '-'], thief(world));
+      return () => world.lab.kubectl(['delete', 'hapair', 'thief', '-n', JUNK, '--wait=false']);
+    },
+  },
+  {
+    ...{
       name: 'thirty HAPairs that name nothing real',
+      grip: 'junk',
       scope: 'Nobody',
       weight: 2,
       lengthMs: [10_000, 40_000],

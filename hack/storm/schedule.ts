@@ -9,7 +9,7 @@ export type Kind = {
   /** How often it is chosen, relative to others. */
   weight: number;
   /** Of what it takes hold: one at a time does, for it would undo the other. `node`: each target by itself. Default: its name. */
-  grip?: 'node' | 'link' | 'EC2';
+  grip?: 'node' | 'link' | 'EC2' | 'junk';
   /** How long it lasts, in milliseconds: at least, at most. */
   lengthMs: readonly [number, number];
 };
