@@ -41,6 +41,7 @@ const TABLE = [
   ['Gateway.NotAttached', 400, 'StateConflict', false, true],
   ['InvalidParameterValue', 400, 'Rejected', false, true],
   ['SomethingUnheardOf', 400, 'Rejected', false, true],
+  ['NothingNamed', 0, 'Rejected', false, true],
   ['NotLeading', 0, 'NotLeading', false, false],
 ] as const;
 

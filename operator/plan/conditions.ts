@@ -7,6 +7,7 @@ import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
 import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
 import { badFirst, conditionOf } from './problem.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
 import { isFresh, isUnobserved, troubleOf } from './signs.ts';
 import { longSilenceOf } from './silence.ts';
 import { redundant } from './standby.ts';
@@ -32,11 +33,12 @@ const masterElected = (input: ConditionsInput): Fact => {
   if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
   const isFirst = (pair.status?.term ?? 0) === 0;
   // Without this, a person would look for a fault of the agents, which have been told nothing yet.
-  if (isFirst && reports.length === 0 && ec2.view === undefined && ec2.failure) {
-    const { message } = ec2.failure;
+  const isUnread = ec2.view === undefined && (ec2.failure || unreadForMs(input) > STALE_READING_MS);
+  if (isFirst && reports.length === 0 && isUnread) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
     return no(
       'EC2ReadFailed',
-      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${message}. It is tried again.`,
+      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${why}. It is tried again.`,
     );
   }
   if (isFirst) return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
@@ -206,7 +208,14 @@ const pinned = ({ pair, pin }: ConditionsInput): Fact => {
 
 /** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
 const preflightPassed = (input: ConditionsInput): Fact => {
-  const { ec2, nowMs, firstSeenMs } = input;
+  const { ec2, nowMs, firstSeenMs, nodes } = input;
+  if (nodes.length > 0 && unreadForMs(input) > STALE_READING_MS) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
+    return unknown(
+      'EC2ReadFailed',
+      `EC2 cannot be read, and what was found before may hold no longer: ${why}.`,
+    );
+  }
   const fact = preflight(preflightInput(input));
   const stored = input.stored('PreflightPassed');
   const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;

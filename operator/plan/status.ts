@@ -7,14 +7,15 @@ import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
 import { conditionOf, problemOf } from './problem.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
 import { troubleOf } from './signs.ts';
 import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
 import { isBarred, isRunning } from './support.ts';
 import type { Fact } from './types.ts';
 
-/** A reading of EC2 older than this proves nothing about the present. */
-const STALE_READING_MS = 120_000;
+/** What is still said while EC2 tells nothing. */
+const SAYS_NOTHING: ReadonlySet<Reason> = new Set(['WaitingForRead', 'Moving']);
 
 /** The convergence as the condition shows it: a restart alone does not unsay what was read before it. */
 const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
@@ -26,14 +27,12 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
   }
   const { status, reason, message } = convergence;
   const stored = conditionOf(pair.status, 'AddressesConverged');
-  const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
-  if (
-    ec2.failure &&
-    sinceMs > STALE_READING_MS &&
-    (memory.delivery.converged || reason === 'WaitingForRead')
-  ) {
+  const sinceMs = unreadForMs({ ec2, nowMs, firstSeenMs: memory.firstSeenMs });
+  // That a reading is old needs no failure to say so: one may never end.
+  if (sinceMs > STALE_READING_MS && (memory.delivery.converged || SAYS_NOTHING.has(reason))) {
     const told = /not be read since (\S+Z)/.exec(stored?.message ?? '')?.[1];
-    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${ec2.failure.message}.`;
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
+    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${why}.`;
     return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
   }
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
