@@ -8,6 +8,7 @@ import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
 import { conditionOf, problemOf } from './problem.ts';
 import { STALE_READING_MS, unreadForMs } from './reading.ts';
+import { refusalsOf } from './refusals.ts';
 import { troubleOf } from './signs.ts';
 import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
@@ -48,7 +49,6 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
 
 /** What to do where EC2's own words do not say it. */
 const REMEDIES: Partial<Record<Reason, string>> = {
-  EC2Unauthorized: ' Compare the policy of the operator’s role with charts/hapair/iam-policy.json.',
   EC2CredentialsInvalid: ' Look at the clock too, and whether this Region is enabled for the account.',
   EC2Throttled:
     ' All calls of the account share this limit: look for RequestLimitExceeded in CloudTrail, or ask AWS for more.',
@@ -65,13 +65,26 @@ const heldElsewhere = ({ input: { ec2 }, wish }: Situation): string => {
   return ` ${held.join(', ')}: held by a network interface that is none of this pair's; a NAT gateway or a load balancer does not give an EIP away.`;
 };
 
+/** Which permission is missing, and where to mend it. */
+const unauthorized = ({ input: { pair, wallMs }, memory: { calls } }: Situation): string => {
+  const actions = refusalsOf({ pair, wallMs, calls }, undefined).map(({ action }) => `ec2:${action}`);
+  const allow = actions.length === 0 ? '' : ` Allow ${actions.join(', ')}:`;
+  return `${allow} compare the policy of the operator's role with charts/hapair/iam-policy.json.`;
+};
+
+/** The same, where it depends on the pair. */
+const REMEDIES_HERE: Partial<Record<Reason, (situation: Situation) => string>> = {
+  EC2AddressInUse: heldElsewhere,
+  EC2Unauthorized: unauthorized,
+};
+
 /** With what the agent says that is waited for, or what a person can do. */
 const withRemedy = (fact: Fact, situation: Situation): Fact => {
   const { reports, memory } = situation;
   const report = reports.find(({ node }) => node === memory.authority.head?.node);
   const trouble = fact.reason === 'WaitingForAgent' && report ? troubleOf(report) : '';
-  const held = fact.reason === 'EC2AddressInUse' ? heldElsewhere(situation) : '';
-  const remedy = trouble === '' ? (REMEDIES[fact.reason] ?? held) : ` It says: ${trouble}`;
+  const told = REMEDIES_HERE[fact.reason]?.(situation) ?? REMEDIES[fact.reason] ?? '';
+  const remedy = trouble === '' ? told : ` It says: ${trouble}`;
   return fact.status === 'True' ? fact : { ...fact, message: `${fact.message}${remedy}` };
 };
 
@@ -190,6 +203,7 @@ export const nextStatus = (
     isConfirmed: memory.delivery.converged,
     withheld,
     ec2,
+    calls: memory.calls,
     conflict: memory.instances.conflict,
     failback: order.failback,
   });
