@@ -41,6 +41,7 @@ const TABLE = [
   ['Gateway.NotAttached', 400, 'StateConflict', false, true],
   ['InvalidParameterValue', 400, 'Rejected', false, true],
   ['SomethingUnheardOf', 400, 'Rejected', false, true],
+  ['NothingNamed', 0, 'Rejected', false, true],
   ['NotLeading', 0, 'NotLeading', false, false],
 ] as const;
 
@@ -61,6 +62,7 @@ test('a success asks for a read: the call is confirmed, not believed', () => {
 test('only what time may heal is transient', () => {
   assert.ok(isTransient('Throttled') && isTransient('TimedOut') && isTransient('Unreachable'));
   assert.ok(isTransient('NotLeading'));
+  assert.ok(isTransient('CredentialsInvalid'), 'their source comes back');
   assert.not(isTransient('Unauthorized'));
   assert.not(isTransient('Rejected'));
 });

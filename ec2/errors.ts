@@ -59,6 +59,7 @@ const CLASS_BY_CODE: Record<string, EC2ErrorClass> = {
   ENOTFOUND: 'Unreachable',
   EAI_AGAIN: 'Unreachable',
   NotLeading: 'NotLeading',
+  NothingNamed: 'Rejected',
 };
 
 const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {

@@ -4,7 +4,7 @@
  */
 import type { InstanceTypeInfo } from '@aws-sdk/client-ec2';
 import { type EC2Action, type EC2Call, requestOf } from './actions.ts';
-import type { EC2API, EC2Input, EC2Output } from './api.ts';
+import type { EC2API, EC2Input, EC2Output, RequestBounds } from './api.ts';
 import type { Budget } from './budget.ts';
 import { failureOf } from './errors.ts';
 import { elasticIPOf, networkInterfaceOf, rawErrorOf, securityGroupRulesOf } from './shapes.ts';
@@ -61,6 +61,24 @@ export type RegionRequests = {
 /** Pages of one Describe call; a bound, as every loop has one. */
 const MOST_PAGES = 100;
 
+/** Thrown in place of a request that leaves open what it is about. */
+class NothingNamedError extends Error {
+  override readonly name = 'NothingNamed';
+  constructor(action: EC2Action) {
+    super(`${action} names nothing; it was not sent`);
+  }
+}
+
+/**
+ * Something is named by an empty text, or by an empty list. The SDK leaves an empty list out: EC2 then tells of everything, or
+ * chooses an address by itself.
+ */
+const namesNothing = (input: unknown): boolean => {
+  if (Array.isArray(input)) return input.length === 0 || input.some(namesNothing);
+  if (typeof input === 'object' && input !== null) return Object.values(input).some(namesNothing);
+  return input === '';
+};
+
 const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
   InstanceType !== undefined && NetworkInfo?.Ipv4AddressesPerInterface !== undefined
     ? [{ name: InstanceType, addresses: NetworkInfo.Ipv4AddressesPerInterface }]
@@ -68,6 +86,15 @@ const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
 
 /** Requests of any kind: each has its deadline, and its answer is told; reads have waited for their turn. */
 const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: RegionOptions) => {
+  const send = async <A extends EC2Action>(
+    action: A,
+    input: EC2Input<A>,
+    bounds: RequestBounds,
+  ): Promise<EC2Output<A>> => {
+    if (namesNothing(input)) throw new NothingNamedError(action);
+    return api.send(region, action, input, bounds);
+  };
+
   const tell = (action: EC2Action, result: EC2Result, sentAtMs: number): void => {
     budget?.answered(region, action, result);
     onAnswer?.(action, result, now() - sentAtMs);
@@ -82,7 +109,7 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
     await budget?.take(region, action, purpose, signal);
     const sentAtMs = now();
     try {
-      const answer = await api.send(region, action, input, { timeoutMs: timeouts.readMs, signal });
+      const answer = await send(action, input, { timeoutMs: timeouts.readMs, signal });
       tell(action, { ok: true }, sentAtMs);
       return answer;
     } catch (error) {
@@ -109,7 +136,7 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
     const sentAtMs = now();
     const bounds = { timeoutMs: timeouts.writeMs, signal };
     // What EC2 answers is read back, not believed.
-    const result = await api.send(region, planned.action, requestOf(planned), bounds).then(
+    const result = await send(planned.action, requestOf(planned), bounds).then(
       (): EC2Result => ({ ok: true }),
       (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
     );

@@ -134,4 +134,21 @@ test('the call fails and the reading after it is stale: the second call is the l
   assert.is(world.ec2.holderOf(VIP), NODE2.networkInterfaceID);
 });
 
+test('no credentials for four minutes: the cause can be read, and the failover is made within seconds of their return', async () => {
+  const world = await World.converged();
+  const { ec2 } = world;
+  ec2.refusal = {
+    code: 'NoCredentials',
+    message: 'their source has not answered (role arn:aws:iam::1:role/x)',
+  };
+  world.node1.crash();
+  await world.pass(240_000);
+  assert.is(world.condition('AddressesConverged'), 'False EC2CredentialsInvalid');
+  assert.match(world.message('Ready'), 'role arn:aws:iam::1:role/x');
+  assert.is(world.condition('PreflightPassed'), 'Unknown EC2ReadFailed');
+  ec2.refusal = undefined;
+  await world.until('EC2 follows', () => world.isServedBy('node2'), 15_000);
+  await followed(world);
+});
+
 test.run();

@@ -4,10 +4,16 @@ import type { CallFailure, Drift, PlannedCall } from '../../delivery/types.ts';
 import { describeEC2Call } from '../../ec2/actions.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import type { EC2Result } from '../../ec2/types.ts';
+import { withVerdict } from './refusals.ts';
 import type { CallsMemory, PlanEvent } from './types.ts';
 
 /** No call was begun yet. */
-export const NO_CALLS: CallsMemory = { unanswered: undefined, deferredSinceMs: undefined, events: [] };
+export const NO_CALLS: CallsMemory = {
+  unanswered: undefined,
+  deferredSinceMs: undefined,
+  events: [],
+  verdicts: {},
+};
 
 /** The call in words, as logs and Events name it. */
 export const describeCall = ({ call, node }: PlannedCall): string => describeEC2Call(call, node);
@@ -66,7 +72,12 @@ export const withAnswered = (
 ): CallsMemory => {
   const isTold = !result.ok && before?.class === result.class;
   const events = isTold ? memory.events : [...memory.events, eventOf(call, result)];
-  return { ...memory, unanswered: undefined, events };
+  return {
+    ...memory,
+    unanswered: undefined,
+    events,
+    verdicts: withVerdict(memory.verdicts, call.call, result),
+  };
 };
 
 /** Remembers no Event that a plan has told, nor a wait for a turn once no call is wanted. */

@@ -5,8 +5,10 @@ import { formatTime } from '../../runtime/time.ts';
 import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
-import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
+import { isLetThrough, type PreflightInput, preflight, unchecked } from './preflight.ts';
 import { badFirst, conditionOf } from './problem.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
+import { refusalsOf, tellsRefusal } from './refusals.ts';
 import { isFresh, isUnobserved, troubleOf } from './signs.ts';
 import { longSilenceOf } from './silence.ts';
 import { redundant } from './standby.ts';
@@ -32,11 +34,12 @@ const masterElected = (input: ConditionsInput): Fact => {
   if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
   const isFirst = (pair.status?.term ?? 0) === 0;
   // Without this, a person would look for a fault of the agents, which have been told nothing yet.
-  if (isFirst && reports.length === 0 && ec2.view === undefined && ec2.failure) {
-    const { message } = ec2.failure;
+  const isUnread = ec2.view === undefined && (ec2.failure || unreadForMs(input) > STALE_READING_MS);
+  if (isFirst && reports.length === 0 && isUnread) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
     return no(
       'EC2ReadFailed',
-      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${message}. It is tried again.`,
+      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${why}. It is tried again.`,
     );
   }
   if (isFirst) return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
@@ -206,12 +209,18 @@ const pinned = ({ pair, pin }: ConditionsInput): Fact => {
 
 /** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
 const preflightPassed = (input: ConditionsInput): Fact => {
-  const { ec2, nowMs, firstSeenMs } = input;
-  const fact = preflight(preflightInput(input));
+  const { ec2, nowMs, firstSeenMs, nodes } = input;
   const stored = input.stored('PreflightPassed');
+  const refusals = refusalsOf(input, stored?.message);
+  if (nodes.length > 0 && unreadForMs(input) > STALE_READING_MS) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
+    const text = `EC2 cannot be read, and what was found before may hold no longer: ${why}.`;
+    return unchecked('EC2ReadFailed', text, refusals);
+  }
+  const fact = preflight({ ...preflightInput(input), refusals });
   const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;
   const wasKnown = stored?.status !== 'Unknown' || ec2.view === undefined;
-  return isAsking && stored && wasKnown ? stored : fact;
+  return isAsking && stored && wasKnown && !tellsRefusal(stored.message) ? stored : fact;
 };
 
 const storedIn =

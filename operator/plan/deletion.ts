@@ -15,6 +15,7 @@ import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
 import { isAcknowledged } from './parameters.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
 import { untaggedMessage } from './support.ts';
 import type { DeletionMemory, PairMemory, Plan, PlanEvent, PlanInput, Wish } from './types.ts';
 
@@ -89,8 +90,10 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
     const text = `Taking the addresses off their ENIs fails: ${code}: ${message}. It is tried again. ${retainHint}`;
     return [reasonOf(errorClass), text];
   }
-  if (input.ec2.failure && !call) {
-    const text = `EC2 cannot be read: ${input.ec2.failure.message}. It is tried again. ${retainHint}`;
+  const { ec2, nowMs } = input;
+  const isStale = unreadForMs({ ec2, nowMs, firstSeenMs: input.memory.firstSeenMs }) > STALE_READING_MS;
+  if ((ec2.failure || isStale) && !call) {
+    const text = `EC2 cannot be read: ${ec2.failure?.message ?? 'no reading of it has ended'}. It is tried again. ${retainHint}`;
     return ['EC2ReadFailed', text];
   }
   return ['Releasing', 'The addresses are being taken off their ENIs, as spec.deletionPolicy Unassign says.'];

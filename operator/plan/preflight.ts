@@ -3,10 +3,12 @@
  * check is a line that says what was found and, if it fails, what to do. Failing means that the next failover would not
  * work, or not fully; not knowing is never passing.
  */
+import type { Reason } from '../../crds/conditions.ts';
 import type { PairAddress, PairNode } from '../../crds/types.ts';
 import type { EC2Facts, EC2View, NetworkInterface } from '../../ec2/types.ts';
 import type { Report } from './elect.ts';
 import { isInside, isReserved } from './ipv4.ts';
+import { REFUSED, type Refusal } from './refusals.ts';
 import { type End, passage } from './security-groups.ts';
 import type { Fact } from './types.ts';
 
@@ -17,6 +19,8 @@ export type PreflightInput = {
   reports: readonly Report[];
   view: EC2View | undefined;
   facts: EC2Facts | undefined;
+  /** What EC2 has refused to the operator's role; default: nothing. */
+  refusals?: readonly Refusal[];
 };
 
 /** `unknowable`: EC2 has no way to ask, so it keeps nothing from passing. */
@@ -210,13 +214,17 @@ const assignNote: Check = {
   found: 'AssignPrivateIpAddresses has no dry run; the first move shows it',
 };
 
+const refusalCheck = (refusal: Refusal): Check =>
+  fail(REFUSED.what(refusal), REFUSED.found(refusal), REFUSED.todo(refusal));
+
 const checksOf = (input: PreflightInput): Check[] => {
-  const { nodes, addresses, reports, view, facts } = input;
+  const { nodes, addresses, reports, view, facts, refusals = [] } = input;
   const sides = nodes.map((node): Side => ({ node, eni: view?.networkInterfaces[node.networkInterfaceID] }));
   const vips = addresses.flatMap(({ vip }) => vip ?? []);
   const allocations = addresses.flatMap(({ eipAllocationID }) => eipAllocationID ?? []);
   const ways = sides.flatMap((from) => sides.filter((to) => to !== from).map((to) => ({ from, to })));
   return [
+    ...refusals.map(refusalCheck),
     ...sides.map((side) => networkInterfaceCheck(side, reports)),
     ...sides.flatMap(primaryCheck),
     ...sides.flatMap((side) => instanceCheck(side, facts)),
@@ -224,7 +232,9 @@ const checksOf = (input: PreflightInput): Check[] => {
     ...vips.map((vip) => vipCheck(vip, sides, facts)),
     ...sides.flatMap((side) => roomCheck(side, vips, facts)),
     ...allocations.flatMap((id) => allocationChecks(id, input)),
-    ...(vips.length > 0 ? [assignNote] : []),
+    ...(vips.length > 0 && !refusals.some(({ action }) => action === 'AssignPrivateIpAddresses')
+      ? [assignNote]
+      : []),
     ...ways.map(({ from, to }) => passageCheck(from, to, facts)),
     ...sides.flatMap(sourceCheckNote),
   ];
@@ -233,10 +243,19 @@ const checksOf = (input: PreflightInput): Check[] => {
 /** The lines that stand in the way come first. */
 const ORDER: readonly Verdict[] = ['FAIL', 'unknown', 'unknowable', 'ok'];
 
+/** Where nothing can be checked, what EC2 has refused stands all the same. */
+export const unchecked = (reason: Reason, message: string, refusals: readonly Refusal[] = []): Fact =>
+  refusals.length === 0
+    ? { status: 'Unknown', reason, message }
+    : {
+        status: 'False',
+        reason: 'PreflightFailed',
+        message: [...refusals.map(refusalCheck).map(lineOf), message].join('\n'),
+      };
+
 /** The condition `PreflightPassed`: its message has a line for each check, unless all passed. */
 export const preflight = (input: PreflightInput): Fact => {
-  if (input.view === undefined)
-    return { status: 'Unknown', reason: 'NotChecked', message: 'EC2 has not been read yet.' };
+  if (input.view === undefined) return unchecked('NotChecked', 'EC2 has not been read yet.', input.refusals);
   const checks = checksOf(input);
   const has = (verdict: Verdict): boolean => checks.some((check) => check.verdict === verdict);
   const lines = ORDER.flatMap((verdict) => checks.filter((check) => check.verdict === verdict)).map(lineOf);

@@ -4,7 +4,21 @@ import type { Item } from '../../delivery/movable.ts';
 import type { Release } from '../../delivery/release.ts';
 import { canonical } from '../../runtime/json.ts';
 import type { Situation } from './situation.ts';
-import type { ReadingMemory } from './types.ts';
+import type { EC2Reading, ReadingMemory } from './types.ts';
+
+/** A reading of EC2 older than this proves nothing about the present. */
+export const STALE_READING_MS = 120_000;
+
+/** How long EC2 has told nothing, in milliseconds: since the newest reading, or since this process first saw the pair. */
+export const unreadForMs = ({
+  ec2,
+  nowMs,
+  firstSeenMs,
+}: {
+  ec2: EC2Reading;
+  nowMs: number;
+  firstSeenMs: number;
+}): number => nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, firstSeenMs);
 
 /** Nothing was asked of a reading yet. */
 export const NO_QUESTION: ReadingMemory = { question: undefined };

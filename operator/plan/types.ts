@@ -9,6 +9,7 @@ import type {
   VRRPInstance,
 } from '../../crds/types.ts';
 import type { DeliveryMemory, PlannedCall, ReleaseMemory } from '../../delivery/types.ts';
+import type { EC2Action } from '../../ec2/actions.ts';
 import type { CallPurpose, EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
 
 /** A condition's content, before times and generations. */
@@ -95,6 +96,9 @@ export type AuthorityMemory = {
   pinnedAtMs: number;
 };
 
+/** What the calls of this process have shown of its permissions. */
+export type Verdicts = Readonly<Partial<Record<EC2Action, 'Refused' | 'Permitted'>>>;
+
 /** Written by calls.ts. */
 export type CallsMemory = {
   /** The unanswered call: at most one (S5). */
@@ -103,6 +107,8 @@ export type CallsMemory = {
   deferredSinceMs: number | undefined;
   /** Events of calls that ended since the last plan. */
   events: readonly PlanEvent[];
+  /** What they have shown of the role's permissions. */
+  verdicts: Verdicts;
 };
 
 /** Written by deletion.ts. */
