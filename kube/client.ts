@@ -1,5 +1,5 @@
 /** Typed calls on any Kubernetes resource. */
-
+import type { LookupFunction } from 'node:net';
 import { messageOf } from '../runtime/error-text.ts';
 import { createCredentials } from './credentials.ts';
 import { isKubeError, KubeError } from './errors.ts';
@@ -20,6 +20,8 @@ export type ConnectOptions = {
   callConnections?: number;
   /** Default: the process's. */
   environment?: Environment;
+  /** Of the API server's name. Default: Node's own, which waits in libuv's threads. */
+  lookup?: LookupFunction;
   /**
    * A kubeconfig that cannot be used now makes every call fail as `Unauthorized`, and is looked at again with each, where
    * it would make `connect` fail. Default false.
@@ -58,12 +60,12 @@ const LIST_RESTARTS = 3;
  * @throws KubeError `Invalid` when there is no usable kubeconfig, unless `patient`.
  */
 export const connect = async (options: ConnectOptions): Promise<KubeClient & WatchSource> => {
-  const { userAgent, callConnections, patient = false } = options;
+  const { userAgent, callConnections, lookup, patient = false } = options;
   const load = () => loadAccess(options.kubeconfigPath, options.environment ?? process.env);
   const open = (): Transport => {
     const access = load();
     return createTransport({
-      ...{ server: access.cluster.server, userAgent },
+      ...{ server: access.cluster.server, userAgent, lookup },
       credentials: createCredentials(access, () => userNow(load)),
       ...(callConnections !== undefined && { callConnections }),
     });
