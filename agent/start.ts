@@ -50,6 +50,7 @@ export const startAgent = async (
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
     lookup,
+    start,
     // With something to serve, a lost credential is the same case as an API server that is away.
     patient: records.some(({ spec }) => spec !== null),
   });

@@ -95,7 +95,7 @@ export const createTransport = (options: {
   };
 
   const send = async (request: TransportRequest, pool: 'calls' | 'streams', signal: AbortSignal) => {
-    const { headers, tls } = await raceAbort(options.credentials.current(), signal);
+    const { headers, tls } = await raceAbort(options.credentials, signal);
     const sending: Dispatcher.RequestOptions = {
       origin,
       path: prefix + request.path,
@@ -149,18 +149,25 @@ export const createTransport = (options: {
     async close() {
       const last = agents;
       agents = undefined;
+      options.credentials.close();
       await Promise.all([last?.calls.destroy(), last?.streams.destroy()]);
     },
   };
 };
 
-/** An exec plugin has no deadline of its own. */
-const raceAbort = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
+/** A call was given up before its credentials were there. The message says what they wait for. */
+class WaitError extends Error {}
+
+/** An exec plugin may take longer than a call waits. */
+const raceAbort = (credentials: Credentials, signal: AbortSignal): ReturnType<Credentials['current']> =>
   new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
+    const abort = (): void => reject(new WaitError(credentials.waitsFor(), { cause: signal.reason }));
+    if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    credentials
+      .current()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort));
   });
 
 async function* explained(
@@ -211,7 +218,8 @@ const explain = (error: unknown, request: TransportRequest, timedOut: boolean): 
     return new KubeError(`${request.attempt}: ${error.message}`, { kind: error.kind });
   }
   if (timedOut) {
-    const message = `${request.attempt}: no answer within ${request.timeoutMs} ms`;
+    const waited = error instanceof WaitError && error.message !== '' ? ` from ${error.message}` : '';
+    const message = `${request.attempt}: no answer${waited} within ${request.timeoutMs} ms`;
     return new KubeError(message, { kind: 'TimedOut' }, { cause: error });
   }
   if (request.signal?.aborted) {

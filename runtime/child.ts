@@ -11,9 +11,24 @@ export type StartProcess = (
   options: Pick<SpawnOptions, 'cwd' | 'env' | 'stdio'>,
 ) => ChildProcess;
 
-/** With whatever privileges this program has. */
-export const startProcess: StartProcess = (program, args, options) =>
-  spawn(program, args, { ...options, detached: true });
+const running = new Set<number>();
+let endsWithUs = false;
+
+const endAll = (): void => {
+  for (const leader of running) killGroup(leader);
+};
+
+/** With whatever privileges this program has. It ends with this program at the latest. */
+export const startProcess: StartProcess = (program, args, options) => {
+  if (!endsWithUs) process.once('exit', endAll);
+  endsWithUs = true;
+  const child = spawn(program, args, { ...options, detached: true });
+  const { pid } = child;
+  if (pid === undefined) return child;
+  running.add(pid);
+  child.once('exit', () => running.delete(pid));
+  return child;
+};
 
 /** Ends the process that leads this group, and all of the group. */
 export const killGroup = (leader: number): void => {

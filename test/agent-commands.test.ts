@@ -13,6 +13,7 @@ import { createLeftovers } from '../agent/checks/leftovers.ts';
 import { createUnprivilegedStart } from '../agent/checks/privileges.ts';
 import { createCheckRunner } from '../agent/checks/runner.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
+import { createCredentials } from '../kube/credentials.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createResolver } from '../runtime/names.ts';
 
@@ -252,6 +253,19 @@ const insideTests = (): void => {
     assert.is(await saidBy('grep CapEff /proc/self/status'), 'CapEff: 0000000000000000');
     const own = spawnSync('cat', ['/proc/self/status'], { encoding: 'utf8' });
     assert.is(effectiveOf(own.stdout), NET_CAPABILITIES);
+  });
+  test('an exec plugin of the kubeconfig has no capability of the agent, and a place before the OOM killer like any other', async () => {
+    const script = `
+      until [ "$(cat /proc/$$/oom_score_adj)" = 0 ]; do :; done
+      echo "{\\"status\\": {\\"token\\": \\"$(sed -n 's/CapEff:\\t//p' /proc/self/status)\\"}}"`;
+    writeFileSync('/proc/self/oom_score_adj', '7');
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: '/bin/sh', args: ['-c', script] };
+    const access = {
+      cluster: { name: 'c', server: 'https://10.0.0.1:6443', skipTLSVerify: false },
+      user: { name: 'u', exec },
+    };
+    const { headers } = await createCredentials(access, { start }).current();
+    assert.equal(headers, { authorization: 'Bearer 0000000000000000' });
   });
   test.run();
 };
