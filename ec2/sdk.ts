@@ -4,6 +4,7 @@
  */
 import { Agent as HTTPAgent } from 'node:http';
 import { Agent as HTTPSAgent } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import {
   type $Command,
   AssignPrivateIpAddressesCommand,
@@ -47,6 +48,8 @@ export type SDKOptions = EC2Connection & {
   clock: Clock;
   /** Default 2,000 ms. */
   connectTimeoutMs?: number;
+  /** Of the endpoints' names. Default: Node's own, which waits in libuv's threads. */
+  lookup?: LookupFunction;
 };
 
 /** As many failovers may be under way at once as a full bucket lets through, and some reads beside them. */
@@ -82,9 +85,13 @@ const SENDERS: { [A in EC2Action]: Sender<EC2Input<A>, EC2Output<A>> } = {
 
 /** The SDK's chain. A client of its own each time: the SDK joins those who ask a client while it waits, also for ever. */
 const chainOf =
-  (region: string, connectionTimeout: number): CredentialsSource =>
+  (region: string, connectionTimeout: number, lookup: LookupFunction | undefined): CredentialsSource =>
   async (signal) => {
-    const requestHandler = { connectionTimeout, requestTimeout: FETCH_MS, throwOnRequestTimeout: true };
+    const agent = { ...(lookup && { lookup }) };
+    const requestHandler = {
+      ...{ httpAgent: agent, httpsAgent: agent },
+      ...{ connectionTimeout, requestTimeout: FETCH_MS, throwOnRequestTimeout: true },
+    };
     const client = new EC2Client({ region, requestHandler });
     signal.addEventListener('abort', () => client.destroy(), { once: true });
     try {
@@ -115,11 +122,12 @@ const inTime = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
 
 /** Opens nothing yet: the first request connects and fetches credentials. */
 export const connectSDK = (options: SDKOptions): EC2API => {
-  const { endpoint, clock, mayWrite = () => true, connectTimeoutMs = 2_000 } = options;
-  const httpAgent = new HTTPAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
-  const httpsAgent = new HTTPSAgent({ keepAlive: true, maxSockets: MOST_CONNECTIONS });
+  const { endpoint, clock, mayWrite = () => true, connectTimeoutMs = 2_000, lookup } = options;
+  const agentOptions = { keepAlive: true, maxSockets: MOST_CONNECTIONS, ...(lookup && { lookup }) };
+  const httpAgent = new HTTPAgent(agentOptions);
+  const httpsAgent = new HTTPSAgent(agentOptions);
   const whose = whoseCredentials(process.env);
-  const source = options.credentials ?? chainOf(options.defaultRegion, connectTimeoutMs);
+  const source = options.credentials ?? chainOf(options.defaultRegion, connectTimeoutMs, lookup);
   const cache = createCredentialsCache({ source, clock, whose });
   const clients = new Map<string, EC2Client>();
   /** Regions that have accepted credentials of ours: one that is not enabled for the account refuses all. */

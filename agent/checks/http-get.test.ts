@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { issueCertificate } from '../../hack/controlplane/pki.ts';
+import { createResolver } from '../../runtime/names.ts';
 import { runHTTPGet } from './http-get.ts';
-import { createResolver } from './names.ts';
 import { portOf } from './testing.ts';
 
 type Context = { server: Server; port: number; asked: string[]; answer: RequestListener };

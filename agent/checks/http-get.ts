@@ -4,10 +4,10 @@
  */
 import { type ClientRequest, type IncomingMessage, request as requestHTTP } from 'node:http';
 import { request as requestHTTPS } from 'node:https';
-import { isIPv6, type LookupFunction } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { HealthCheck } from '../../crds/types.ts';
+import { lookupBy, type Resolve } from '../../runtime/names.ts';
 import type { Outcome } from '../rules/verdict.ts';
-import type { Resolve } from './names.ts';
 import { refused } from './tcp-socket.ts';
 
 /** No more of an answer is read; what goes on after it is well all the same. */
@@ -27,9 +27,10 @@ export const runHTTPGet = async (
   const name = host ?? sourceAddress;
   let url = new URL(path, `${scheme.toLowerCase()}://${isIPv6(name) ? `[${name}]` : name}:${port}`);
   try {
-    const address = await resolve(name);
+    // Once: a redirect to the same host goes to the same one.
+    const addresses = await resolve(name);
     for (let hops = 0; hops <= REDIRECTS; hops += 1) {
-      const answer = await get(url, address, signal);
+      const answer = await get(url, addresses, signal);
       const next = redirectOf(url, answer);
       if (next === undefined) return outcomeOf(url, answer);
       url = next;
@@ -56,17 +57,14 @@ const outcomeOf = (url: URL, { status, body }: Answer): Outcome => {
   return { result: 'failure', cause: `HTTP ${status}`, message };
 };
 
-/** @param address of the URL's host. @throws Error when no complete answer comes. */
-const get = (url: URL, address: string, signal: AbortSignal): Promise<Answer> =>
+/** @param addresses of the URL's host. @throws Error when no complete answer comes. */
+const get = (url: URL, addresses: readonly string[], signal: AbortSignal): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const family = isIPv6(address) ? 6 : 4;
-    const lookup: LookupFunction = (_name, { all }, done) =>
-      all === true ? done(null, [{ address, family }]) : done(null, address, family);
     const options = {
       agent: false as const,
       signal,
       headers: { 'User-Agent': 'hapair-agent', Accept: '*/*', Connection: 'close' },
-      lookup,
+      lookup: lookupBy(async () => addresses),
     };
     const hear = (incoming: IncomingMessage): void => readAnswer(outgoing, incoming, resolve, reject);
     const outgoing =

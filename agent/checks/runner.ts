@@ -1,9 +1,9 @@
 /** Makes runs of checks on this machine. */
+import type { StartProcess } from '../../runtime/child.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { Resolve } from '../../runtime/names.ts';
 import { type AllowedCommand, createCommandRunner } from './command.ts';
 import { runHTTPGet } from './http-get.ts';
-import { createLeftovers } from './leftovers.ts';
-import { createResolver } from './names.ts';
 import { runTCPSocket } from './tcp-socket.ts';
 import type { CheckRunner } from './types.ts';
 
@@ -14,6 +14,9 @@ export type CheckRunnerOptions = {
   /** Where the node's configuration was read from, for messages. */
   configFile: string;
   clock: Clock;
+  resolve: Resolve;
+  /** Of commands. */
+  start: StartProcess;
 };
 
 export const createCheckRunner = ({
@@ -21,9 +24,10 @@ export const createCheckRunner = ({
   commands,
   configFile,
   clock,
+  resolve,
+  start,
 }: CheckRunnerOptions): CheckRunner => {
-  const resolve = createResolver();
-  const run = createCommandRunner(clock, createLeftovers(clock));
+  const run = createCommandRunner(clock, start);
 
   return async ({ name, httpGet, tcpSocket, command }, place, signal) => {
     if (httpGet !== undefined) return runHTTPGet(httpGet, place.sourceAddress, resolve, signal);

@@ -149,7 +149,7 @@ test('an ENI without IPv4, and one that leaves while it is read, hide no other',
 });
 
 test('silence ends at a deadline', async ({ endpoint, imds }) => {
-  const client = createIMDSClient(endpoint, 50);
+  const client = createIMDSClient(endpoint, undefined, 50);
   imds.silent = true;
   try {
     await client.read();

@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
  */
 import { Agent, request } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import { type Clock, sleep } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -23,11 +24,16 @@ export type IMDSClient = {
 
 /**
  * @param endpoint default AWS's link-local address; never reached through a proxy
+ * @param lookup of the endpoint's name, if it has one; default Node's own
  * @param deadlineMs of each request, default 1000
  */
-export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADLINE_MS): IMDSClient => {
+export const createIMDSClient = (
+  endpoint = DEFAULT_ENDPOINT,
+  lookup?: LookupFunction,
+  deadlineMs = DEADLINE_MS,
+): IMDSClient => {
   // An agent of our own keeps the connection and knows no proxy.
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, ...(lookup && { lookup }) });
   let token: string | undefined;
   // What cannot change while an ENI is attached is read once.
   const known = new Map<string, { networkInterfaceID: string; subnetCIDR: string | null }>();

@@ -17,7 +17,7 @@ export const LAYERS: readonly Layer[] = [
   {
     paths: ['runtime/'],
     story:
-      'what any program needs: clock, backoff, log, time, JSON equality, IPv4, health, HTTP server. No Kubernetes, no EC2',
+      'what any program needs: clock, backoff, log, names, time, JSON equality, IPv4, health, HTTP server. No Kubernetes, no EC2',
   },
   {
     paths: ['kube/'],

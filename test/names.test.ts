@@ -1,0 +1,149 @@
+/**
+ * Whatever the programs reach by name they reach although getaddrinfo(3), which Node asks in libuv's threads, never answers: it
+ * is replaced here. A file of its own for that.
+ */
+import dns from 'node:dns';
+import promises from 'node:dns/promises';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
+import { isIP } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+
+const waiting: string[] = [];
+const { lookup: ask } = dns;
+Object.assign(dns, {
+  // Addresses pass through it as well, and wait for nothing.
+  lookup: (name: string, ...rest: unknown[]) =>
+    isIP(name) === 0 ? void waiting.push(name) : Reflect.apply(ask, dns, [name, ...rest]),
+});
+Object.assign(promises, {
+  lookup: (name: string) => {
+    waiting.push(name);
+    return new Promise(() => undefined);
+  },
+});
+syncBuiltinESMExports();
+
+const { runHTTPGet } = await import('../agent/checks/http-get.ts');
+const { runTCPSocket } = await import('../agent/checks/tcp-socket.ts');
+const { createIMDSClient } = await import('../agent/node/imds.ts');
+const { connectSDK } = await import('../ec2/sdk.ts');
+const { connect } = await import('../kube/client.ts');
+const { systemClock } = await import('../runtime/clock.ts');
+const { serve } = await import('../runtime/http-server.ts');
+const { createResolver, lookupBy } = await import('../runtime/names.ts');
+
+/** No answer on loopback takes so long. */
+const PATIENCE_MS = 20_000;
+const resolve = createResolver();
+const lookup = lookupBy(resolve);
+
+const startServer = async (listener: RequestListener) => {
+  const server = createServer(listener);
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const close = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { port, close };
+};
+
+test('a check of localhost goes on passing while getaddrinfo never answers', async () => {
+  const { port, close } = await startServer((_request, response) => void response.end('well'));
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const asked = { port, host: 'localhost' };
+  const http = runHTTPGet({ ...asked, path: '/', scheme: 'HTTP' }, '192.0.2.1', resolve, signal);
+  assert.equal(await http, { result: 'success' });
+  assert.equal(await runTCPSocket(asked, '192.0.2.1', resolve, signal), { result: 'success' });
+  close();
+});
+
+test('the API server is reached by name while getaddrinfo never answers', async () => {
+  const { port, close } = await startServer(
+    (_request, response) => void response.end('{"metadata": {"name": "a"}}'),
+  );
+  const dir = mkdtempSync(join(tmpdir(), 'hapair-names-'));
+  const kubeconfigPath = join(dir, 'config');
+  const config = {
+    'current-context': 'c',
+    clusters: [{ name: 'c', cluster: { server: `http://localhost:${port}` } }],
+    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+    users: [{ name: 'u', user: {} }],
+  };
+  writeFileSync(kubeconfigPath, JSON.stringify(config));
+  const client = await connect({ kubeconfigPath, userAgent: 'tester/1', lookup, deadlineMs: PATIENCE_MS });
+  const pods = { group: '', version: 'v1', plural: 'pods', kind: 'Pod' };
+  assert.equal(await client.get(pods, 'n/a'), { metadata: { name: 'a' } });
+  await client.close();
+  close();
+  rmSync(dir, { recursive: true });
+});
+
+test('EC2 is reached, and STS for its credentials, while getaddrinfo never answers', async () => {
+  const { port, close } = await startServer(async (request, response) => {
+    let body = '';
+    for await (const piece of request) body += piece;
+    response.end(body.includes('Action=AssumeRoleWithWebIdentity') ? CREDENTIALS : NO_ADDRESSES);
+  });
+  const dir = mkdtempSync(join(tmpdir(), 'hapair-names-'));
+  const token = join(dir, 'token');
+  writeFileSync(token, 'token');
+  const endpoint = `http://localhost:${port}`;
+  Object.assign(process.env, {
+    AWS_REGION: 'eu-central-1',
+    AWS_ROLE_ARN: 'arn:aws:iam::111111111111:role/hapair',
+    AWS_WEB_IDENTITY_TOKEN_FILE: token,
+    AWS_ENDPOINT_URL_STS: endpoint,
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  });
+  const api = connectSDK({ defaultRegion: 'eu-central-1', endpoint, clock: systemClock, lookup });
+  const options = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
+  const { Addresses = [] } = await api.send('eu-central-1', 'DescribeAddresses', {}, options);
+  assert.equal(Addresses, []);
+  api.close();
+  close();
+  rmSync(dir, { recursive: true });
+});
+
+/** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html */
+const CREDENTIALS = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <AssumeRoleWithWebIdentityResult><Credentials>
+    <AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
+    <SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>
+  </Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>`;
+const NO_ADDRESSES = `<DescribeAddressesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+  <requestId>a</requestId><addressesSet/>
+</DescribeAddressesResponse>`;
+
+test('instance metadata is read while getaddrinfo never answers', async () => {
+  const { port, close } = await startServer(({ url = '' }, response) => {
+    response.end(url.endsWith('/macs/') ? '' : 'i-0aaaaaaaaaaaaaaa1');
+  });
+  const client = createIMDSClient(`http://localhost:${port}`, lookup, PATIENCE_MS);
+  assert.equal(await client.read(), { instanceID: 'i-0aaaaaaaaaaaaaaa1', networkInterfaces: [] });
+  client.close();
+  close();
+});
+
+test('metrics are served while getaddrinfo never answers', async () => {
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const metrics = { contentType: 'text/plain', text: async () => '' };
+  const server = await serve({
+    ...{ bindAddress: 'localhost', port: 0, resolve, log },
+    ...{ healthz: [], readyz: [], metrics },
+  });
+  assert.ok(server.port > 0);
+  await server.close();
+});
+
+test('nobody has asked getaddrinfo', () => assert.equal(waiting, []));
+
+test.run();
