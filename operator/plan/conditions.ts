@@ -135,6 +135,7 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'HeldDown',
   'WaitingForBudget',
   'WaitingForAgent',
+  'AddressHeldElsewhere',
 ]);
 
 const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {
