@@ -73,6 +73,8 @@ export const REASONS = {
   Moving: 'A call that moves addresses is under way.',
   WaitingForRead: 'EC2 has not been read yet.',
   AddressElsewhere: 'EC2 delivers an address to another interface.',
+  AddressHeldElsewhere:
+    'An address that the pair never had is held by a network interface that is none of its own.',
   AddressUnassigned: 'EC2 delivers an address nowhere.',
   HeldDown: 'The pair flaps; the addresses stay with an incumbent that proves itself alive.',
   WaitingForAgent: 'A VIP waits until the agent of the master has it on its interface.',

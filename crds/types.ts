@@ -146,6 +146,12 @@ export type AddressStatus = {
   holder?: string;
   /** The ENIs on which the operator may ever have put this address. */
   networkInterfaceIDs: string[];
+  /** The ENI on which the operator is about to put it for the first time; written before the call. */
+  placing?: string;
+  /** RFC 3339: since when a reading has shown on an ENI what the operator had put there; absent: it never did. */
+  placedTime?: string;
+  /** The same of an EIP that goes with a VIP. */
+  eipPlacedTime?: string;
 };
 
 /** A node as the operator sees it. */

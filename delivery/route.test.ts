@@ -108,6 +108,7 @@ class Routes {
       nowMs: this.nowMs,
       view: this.view,
       items: [ITEM],
+      standings: {},
       target: this.target,
       authority: { term: 1, readAtMs: 0 },
       memory: this.memory,

@@ -6,6 +6,12 @@ import type { Item, Movable, Whereabouts } from './movable.ts';
 /** An item that was right, and where two readings agree that it is instead. */
 export type Drift = { item: Item; where: Whereabouts };
 
+/**
+ * Whose an item is, by what was placed and by the newest view. `Ours`: on an ENI of the pair, or placed by us and nowhere.
+ * `Free`: nowhere, and never placed. `Taken`: placed by us, and on a foreign ENI. `Held`: on a foreign ENI, and never placed.
+ */
+export type Standing = 'Ours' | 'Free' | 'Taken' | 'Held';
+
 /** A call that moves items to `node`, or releases some from it. */
 export type PlannedCall = {
   call: EC2Call;

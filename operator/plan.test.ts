@@ -123,7 +123,14 @@ test('no call before finalizer and record are stored', () => {
   rig.pair = { ...rig.pair, status: { failback: {} }, metadata: { ...rig.pair.metadata, finalizers: [] } };
   rig.report('node1', 'Master', 1);
   assert.is(rig.step({ writes: false }).call, undefined);
+  rig.step();
+  rig.read();
   assert.is(rig.step().call, undefined);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ placing }) => placing),
+    [ENI1],
+    'what it never had is recorded as being placed',
+  );
   assert.ok(rig.step().call);
 });
 
@@ -413,8 +420,14 @@ test('a rejected call with several VIPs is followed by a reading, then one by on
   const rig = new Rig({ addresses });
   rig.settle();
   rig.report('node1', 'Master', 1);
-  rig.step();
+  while (rig.calls.length === 0) {
+    const { readSinceMs } = rig.step();
+    rig.pass(1);
+    if (readSinceMs !== undefined) rig.read();
+  }
+  rig.pass(1);
   rig.answer(failureOf({ code: 'InvalidParameterValue', message: 'one is bad', httpStatus: 400 }));
+  rig.pass(1);
   assert.ok(rig.step().readSinceMs !== undefined);
   const single: string[] = [];
   for (let second = 0; second < 10; second++) {

@@ -6,11 +6,11 @@
 import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
-import { holderOf, itemsOf, ownedItems, rightness } from '../delivery/items.ts';
+import { holderOf, itemsOf, rightness } from '../delivery/items.ts';
 import { afterRelease, type Release, release } from '../delivery/release.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import { isEqual } from '../runtime/json.ts';
-import { droppedAddresses, scopeOf, servedAddresses } from './plan/addresses.ts';
+import { droppedAddresses, neverPlaced, scopeOf, servedAddresses } from './plan/addresses.ts';
 import { PIN_PATIENCE_MS } from './plan/authority.ts';
 import { describeCall, withTold } from './plan/calls.ts';
 import { BUDGET_PATIENCE_MS } from './plan/convergence.ts';
@@ -19,6 +19,7 @@ import { withFailedOrder, withHealth } from './plan/failback.ts';
 import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
+import { releasable } from './plan/ownership.ts';
 import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
 import { FRESH_MS } from './plan/signs.ts';
@@ -103,15 +104,16 @@ const isPutUp = ({ wish, reports, memory }: Situation): boolean => {
 const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } => {
   const { input, acceptance, wish, convergence, memory } = situation;
   const { pair, nowMs, ec2 } = input;
-  const all: AddressStatus[] = droppedAddresses(pair, wish);
+  const strange = acceptance.accepted ? neverPlaced(pair, wish, ec2.view) : [];
+  const all = droppedAddresses(pair, wish).filter((address) => !strange.includes(address));
   const arrived =
     acceptance.accepted &&
     itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key)) &&
     isPutUp(situation);
   if (all.length === 0 || pair.spec.paused || (!arrived && memory.calls.unanswered?.purpose !== 'Release')) {
-    return { dropped: { released: [], kept: all } };
+    return { dropped: { released: strange, kept: all } };
   }
-  if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: all, kept: [] } };
+  if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: [...strange, ...all], kept: [] } };
   const { nodes } = wish;
   const term = pair.status?.term ?? 0;
   const freeing = release({
@@ -120,13 +122,15 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
     memory: memory.release,
     answeredAtMs: memory.delivery.answeredAtMs,
     isCalling: memory.calls.unanswered !== undefined,
-    owned: ownedItems(all),
+    owned: releasable(all),
     keep: keptIDs(situation),
     nodes,
     term,
     requireTag: input.settings.requireTag,
   });
-  const dropped = freeing.done ? { released: all, kept: [] } : { released: [], kept: all };
+  const dropped = freeing.done
+    ? { released: [...strange, ...all], kept: [] }
+    : { released: strange, kept: all };
   return { dropped, freeing };
 };
 
@@ -198,8 +202,7 @@ const present = (input: PlanInput): Plan => {
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
   const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
-  const call =
-    wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
+  const call = wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
     memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },

@@ -861,4 +861,29 @@ test("the watch lags behind the operator's own status by more than half a minute
   await endsWell(world, 'node2');
 });
 
+test("T58: n1, the Master, is cut off from the API; the VIP in spec changes from .10 to .20, and the operator waits for n1's agent; then pin n2", async () => {
+  const world = await World.converged();
+  const { node1, node2, ec2 } = world;
+  world.cutAPI(node1);
+  world.edit(changedVIP);
+  await world.until('the operator waits', () => world.condition('Ready') === 'False WaitingForAgent');
+  world.edit({ pinnedNode: 'node2' });
+  let wasUp = false;
+  await world.until('.20 arrives', () => {
+    wasUp ||= node2.has(OTHER_VIP);
+    return ec2.holderOf(OTHER_VIP) !== undefined;
+  });
+  assert.ok(wasUp, '.20 comes up on n2 first');
+  const places = ec2.calls.flatMap(({ call }) =>
+    call.action === 'AssignPrivateIpAddresses' && call.privateIPAddresses.includes(OTHER_VIP)
+      ? [call.networkInterfaceID]
+      : [],
+  );
+  assert.equal(places, [ENI2], 'and goes there alone');
+  world.healAPI(node1);
+  await world.until('rest', () => world.condition('Redundant') === 'True StandbyReady', 120_000);
+  await world.pass(60_000);
+  await world.staysQuiet();
+});
+
 test.run();

@@ -143,7 +143,7 @@ const BAD: [path: string, text: string][] = [
   ['a.ts', '/** AWS-FACTS, observed */'],
   ['a.ts', '/** RFC 9568 6.4.3 */'],
   ['a.ts', '/** RFC 9569 section 6 */'],
-  ['a.ts', '/** T58 */'],
+  ['a.ts', '/** T99 */'],
   ['a.ts', '/** S10 */'],
   ['a.ts', '/** K10 */'],
   ['a.ts', '/** docs/design/NOWHERE.md */'],

@@ -4,6 +4,7 @@ import { EIP } from '../../delivery/eip.ts';
 import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
 import type { Item } from '../../delivery/movable.ts';
 import type { EC2View } from '../../ec2/types.ts';
+import { isBeingPlaced, type Placement, placementOf, standingOf } from './ownership.ts';
 import type { EC2Scope, PlanInput, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
@@ -21,6 +22,22 @@ export const droppedAddresses = (pair: HAPair, wish: Wish): AddressStatus[] =>
 /** True if, by this view, `target` has everything that the spec in force names: what was dropped is not needed any more. */
 const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | undefined): boolean =>
   target !== undefined && itemsOf(wish.addresses).every((item) => rightness(view, item, target) === 'Right');
+
+/** It was never placed, nor does the pair have it: once dropped, it is nothing to the pair. */
+const isStrange = (pair: HAPair, wish: Wish, view: EC2View | undefined, item: Item): boolean => {
+  const standing = standingOf(pair, wish, view, item);
+  return standing === 'Free' || standing === 'Held';
+};
+
+/** Dropped entries of which nothing was ever on an ENI of the pair, nor can be on its way there. */
+export const neverPlaced = (pair: HAPair, wish: Wish, view: EC2View | undefined): AddressStatus[] =>
+  view === undefined
+    ? []
+    : droppedAddresses(pair, wish).filter(
+        (recorded) =>
+          recorded.placing === undefined &&
+          itemsOf([recorded]).every((item) => isStrange(pair, wish, view, item)),
+      );
 
 /** Dropped items that nothing wanted takes the place of. */
 const leftOver = (pair: HAPair, wish: Wish): Item[] => {
@@ -45,7 +62,10 @@ export const servedItems = (
 ): Item[] => {
   const wanted = itemsOf(wish.addresses);
   if (hasArrived(wish, ec2.view, target)) return wanted;
-  return [...wanted, ...leftOver(pair, wish).filter(({ id }) => !claimedElsewhere.includes(id))];
+  const left = leftOver(pair, wish).filter(
+    (item) => !claimedElsewhere.includes(item.id) && !isStrange(pair, wish, ec2.view, item),
+  );
+  return [...wanted, ...left];
 };
 
 /** The recorded entry for a wanted one. */
@@ -77,7 +97,10 @@ export const entryOf = (
  * its replaced VIPs.
  */
 export const servedAddresses = (pair: HAPair, wish: Wish, view: EC2View | undefined): InstanceAddress[] => {
-  const left = new Set(leftOver(pair, wish).map(({ id }) => id));
+  const stays = leftOver(pair, wish).filter(
+    (item) => isBeingPlaced(pair, item) || !isStrange(pair, wish, view, item),
+  );
+  const left = new Set(stays.map(({ id }) => id));
   /** Each is told once. */
   const take = (id: string | undefined): string | undefined =>
     id !== undefined && left.delete(id) ? id : undefined;
@@ -118,17 +141,16 @@ export const isWished = ({ addresses }: Wish, { name, vip }: PairAddress): boole
   addresses.some((each) => each.name === name && each.vip === vip);
 
 /**
- * The wanted `status.addresses` for `addresses`.
- * @param converged every address was read at the master's node: it is on no ENI of a node that was replaced
+ * The wanted `status.addresses` for `addresses`; once all have arrived, none is on an ENI of a node that was replaced.
  */
 export const addressStatus = (
   pair: HAPair,
   wish: Wish,
   addresses: readonly PairAddress[],
-  view: EC2View | undefined,
-  converged: boolean,
+  placement: Placement,
 ): AddressStatus[] =>
   addresses.map((wanted) => {
+    const { view, converged } = placement;
     const recorded = recordOf(pair, wanted);
     const address = entryOf(wanted, publicIPOf(pair, wanted, view));
     const holder = holderOfAddress(address, view, wish, recorded?.holder);
@@ -142,6 +164,7 @@ export const addressStatus = (
       ...address,
       ...(holder !== undefined && { holder }),
       networkInterfaceIDs,
+      ...placementOf(pair, address, recorded, placement),
     };
   });
 

@@ -138,6 +138,7 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'HeldDown',
   'WaitingForBudget',
   'WaitingForAgent',
+  'AddressHeldElsewhere',
 ]);
 
 const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {

@@ -47,6 +47,11 @@ export const deliveryFact = (
       );
     case 'Missing':
       return no('EC2AllocationMissing', `EC2 does not know ${keysOf(state.items)}: correct spec.addresses.`);
+    case 'HeldElsewhere':
+      return no(
+        'AddressHeldElsewhere',
+        `${keysOf(state.items)} is held by a network interface that is none of this pair's: it is placed once it is free.`,
+      );
     case 'Drifted': {
       const isNowhere = state.drift.some(({ where }) => where.networkInterfaceID === undefined);
       return no(

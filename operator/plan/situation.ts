@@ -5,6 +5,7 @@ import { converge } from '../../delivery/converge.ts';
 import { holderOf } from '../../delivery/items.ts';
 import { underNextAuthority, withoutTarget } from '../../delivery/memory.ts';
 import type { Item } from '../../delivery/movable.ts';
+import type { Standing } from '../../delivery/types.ts';
 import { entryOf, servedItems } from './addresses.ts';
 import { electHead, pinOf } from './authority.ts';
 import { BUDGET_PATIENCE_MS, deliveryFact, type ToldConvergence } from './convergence.ts';
@@ -12,6 +13,7 @@ import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
 import { type Report, reportsOf } from './elect.ts';
 import { isFirstMasterOf } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
+import { standingsOf } from './ownership.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
 import { troubleOf } from './signs.ts';
 import { type Acceptance, acceptanceOf, parametersOf } from './support.ts';
@@ -122,18 +124,24 @@ const withProgress = (
   return { accepted: true, reason, message: [...nodes, ...steps].join(' ') };
 };
 
-/** Items that the target says it lacks, such as one that was added while it was cut off; a pin does not wait for its node. */
+/**
+ * Items that the target says it lacks, such as one that was added while it was cut off. A pin does not wait for its node with what
+ * the pair has already; what is new to the pair waits there too.
+ */
 const closedDoors = (
   items: readonly Item[],
   target: PairNode,
   reports: readonly Report[],
   pin: string | undefined,
+  standings: Readonly<Record<string, Standing>>,
 ): string[] => {
-  const { vipsOnInterface } = reports.find(({ node }) => node === target.name) ?? {};
-  if (pin !== undefined || vipsOnInterface === undefined) return [];
-  return items.flatMap(({ movable, id, key }) =>
-    movable.isOnInterface && !vipsOnInterface.includes(id) ? [key] : [],
-  );
+  const report = reports.find(({ node }) => node === target.name);
+  const isPutUp = (id: string): boolean =>
+    report !== undefined && (report.vipsOnInterface?.includes(id) ?? true);
+  return items.flatMap(({ movable, id, key }) => {
+    const isPinned = pin === target.name && standings[key] !== 'Free';
+    return movable.isOnInterface && !isPinned && !isPutUp(id) ? [key] : [];
+  });
 };
 
 /** Accepts the spec or not, elects, and compares EC2 with the elected master. */
@@ -177,16 +185,18 @@ export const assess = (input: PlanInput): Situation => {
     return { ...common, memory: idle, convergence: undefined, hold: FREE };
   }
   const { unanswered, deferredSinceMs } = memory.calls;
+  const standings = standingsOf(pair, wish, ec2.view, items);
   const { state, ...compared } = converge({
     nowMs,
     view: ec2.view,
     items,
+    standings,
     target,
     authority: head,
     memory: memory.delivery,
     unanswered,
     isFirstMaster: isFirstMasterOf(pair.status, target.name),
-    closed: closedDoors(items, target, reports, pin),
+    closed: closedDoors(items, target, reports, pin, standings),
   });
   const isDeferred = deferredSinceMs !== undefined && nowMs >= deferredSinceMs + BUDGET_PATIENCE_MS;
   const told = { ...compared, ...deliveryFact(state, target, isDeferred) };

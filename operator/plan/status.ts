@@ -6,6 +6,7 @@ import { addressStatus, commonHolder, isWished } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
+import type { Placement } from './ownership.ts';
 import { conditionOf, problemOf } from './problem.ts';
 import { STALE_READING_MS, unreadForMs } from './reading.ts';
 import { refusalsOf } from './refusals.ts';
@@ -127,13 +128,26 @@ export type Dropped = {
   kept: readonly AddressStatus[];
 };
 
+/** What this plan changes of who has placed what. */
+const placementIn = ({ input, acceptance, convergence, memory }: Situation): Placement => {
+  const { pair, ec2, wallMs } = input;
+  const isHeldBack = pair.spec.paused || isBarred(acceptance);
+  return {
+    view: ec2.view,
+    call: isHeldBack ? undefined : convergence?.call,
+    lost: isHeldBack ? (convergence?.taken ?? []) : [],
+    converged: memory.delivery.converged,
+    time: formatTime(wallMs),
+  };
+};
+
 /** Addresses to record: all that is served, and what was dropped until it is given up. */
 const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStatus[] => {
-  const { input, acceptance, wish, memory } = situation;
-  const { pair, ec2 } = input;
+  const { input, acceptance, wish } = situation;
+  const { pair } = input;
   const owns = !isBarred(acceptance) && (acceptance.accepted || isRunning(pair, input.instances));
   if (!owns) return pair.status?.addresses ?? [];
-  return addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view, memory.delivery.converged);
+  return addressStatus(pair, wish, [...wish.addresses, ...kept], placementIn(situation));
 };
 
 /** The addresses to record, and the node where EC2 delivers all that the spec names. */

@@ -70,6 +70,9 @@ export type Wish = {
   addresses: readonly PairAddress[];
 };
 
+/** Nothing is wished for: what is recorded alone counts. */
+export const NO_WISH: Wish = { nodes: [], addresses: [] };
+
 /** The report on which EC2 writes rest (S1), as this process first read it. */
 export type Authority = {
   node: string;
