@@ -3,16 +3,24 @@
  * and randomness are passed in, the answers of the API server come in as inputs.
  *
  *     Listing --last page--> Watching --stream ends--> Watching (from the last resourceVersion)
- *        ^                       |
- *        +-- 410 Gone, refresh --+
+ *        ^                    |      ^
+ *        +-- 410 Gone, refresh+      +-- not older --+
+ *        |                    +-- failure --> Asking for the newest version
+ *        +----------------------- older -------------+
+ *
+ * An API server whose newest version is older than what is held here was restored from a backup: a watch from a version that it has
+ * yet to reach is silent until then, bookmarks included. What is listed then is the truth, older or not.
  */
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { errorOfStatus, isKubeError, KubeError, type StatusBody } from './errors.ts';
+import { versionOf } from './resource-version.ts';
 import type { Key, KubeObject } from './types.ts';
 
 /** What the driver has to do; it answers each with an input. */
 export type WatchAction =
   | { do: 'list'; continueToken: string | undefined }
+  /** What is the newest version? */
+  | { do: 'ask' }
   | { do: 'watch'; resourceVersion: string; timeoutSeconds: number }
   | { do: 'wait'; delayMs: number; next: WatchAction };
 
@@ -23,6 +31,8 @@ export type WatchEvent<T> =
 
 export type WatchInput<T> =
   | { type: 'page'; items: T[]; resourceVersion: string; continueToken: string | undefined }
+  /** The API server's newest version. */
+  | { type: 'newest'; resourceVersion: string }
   /** The watch's headers came. */
   | { type: 'opened' }
   /** The stream ended by itself, as it does after `timeoutSeconds`. */
@@ -48,6 +58,13 @@ const TIMEOUT_SECONDS = { from: 240, to: 295 };
 export type WatchStep = { changed: Key[]; action: WatchAction };
 
 const LIST: WatchAction = { do: 'list', continueToken: undefined };
+
+const EVENTS: readonly string[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'];
+
+const isOlder = (version: string | undefined, held: string | undefined): boolean => {
+  const of = (resourceVersion = '') => versionOf({ metadata: { name: '', resourceVersion } });
+  return of(version) > 0n && of(version) < of(held);
+};
 
 export type WatchMachineOptions<T> = {
   keyOf: (object: T) => Key;
@@ -111,6 +128,9 @@ export class WatchMachine<T extends KubeObject> {
     switch (input.type) {
       case 'page':
         return this.#takePage(input);
+      case 'newest':
+        if (isOlder(input.resourceVersion, this.#resourceVersion)) this.#startOver();
+        return { changed: [], action: this.#resume() };
       case 'opened':
         this.#error = undefined;
         this.#openedAtMs = nowMs;
@@ -125,10 +145,15 @@ export class WatchMachine<T extends KubeObject> {
   /**
    * Takes one event of the open stream.
    * @returns the key it changed, if any
-   * @throws KubeError for an ERROR event, which ends the stream: pass it to `step` as `failed`.
+   * @throws KubeError for an ERROR event, for one that is older than what is held and for what is no event: each ends the stream,
+   * pass it to `step` as `failed`.
    */
   event(event: WatchEvent<T>): Key | undefined {
-    if (event.type === 'ERROR') throw errorOfStatus('watch', event.object.code ?? 500, event.object);
+    if (event?.type === 'ERROR') throw errorOfStatus('watch', event.object?.code ?? 500, event.object);
+    if (!EVENTS.includes(event?.type) || event.object?.metadata === undefined)
+      throw new KubeError('watch: a line is no event', { kind: 'Invalid' });
+    if (isOlder(event.object.metadata.resourceVersion, this.#resourceVersion))
+      throw new KubeError('watch: an event is older than what is held', { kind: 'Gone' });
     this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion;
     this.#shownVersion = this.#resourceVersion ?? this.#shownVersion;
     if (event.type === 'BOOKMARK') return undefined;
@@ -184,7 +209,8 @@ export class WatchMachine<T extends KubeObject> {
     if (gone && attempt === 0) return this.#resume();
     const askedMs = cause instanceof KubeError ? Math.min(cause.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS) : 0;
     const delayMs = Math.max(backoffMs(this.#retry, attempt, this.#random()), askedMs);
-    return { do: 'wait', delayMs, next: this.#resume() };
+    const next: WatchAction = this.#resourceVersion === undefined ? this.#resume() : { do: 'ask' };
+    return { do: 'wait', delayMs, next };
   }
 
   #takeEnd(nowMs: number): WatchAction {

@@ -166,6 +166,12 @@ class Watcher<T extends KubeObject> implements Store<T> {
           this.#contact();
           return this.#machine.step({ type: 'page', ...page }, this.#now());
         }
+        case 'ask': {
+          const call = { timeoutMs, signal, limit: 1 };
+          const page = await this.#source.listPage<T>(this.#resource, this.#scope, undefined, call);
+          this.#contact();
+          return this.#machine.step({ type: 'newest', resourceVersion: page.resourceVersion }, this.#now());
+        }
         case 'watch':
           await this.#follow(action, signal, timeoutMs);
           return this.#machine.step({ type: 'ended' }, this.#now());

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
-import { World } from './testing/world.ts';
+import { KEY, World } from './testing/world.ts';
 
 const reasons = (world: World): unknown[] => world.logs.map(({ fields }) => fields.reason);
 
@@ -66,6 +66,20 @@ test('drift is found by the periodic reading and repaired', async () => {
   assert.is(world.cloud.where(VIP), NODE1.networkInterfaceID);
   assert.ok(world.events.some(({ reason }) => reason === 'DriftRepaired'));
   assert.is(world.condition('AddressesConverged'), 'True Converged');
+  world.kill();
+});
+
+test('a HAPair made anew while a call of its predecessor is unanswered is validated for itself', async () => {
+  const world = await World.converged();
+  world.callMs = 30_000;
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  const { metadata, ...pair } = world.pair;
+  world.problems.set('another', ['$.spec.vrrp: it breaks a rule']);
+  world.put(`hapairs/${KEY}`, { ...pair, metadata: { ...metadata, uid: 'another' } });
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  assert.is(world.condition('Accepted'), 'False Invalid');
   world.kill();
 });
 

@@ -61,6 +61,8 @@ export class World {
   cloudIsAway = false;
   /** The operator leads. */
   leads = true;
+  /** Rules of the API that a HAPair breaks, by its UID. */
+  readonly problems = new Map<string | undefined, string[]>();
   #version = 100;
   #life = new AbortController();
   #queue = new WorkQueue();
@@ -163,7 +165,7 @@ export class World {
         clock,
         random,
         log,
-        problemsOf: () => [],
+        problemsOf: ({ metadata: { uid } }) => this.problems.get(uid) ?? [],
         requeue,
         ledSinceMs: () => this.ledSinceMs,
       },
