@@ -257,7 +257,7 @@ test('a list follows its pages, and starts over when its token expires', async (
   await using world = await start();
   const answer = world.client.list(PODS, { namespace: 'n', labelSelector: 'app=web' });
   const first = await world.server.next();
-  assert.is(first.query.get('limit'), '500');
+  assert.is(first.query.get('limit'), '100');
   assert.is(first.query.get('labelSelector'), 'app=web');
   assert.not(first.query.has('resourceVersion'));
   first.json(200, {

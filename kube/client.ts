@@ -37,12 +37,12 @@ export type Page<T> = { items: T[]; resourceVersion: string; continueToken: stri
 
 /** What a watcher needs of a client. */
 export type WatchSource = {
-  /** One page of at most 500 objects; without a token the first, of the newest state. @throws KubeError */
+  /** One page of at most `limit` objects, default 100; without a token the first, of the newest state. @throws KubeError */
   listPage<T extends KubeObject>(
     resource: Resource,
     scope: Scope,
     continueToken: string | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { limit?: number },
   ): Promise<Page<T>>;
   /** Opens a watch with bookmarks; `timeoutMs` bounds the time to its headers. Lines of JSON, cut anywhere. @throws KubeError */
   openWatch(
@@ -53,7 +53,8 @@ export type WatchSource = {
   ): Promise<AsyncIterable<Uint8Array>>;
 };
 
-const PAGE_SIZE = 500;
+/** Somebody may have filled each object to the brim: a page is parsed as a whole. */
+const PAGE_SIZE = 100;
 /** A list whose token expires is begun anew; one that never ends that way is an error. */
 const LIST_RESTARTS = 3;
 
@@ -138,10 +139,10 @@ export const createClient = (transport: Transport, deadlineMs: number): KubeClie
     resource: Resource,
     scope: Scope,
     continueToken: string | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { limit?: number },
   ) => {
     const query = selectors(scope);
-    query.set('limit', String(PAGE_SIZE));
+    query.set('limit', String(options?.limit ?? PAGE_SIZE));
     if (continueToken) query.set('continue', continueToken);
     const path = `${collectionPath(resource, scope.namespace)}?${query}`;
     const page = await call<ListBody<T>>(`list ${describeScope(resource, scope)}`, 'GET', path, options);

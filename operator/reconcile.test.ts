@@ -2,8 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
+import { KubeError } from '../kube/errors.ts';
 import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
-import { World } from './testing/world.ts';
+import { KEY, World } from './testing/world.ts';
 
 const reasons = (world: World): unknown[] => world.logs.map(({ fields }) => fields.reason);
 
@@ -67,6 +68,33 @@ test('drift is found by the periodic reading and repaired', async () => {
   assert.ok(world.events.some(({ reason }) => reason === 'DriftRepaired'));
   assert.is(world.condition('AddressesConverged'), 'True Converged');
   world.kill();
+});
+
+test('a HAPair made anew while a call of its predecessor is unanswered is validated for itself', async () => {
+  const world = await World.converged();
+  world.callMs = 30_000;
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  const { metadata, ...pair } = world.pair;
+  world.problems.set('another', ['$.spec.vrrp: it breaks a rule']);
+  world.put(`hapairs/${KEY}`, { ...pair, metadata: { ...metadata, uid: 'another' } });
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  assert.is(world.condition('Accepted'), 'False Invalid');
+  world.kill();
+});
+
+test('O10: a refused write stops no other: a pin reaches both agents although the status cannot be written', async () => {
+  for (const kind of ['Invalid', 'Forbidden'] as const) {
+    const world = await World.converged();
+    world.refusal = new KubeError('apply status: 422', { kind, status: 422 });
+    world.edit({ pinnedNode: 'node2' });
+    await world.pass(1000);
+    assert.is(world.instance('node1')?.spec.claim, 'Never');
+    assert.is(world.instance('node2')?.spec.claim, 'Always');
+    assert.ok(reasons(world).includes('StepFailed'), 'it is repeated');
+    world.kill();
+  }
 });
 
 test('a timed-out call is read back before it is repeated', async () => {

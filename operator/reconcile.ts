@@ -79,18 +79,18 @@ type Ports = {
 type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
-  problems: { generation: unknown; lines: readonly string[] } | undefined;
+  problems: { uid: unknown; generation: unknown; lines: readonly string[] } | undefined;
   /** Keys of its instances, whatever node they were of. */
   instanceKeys: readonly Key[];
 };
 
-/** Validates a spec once for each generation. */
+/** Validates a spec once for each generation of a HAPair. */
 const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf']): readonly string[] => {
-  const { generation } = pair.metadata;
+  const { uid, generation } = pair.metadata;
   const known = of.problems;
-  if (known !== undefined && known.generation === generation) return known.lines;
+  if (known !== undefined && known.uid === uid && known.generation === generation) return known.lines;
   const lines = problemsOf(pair);
-  of.problems = { generation, lines };
+  of.problems = { uid, generation, lines };
   return lines;
 };
 

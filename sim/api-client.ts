@@ -127,10 +127,11 @@ export const connectTo = (
       resource: Resource,
       scope: Scope,
       _token: string | undefined,
-      options?: CallOptions,
+      options?: CallOptions & { limit?: number },
     ): Promise<Page<T>> {
       const page = await call(`list ${resource.plural}`, options, () => listNow(resource, scope));
-      return { ...page, items: page.items.map((item) => see<T>(item)), continueToken: undefined };
+      const items = page.items.slice(0, options?.limit).map((item) => see<T>(item));
+      return { ...page, items, continueToken: undefined };
     },
     async openWatch(resource, scope, from, options) {
       const revision = Number(from.resourceVersion);
@@ -248,6 +249,7 @@ const streamOf = ({
   };
   const tell = (change: Change): void => {
     if (change.plural !== resource.plural || !isIn(scope, change.object)) return;
+    if (change.revision <= revision) return;
     const { type, object } = change;
     const copy = path.tamper === undefined ? object : structuredClone(object);
     path.tamper?.(copy);
@@ -262,11 +264,13 @@ const streamOf = ({
       return;
     }
     const metadata = { name: '', resourceVersion: String(server.revision) };
-    send({ line: JSON.stringify({ type: 'BOOKMARK', object: { metadata } }) });
+    // As the watch cache does: none that is older than what was asked for.
+    if (server.revision >= revision)
+      send({ line: JSON.stringify({ type: 'BOOKMARK', object: { metadata } }) });
     timeline.after(BOOKMARK_MS, bookmark);
   };
 
-  const unlisten = server.listen(tell);
+  const unlisten = server.listen(tell, () => fail('Unreachable'));
   for (const change of server.changesSince(revision)) tell(change);
   timeline.after(BOOKMARK_MS, bookmark);
   options?.signal?.addEventListener('abort', () => fail('Aborted'), { once: true });

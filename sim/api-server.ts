@@ -68,7 +68,10 @@ export class APIServer {
   readonly #objects = new Map<string, Stored>();
   readonly #plurals = new Map<string, string>();
   readonly #changes: Change[] = [];
-  readonly #listeners = new Set<(change: Change) => void>();
+  readonly #listeners = new Set<{
+    onChange: (change: Change) => void;
+    onRestored?: (() => void) | undefined;
+  }>();
   #revision = 100;
   #compactedUntil = 0;
   #uids = 0;
@@ -82,10 +85,29 @@ export class APIServer {
     return this.#revision;
   }
 
-  /** Hears of every change as it is stored. */
-  listen(onChange: (change: Change) => void): () => void {
-    this.#listeners.add(onChange);
-    return () => this.#listeners.delete(onChange);
+  /** Hears of every change as it is stored, and of a restore, which ends every watch. */
+  listen(onChange: (change: Change) => void, onRestored?: () => void): () => void {
+    const listener = { onChange, onRestored };
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** etcd's folder of that time is put back: objects and versions are as they were at `revision`, and nobody is told. */
+  restore(revision: number): void {
+    this.#changes.splice(
+      0,
+      this.#changes.length,
+      ...this.#changes.filter((each) => each.revision <= revision),
+    );
+    this.#objects.clear();
+    for (const { type, plural, object } of this.#changes) {
+      const id = `${plural}/${keyOf(object)}`;
+      if (type === 'DELETED') this.#objects.delete(id);
+      else this.#objects.set(id, object);
+    }
+    this.#revision = revision;
+    this.#compactedUntil = Math.min(this.#compactedUntil, revision);
+    for (const { onRestored } of [...this.#listeners]) onRestored?.();
   }
 
   /** As etcd does every few minutes: what changed until now can be watched no more. */
@@ -228,7 +250,7 @@ export class APIServer {
     else this.#objects.set(id, object);
     const change = { type, plural: resource.plural, object, revision: this.#revision };
     this.#changes.push(change);
-    for (const listener of this.#listeners) listener(change);
+    for (const { onChange } of this.#listeners) onChange(change);
     if (type === 'DELETED') this.#collectSoon();
     return object;
   }

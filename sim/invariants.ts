@@ -200,6 +200,11 @@ export class Invariants {
     }
   }
 
+  /** What Kubernetes stores went back: whatever was read of it before counts for nothing. */
+  onRestored(): void {
+    this.#knowledge.clear();
+  }
+
   /** The call is answered, or given up. */
   onAnswer(process: Process, call: EC2Call): void {
     for (const known of this.#knowledge.get(process)?.values() ?? [])
