@@ -3,7 +3,7 @@
  * the word a person reads. Codes: EC2 API Reference, "Error codes".
  */
 import type { Reason } from '../crds/conditions.ts';
-import { quote } from '../runtime/quote.ts';
+import { plainText } from '../runtime/plain-text.ts';
 import type { EC2ErrorClass, EC2Result } from './types.ts';
 
 /** An error as the SDK throws it, reduced to what the classes depend on. */
@@ -119,7 +119,7 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
     ok: false,
     class: errorClass,
     code: error.code,
-    message: withoutStop(quote(withoutBlob(error.message), QUOTED)),
+    message: withoutStop(plainText(withoutBlob(error.message), QUOTED)),
     mayHaveHappened: errorClass === 'TimedOut' || errorClass === 'Unavailable',
   };
 };

@@ -1,5 +1,5 @@
 /** What a call of the Kubernetes API can end in. */
-import { quote } from '../runtime/quote.ts';
+import { plainText } from '../runtime/plain-text.ts';
 
 /** Of the API server's words, or those of a webhook behind it, what goes into logs. */
 const QUOTED = 2_048;
@@ -118,7 +118,7 @@ export const errorOfStatus = (
 ): KubeError => {
   const reason = body?.reason ?? '';
   const seconds = Number(retryAfter ?? body?.details?.retryAfterSeconds ?? Number.NaN);
-  const said = body?.message ? `: ${quote(body.message, QUOTED)}` : '';
+  const said = body?.message ? `: ${plainText(body.message, QUOTED)}` : '';
   return new KubeError(`${attempt}: ${status}${reason && ` ${reason}`}${said}`, {
     kind: kindOfStatus(status, reason),
     status,

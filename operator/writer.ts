@@ -9,7 +9,7 @@ import {
 import { isKubeError } from '../kube/errors.ts';
 import type { Key, KubeClient, KubeObject, Store } from '../kube/types.ts';
 import type { Log } from '../runtime/log.ts';
-import { quote } from '../runtime/quote.ts';
+import { plainText } from '../runtime/plain-text.ts';
 import type { Plan } from './plan/types.ts';
 import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
 import { keptOfInstance, keptOfPair } from './stores.ts';
@@ -152,7 +152,7 @@ export class PairWriter {
         if (isKubeError(error, 'Conflict') && error.conflicts.length > 0) {
           const owners = error.conflicts.map(({ manager, field }) => `${field} (${manager})`);
           onInstance(
-            `VRRPInstance ${name} belongs to the operator, but others have taken over ${quote(owners.join(', '), QUOTED)}. Delete the instance, and the operator makes it anew.`,
+            `VRRPInstance ${name} belongs to the operator, but others have taken over ${plainText(owners.join(', '), QUOTED)}. Delete the instance, and the operator makes it anew.`,
           );
         }
         throw error;

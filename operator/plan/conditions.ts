@@ -1,7 +1,7 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPair } from '../../crds/types.ts';
-import { quote } from '../../runtime/quote.ts';
+import { clip } from '../../runtime/plain-text.ts';
 import { formatTime } from '../../runtime/time.ts';
 import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
@@ -268,7 +268,7 @@ export const conditionsOf = (facing: Omit<ConditionsInput, 'stored'>): Condition
     return {
       type,
       ...fact,
-      message: quote(fact.message, LONGEST),
+      message: clip(fact.message, LONGEST),
       lastTransitionTime,
       ...(generation !== undefined && { observedGeneration: generation }),
     };

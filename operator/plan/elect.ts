@@ -1,7 +1,7 @@
 /** Who is master: the Master report with the highest term (DESIGN.md, "Who is master"; its wording is checked by a model). */
 
 import type { PairNode, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
-import { quote } from '../../runtime/quote.ts';
+import { plainText } from '../../runtime/plain-text.ts';
 import { parseTimeMs } from '../../runtime/time.ts';
 
 /** What one agent says of itself. */
@@ -19,11 +19,11 @@ const MOST_CONDITIONS = 16;
 /** What an agent reports, its texts fit to be quoted. */
 const quotable = ({ conditions, agentVersion, ...status }: VRRPInstanceStatus): VRRPInstanceStatus => ({
   ...status,
-  ...(agentVersion !== undefined && { agentVersion: quote(agentVersion, 64) }),
+  ...(agentVersion !== undefined && { agentVersion: plainText(agentVersion, 64) }),
   ...(conditions && {
     conditions: conditions
       .slice(0, MOST_CONDITIONS)
-      .map((condition) => ({ ...condition, message: quote(condition.message, QUOTED) })),
+      .map((condition) => ({ ...condition, message: plainText(condition.message, QUOTED) })),
   }),
 });
 
