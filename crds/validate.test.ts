@@ -64,10 +64,11 @@ test('both kinds describe health checks and conditions with the same words', () 
   const property = (schema: Schema | undefined, ...path: string[]): Schema | undefined =>
     path.reduce<Schema | undefined>((parent, name) => parent?.properties?.[name], schema);
   assert.equal(property(pair, 'spec', 'healthChecks'), property(instance, 'spec', 'healthChecks'));
-  assert.equal(
-    property(pair, 'status', 'conditions')?.items,
-    property(instance, 'status', 'conditions')?.items,
+  const [told, reported] = [pair, instance].map((schema) =>
+    JSON.stringify(property(schema, 'status', 'conditions')?.items),
   );
+  // The operator quotes what an agent reports: the one message holds the other.
+  assert.is(told?.replace('"maxLength":32768', '"maxLength":2048'), reported);
 });
 
 test('every field has a description and every list a type', () => {

@@ -107,4 +107,13 @@ test('a message has no full stop of its own: whoever quotes it ends the sentence
   assert.is(message, 'Request limit exceeded');
 });
 
+test('what EC2 says is one line of a bounded length', () => {
+  const { message } = failureOf({
+    code: 'InvalidParameterValue',
+    message: `a\u001b[2J\n${'x'.repeat(5_000)}`,
+  });
+  assert.match(message, /^a \[2J x+…$/);
+  assert.is(message.length, 1_024);
+});
+
 test.run();

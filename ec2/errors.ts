@@ -3,6 +3,7 @@
  * the word a person reads. Codes: EC2 API Reference, "Error codes".
  */
 import type { Reason } from '../crds/conditions.ts';
+import { quote } from '../runtime/quote.ts';
 import type { EC2ErrorClass, EC2Result } from './types.ts';
 
 /** An error as the SDK throws it, reduced to what the classes depend on. */
@@ -101,6 +102,9 @@ export const classify = (error: RawError): EC2ErrorClass => {
   return error.httpStatus === 401 || error.httpStatus === 403 ? 'Unauthorized' : 'Rejected';
 };
 
+/** Of EC2's words, what goes into conditions, Events and logs. */
+const QUOTED = 1_024;
+
 /** EC2 enciphers its reasons for a denial anew in each answer: text that no person can read and no status must follow. */
 const withoutBlob = (message: string): string =>
   message.replace(/\s*Encoded authorization failure message: \S+/, '');
@@ -115,7 +119,7 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
     ok: false,
     class: errorClass,
     code: error.code,
-    message: withoutStop(withoutBlob(error.message)),
+    message: withoutStop(quote(withoutBlob(error.message), QUOTED)),
     mayHaveHappened: errorClass === 'TimedOut' || errorClass === 'Unavailable',
   };
 };

@@ -1,4 +1,8 @@
 /** What a call of the Kubernetes API can end in. */
+import { quote } from '../runtime/quote.ts';
+
+/** Of the API server's words, or those of a webhook behind it, what goes into logs. */
+const QUOTED = 2_048;
 
 /**
  * - `Conflict`: 409, a newer resourceVersion or another field manager; read again.
@@ -114,7 +118,7 @@ export const errorOfStatus = (
 ): KubeError => {
   const reason = body?.reason ?? '';
   const seconds = Number(retryAfter ?? body?.details?.retryAfterSeconds ?? Number.NaN);
-  const said = body?.message ? `: ${body.message}` : '';
+  const said = body?.message ? `: ${quote(body.message, QUOTED)}` : '';
   return new KubeError(`${attempt}: ${status}${reason && ` ${reason}`}${said}`, {
     kind: kindOfStatus(status, reason),
     status,

@@ -70,9 +70,11 @@ test('says how far it knows every change: not before a list is complete, and on 
   assert.is(machine.shownVersion, '20');
 });
 
-test('managedFields are not kept', () => {
+test('managedFields and annotations are not kept', () => {
   const machine = createMachine();
-  const listed = { metadata: { name: 'a', managedFields: [{ manager: 'x' }] } };
+  const listed = {
+    metadata: { name: 'a', managedFields: [{ manager: 'x' }], annotations: { much: 'text' } },
+  };
   machine.step(page([listed]), 0);
   machine.event({ type: 'ADDED', object: { metadata: { name: 'b', managedFields: [{}] } } as KubeObject });
   assert.equal([...machine.objects.values()], [{ metadata: { name: 'a' } }, { metadata: { name: 'b' } }]);

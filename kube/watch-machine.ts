@@ -72,6 +72,8 @@ export type WatchMachineOptions<T> = {
   random: () => number;
   /** Default: WATCH_RETRY. */
   retry?: BackoffPolicy;
+  /** What is kept of an object; default: all but annotations and managedFields. */
+  keep?: (object: T) => T;
 };
 
 /** What is known of one scope, and what its watcher has to do next. */
@@ -79,6 +81,7 @@ export class WatchMachine<T extends KubeObject> {
   readonly #keyOf: (object: T) => Key;
   readonly #random: () => number;
   readonly #retry: BackoffPolicy;
+  readonly #keep: (object: T) => T;
   #objects = new Map<Key, T>();
   #pages: T[] = [];
   #continueToken: string | undefined;
@@ -90,10 +93,11 @@ export class WatchMachine<T extends KubeObject> {
   #failures = 0;
   #openedAtMs: number | undefined;
 
-  constructor({ keyOf, random, retry = WATCH_RETRY }: WatchMachineOptions<T>) {
+  constructor({ keyOf, random, retry = WATCH_RETRY, keep = slim }: WatchMachineOptions<T>) {
     this.#keyOf = keyOf;
     this.#random = random;
     this.#retry = retry;
+    this.#keep = keep;
   }
 
   /** The store: replaced as a whole by a list, key by key by events. */
@@ -159,7 +163,7 @@ export class WatchMachine<T extends KubeObject> {
     if (event.type === 'BOOKMARK') return undefined;
     const key = this.#keyOf(event.object);
     if (event.type === 'DELETED') this.#objects.delete(key);
-    else this.#objects.set(key, slim(event.object));
+    else this.#objects.set(key, this.#keep(event.object));
     return key;
   }
 
@@ -184,10 +188,10 @@ export class WatchMachine<T extends KubeObject> {
 
   #takePage(input: Extract<WatchInput<T>, { type: 'page' }>): WatchStep {
     this.#error = undefined;
-    for (const item of input.items) this.#pages.push(item);
+    for (const item of input.items) this.#pages.push(this.#keep(item));
     this.#continueToken = input.continueToken;
     if (this.#continueToken !== undefined) return { changed: [], action: this.#resume() };
-    const listed = new Map(this.#pages.map((object) => [this.#keyOf(object), slim(object)]));
+    const listed = new Map(this.#pages.map((object) => [this.#keyOf(object), object]));
     const changed = differences(this.#objects, listed);
     this.#objects = listed;
     this.#startOver();
@@ -225,10 +229,12 @@ export class WatchMachine<T extends KubeObject> {
   }
 }
 
-/** managedFields are most of a small object, and nobody reads them. */
-const slim = <T extends KubeObject>(object: T): T => {
-  const metadata: KubeObject['metadata'] & { managedFields?: unknown } = object.metadata;
+/** managedFields are most of a small object, annotations may be as large as somebody likes, and nobody reads them. */
+export const slim = <T extends KubeObject>(object: T): T => {
+  const metadata: KubeObject['metadata'] & { managedFields?: unknown; annotations?: unknown } =
+    object.metadata;
   delete metadata.managedFields;
+  delete metadata.annotations;
   return object;
 };
 

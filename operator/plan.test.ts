@@ -746,6 +746,28 @@ const reported = (status: 'False' | 'Unknown', message: string) => ({
   lastTransitionTime: '2026-11-22T10:00:00Z',
 });
 
+test("O10: however long an agent's messages, and whatever is in them, the status can be written and read", () => {
+  const rig = Rig.converged();
+  const message = `\u001b[2J${'x'.repeat(32_700)}`;
+  const conditions = ['Ready', 'Healthy'].map((type) => ({
+    ...{ type, status: 'False' as const, reason: 'CheckFailed', message },
+    lastTransitionTime: '2026-11-22T10:00:00Z',
+  }));
+  rig.report('node2', 'Fault', 1, { conditions, agentVersion: '\u001b[2J1.0' });
+  rig.settle();
+  const { message: first, conditions: told = [], nodes = [] } = rig.pair.status ?? {};
+  const texts = [
+    first ?? '',
+    ...told.map((each) => each.message),
+    ...nodes.map((node) => node.agentVersion ?? ''),
+  ];
+  assert.ok(texts.some((text) => text.includes('xxxx')));
+  for (const text of texts) {
+    assert.ok(text.length <= 8_192);
+    assert.not.match(text.replaceAll('\n', ''), /\p{Cc}/u);
+  }
+});
+
 test('both nodes fail their checks: the addresses stay, and it is said why', () => {
   const rig = Rig.converged();
   for (const node of ['node1', 'node2'])

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
+import { KubeError } from '../kube/errors.ts';
 import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
 import { KEY, World } from './testing/world.ts';
 
@@ -81,6 +82,19 @@ test('a HAPair made anew while a call of its predecessor is unanswered is valida
   await world.pass(1000);
   assert.is(world.condition('Accepted'), 'False Invalid');
   world.kill();
+});
+
+test('O10: a refused write stops no other: a pin reaches both agents although the status cannot be written', async () => {
+  for (const kind of ['Invalid', 'Forbidden'] as const) {
+    const world = await World.converged();
+    world.refusal = new KubeError('apply status: 422', { kind, status: 422 });
+    world.edit({ pinnedNode: 'node2' });
+    await world.pass(1000);
+    assert.is(world.instance('node1')?.spec.claim, 'Never');
+    assert.is(world.instance('node2')?.spec.claim, 'Always');
+    assert.ok(reasons(world).includes('StepFailed'), 'it is repeated');
+    world.kill();
+  }
 });
 
 test('a timed-out call is read back before it is repeated', async () => {

@@ -1,6 +1,7 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPair } from '../../crds/types.ts';
+import { clip } from '../../runtime/quote.ts';
 import { formatTime } from '../../runtime/time.ts';
 import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
@@ -17,6 +18,9 @@ import type { Fact } from './types.ts';
 
 /** The slow facts about EC2 are together by then, unless something is wrong. */
 const ASKING_MS = 10 * 60_000;
+
+/** However much there is to tell, the status is written: the API refuses a message of more than 32,768 bytes. */
+const LONGEST = 8_192;
 
 const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
 const no = (reason: Reason, message: string): Fact => ({ status: 'False', reason, message });
@@ -263,6 +267,7 @@ export const conditionsOf = (facing: Omit<ConditionsInput, 'stored'>): Condition
     return {
       type,
       ...fact,
+      message: clip(fact.message, LONGEST),
       lastTransitionTime,
       ...(generation !== undefined && { observedGeneration: generation }),
     };

@@ -57,6 +57,8 @@ export class World {
   acknowledges = false;
   /** A field manager that owns a field of the instances. */
   rivals: string | undefined;
+  /** Status writes are refused with this. */
+  refusal: KubeError | undefined;
   /** EC2 cannot be read. */
   cloudIsAway = false;
   /** The operator leads. */
@@ -211,6 +213,7 @@ export class World {
     return {
       apply: async (resource, object, { subresource }) => {
         this.#write(subresource ? 'status' : 'instance');
+        if (subresource && this.refusal) throw this.refusal;
         const id = `${resource.plural}/${object.metadata.namespace}/${object.metadata.name}`;
         const before = this.objects.get(id) as (KubeObject & { status?: unknown }) | undefined;
         const changed = object as KubeObject & { status?: unknown };
