@@ -204,6 +204,7 @@ export const LOG_REASONS = {
   PeerCorrected: 'The peer sends nothing any more that must be rejected.',
   // EC2 and the machine
   EC2ReadRecovered: 'EC2 can be read again.',
+  CredentialsNotRenewed: 'Credentials for EC2 cannot be renewed; those at hand are used until they end.',
   IMDSReadFailed: 'IMDS does not answer; nothing is concluded from that.',
   IMDSReadRecovered: 'IMDS answers again.',
   InterfacesUnreadable: 'The interfaces could not be read; it is tried again.',

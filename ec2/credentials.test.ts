@@ -28,13 +28,19 @@ const bench = () => {
     if (mood.fails) throw Object.assign(new Error('no such provider.'), { name: 'InvalidIdentityToken' });
     return { accessKeyId, secretAccessKey: 'x', expiration: new Date(endMs) };
   };
-  const cache = createCredentialsCache({ source, clock, whose: 'role arn:aws:iam::1:role/hapair' });
+  const notRenewed: string[] = [];
+  const cache = createCredentialsCache({
+    source,
+    clock,
+    whose: 'role arn:aws:iam::1:role/hapair',
+    onNotRenewed: ({ message }) => notRenewed.push(message),
+  });
   const ask = async (): Promise<string> =>
     cache.get().then(
       ({ accessKeyId }) => accessKeyId,
       (error: Error) => `${error.name}: ${error.message}`,
     );
-  return { clock, cache, mood, given, ask, fetched: () => fetches };
+  return { clock, cache, mood, given, ask, notRenewed, fetched: () => fetches };
 };
 
 test('requests at the same time share one fetch, and later ones need none', async () => {
@@ -69,6 +75,18 @@ test('a renewal that fails costs no request anything while the old ones are good
   await ask();
   await clock.advance(0);
   assert.is(await ask(), 'ASIA3');
+});
+
+test('a renewal that fails is told while the old ones are good: no request notices it', async () => {
+  const { ask, clock, mood, notRenewed } = bench();
+  await ask();
+  mood.fails = true;
+  await clock.advance(51 * MINUTE_MS);
+  for (let n = 0; n < 10; n++) {
+    assert.is(await ask(), 'ASIA1');
+    await clock.advance(0);
+  }
+  assert.equal(notRenewed, ['InvalidIdentityToken: no such provider (role arn:aws:iam::1:role/hapair)']);
 });
 
 test('a source that has no younger ones yet is asked ever less often', async () => {

@@ -70,6 +70,8 @@ type CacheOptions = {
   clock: Clock;
   /** Whose credentials they are, for people, such as `role arn:…`. */
   whose: string;
+  /** Told when younger ones cannot be had: the requests do not notice it until those at hand end. Default: nobody is. */
+  onNotRenewed?: ((error: Error) => void) | undefined;
 };
 
 /** One fetch, given up at its deadline. */
@@ -89,7 +91,7 @@ const fetchOnce = ({ source, clock, whose }: CacheOptions): Promise<Credentials>
 
 /** Fetches nothing yet. */
 export const createCredentialsCache = (options: CacheOptions): CredentialsCache => {
-  const { clock } = options;
+  const { clock, onNotRenewed } = options;
   let held: Credentials | undefined;
   let doubt: 'None' | 'Possible' | 'Certain' = 'None';
   let fetching: Promise<Credentials> | undefined;
@@ -128,9 +130,10 @@ export const createCredentialsCache = (options: CacheOptions): CredentialsCache 
         keep(credentials);
         return credentials;
       },
-      (error: unknown) => {
+      (error: NoCredentialsError) => {
         fetching = undefined;
         failure = error;
+        if (held) onNotRenewed?.(error);
         throw error;
       },
     );

@@ -46,6 +46,8 @@ export type SDKOptions = EC2Connection & {
   /** Default: the SDK's chain (environment, profile, instance role). */
   credentials?: CredentialsSource;
   clock: Clock;
+  /** Told when credentials cannot be renewed while the old ones are still good. Default: nobody is. */
+  onNotRenewed?: (error: Error) => void;
   /** Default 2,000 ms. */
   connectTimeoutMs?: number;
   /** Of the endpoints' names. Default: Node's own, which waits in libuv's threads. */
@@ -128,7 +130,7 @@ export const connectSDK = (options: SDKOptions): EC2API => {
   const httpsAgent = new HTTPSAgent(agentOptions);
   const whose = whoseCredentials(process.env);
   const source = options.credentials ?? chainOf(options.defaultRegion, connectTimeoutMs, lookup);
-  const cache = createCredentialsCache({ source, clock, whose });
+  const cache = createCredentialsCache({ source, clock, whose, onNotRenewed: options.onNotRenewed });
   const clients = new Map<string, EC2Client>();
   /** Regions that have accepted credentials of ours: one that is not enabled for the account refuses all. */
   const accepting = new Set<string>();

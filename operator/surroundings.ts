@@ -54,7 +54,17 @@ export const connectSurroundings = async (
     kube: await connect({ kubeconfigPath, userAgent, lookup, callConnections: CONNECTIONS }),
     electorKube: await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election`, lookup }),
     connectEC2: (connection) =>
-      connectSDK({ ...connection, defaultRegion: region, clock: systemClock, lookup }),
+      connectSDK({
+        ...connection,
+        defaultRegion: region,
+        clock: systemClock,
+        lookup,
+        onNotRenewed: ({ message }) =>
+          log.warn(
+            { reason: 'CredentialsNotRenewed', error: message },
+            'credentials for EC2 are not renewed',
+          ),
+      }),
     clock: systemClock,
     random: Math.random,
     yieldToEventLoop: setImmediate,
