@@ -35,16 +35,19 @@ type RegionOptions = {
   onAnswer?: OnAnswer;
 };
 
-/** On whose behalf a read is made. */
-export type Errand = { purpose: CallPurpose; signal: AbortSignal };
+/** On whose behalf a read is made; those of one share take turns with the others. */
+export type Errand = { purpose: CallPurpose; signal: AbortSignal; share?: string };
+
+/** `ID`: an unknown one fails the request. `Filter`: it is left out. */
+export type By = 'ID' | 'Filter';
 
 /** Where a DryRun of AssociateAddress asks whether an EIP may go. */
 export type Association = { allocationID: string; networkInterfaceID: string; privateIPAddress: string };
 
 /** Each method makes one request, or one for each page, and rejects with what the SDK threw. */
 export type RegionRequests = {
-  networkInterfaces(ids: readonly string[], errand: Errand): Promise<NetworkInterface[]>;
-  addresses(ids: readonly string[], errand: Errand): Promise<ElasticIP[]>;
+  networkInterfaces(ids: readonly string[], errand: Errand, by?: By): Promise<NetworkInterface[]>;
+  addresses(ids: readonly string[], errand: Errand, by?: By): Promise<ElasticIP[]>;
   instances(ids: readonly string[], errand: Errand): Promise<Instance[]>;
   subnets(ids: readonly string[], errand: Errand): Promise<Subnet[]>;
   /** By group; a group without rules is an empty list. */
@@ -153,15 +156,23 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
   return {
     call,
 
-    async networkInterfaces(ids, errand) {
+    async networkInterfaces(ids, errand, by = 'ID') {
+      const which =
+        by === 'ID'
+          ? { NetworkInterfaceIds: [...ids] }
+          : { Filters: [{ Name: 'network-interface-id', Values: [...ids] }] };
       const answers = await pages((token) =>
-        read('DescribeNetworkInterfaces', errand, { NetworkInterfaceIds: [...ids], ...token }),
+        read('DescribeNetworkInterfaces', errand, { ...which, ...token }),
       );
       return answers.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces.map(networkInterfaceOf));
     },
 
-    async addresses(ids, errand) {
-      const answer = await read('DescribeAddresses', errand, { AllocationIds: [...ids] });
+    async addresses(ids, errand, by = 'ID') {
+      const which =
+        by === 'ID'
+          ? { AllocationIds: [...ids] }
+          : { Filters: [{ Name: 'allocation-id', Values: [...ids] }] };
+      const answer = await read('DescribeAddresses', errand, which);
       return (answer.Addresses ?? []).map(elasticIPOf);
     },
 

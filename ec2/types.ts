@@ -44,11 +44,12 @@ export type EC2View = {
 /**
  * What a call or reading is for, most urgent first. Move: a failover, which nobody asked for. Pin: the first move of a pair to a
  * pinned node within a minute. Repair: an address is put back. Order: any other move that somebody asked for. Place: for the first
- * master of a new pair. Then releases, read-backs, readings that look for drift, and checks made ahead of need.
+ * master of a new pair. Then releases. Confirm: a reading that a pair waits for which serves, or should. Look: one that another pair
+ * wants. Watch: all pairs are looked through for drift. Preflight: checks made ahead of need.
  */
 export const CALL_PURPOSES = [
   ...(['Move', 'Pin', 'Repair', 'Order', 'Place', 'Release'] as const),
-  ...(['Confirm', 'Watch', 'Preflight'] as const),
+  ...(['Confirm', 'Look', 'Watch', 'Preflight'] as const),
 ] as const;
 export type CallPurpose = (typeof CALL_PURPOSES)[number];
 

@@ -62,6 +62,17 @@ test('a proof is asked for again every minute, and holds for two', async () => {
   stopping.abort();
 });
 
+test('what was known before proves nothing', async () => {
+  const { clock, reachability, problem, stopping } = bench();
+  const view = { readAtMs: 0, networkInterfaces: { 'eni-1': null, 'eni-2': null }, elasticIPs: {} };
+  reachability.note({ view, remembered: 2 });
+  assert.match(problem() ?? '', 'has not answered yet');
+  reachability.note({ view, remembered: 1 });
+  assert.is(problem(), undefined);
+  await clock.advance(1);
+  stopping.abort();
+});
+
 test('a reading that never ends is no proof', async () => {
   const { clock, ec2, reachability, problem, stopping } = bench();
   ec2.mood = 'well';

@@ -33,8 +33,9 @@ export const createReachability = (
   let provenAtMs = Number.NEGATIVE_INFINITY;
   let reason = 'EC2 has not answered yet';
   const ageMs = (): number => clock.now() - provenAtMs;
-  const note = ({ view, failure }: ReadResult): void => {
-    const answers = Object.keys(view.networkInterfaces).length + Object.keys(view.elasticIPs).length;
+  const note = ({ view, failure, remembered = 0 }: ReadResult): void => {
+    const read = Object.keys(view.networkInterfaces).length + Object.keys(view.elasticIPs).length;
+    const answers = read - remembered;
     if (answers > 0) provenAtMs = clock.now();
     if (failure) reason = `${failure.code}: ${failure.message}`;
     else if (answers > 0) reason = 'EC2 has not answered since';

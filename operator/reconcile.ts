@@ -94,6 +94,10 @@ const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf'
   return lines;
 };
 
+/** The pair has served, and it is not known that it does: what a reading shows may move addresses, or end a failover. */
+const isAwaited = ({ pair }: PlanInput, { memory }: Plan): boolean =>
+  (pair.status?.term ?? 0) > 0 && !memory.delivery.converged;
+
 type Gathered = { key: Key; input: PlanInput; of: Remembered };
 
 /** Reconciles pairs, one at a time each: gathers, plans, acts on EC2, reports to Kubernetes. */
@@ -183,7 +187,7 @@ export class Reconciler {
     const isDeferred = next.call !== undefined && !this.#begin(key, of, next.call, next);
     if (!next.call) budget.withdraw(key);
     views.cover(key, next.scope);
-    if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
+    if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs, isAwaited(input, next));
     return isDeferred;
   }
 

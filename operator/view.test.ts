@@ -161,7 +161,7 @@ test('who asks while the periodic reading goes on does not wait for its end', as
   const askedAtMs = clock.now() - 5_000; // before it began, which would do, were it not for its end
   views.want('a', askedAtMs);
   await clock.advance(100);
-  assert.equal(purposes, ['Watch', 'Confirm']);
+  assert.equal(purposes, ['Watch', 'Look']);
   assert.ok((views.of('a').view?.readAtMs ?? 0) >= askedAtMs);
   stop.abort();
   await clock.advance(20_000);
@@ -245,14 +245,60 @@ test('a pair that is forgotten is read no more', async () => {
   assert.is(requests.length, 0);
 });
 
-test('what a pair waits for is read to confirm, and each Region by itself', async () => {
+test('what a pair waits for is read at once, and each Region by itself', async () => {
   const { clock, requests, purposes, views } = bench();
   views.cover('a', SCOPE);
   views.cover('b', { ...SCOPE, region: 'eu-west-1' });
-  for (const key of ['a', 'b']) views.want(key, clock.now());
+  views.want('a', clock.now());
+  views.want('b', clock.now(), true);
   await clock.advance(100);
-  assert.equal(purposes, ['Confirm', 'Confirm']);
+  assert.equal(purposes, ['Look', 'Confirm']);
   assert.equal(requests.map(({ region }) => region).sort(), ['ap-northeast-1', 'eu-west-1']);
+});
+
+test('O9: a reading that becomes urgent while it waits its turn is asked for once more, as such, and once', async () => {
+  const { clock, purposes, slow, views } = bench();
+  slow.readMs = 60_000;
+  views.cover('prod/web', SCOPE);
+  views.want('prod/web', clock.now());
+  await clock.advance(100);
+  for (let n = 0; n < 3; n++) {
+    views.want('prod/web', 0, true);
+    await clock.advance(100);
+  }
+  assert.equal(purposes, ['Look', 'Confirm']);
+});
+
+test('O9: what a step of the periodic reading has found counts before the next begins, and no Region waits for another', async () => {
+  const { clock, requests, slow, stop, told, views } = bench();
+  const keys = Array.from({ length: 150 }, (_, at) => `prod/pair${at}`);
+  for (const key of keys) views.cover(key, SCOPE);
+  views.cover('far/web', { ...SCOPE, region: 'eu-west-1' });
+  slow.readMs = 14_000;
+  void views.run();
+  await clock.advance(30_000 + 14_000 + 50);
+  const seen = (): number => new Set(told.filter((key) => key.startsWith('prod/'))).size;
+  assert.is(seen(), 64);
+  assert.ok(told.includes('far/web'));
+  await clock.advance(30_000);
+  assert.is(
+    requests.filter(({ region }) => region === 'eu-west-1').length,
+    2,
+    'its next period came on time',
+  );
+  assert.is(seen(), 150);
+  stop.abort();
+});
+
+test('O9: where nothing can be read the rest of a round is told so after three steps', async () => {
+  const { clock, requests, stop, trouble, views } = bench();
+  for (let at = 0; at < 1_000; at++) views.cover(`prod/pair${at}`, SCOPE);
+  trouble.with = failureOf({ code: 'TimeoutError', message: 'no answer' });
+  void views.run();
+  await clock.advance(31_000);
+  assert.is(requests.length, 3);
+  assert.is(views.of('prod/pair999').failure?.class, 'TimedOut');
+  stop.abort();
 });
 
 test('a reading that says the same leaves the very same things in place', async () => {

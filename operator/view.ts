@@ -34,8 +34,11 @@ type ViewOptions = {
 export type Views = {
   /** Says what every reading for a pair covers. */
   cover(key: Key, scope: EC2Scope): void;
-  /** Asks for a reading begun at `sinceMs` or later; cheap to repeat. */
-  want(key: Key, sinceMs: number): void;
+  /**
+   * Asks for a reading begun at `sinceMs` or later; cheap to repeat. An urgent one goes before those that are not; default: it is
+   * not.
+   */
+  want(key: Key, sinceMs: number, isUrgent?: boolean): void;
   of(key: Key): EC2Reading;
   forget(key: Key): void;
   /** Reads periodically until the signal aborts. */
@@ -44,6 +47,12 @@ export type Views = {
 
 /** Pairs that ask within this time ask together. */
 const COALESCE_MS = 10;
+/** Pairs of one step of the periodic reading: what it has found counts before the next begins. */
+const STEP_PAIRS = 64;
+/** Between two steps: nobody waits for them. */
+const STEP_PAUSE_MS = 100;
+/** After so many steps in a row that read nothing the others are told the same: each may last until its deadline. */
+const MOST_FAILED_STEPS = 3;
 /** A Region can be read again when no reading has failed for so long. */
 const CALM_MS = 5_000;
 /** Delay after a failed reading; doubles up to the bound. */
@@ -56,6 +65,8 @@ type Entry = {
   wantedSinceMs: number | undefined;
   /** The youngest reading under way that was asked for began then. */
   readingSinceMs: number;
+  /** The reading that it waits for is urgent. */
+  isUrgent: boolean;
   /** It waits for the next batch, or for the end of its backoff. */
   isQueued: boolean;
   /** Failed readings in a row. */
@@ -92,6 +103,8 @@ const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
 
 type Chosen = { key: Key; entry: Entry };
 
+const namespaceOf = (key: Key): string => key.slice(0, Math.max(0, key.indexOf('/')));
+
 class ReadingsOfPairs implements Views {
   readonly #ec2: ViewOptions['ec2'];
   readonly #clock: Clock;
@@ -111,6 +124,8 @@ class ReadingsOfPairs implements Views {
   #isArmed = false;
   /** Regions that cannot be read, and when that was seen last. */
   readonly #failing = new Map<string, number>();
+  /** Regions of which the periodic reading is under way. */
+  readonly #rounds = new Set<string>();
 
   constructor(options: ViewOptions) {
     const { ec2, clock, random, onRead, signal, isMoving = () => false } = options;
@@ -160,7 +175,7 @@ class ReadingsOfPairs implements Views {
       if (this.#yielder.isDue()) await this.#yielder.yield();
       const entry = this.#entries.get(key);
       if (entry) entry.isQueued = false;
-      void this.#read([key], 'Confirm');
+      if (entry) void this.#readOne({ key, entry });
     }
   }
 
@@ -208,7 +223,7 @@ class ReadingsOfPairs implements Views {
     if (!slice && !isWatch) entry.failures += 1;
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
-    if (isAnswered) entry.wantedSinceMs = undefined;
+    if (isAnswered) Object.assign(entry, { wantedSinceMs: undefined, isUrgent: false });
     else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted)
       this.#queue(key, entry);
     const isNews = !saysTheSame(before, entry.reading);
@@ -226,7 +241,11 @@ class ReadingsOfPairs implements Views {
     return interned;
   }
 
-  async #readRegion(region: string, chosen: readonly Chosen[], purpose: CallPurpose) {
+  async #readRegion(
+    region: string,
+    chosen: readonly Chosen[],
+    { purpose, share }: { purpose: CallPurpose; share?: string },
+  ): Promise<ReadResult | undefined> {
     const beganAtMs = this.#clock.now();
     // The periodic reading takes long: who waits for an answer does not wait for that one.
     const isWatch = purpose === 'Watch';
@@ -235,8 +254,9 @@ class ReadingsOfPairs implements Views {
       region,
       chosen.map(({ entry }) => entry),
     );
-    const { view, failure } = await this.#ec2.read(request, purpose, this.#signal);
-    if (this.#signal.aborted) return;
+    const asked = { ...request, ...(share !== undefined && { share }) };
+    const { view, failure } = await this.#ec2.read(asked, purpose, this.#signal);
+    if (this.#signal.aborted) return undefined;
     this.#note(region, failure?.message);
     const result: ReadResult = {
       view: {
@@ -246,22 +266,39 @@ class ReadingsOfPairs implements Views {
       },
       ...(failure && { failure }),
     };
+    for (const { entry } of chosen)
+      if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
+    await this.#takeAll(chosen, result, isWatch);
+    return result;
+  }
+
+  async #takeAll(chosen: readonly Chosen[], result: ReadResult, isWatch: boolean): Promise<void> {
     for (const each of chosen) {
       if (this.#yielder.isDue()) await this.#yielder.yield();
-      const { key, entry } = each;
-      if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
-      if (this.#entries.get(key) === entry) this.#take(each, result, isWatch);
+      if (this.#entries.get(each.key) === each.entry) this.#take(each, result, isWatch);
     }
   }
 
-  async #read(keys: readonly Key[], purpose: CallPurpose): Promise<void> {
-    if (this.#signal.aborted) return;
-    const chosen = keys.flatMap((key) => {
-      const entry = this.#entries.get(key);
-      return entry && entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [];
-    });
-    const byRegion = Map.groupBy(chosen, ({ entry }) => entry.scope.region);
-    await Promise.all([...byRegion].map(([region, some]) => this.#readRegion(region, some, purpose)));
+  async #readOne(chosen: Chosen): Promise<void> {
+    const { key, entry } = chosen;
+    if (this.#signal.aborted || entry.scope.networkInterfaceIDs.length === 0) return;
+    const purpose = entry.isUrgent ? 'Confirm' : 'Look';
+    await this.#readRegion(entry.scope.region, [chosen], { purpose, share: namespaceOf(key) });
+  }
+
+  /** All pairs of a Region, some at a time. */
+  async #round(region: string, chosen: readonly Chosen[]): Promise<void> {
+    let failed = 0;
+    for (let at = 0; at < chosen.length && !this.#signal.aborted; at += STEP_PAIRS) {
+      if (at > 0) await sleep(this.#clock, STEP_PAUSE_MS, this.#signal);
+      const some = chosen.slice(at, at + STEP_PAIRS);
+      const result = await this.#readRegion(region, some, { purpose: 'Watch' });
+      const hasRead = Object.keys(result?.view.networkInterfaces ?? {}).length > 0;
+      failed = result?.failure && !hasRead ? failed + 1 : 0;
+      if (result === undefined || failed < MOST_FAILED_STEPS) continue;
+      await this.#takeAll(chosen.slice(at + STEP_PAIRS), result, true);
+      return;
+    }
   }
 
   /** One line when reading a Region begins to fail, one when it has worked for a while: some readings fail while others do not. */
@@ -277,10 +314,18 @@ class ReadingsOfPairs implements Views {
     }
   }
 
+  /** Region by Region: one that is slow, or full of what is not there, keeps no other waiting. */
   async #watch(): Promise<void> {
     while (!this.#signal.aborted) {
       await sleep(this.#clock, this.#intervalMs * (0.9 + this.#random() / 5), this.#signal);
-      await this.#read([...this.#entries.keys()], 'Watch');
+      const chosen = [...this.#entries].flatMap(([key, entry]) =>
+        entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [],
+      );
+      for (const [region, some] of Map.groupBy(chosen, ({ entry }) => entry.scope.region)) {
+        if (this.#signal.aborted || this.#rounds.has(region)) continue;
+        this.#rounds.add(region);
+        void this.#round(region, some).finally(() => this.#rounds.delete(region));
+      }
     }
   }
 
@@ -291,15 +336,17 @@ class ReadingsOfPairs implements Views {
     else
       this.#entries.set(key, {
         ...{ scope, reading: {}, wantedSinceMs: undefined, readingSinceMs: none },
-        ...{ isQueued: false, failures: 0 },
+        ...{ isUrgent: false, isQueued: false, failures: 0 },
       });
   }
 
-  want(key: Key, sinceMs: number): void {
+  want(key: Key, sinceMs: number, isUrgent = false): void {
     const entry = this.#entries.get(key);
     if (!entry || (entry.reading.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= sinceMs) return;
     entry.wantedSinceMs = Math.max(entry.wantedSinceMs ?? Number.NEGATIVE_INFINITY, sinceMs);
-    if (!entry.isQueued && entry.readingSinceMs < sinceMs) this.#queue(key, entry);
+    const isHurried = isUrgent && !entry.isUrgent;
+    entry.isUrgent ||= isUrgent;
+    if (!entry.isQueued && (isHurried || entry.readingSinceMs < sinceMs)) this.#queue(key, entry);
   }
 
   of(key: Key): EC2Reading {

@@ -66,6 +66,10 @@ const allOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | nu
     return thing;
   });
 
+/** Those of `ids` that are there: a filter leaves out the others. */
+const someOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | null>>): T[] =>
+  ids.flatMap((id) => things[id] ?? []);
+
 const filterOf = ({
   Filters = [],
 }: {
@@ -78,18 +82,23 @@ type Requests = {
 
 /** What a preflight asks for is in order. */
 const REQUESTS: Requests = {
-  DescribeNetworkInterfaces: ({ NetworkInterfaceIds = [] }) => ({
-    networkInterfaceIDs: NetworkInterfaceIds,
+  DescribeNetworkInterfaces: ({ NetworkInterfaceIds, ...filtered }) => ({
+    networkInterfaceIDs: NetworkInterfaceIds ?? filterOf(filtered),
     answer: ({ networkInterfaces, elasticIPs }) => {
       const placed = Object.values(elasticIPs).flatMap((each) => each ?? []);
-      const found = allOf(NetworkInterfaceIds, networkInterfaces, 'InvalidNetworkInterfaceID.NotFound');
+      const found = NetworkInterfaceIds
+        ? allOf(NetworkInterfaceIds, networkInterfaces, 'InvalidNetworkInterfaceID.NotFound')
+        : someOf(filterOf(filtered), networkInterfaces);
       return { NetworkInterfaces: found.map((each) => interfaceOf(each, placed)) };
     },
   }),
-  DescribeAddresses: ({ AllocationIds = [] }) => ({
-    allocationIDs: AllocationIds,
+  DescribeAddresses: ({ AllocationIds, ...filtered }) => ({
+    allocationIDs: AllocationIds ?? filterOf(filtered),
     answer: ({ elasticIPs }) => ({
-      Addresses: allOf(AllocationIds, elasticIPs, 'InvalidAllocationID.NotFound').map((each) => ({
+      Addresses: (AllocationIds
+        ? allOf(AllocationIds, elasticIPs, 'InvalidAllocationID.NotFound')
+        : someOf(filterOf(filtered), elasticIPs)
+      ).map((each) => ({
         AllocationId: each.allocationID,
         PublicIp: each.publicIP,
         AssociationId: each.associationID,
