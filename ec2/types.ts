@@ -89,8 +89,11 @@ export type EC2Facts = {
   addressesPerInterface: Record<string, number>;
   /** Answer of a DryRun of AssociateAddress by allocation. AssignPrivateIpAddresses has no DryRun: nobody knows. */
   mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Unknown'>;
-  /** Why something could not be read: the first failure. */
-  failure?: { class: EC2ErrorClass; message: string };
+  /**
+   * Why something could not be read: the first failure. `sinceMs`, which their keeper adds: when the first of the readings in a row
+   * that failed was begun, by the monotonic clock.
+   */
+  failure?: { class: EC2ErrorClass; message: string; sinceMs?: number };
 };
 
 /** Classes of EC2 errors by what to do about them (EC2 API Reference, "Error codes"). */

@@ -352,6 +352,12 @@ test('facts are read again every five minutes; a failure takes nothing away and 
   const { facts } = all.views.of('a');
   assert.equal(facts?.instances, before?.instances);
   assert.is(facts?.failure?.class, 'Unauthorized');
+  const { sinceMs } = facts?.failure ?? {};
+  await all.clock.advance(660_000);
+  assert.is(all.views.of('a').facts?.failure?.sinceMs, sinceMs, 'as long as they fail');
+  all.trouble.with = undefined;
+  await all.clock.advance(330_000);
+  assert.is(all.views.of('a').facts?.failure, undefined);
   all.stop.abort();
 });
 

@@ -162,7 +162,8 @@ const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact
   return no('PreferredNodeIsStandby', `${elected.node} is master; ${way()}.`);
 };
 
-const preflightInput = ({ nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+const preflightInput = ({ nowMs, nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+  nowMs,
   nodes,
   addresses,
   reports,

@@ -60,7 +60,7 @@ const scene = () => {
     node: node.name,
     sinceWallMs: 0,
   }));
-  const input: PreflightInput = { nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts };
+  const input: PreflightInput = { nowMs: 0, nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts };
   return { one, two, view, facts, reports, input };
 };
 type Scene = ReturnType<typeof scene>;
@@ -340,6 +340,18 @@ test('VRRP is let through if both directions are, by all that was read', () => {
   assert.not(isLetThrough(closed.input), 'one direction is closed');
   assert.not(isLetThrough({ ...scene().input, facts: undefined }), 'nothing was read');
   assert.not(isLetThrough({ ...scene().input, nodes: [NODE1] }), 'one node has nobody to talk to');
+});
+
+test('what was found before does not pass for ever while it cannot be read again', () => {
+  const failing = (sinceMs: number) =>
+    check(({ facts }) => ({
+      nowMs: 3_600_000,
+      facts: { ...facts, failure: { class: 'Unauthorized', message: 'ec2:DescribeInstances', sinceMs } },
+    }));
+  assert.is(failing(3_600_000 - 15 * 60_000).status, 'True');
+  const { status, reason, message } = failing(3_600_000 - 15 * 60_000 - 1);
+  assert.equal([status, reason], ['Unknown', 'NotChecked']);
+  assert.match(message, 'EC2 could not be read (Unauthorized): ec2:DescribeInstances');
 });
 
 test.run();

@@ -14,6 +14,7 @@ import type { Fact } from './types.ts';
 
 /** What the preflight looks at; what EC2 was not asked for is absent. */
 export type PreflightInput = {
+  nowMs: number;
   nodes: readonly PairNode[];
   addresses: readonly PairAddress[];
   reports: readonly Report[];
@@ -240,6 +241,9 @@ const checksOf = (input: PreflightInput): Check[] => {
   ];
 };
 
+/** Facts are read every five minutes: when so many minutes of readings have failed, what they said before proves nothing. */
+const STALE_FACTS_MS = 15 * 60_000;
+
 /** The lines that stand in the way come first. */
 const ORDER: readonly Verdict[] = ['FAIL', 'unknown', 'unknowable', 'ok'];
 
@@ -260,11 +264,14 @@ export const preflight = (input: PreflightInput): Fact => {
   const has = (verdict: Verdict): boolean => checks.some((check) => check.verdict === verdict);
   const lines = ORDER.flatMap((verdict) => checks.filter((check) => check.verdict === verdict)).map(lineOf);
   const { failure } = input.facts ?? {};
+  const isOld = failure?.sinceMs !== undefined && input.nowMs - failure.sinceMs > STALE_FACTS_MS;
   const why =
-    failure && has('unknown') ? [`EC2 could not be read (${failure.class}): ${failure.message}`] : [];
+    failure && (has('unknown') || isOld)
+      ? [`EC2 could not be read (${failure.class}): ${failure.message}`]
+      : [];
   const message = [...why, ...lines].join('\n');
   if (has('FAIL')) return { status: 'False', reason: 'PreflightFailed', message };
-  if (has('unknown')) return { status: 'Unknown', reason: 'NotChecked', message };
+  if (has('unknown') || isOld) return { status: 'Unknown', reason: 'NotChecked', message };
   const passed = `${checks.filter(({ verdict }) => verdict === 'ok').length} checks passed`;
   const open = checks.filter(({ verdict }) => verdict === 'unknowable').map(({ what }) => what);
   const rest = open.length === 0 ? '' : `; ${open.join(', ')} cannot be asked beforehand`;
