@@ -4,6 +4,8 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { messageOf } from '../runtime/error-text.ts';
 import type { AllowedCommand } from './checks/command.ts';
+import { isHostEntry } from './checks/hosts.ts';
+import type { ChecksConfig } from './checks/runner.ts';
 
 /** Everything the node's owner decides. */
 export type AgentConfig = {
@@ -25,6 +27,8 @@ export type AgentConfig = {
   metrics: MetricsConfig;
   /** Health checks of a HAPair may run these, by name, and nothing else; default none. */
   commands: Record<string, AllowedCommand>;
+  /** Which hosts the other health checks may ask, and what is told of an answer. */
+  checks: ChecksConfig;
   /** Where all this was read from; not a field of the file. */
   file: string;
 };
@@ -73,6 +77,20 @@ const SCHEMA = {
         port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8112 },
       },
     },
+    checks: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        hosts: {
+          type: 'array',
+          maxItems: 64,
+          default: [],
+          items: { type: 'string', format: 'host', maxLength: 253 },
+        },
+        body: { type: 'boolean', default: false },
+      },
+    },
     commands: {
       type: 'object',
       maxProperties: 64,
@@ -113,6 +131,8 @@ const MEANING: Partial<Record<string, string>> = {
   logLevel: 'how much is logged',
   stopTimeoutSeconds: 'how long a stopping agent waits for EC2, below the service manager’s own timeout',
   commands: 'what the health checks of a HAPair may run on this node, by name',
+  checks:
+    'the hosts that health checks may ask besides the own address: names, addresses, ranges such as 10.0.0.0/8; and whether a failure quotes the answer',
 };
 
 const validate = new Ajv2020({
@@ -120,6 +140,7 @@ const validate = new Ajv2020({
   useDefaults: true,
   verbose: true,
   strictTuples: false,
+  formats: { host: isHostEntry },
 }).compile<Omit<AgentConfig, 'file'>>(SCHEMA);
 
 /** A configuration the agent cannot start with; the message is for its owner. */

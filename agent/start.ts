@@ -41,7 +41,7 @@ export const startAgent = async (
   log: Log,
   { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
 ): Promise<Agent> => {
-  const { stateDir, nodeName, leaseNamespace, commands, file } = config;
+  const { stateDir, nodeName, leaseNamespace, commands, checks, file } = config;
   const records = loadRecords(stateDir, log);
   const start = createUnprivilegedStart(createLeftovers(systemClock));
   const resolve = createResolver({ system: createSystemLookup(start) });
@@ -83,7 +83,7 @@ export const startAgent = async (
     watchInterfaces,
     imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, lookup),
     checkRunner: createCheckRunner({
-      ...{ nodeName, commands, configFile: file, clock: systemClock },
+      ...{ nodeName, commands, checks, configFile: file, clock: systemClock },
       resolve,
       start,
     }),

@@ -23,6 +23,7 @@ import {
   UnassignPrivateIpAddressesCommand,
 } from '@aws-sdk/client-ec2';
 import type { Clock } from '../runtime/clock.ts';
+import { inTime } from '../runtime/in-time.ts';
 import { plainText } from '../runtime/plain-text.ts';
 import type { EC2Action } from './actions.ts';
 import type { EC2API, EC2Connection, EC2Input, EC2Output } from './api.ts';
@@ -108,19 +109,6 @@ const whoseCredentials = ({ AWS_ROLE_ARN: role }: NodeJS.ProcessEnv): string =>
   role === undefined || role === ''
     ? "look at the operator's role and its trust policy"
     : `role ${plainText(role)}: look at its trust policy`;
-
-/** The end of `work`, or of the patience that `signal` stands for; what is late then is nobody's concern. */
-const inTime = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-};
 
 /** Opens nothing yet: the first request connects and fetches credentials. */
 export const connectSDK = (options: SDKOptions): EC2API => {

@@ -130,6 +130,18 @@ test('of an error answer no more is read than its bound, whether it names its le
   }
 });
 
+test('what an error answer quotes of others is cut, and holds no control characters', async () => {
+  await using world = await start();
+  const failure = errorOf(world.client.get(PODS, 'n/p'));
+  (await world.server.next()).json(403, {
+    reason: 'Forbidden',
+    message: `\u001b[31mno\n${'x'.repeat(100_000)}`,
+  });
+  const { message } = await failure;
+  assert.match(message, 'get Pod n/p: 403 Forbidden: [31mno xxx');
+  assert.ok(message.length < 2_200, `${message.length} characters`);
+});
+
 test('a server that says nothing is TimedOut at the deadline', async () => {
   await using world = await start(50);
   const failure = errorOf(world.client.get(PODS, 'n/p'));

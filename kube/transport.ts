@@ -2,6 +2,7 @@
 import type { LookupFunction } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
 import { messageOf } from '../runtime/error-text.ts';
+import { inTime } from '../runtime/in-time.ts';
 import type { Credentials, TLSMaterial } from './credentials.ts';
 import { errorOfStatus, KubeError, type StatusBody } from './errors.ts';
 
@@ -95,7 +96,7 @@ export const createTransport = (options: {
   };
 
   const send = async (request: TransportRequest, pool: 'calls' | 'streams', signal: AbortSignal) => {
-    const { headers, tls } = await raceAbort(options.credentials, signal);
+    const { headers, tls } = await credentialsInTime(options.credentials, signal);
     const sending: Dispatcher.RequestOptions = {
       origin,
       path: prefix + request.path,
@@ -159,15 +160,12 @@ export const createTransport = (options: {
 class WaitError extends Error {}
 
 /** An exec plugin may take longer than a call waits. */
-const raceAbort = (credentials: Credentials, signal: AbortSignal): ReturnType<Credentials['current']> =>
-  new Promise((resolve, reject) => {
-    const abort = (): void => reject(new WaitError(credentials.waitsFor(), { cause: signal.reason }));
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    credentials
-      .current()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort));
+const credentialsInTime = (
+  credentials: Credentials,
+  signal: AbortSignal,
+): ReturnType<Credentials['current']> =>
+  inTime(credentials.current(), signal).catch((error: unknown) => {
+    throw signal.aborted ? new WaitError(credentials.waitsFor(), { cause: error }) : error;
   });
 
 async function* explained(

@@ -143,6 +143,7 @@ export class Machine {
       stateDir: '/var/lib/hapair',
       leaseNamespace: 'hapair-system',
       stopTimeoutSeconds: 20,
+      checks: { hosts: [], body: false },
       metrics: { bindAddress: '127.0.0.1', port: 0 },
       commands: {},
       file: '/etc/hapair/agent.yaml',

@@ -226,6 +226,7 @@ commands('only what the configuration of the node names is run, and it is said w
   const run = createCheckRunner({
     nodeName: 'node1',
     commands: { true: { command: ['/bin/true'] } },
+    checks: { hosts: [], body: false },
     configFile: '/etc/hapair/agent.yaml',
     clock: systemClock,
     resolve: createResolver(),

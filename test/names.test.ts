@@ -58,7 +58,8 @@ test('a check of localhost goes on passing while getaddrinfo never answers', asy
   const { port, close } = await startServer((_request, response) => void response.end('well'));
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const asked = { port, host: 'localhost' };
-  const http = runHTTPGet({ ...asked, path: '/', scheme: 'HTTP' }, '192.0.2.1', resolve, signal);
+  const options = { sourceAddress: '192.0.2.1', resolve, quotes: false, signal };
+  const http = runHTTPGet({ ...asked, path: '/', scheme: 'HTTP' }, options);
   assert.equal(await http, { result: 'success' });
   assert.equal(await runTCPSocket(asked, '192.0.2.1', resolve, signal), { result: 'success' });
   close();

@@ -65,6 +65,14 @@ test('a name that nobody knows fails', async ({ port }) => {
   );
 });
 
+test('told to end while the name is looked up, it gives up', async ({ port }) => {
+  const ending = new AbortController();
+  const silent = () => new Promise<never>(() => undefined);
+  const outcome = runTCPSocket({ port, host: 'db' }, '127.0.0.1', silent, ending.signal);
+  ending.abort();
+  assert.is((await outcome).result, 'failure');
+});
+
 test('told to end, it gives up', async ({ port }) => {
   const outcome = await runTCPSocket({ port }, '127.0.0.1', resolve, AbortSignal.abort());
   assert.is(outcome.result, 'failure');

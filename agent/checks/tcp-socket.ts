@@ -2,10 +2,14 @@
 import { connect } from 'node:net';
 import type { HealthCheck } from '../../crds/types.ts';
 import { messageOf } from '../../runtime/error-text.ts';
+import { inTime } from '../../runtime/in-time.ts';
 import { lookupBy, type Resolve } from '../../runtime/names.ts';
 import type { Outcome } from '../rules/verdict.ts';
 
-/** One run; the connection is closed at once. */
+/**
+ * One run; the connection is closed at once.
+ * @param resolve throws an Error when the host may not be asked
+ */
 export const runTCPSocket = async (
   { port, host }: NonNullable<HealthCheck['tcpSocket']>,
   sourceAddress: string,
@@ -14,16 +18,16 @@ export const runTCPSocket = async (
 ): Promise<Outcome> => {
   const name = host ?? sourceAddress;
   try {
-    await open(name, port, resolve, signal);
+    await open(name, port, await inTime(resolve(name), signal), signal);
     return { result: 'success' };
   } catch (error) {
     return refused(`no connection to ${name}:${port}`, error);
   }
 };
 
-const open = (host: string, port: number, find: Resolve, signal: AbortSignal): Promise<void> =>
+const open = (host: string, port: number, addresses: readonly string[], signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, lookup: lookupBy(find) });
+    const socket = connect({ host, port, lookup: lookupBy(async () => addresses) });
     const end = (): void => void socket.destroy();
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });

@@ -3,6 +3,7 @@
  * none, neither good nor bad: an agent that has just started must not call its node unhealthy.
  */
 import type { HealthCheck, VRRPInstanceStatus } from '../../crds/types.ts';
+import { plainText } from '../../runtime/plain-text.ts';
 import { formatTime } from '../../runtime/time.ts';
 import type { Problem } from './problem.ts';
 
@@ -74,7 +75,7 @@ export const judge = (
   if (streak < failureThreshold) return counted;
   const told = {
     healthy: false,
-    message: outcome.message.slice(0, MESSAGE_LENGTH),
+    message: plainText(outcome.message, MESSAGE_LENGTH),
     cause: outcome.cause,
     toldAtMs: nowMs,
   };

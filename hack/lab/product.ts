@@ -147,6 +147,7 @@ const configureAgent = async (
     kubeconfig,
     stateDir: join(node.dir, 'state'),
     leaseNamespace: NAMESPACE,
+    checks: { hosts: ['localhost'], body: true },
     commands: commands(node.dir),
   };
   writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
