@@ -1,4 +1,4 @@
-/** What begins when a replica leads: its stores are made fresh, then it works on pairs until it is to finish. */
+/** What begins when a replica is elected: its stores are made fresh, then it works on pairs until its leadership ends. */
 import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
@@ -26,20 +26,24 @@ type LeadingOptions = {
   finishing: AbortSignal;
 };
 
-/** Waits until this process is elected, and works on pairs. Resolves when the last step has ended, or none was begun. */
+/**
+ * Works on pairs, as a process that has just been elected and remembers of an earlier leadership only the calls that EC2 has not
+ * answered. Resolves when the last step has ended, or none was begun.
+ */
 export const lead = async (options: LeadingOptions): Promise<void> => {
   const { parts, finishing } = options;
-  const { elector, stores, pairQueue } = parts;
-  const finished = once(finishing, 'abort');
-  await Promise.race([elector.elected, finished]);
+  const { stores, pairQueue, reconciler } = parts;
   if (finishing.aborted) return;
+  const finished = once(finishing, 'abort');
   tellElected(options);
+  reconciler.beginAnew();
   // What another process wrote before it was over must be known before the first decision.
   const { pairs, instances, leases } = stores;
   await Promise.race([Promise.all([pairs.refresh(), instances.refresh(), leases.refresh()]), finished]);
   if (finishing.aborted) return;
   pairQueue.open(findPairs(parts));
   await work(options);
+  pairQueue.close();
 };
 
 const tellElected = ({ parts, config: { namespace }, log }: LeadingOptions): void => {

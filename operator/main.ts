@@ -20,7 +20,7 @@ const USAGE = `usage: hapair-operator [flags]
   --require-tag KEY=VALUE             ENIs and EIPs without this tag are not touched (default: no tag is asked for)
   --identity NAME                     of this replica, unique among them (default: POD_NAME, else HOSTNAME_UUID)
   --lease-duration-seconds SECONDS    how long a standby waits for a silent leader; whole seconds (default: 15)
-  --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 10)
+  --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 11)
   --retry-period-seconds SECONDS      between two renewals (default: 2)
   --bind-address ADDRESS              of /metrics, /healthz and /readyz (default: every address)
   --port PORT                         of the same; 0: a free one (default: 8080)
@@ -114,8 +114,8 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   });
 }
 
-const end = Promise.withResolvers<'Stopped'>();
-for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('Stopped'));
+const end = Promise.withResolvers<void>();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve());
 
 const { version } = packageJSON;
 const config: OperatorConfig = {
@@ -128,7 +128,7 @@ const config: OperatorConfig = {
   identity: flags.identity ?? (process.env.POD_NAME || undefined),
   election: {
     leaseDurationMs: numberOf('lease-duration-seconds', 15) * 1000,
-    renewDeadlineMs: numberOf('renew-deadline-seconds', 10) * 1000,
+    renewDeadlineMs: numberOf('renew-deadline-seconds', 11) * 1000,
     retryPeriodMs: numberOf('retry-period-seconds', 2) * 1000,
   },
   http: { bindAddress: flags['bind-address'], port: numberOf('port', 8080) },
@@ -140,12 +140,7 @@ const { identity, port } = operator;
 const started = { version, region, namespace, identity, port, pid: process.pid };
 log.info({ reason: 'OperatorStarted', ...started }, 'operator started');
 
-const ending = await Promise.race([end.promise, operator.lost.then(() => 'Lost' as const)]);
-if (ending === 'Lost') {
-  // At once, and as a failure: whoever restarts it starts with nothing remembered.
-  lines.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
-  process.exit(1);
-}
+await end.promise;
 log.info({ reason: 'OperatorStopping' }, 'operator is stopping');
 await operator.stop();
 process.exit(0);

@@ -3,8 +3,8 @@
  * leading.ts; the work on one pair is reconcile.ts, the decisions plan.ts.
  *
  * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes
- * asks the elector's own clock first, at the moment of writing. A process leads at most once: when leadership is lost it is
- * over, and a new process starts with nothing remembered.
+ * asks the elector's own clock first, at the moment of writing. A process that has lost leadership stands for election again;
+ * when it is elected it begins with nothing remembered but its unanswered calls.
  */
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -21,8 +21,6 @@ export type Operator = {
   port: number | undefined;
   /** This process leads now, by its own clock. */
   isLeader(): boolean;
-  /** Resolves when leadership was lost: no write has begun since, and the process must end. */
-  lost: Promise<void>;
   /**
    * Begins no new step, waits for the answers to EC2 calls under way (each has a deadline), gives the Lease away so that
    * another replica leads at once, and closes everything.
@@ -65,18 +63,21 @@ export const runOperator = async (
   const parts = createParts({ config, surroundings, log, signal });
   const { identity, elector, account, views, events, reconciler } = parts;
 
+  /** The steps of each leadership end before those of the next begin. */
+  let leading = Promise.resolve();
+  const onElected = (reign: AbortSignal): void => {
+    const options = { parts, config, clock, log, onStepFailed };
+    leading = leading.then(() => lead({ ...options, finishing: AbortSignal.any([reign, finishing.signal]) }));
+    reign.addEventListener('abort', () => {
+      if (!finishing.signal.aborted)
+        log.warn({ reason: 'LeaderLost', identity }, 'leadership lost, standing for election again');
+    });
+  };
   const listening = Promise.withResolvers<void>();
-  const election = listening.promise.then(() => elector.run(signal));
+  const election = listening.promise.then(() => elector.run(signal, onElected));
   const server = await surroundings.serve?.(createEndpoints({ parts, config, clock, election, signal }));
   listening.resolve();
-  const lost = Promise.withResolvers<void>();
-  void election.then((end) => {
-    if (end !== 'Lost') return;
-    finishing.abort();
-    lost.resolve();
-  });
   const reading = Promise.all([views.run(), account.reachability.prove(signal)]);
-  const leading = lead({ parts, config, clock, log, onStepFailed, finishing: finishing.signal });
 
   const stop = async (): Promise<void> => {
     finishing.abort();
@@ -93,5 +94,5 @@ export const runOperator = async (
     account.close();
     await Promise.all([server?.close(), kube.close(), electorKube.close()]);
   };
-  return { identity, port: server?.port, isLeader: () => elector.isLeader(), lost: lost.promise, stop };
+  return { identity, port: server?.port, isLeader: () => elector.isLeader(), stop };
 };

@@ -105,7 +105,7 @@ export class Reconciler {
   readonly #ports: Ports;
   readonly #settings: Settings;
   readonly #signal: AbortSignal;
-  readonly #writer: PairWriter;
+  #writer: PairWriter;
   readonly #remembered = new Map<Key, Remembered>();
   readonly #unanswered = new Set<Promise<void>>();
 
@@ -129,6 +129,18 @@ export class Reconciler {
     await this.#report(gathered, next);
     const requeueAfterMs = isDeferred ? next.requeueWhenDeferredMs : next.requeueAfterMs;
     return requeueAfterMs === undefined ? undefined : { requeueAfterMs };
+  }
+
+  /** Forgets everything but the calls that EC2 has not answered (S5): this process leads anew. */
+  beginAnew(): void {
+    this.#writer = new PairWriter(this.#ports);
+    const nowMs = this.#ports.clock.now();
+    for (const [key, of] of this.#remembered) {
+      this.#ports.budget.withdraw(key);
+      const { calls } = of.memory;
+      if (calls.unanswered) of.memory = { ...emptyMemory(nowMs), calls };
+      else this.#remembered.delete(key);
+    }
   }
 
   /** Resolves when no EC2 call is unanswered. */

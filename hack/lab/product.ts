@@ -50,8 +50,7 @@ export type Product = {
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */
   operatorLog: string;
   /**
-   * Starts the operator. As a Deployment does, it is started again when it ends as failed, which it does when it loses its
-   * leadership: on a busy machine that happens.
+   * Starts the operator. As a Deployment does, it is started again when it ends as failed.
    * @throws Error when it runs already.
    */
   startOperator(options?: OperatorStart, watch?: Watch): Promise<LabProcess>;
