@@ -6,12 +6,12 @@ import { createRegionRequests, type Errand } from './region.ts';
 
 const errand: Errand = { purpose: 'Confirm', signal: new AbortController().signal };
 
-/** Counts what is sent, and answers everything with nothing. */
-const bench = () => {
+/** Counts what is sent; answers everything with nothing, unless told otherwise. */
+const bench = (answer: () => Promise<object> = async () => ({})) => {
   const sent: string[] = [];
-  const send = async (_region: string, action: string) => {
+  const send = (_region: string, action: string) => {
     sent.push(action);
-    return {};
+    return answer();
   };
   const requests = createRegionRequests({
     region: 'ap-northeast-1',
@@ -45,6 +45,23 @@ test('a call without an address is refused before it is sent', async () => {
   assert.equal(sent, []);
   const whole = { action: 'AssociateAddress', ...ENI, ...EIP } as const;
   assert.equal(await requests.call(whole, errand.signal), { ok: true });
+});
+
+test('a dry run for an EIP that a NAT gateway has is answered: it is held', async () => {
+  const answers: [string, number][] = [
+    ['DryRunOperation', 412],
+    ['UnauthorizedOperation', 403],
+    ['AuthFailure', 400],
+    ['InvalidParameterValue', 400],
+  ];
+  const told: string[] = [];
+  for (const [name, httpStatusCode] of answers) {
+    const send = async () => {
+      throw Object.assign(new Error('so'), { name, $metadata: { httpStatusCode } });
+    };
+    told.push(await bench(send).requests.mayAssociate({ ...ENI, ...EIP }, errand));
+  }
+  assert.equal(told, ['Allowed', 'Denied', 'Held', 'Unknown']);
 });
 
 test('a reading that names nothing would be of the whole account, and is not sent', async () => {

@@ -6,10 +6,11 @@ import type { InstanceTypeInfo } from '@aws-sdk/client-ec2';
 import { type EC2Action, type EC2Call, requestOf } from './actions.ts';
 import type { EC2API, EC2Input, EC2Output, RequestBounds } from './api.ts';
 import type { Budget } from './budget.ts';
-import { failureOf } from './errors.ts';
+import { classify, failureOf } from './errors.ts';
 import { elasticIPOf, networkInterfaceOf, rawErrorOf, securityGroupRulesOf } from './shapes.ts';
 import type {
   CallPurpose,
+  EC2Facts,
   EC2Result,
   ElasticIP,
   Instance,
@@ -56,7 +57,7 @@ export type RegionRequests = {
     errand: Errand,
   ): Promise<{ groupID: string; rules: SecurityGroupRule[] }[]>;
   instanceTypes(names: readonly string[], errand: Errand): Promise<{ name: string; addresses: number }[]>;
-  mayAssociate(association: Association, errand: Errand): Promise<'Allowed' | 'Denied' | 'Unknown'>;
+  mayAssociate(association: Association, errand: Errand): Promise<EC2Facts['mayAssociate'][string]>;
   /** Never rejects. */
   call(call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
 };
@@ -237,6 +238,7 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
         const raw = rawErrorOf(error);
         if (raw.code === 'DryRunOperation') return 'Allowed';
         if (raw.code === 'UnauthorizedOperation') return 'Denied';
+        if (classify(raw) === 'AddressInUse') return 'Held';
         if (raw.httpStatus === 400) return 'Unknown';
         throw error;
       }

@@ -87,8 +87,11 @@ export type EC2Facts = {
   securityGroupRules: Record<string, SecurityGroupRule[] | null>;
   /** NetworkInfo.Ipv4AddressesPerInterface by instance type: the limit counts the primary address too. */
   addressesPerInterface: Record<string, number>;
-  /** Answer of a DryRun of AssociateAddress by allocation. AssignPrivateIpAddresses has no DryRun: nobody knows. */
-  mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Unknown'>;
+  /**
+   * Answer of a DryRun of AssociateAddress by allocation; `Held`: something has the EIP that does not give it away. AssignPrivateIpAddresses
+   * has no DryRun: nobody knows.
+   */
+  mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Held' | 'Unknown'>;
   /**
    * Why something could not be read: the first failure. `sinceMs`, which their keeper adds: when the first of the readings in a row
    * that failed was begun, by the monotonic clock.

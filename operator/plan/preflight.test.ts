@@ -342,6 +342,15 @@ test('VRRP is let through if both directions are, by all that was read', () => {
   assert.not(isLetThrough({ ...scene().input, nodes: [NODE1] }), 'one node has nobody to talk to');
 });
 
+test('an EIP that EC2 gives to nobody is no unanswered question', () => {
+  const { status, message } = check(({ facts }) => {
+    facts.mayAssociate[ALLOCATION] = 'Held';
+    return {};
+  });
+  assert.is(status, 'False');
+  assert.match(message, `permission to associate ${ALLOCATION}: EC2 gives it to nobody`);
+});
+
 test('what was found before does not pass for ever while it cannot be read again', () => {
   const failing = (sinceMs: number) =>
     check(({ facts }) => ({

@@ -203,6 +203,11 @@ const allocationChecks = (id: string, { view, facts }: PreflightInput): Check[] 
       'a dry run of AssociateAddress is refused',
       "allow ec2:AssociateAddress in the policy of the operator's role",
     ),
+    Held: fail(
+      permission,
+      'EC2 gives it to nobody: a NAT gateway, a load balancer or another account has it',
+      'free it, or name another EIP in spec.addresses',
+    ),
     Unknown: unknown(permission, 'no dry run of AssociateAddress has been answered yet'),
   };
   return [ok(what, `allocated as ${elasticIP.publicIP}`), verdicts[answer]];
