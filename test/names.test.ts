@@ -31,10 +31,7 @@ syncBuiltinESMExports();
 const { runHTTPGet } = await import('../agent/checks/http-get.ts');
 const { runTCPSocket } = await import('../agent/checks/tcp-socket.ts');
 const { createIMDSClient } = await import('../agent/node/imds.ts');
-const { connectSDK } = await import('../ec2/sdk.ts');
-const { connect } = await import('../kube/client.ts');
-const { systemClock } = await import('../runtime/clock.ts');
-const { serve } = await import('../runtime/http-server.ts');
+const { connectSurroundings } = await import('../operator/surroundings.ts');
 const { createResolver, lookupBy } = await import('../runtime/names.ts');
 
 /** No answer on loopback takes so long. */
@@ -65,52 +62,68 @@ test('a check of localhost goes on passing while getaddrinfo never answers', asy
   close();
 });
 
-test('the API server is reached by name while getaddrinfo never answers', async () => {
-  const { port, close } = await startServer(
-    (_request, response) => void response.end('{"metadata": {"name": "a"}}'),
-  );
+/** As an operator has them, with a kubeconfig for an API server on this port. */
+const surroundingsFor = async (port: number) => {
   const dir = mkdtempSync(join(tmpdir(), 'hapair-names-'));
   const kubeconfigPath = join(dir, 'config');
-  const config = {
+  const kubeconfig = {
     'current-context': 'c',
     clusters: [{ name: 'c', cluster: { server: `http://localhost:${port}` } }],
     contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
     users: [{ name: 'u', user: {} }],
   };
-  writeFileSync(kubeconfigPath, JSON.stringify(config));
-  const client = await connect({ kubeconfigPath, userAgent: 'tester/1', lookup, deadlineMs: PATIENCE_MS });
+  writeFileSync(kubeconfigPath, JSON.stringify(kubeconfig));
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const config = {
+    ...{ kubeconfigPath, region: 'eu-central-1', namespace: 'hapair-system', version: '0.1.0' },
+    ...{ agentUsernameTemplate: '<node>', http: { bindAddress: 'localhost', port: 0 } },
+  };
+  const surroundings = await connectSurroundings(config, log);
+  const close = async (): Promise<void> => {
+    await surroundings.kube.close();
+    await surroundings.electorKube.close();
+    rmSync(dir, { recursive: true });
+  };
+  return { dir, surroundings, close };
+};
+
+test('the API server is reached by name while getaddrinfo never answers', async () => {
+  const server = await startServer((_request, response) => void response.end('{"metadata": {"name": "a"}}'));
+  const { surroundings, close } = await surroundingsFor(server.port);
   const pods = { group: '', version: 'v1', plural: 'pods', kind: 'Pod' };
-  assert.equal(await client.get(pods, 'n/a'), { metadata: { name: 'a' } });
-  await client.close();
-  close();
-  rmSync(dir, { recursive: true });
+  for (const client of [surroundings.kube, surroundings.electorKube])
+    assert.equal(await client.get(pods, 'n/a', { timeoutMs: PATIENCE_MS }), { metadata: { name: 'a' } });
+  await close();
+  server.close();
 });
 
 test('EC2 is reached, and STS for its credentials, while getaddrinfo never answers', async () => {
-  const { port, close } = await startServer(async (request, response) => {
+  const server = await startServer(async (request, response) => {
     let body = '';
     for await (const piece of request) body += piece;
     response.end(body.includes('Action=AssumeRoleWithWebIdentity') ? CREDENTIALS : NO_ADDRESSES);
   });
-  const dir = mkdtempSync(join(tmpdir(), 'hapair-names-'));
+  const { dir, surroundings, close } = await surroundingsFor(server.port);
   const token = join(dir, 'token');
   writeFileSync(token, 'token');
-  const endpoint = `http://localhost:${port}`;
+  const endpoint = `http://localhost:${server.port}`;
   Object.assign(process.env, {
     AWS_REGION: 'eu-central-1',
     AWS_ROLE_ARN: 'arn:aws:iam::111111111111:role/hapair',
     AWS_WEB_IDENTITY_TOKEN_FILE: token,
     AWS_ENDPOINT_URL_STS: endpoint,
+    AWS_ENDPOINT_URL_EC2: endpoint,
     AWS_CONFIG_FILE: '/dev/null',
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
   });
-  const api = connectSDK({ defaultRegion: 'eu-central-1', endpoint, clock: systemClock, lookup });
+  for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) delete process.env[name];
+  const api = surroundings.connectEC2({});
   const options = { timeoutMs: PATIENCE_MS, signal: new AbortController().signal };
   const { Addresses = [] } = await api.send('eu-central-1', 'DescribeAddresses', {}, options);
   assert.equal(Addresses, []);
   api.close();
-  close();
-  rmSync(dir, { recursive: true });
+  await close();
+  server.close();
 });
 
 /** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html */
@@ -135,14 +148,12 @@ test('instance metadata is read while getaddrinfo never answers', async () => {
 });
 
 test('metrics are served while getaddrinfo never answers', async () => {
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const { surroundings, close } = await surroundingsFor(1);
   const metrics = { contentType: 'text/plain', text: async () => '' };
-  const server = await serve({
-    ...{ bindAddress: 'localhost', port: 0, resolve, log },
-    ...{ healthz: [], readyz: [], metrics },
-  });
-  assert.ok(server.port > 0);
-  await server.close();
+  const server = await surroundings.serve?.({ healthz: [], readyz: [], metrics });
+  assert.ok((server?.port ?? 0) > 0);
+  await server?.close();
+  await close();
 });
 
 test('nobody has asked getaddrinfo', () => assert.equal(waiting, []));
