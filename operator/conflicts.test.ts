@@ -74,6 +74,41 @@ test('an address that an older pair still has by its status is not free, whateve
   assert.match(claims.rivalOf('prod/new') ?? '', /VIP 10\.10\.10\.20/);
 });
 
+test('of two that give up one address in the same instant the older takes it off, not neither', () => {
+  const claims = createClaimIndex(REGION);
+  const [old, young] = [pair('old', '2026-01-01T00:00:00Z'), pair('young', '2026-02-01T00:00:00Z')];
+  const [address] = old.spec.addresses;
+  assert.ok(address);
+  const recorded = { addresses: [{ ...address, networkInterfaceIDs: ['eni-1'] }] };
+  claims.update('prod/old', { ...old, status: recorded });
+  claims.update('prod/young', { ...young, status: recorded });
+  assert.ok(claims.claimedElsewhere('prod/old').length > 0);
+  const other = [{ name: 'main', vip: '10.10.10.99' }];
+  for (const [key, each] of [
+    ['prod/old', old],
+    ['prod/young', young],
+  ] as const) {
+    const dropped = { ...each, spec: { ...each.spec, addresses: other }, status: recorded };
+    assert.equal(claims.update(key, dropped), [key === 'prod/old' ? 'prod/young' : 'prod/old']);
+  }
+  assert.not.ok(claims.claimedElsewhere('prod/old').includes(address.vip ?? ''));
+  assert.ok(claims.claimedElsewhere('prod/young').includes(address.vip ?? ''));
+});
+
+test('of two that are deleted in the same instant the older takes off what both name', () => {
+  const claims = createClaimIndex(REGION);
+  for (const [name, time] of [
+    ['old', '2026-01-01T00:00:00Z'],
+    ['young', '2026-02-01T00:00:00Z'],
+  ] as const) {
+    const { metadata, ...others } = pair(name, time);
+    const deletionTimestamp = '2026-03-01T00:00:00Z';
+    claims.update(`prod/${name}`, { ...others, metadata: { ...metadata, deletionTimestamp } });
+  }
+  assert.equal(claims.claimedElsewhere('prod/old'), []);
+  assert.ok(claims.claimedElsewhere('prod/young').length > 0);
+});
+
 test('T15: of equal age, the smaller UID owns', () => {
   const claims = createClaimIndex(REGION);
   claims.update('prod/a', pair('a', '2026-01-01T00:00:00Z'));

@@ -32,6 +32,12 @@ const heldBy = (pair: HAPair, region: string): string[] => {
   return [...new Set([...claimsOf(pair, region), ...recorded].map(({ claim }) => claim))];
 };
 
+/** What it means to keep: not what it records only until that is given up, nor what it names while it is being deleted. */
+const kept = (pair: HAPair, region: string): string[] =>
+  pair.metadata.deletionTimestamp === undefined
+    ? addressClaims(pair.spec.region ?? region, pair.spec.addresses).map(({ claim }) => claim)
+    : [];
+
 const isOlder = (a: HAPair, b: HAPair): boolean => {
   const [timeA, timeB] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
   return timeA === timeB ? (a.metadata.uid ?? '') < (b.metadata.uid ?? '') : timeA < timeB;
@@ -42,7 +48,10 @@ export type ClaimIndex = {
   update(key: Key, pair: HAPair | undefined): Key[];
   /** Why this HAPair must stand back, for its own reader: a rival in another namespace is not named. */
   rivalOf(key: Key): string | undefined;
-  /** VIPs and allocation IDs among those that this HAPair names or has recorded which another one names or serves too. */
+  /**
+   * VIPs and allocation IDs among those that this HAPair names or has recorded which another one names or serves too. Of several that
+   * give up the same one, each leaves it to the oldest.
+   */
   claimedElsewhere(key: Key): string[];
 };
 
@@ -62,7 +71,11 @@ export const createClaimIndex = (region: string): ClaimIndex => {
       const claims = pair ? heldBy(pair, region) : [];
       if (pair) pairs.set(key, pair);
       else pairs.delete(key);
-      if (before?.metadata.uid === pair?.metadata.uid && old.join() === claims.join()) return [];
+      const isSame =
+        before?.metadata.uid === pair?.metadata.uid &&
+        old.join() === claims.join() &&
+        (before ? kept(before, region) : []).join() === (pair ? kept(pair, region) : []).join();
+      if (isSame) return [];
       const affected = othersOf([...old, ...claims], key);
       for (const claim of old) {
         holders.get(claim)?.delete(key);
@@ -94,8 +107,15 @@ export const createClaimIndex = (region: string): ClaimIndex => {
       const pair = pairs.get(key);
       if (!pair) return [];
       const items = itemsOf([...pair.spec.addresses, ...(pair.status?.addresses ?? [])]);
-      const isShared = (item: Item): boolean =>
-        othersOf([claimOf(pair.spec.region ?? region, item)], key).length > 0;
+      const own = kept(pair, region);
+      const isShared = (item: Item): boolean => {
+        const claim = claimOf(pair.spec.region ?? region, item);
+        return othersOf([claim], key).some((other) => {
+          const rival = pairs.get(other);
+          if (!rival) return false;
+          return own.includes(claim) || kept(rival, region).includes(claim) || isOlder(rival, pair);
+        });
+      };
       return [...new Set(items.filter(isShared).map(({ id }) => id))];
     },
   };

@@ -781,6 +781,30 @@ test("O10: however long an agent's messages, and whatever is in them, the status
   }
 });
 
+test('O10: edits of which nothing arrives never make the status too long to be written', () => {
+  const rig = Rig.converged();
+  rig.reading = {};
+  const edit = (round: number): void => {
+    const addresses = Array.from({ length: 16 }, (_, at) => ({
+      name: `a${round}x${at}`,
+      vip: `10.10.${round}.${at}`,
+    }));
+    rig.edit({ addresses });
+    for (let step = 0; step < 3; step++) rig.step();
+  };
+  for (const round of [20, 21, 22]) {
+    edit(round);
+    assert.is(rig.condition('Accepted'), 'True Accepted');
+  }
+  for (const round of [23, 24]) {
+    edit(round);
+    assert.is(rig.condition('Accepted'), 'False Invalid');
+    assert.is(rig.pair.status?.addresses?.length, 49);
+  }
+  edit(22);
+  assert.is(rig.condition('Accepted'), 'True Accepted', 'what was there before is there again');
+});
+
 test('both nodes fail their checks: the addresses stay, and it is said why', () => {
   const rig = Rig.converged();
   for (const node of ['node1', 'node2'])

@@ -20,6 +20,7 @@ import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
 import { releasable } from './plan/ownership.ts';
+import { paceStatus } from './plan/pace.ts';
 import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
 import { FRESH_MS } from './plan/signs.ts';
@@ -60,7 +61,12 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
 };
 
 /** When to look again although nothing was heard: the nearest of all deadlines. */
-const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | undefined): number => {
+const requeueAfterMs = (
+  situation: Situation,
+  order: Orders,
+  freeing: Release | undefined,
+  statusAtMs: number | undefined,
+): number => {
   const { input, wish, convergence, memory, hold } = situation;
   const { nowMs, life } = input;
   const { pin } = memory.authority;
@@ -72,6 +78,8 @@ const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | 
     freeing?.readSinceMs,
     order.wakeAtMs,
     hold.wakeAtMs,
+    memory.reading.question?.sinceMs,
+    statusAtMs,
     pin && pin.sinceMs + PIN_PATIENCE_MS,
     deferredSinceMs === undefined ? undefined : deferredSinceMs + BUDGET_PATIENCE_MS,
     ...wish.nodes.map(({ name }) => {
@@ -194,7 +202,7 @@ const present = (input: PlanInput): Plan => {
     ...assessed.memory,
     release: afterRelease(assessed.memory.release, freeing, dropped.kept.length > 0),
     failback: order.failed ? withFailedOrder(healthy, nowMs) : healthy,
-    reading: withQuestion(assessed),
+    ...withQuestion(assessed),
     instances: withWanted(assessed.memory.instances, instances),
   };
   const situation = { ...assessed, acceptance, memory };
@@ -204,22 +212,25 @@ const present = (input: PlanInput): Plan => {
   const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
   const call = wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
+  const { memory: pace, waitsUntilMs } = paceStatus(memory.pace, pair.status, next, nowMs);
+  const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);
   const plan: Plan = {
-    memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },
+    memory: { ...memory, pace, calls: withTold(memory.calls, call !== undefined) },
     instances,
     remove: leftInstances(situation),
     ...(call && { call, turn: turnOf(call, memory.authority, next) }),
     scope: scopeOf(pair, wish, input.settings.region),
     ...(readSinceMs !== undefined && { readSinceMs }),
-    ...(!isEqual(next, pair.status) && { status: next }),
+    ...(isWritten && { status: next }),
     events: [
       ...memory.calls.events,
-      ...transitionEvents(situation, next),
+      // A change is told with the status that shows it.
+      ...(isWritten ? transitionEvents(situation, next) : []),
       ...order.events,
       ...releaseEvents(situation, dropped),
     ],
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
-    requeueAfterMs: requeueAfterMs(situation, order, freeing),
+    requeueAfterMs: requeueAfterMs(situation, order, freeing, waitsUntilMs),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);

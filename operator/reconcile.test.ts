@@ -97,6 +97,30 @@ test('O10: a refused write stops no other: a pin reaches both agents although th
   }
 });
 
+test("N12: however often an agent's report changes, its pair costs one EC2 reading and one status write a second", async () => {
+  const world = await World.converged();
+  await world.pass(20_000);
+  world.reads = 0;
+  world.writes.length = 0;
+  for (let change = 0; change < 1_000; change++) {
+    const isOdd = change % 2 === 1;
+    const conditions = [
+      {
+        ...{ type: 'Healthy', status: isOdd ? ('True' as const) : ('False' as const), reason: 'Forged' },
+        ...{ message: `change ${change}`, lastTransitionTime: '2026-11-22T10:00:00Z' },
+      },
+    ];
+    world.report('node2', isOdd ? 'Backup' : 'Fault', 1, { vipsDelivered: isOdd ? [VIP] : [], conditions });
+    await world.pass(30);
+  }
+  const statuses = world.writes.filter((write) => write === 'status').length;
+  assert.ok(world.reads >= 20 && world.reads <= 30 + 10 + 2, `${world.reads} readings in 30 s`);
+  assert.ok(statuses >= 20 && statuses <= 30 + 10 + 1, `${statuses} status writes in 30 s`);
+  await world.pass(3_000);
+  assert.is(world.condition('Redundant'), 'True StandbyReady', 'what was the last is told in the end');
+  world.kill();
+});
+
 test('a timed-out call is read back before it is repeated', async () => {
   const world = await World.converged();
   const result = failureOf({ code: 'TimeoutError', message: 'no answer' });

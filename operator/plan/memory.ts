@@ -8,6 +8,7 @@ import { NO_PROBE } from './damping.ts';
 import { NO_DELETION } from './deletion.ts';
 import { NO_FAILBACK } from './failback.ts';
 import { NO_CONFLICT, withConflict } from './instances.ts';
+import { NO_PACE } from './pace.ts';
 import { NO_QUESTION } from './reading.ts';
 import type { PairMemory } from './types.ts';
 
@@ -22,6 +23,7 @@ export const emptyMemory = (nowMs: number): PairMemory => ({
   damping: NO_PROBE,
   failback: NO_FAILBACK,
   reading: NO_QUESTION,
+  pace: NO_PACE,
   instances: NO_CONFLICT,
 });
 

@@ -150,6 +150,17 @@ export type ReadingMemory = {
   question: { text: string; sinceMs: number } | undefined;
 };
 
+/** What is left to be done at once, as of `atMs`. */
+export type Allowance = { saved: number; atMs: number };
+
+/** Written by pace.ts. */
+export type PaceMemory = {
+  /** Readings that reports ask for. */
+  readings: Allowance;
+  /** Statuses that no later step rests on. */
+  statuses: Allowance;
+};
+
 /** Written by instances.ts. */
 export type InstancesMemory = {
   /** Somebody else owns fields that the operator last tried to write, in words. */
@@ -170,6 +181,7 @@ export type PairMemory = {
   damping: DampingMemory;
   failback: FailbackMemory;
   reading: ReadingMemory;
+  pace: PaceMemory;
   instances: InstancesMemory;
 };
 

@@ -49,6 +49,8 @@ export class World {
   /** The process dies instead of the n-th write from now on; counted down. */
   killBeforeWrite = Number.POSITIVE_INFINITY;
   killed = false;
+  /** Readings of EC2 that were begun. */
+  reads = 0;
   /** When this process began to lead. */
   ledSinceMs = Number.NEGATIVE_INFINITY;
   /** The call budget has a token. */
@@ -130,6 +132,7 @@ export class World {
     const requeue = (key: Key): void => queue.add(key);
     const log = this.#log(() => signal.aborted);
     const read = async (): Promise<ReadResult> => {
+      this.reads += 1;
       const readAtMs = clock.now();
       await new Promise<void>((resolve) => clock.setTimer(5, resolve));
       if (signal.aborted) return never<ReadResult>();
@@ -289,10 +292,15 @@ export class World {
     this.#queue.add(KEY);
   }
 
-  report(node: string, state: VRRPInstanceStatus['state'], term: number): void {
+  report(
+    node: string,
+    state: VRRPInstanceStatus['state'],
+    term: number,
+    change: Partial<VRRPInstanceStatus> = {},
+  ): void {
     const instance = this.instance(node);
     if (!instance) throw new Error(`no VRRPInstance of ${node}`);
-    const status = reportOf(state, term, this.clock.now());
+    const status = reportOf(state, term, this.clock.now(), change);
     this.put(`vrrpinstances/prod/${instanceName('web', node)}`, { ...instance, status });
     this.#observe(node);
     this.#queue.add(KEY);

@@ -349,8 +349,8 @@ const ENDS: readonly Bug[] = [
   {
     name: 'the status is written although it says what is stored',
     file: 'operator/plan.ts',
-    text: '...(!isEqual(next, pair.status) && { status: next }),',
-    planted: 'status: next,',
+    text: 'const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);',
+    planted: 'const isWritten = true;',
     promise: 'S6',
     first: '410',
   },
