@@ -139,7 +139,7 @@ export class Agent {
       },
     });
     for (const record of surroundings.records)
-      if (namespaces.includes(record.namespace)) this.#pairs.restore(record);
+      this.#pairs.restore(record, namespaces.includes(record.namespace));
     this.#pairs.restored();
 
     this.#pollIMDS();
@@ -229,6 +229,11 @@ export class Agent {
   /** As `Pairs.claimByHand`. */
   claimByHand(name: string): ReturnType<Pairs['claimByHand']> {
     return this.#pairs.claimByHand(name);
+  }
+
+  /** Namespaces of the pairs that run here. */
+  namespacesInUse(): readonly string[] {
+    return [...new Set(this.#pairs.keys().map((key) => key.slice(0, key.indexOf('/'))))];
   }
 
   /** What can be seen of it now. */

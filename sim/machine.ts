@@ -279,6 +279,8 @@ export class Machine {
             return { ok: true };
           },
           receive: () => waiting.shift() ?? null,
+          admit: () => undefined,
+          receiveStranger: () => null,
           warmRoute: () => true,
           waitedMs: () => 0,
           close: () => undefined,
@@ -292,6 +294,7 @@ export class Machine {
         fault = missing();
         return fault?.error !== before;
       },
+      admit: () => undefined,
       lose(error) {
         fault = { reason: 'SourceAddressMissing', error };
       },

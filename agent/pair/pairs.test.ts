@@ -237,6 +237,25 @@ test('T16: what a pair has left behind goes once EC2 has stopped delivering it h
   await until('forgotten', () => readdirSync(directory).length === 0);
 });
 
+test('a pair of a namespace that is served no more does not run, and its address goes once EC2 does not deliver it', async ({
+  directory,
+}) => {
+  const world = createWorld(directory);
+  const { pairs, sent } = world;
+  pairs.restore({ ...onDisk, verifiedNetworkInterfaceID: 'eni-1' }, false);
+  assert.equal(pairs.keys(), []);
+  const imds = (addresses: string[]) =>
+    pairs.imds({
+      instanceID: 'i-1',
+      networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses }],
+    });
+  imds(['10.10.10.11']);
+  world.aheadMs = 60_000;
+  imds(['10.10.10.11']);
+  await until('off', () => world.removed.includes(VIP));
+  assert.equal(sent, []);
+});
+
 test('what a former pair has left is no longer its own once another pair lists it', async ({ directory }) => {
   const world = createWorld(directory);
   const { pairs, put, sent } = world;

@@ -85,10 +85,13 @@ export class Pairs implements InstanceListener {
     return [...this.#pairs.values()].map((pair) => pair.snapshot());
   }
 
-  /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
-  restore(record: PairRecord): void {
-    if (record.spec !== null) this.#open(record);
-    else this.#leftBehind.keep(record);
+  /**
+   * Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair.
+   * @param isServed its namespace is; else nothing is left of the pair here but the addresses that were put up for it
+   */
+  restore(record: PairRecord, isServed = true): void {
+    if (isServed && record.spec !== null) this.#open(record);
+    else if (isServed || record.added.length > 0) this.#leftBehind.keep(record);
   }
 
   /** All records are restored: what the worker runs beside, for a namespace that is served no more, ends. */

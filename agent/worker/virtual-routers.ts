@@ -10,6 +10,7 @@ import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
 import { Demultiplexer } from './demultiplexer.ts';
 import { Link } from './link.ts';
 import type { FromWorker, PairStats, Resume, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
+import type { VRRPSocket } from './socket.ts';
 import { Lateness, newPairStats } from './worker-stats.ts';
 
 /** How often links are looked at and counted rejections are told. */
@@ -32,7 +33,7 @@ const REFUSALS: Record<ClaimRefusal, string> = {
 };
 
 /** The part of a link that is used here. */
-export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'close'>;
+export type RouterLink = Pick<Link, 'socket' | 'fault' | 'admit' | 'check' | 'lose' | 'close'>;
 
 /** Opens a link on the address of an interface. */
 export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
@@ -136,19 +137,21 @@ export class VirtualRouters {
 
   /** Hands every waiting datagram to the virtual routers it is for. */
   drain(): void {
-    for (const entry of this.#links.values()) {
-      try {
-        for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
-          const { socket } = entry.link;
-          const datagram = socket?.receive() ?? null;
-          if (socket === null || datagram === null) break;
-          const arrivedAtMs = this.#now(socket.waitedMs());
-          for (const instance of entry.routers.recipients(datagram))
-            this.#deliver(instance, arrivedAtMs, datagram);
-        }
-      } catch (error) {
-        this.#lose(entry, messageOf(error));
+    for (const entry of this.#links.values()) this.#drain(entry, (socket) => socket.receive());
+  }
+
+  #drain(entry: LinkEntry, receive: (socket: VRRPSocket) => Uint8Array | null): void {
+    try {
+      for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
+        const { socket } = entry.link;
+        const datagram = socket && receive(socket);
+        if (socket === null || datagram === null) break;
+        const arrivedAtMs = this.#now(socket.waitedMs());
+        for (const instance of entry.routers.recipients(datagram))
+          this.#deliver(instance, arrivedAtMs, datagram);
       }
+    } catch (error) {
+      this.#lose(entry, messageOf(error));
     }
   }
 
@@ -333,7 +336,10 @@ export class VirtualRouters {
   #tick(): void {
     const now = this.#now();
     this.#tickAtMs = now + TICK_MS;
-    for (const entry of this.#links.values()) this.#look(entry);
+    for (const entry of this.#links.values()) {
+      this.#look(entry);
+      this.#drain(entry, (socket) => socket.receiveStranger());
+    }
     for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
   }
 
@@ -386,6 +392,7 @@ export class VirtualRouters {
       entry.routers = new Demultiplexer(
         users.map((instance) => [instance, instance.machine.config] as const),
       );
+      entry.link.admit(users.map(({ machine }) => machine.config.peerAddress));
       if (users.length > 0) continue;
       entry.link.close();
       this.#links.delete(key);
