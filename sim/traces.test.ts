@@ -552,7 +552,7 @@ test('T17: a late call of a dead operator moved the VIP; the cached view says "a
     world.condition('AddressesConverged').startsWith('False'),
   );
   ec2.steal(VIP, ENI1);
-  void node1.agent?.stop();
+  node1.end();
   await world.until('node2 is master', () => world.pair.status?.master === 'node2', 1_500);
   await world.until('it reads before it skips', () => world.holder === 'node2', 5_000);
   await world.until('the agent has ended', () => !node1.has(VIP), 60_000);
@@ -884,6 +884,89 @@ test("T58: n1, the Master, is cut off from the API; the VIP in spec changes from
   await world.until('rest', () => world.condition('Redundant') === 'True StandbyReady', 120_000);
   await world.pass(60_000);
   await world.staysQuiet();
+});
+
+test("T60: n2's report of a claim is stored and its answer lost; the claim ends unseen; n2 claims again before a watch has told it", async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.edit({ paused: true });
+  await world.pass(5_000);
+  world.cut(node1, node2);
+  await world.until('the claim is stored', () => world.instance('node2').status?.state === 'Master');
+  world.cutAPI(node2);
+  world.heal();
+  await world.until('node2 gives way', () => node2.state === 'Backup', 5_000);
+  await world.pass(15_000);
+  node2.path.watchLagMs = 30_000;
+  world.cut(node1, node2);
+  await world.pass(3_000);
+  const timeOf = () =>
+    world.instance('node2').status?.conditions?.find(({ type }) => type === 'PeerHeard')?.lastTransitionTime;
+  const before = timeOf();
+  world.healAPI(node2);
+  await world.until('it claims again', () => world.instance('node2').status?.term === 3, 5_000);
+  assert.is(timeOf(), before, 'Unknown before, Unknown now');
+  node2.path.watchLagMs = 1;
+  world.heal();
+  world.edit({ paused: false });
+  await world.until('one Master', () => world.master !== undefined, 10_000);
+  await endsWell(world, world.master ?? 'nobody');
+});
+
+test('O23: an agent that is asked to end takes its time, and no other of its node is started beside it', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.edit({ paused: true });
+  world.cutAPI(node1);
+  node1.end();
+  await world.until('node2 takes over', () => node2.isMaster, 5_000);
+  await world.pass(15_000);
+  assert.is(node1.failures, 0, 'its worker has ended, and that is no failure');
+  assert.throws(() => node1.start(), 'cannot be started');
+  await world.until('it has ended', () => !node1.lives, 30_000);
+  assert.not(node1.has(VIP), 'its addresses have left');
+  world.healAPI(node1);
+  world.edit({ paused: false });
+  node1.start();
+  await endsWell(world, 'node2');
+});
+
+test('T61: n1 resigns for the pin on n2, which n2 has loaded; the pin is taken back while the resignation is on its way', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.path.watchLagMs = 50;
+  world.edit({ pinnedNode: 'node2' });
+  await world.until('node1 resigns', () => node1.state === 'Backup', 1_000);
+  node1.path.watchLagMs = 1;
+  world.unset('pinnedNode');
+  // V3 is checked meanwhile: the priority that goes with the pin goes, the skew of the resignation stays.
+  await world.until('node2 is Master', () => node2.isMaster, 300);
+  await endsWell(world, 'node2');
+});
+
+test('T61: n2 is told Never as it hears n1 resign, and is free again a moment later', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.cutAPI(node2);
+  world.edit({ pinnedNode: 'node1' });
+  await world.pass(5_000);
+  world.healAPI(node2);
+  await world.until(
+    'node2 has loaded Never',
+    () => node2.elections.get('prod/web')?.config.claim === 'Never',
+    1_000,
+  );
+  node2.path.watchLagMs = 2_000;
+  world.edit({ pinnedNode: 'node2' });
+  await world.until('node1 resigns', () => node1.state === 'Backup', 1_000);
+  await world.until(
+    'node2 has loaded Always',
+    () => node2.elections.get('prod/web')?.config.claim === 'Always',
+    3_000,
+  );
+  node2.path.watchLagMs = 1;
+  await world.until('node2 is Master', () => node2.isMaster, 300);
+  await endsWell(world, 'node2');
 });
 
 test.run();

@@ -88,8 +88,8 @@ const takeTerm = async (
   const { own, peer } =
     (await freshEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) observePeer(state, peer);
-  // Its report counts as known too, if none was read since the start.
-  if (own !== null && desireFirst(state, own)) seeStored(state, own.status);
+  // Its report counts as known too, if none was read since the start, or if the last one sent was stored and not answered.
+  if (own !== null && (desireFirst(state, own) || state.reported === undefined)) seeStored(state, own.status);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
