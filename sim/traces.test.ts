@@ -969,4 +969,86 @@ test('T61: n2 is told Never as it hears n1 resign, and is free again a moment la
   await endsWell(world, 'node2');
 });
 
+const HIGHEST = Number.MAX_SAFE_INTEGER;
+
+/** Somebody with a node's identity writes this term into its report. */
+const forge = (world: World, node: string, term: number): void => {
+  const { status, ...instance } = world.instance(node);
+  const forged = { ...instance, status: { ...status, state: 'Master', term } };
+  world.api.apply(VRRPINSTANCES, forged as never, { fieldManager: 'forger', subresource: 'status' });
+};
+
+/** What is on a node's disk says the highest term there is. */
+const poison = (machine: World['node1']): void =>
+  machine.restoreDisk(
+    new Map([...machine.copyDisk()].map(([key, record]) => [key, { ...record, highestTerm: HIGHEST }])),
+  );
+
+test("T62: n1's identity reports the highest term there is; n1 crashes", async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  const term = world.instance('node1').status?.term ?? 0;
+  assert.throws(() => forge(world, 'node1', HIGHEST), 'Invalid', 'refused');
+  assert.throws(() => forge(world, 'node1', term + 1_000_001), 'Invalid', 'refused');
+  await world.pass(1_000);
+  node1.crash();
+  await world.until('node2 is elected and followed', () => world.isServedBy('node2'));
+  assert.is(world.pair.status?.term, term + 1);
+  node1.boot();
+  await endsWell(world, 'node2');
+});
+
+test("T62: the highest term that is let in is reported in n1's name; n1 crashes", async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  const term = (world.instance('node1').status?.term ?? 0) + 1_000_000;
+  forge(world, 'node1', term);
+  node1.crash();
+  await world.until('node2 is elected and followed', () => world.isServedBy('node2'));
+  assert.is(world.pair.status?.term, term + 1);
+  node1.boot();
+  await endsWell(world, 'node2');
+});
+
+for (const which of ['n1', 'n2', 'both'] as const) {
+  test(`T62: the disk of ${which} says the highest term there is; the pair is served on, and made anew`, async () => {
+    const world = await World.converged();
+    const { node1, node2 } = world;
+    const machines = which === 'both' ? [node1, node2] : [which === 'n1' ? node1 : node2];
+    for (const machine of machines) {
+      machine.kill();
+      poison(machine);
+      machine.start();
+      await world.pass(10_000);
+    }
+    await world.until('one Master', () => world.master !== undefined);
+    for (const survivor of ['node1', 'node2'] as const) {
+      const victim = survivor === 'node1' ? node2 : node1;
+      victim.crash();
+      await world.until(`${survivor} is followed`, () => world.isServedBy(survivor), 120_000);
+      victim.boot();
+      await world.until(
+        'the standby is ready',
+        () => world.condition('Redundant').startsWith('True'),
+        120_000,
+      );
+      await world.pass(120_000);
+    }
+    assert.ok((world.pair.status?.term ?? HIGHEST) < 10, 'counted on from what is stored');
+    await endsWell(world, world.master ?? '');
+
+    const anew = new World();
+    for (const [index, machine] of anew.machines.entries()) {
+      const before = world.machines[index];
+      if (before !== undefined && machines.includes(before)) machine.restoreDisk(before.copyDisk());
+      if (machines.some(({ name }) => name === machine.name)) poison(machine);
+      machine.start();
+    }
+    anew.operator.start();
+    await anew.until('served', () => anew.isServedBy(anew.master ?? ''), 120_000);
+    assert.ok((anew.pair.status?.term ?? HIGHEST) < 10, 'a term that can grow');
+    await endsWell(anew, anew.master ?? '');
+  });
+}
+
 test.run();
