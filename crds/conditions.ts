@@ -199,6 +199,8 @@ export const LOG_REASONS = {
   VIPLeft: 'A VIP of a former pair is somebody else’s now, and stays.',
   ReportSent: 'The API server has the newest report.',
   ReportOverwritten: 'Somebody else has written this node’s report; it is written again.',
+  TermRefused:
+    'The highest term on this node’s disk is beyond what the API server takes in a report; the agent counts on from what is stored.',
   RecordNotStored: 'What a pair remembers is not on disk; it goes on without.',
   PacketRejected: 'A packet of protocol 112 was rejected, for the cause named.',
   PeerCorrected: 'The peer sends nothing any more that must be rejected.',

@@ -18,6 +18,9 @@ export const NODE_LABEL = 'hapair.io/node';
 /** Name of the VRRPInstance of one pair on one node. */
 export const instanceName = (pairName: string, nodeName: string): string => `${pairName}.${nodeName}`;
 
+/** A report's term is at most so far above the stored one or `spec.termFloor`, whichever is higher: a rule of the CRD. */
+export const TERM_STEP = 1_000_000;
+
 /** Name of the Lease that an agent renews, in its ServiceAccount's namespace. */
 export const agentLeaseName = (nodeName: string): string => `hapair-agent-${nodeName}`;
 

@@ -3,6 +3,7 @@
  * subresource, finalizers, deletion in background and foreground, server-side apply of fields with one owner, watches that
  * resume. What each client sees of it, and when, is api-client.ts.
  */
+import { validateVRRPInstance } from '../crds/validate.ts';
 import { KubeError, type KubeErrorKind } from '../kube/errors.ts';
 import type { ApplyOptions, Key, KubeObject, Resource, Scope } from '../kube/types.ts';
 import { canonical } from '../runtime/json.ts';
@@ -168,7 +169,12 @@ export class APIServer {
       return this.#create(resource, object);
     }
     const { status } = object as Partial<Stored>;
-    if (subresource) return this.#update(resource, before, { ...before, status });
+    if (subresource) {
+      const wanted = { ...before, status };
+      if (resource.plural === 'vrrpinstances' && !validateVRRPInstance(wanted, before).ok)
+        throw fail('Invalid', 422, `apply status of ${idOf(resource, key)}`);
+      return this.#update(resource, before, wanted);
+    }
     const { status: kept } = before;
     const after = {
       ...object,

@@ -227,8 +227,9 @@ export class VirtualRouter {
   /**
    * Takes over other parameters without leaving the state, unless `claim` asks for it.
    * Another priority moves a running master-down timer by the difference of the skews. A longer interval to expect moves it
-   * too; a shorter one is waited for from `now`, as the Master may begin with it only now. An interval that a Master was heard
-   * to send at stays the one to expect for as long as it is accepted; in v3, until the Master says another.
+   * too; a shorter one is waited for from `now`, as the Master may begin with it only now. After a resignation nothing moves it
+   * to later (V3, trace T61). An interval that a Master was heard to send at stays the one to expect for as long as it is
+   * accepted; in v3, until the Master says another.
    * A Master's next advert comes no later than its new interval from `now`. A longer interval is said as often as an advert may
    * be lost before the pace slows down.
    * An advert that comes under parameters accepted no more is rejected, so to its receiver it is lost. That the peer sends
@@ -251,12 +252,19 @@ export class VirtualRouter {
   }
 
   #moveMasterDownTimer(now: number, backup: Backup, before: { interval: number; span: number }): void {
-    // Nobody was heard, and `Never` alone kept it from claiming: whatever comes now, it listens first.
+    const isResigned = backup.timerSince === 'Resignation';
+    // `Never` alone kept it from claiming: whatever comes now, it listens first, for as long as after what it has heard last.
     if (backup.masterDownTimer === null) {
-      if (this.#config.claim !== 'Never') this.#listen(now + this.#masterDownInterval(), 'Entry');
+      if (this.#config.claim !== 'Never')
+        this.#listen(now + this.#backupSpan(), isResigned ? 'Resignation' : 'Entry');
       return;
     }
     const moved = backup.masterDownTimer + this.#backupSpan() - before.span;
+    // Who has resigned waits for this node, and no longer because this node is to wait longer.
+    if (isResigned) {
+      this.#state = { ...backup, masterDownTimer: Math.max(now, Math.min(backup.masterDownTimer, moved)) };
+      return;
+    }
     const masterDownTimer =
       this.#masterAdverInterval() < before.interval
         ? Math.min(backup.masterDownTimer, now + this.#backupSpan())
@@ -471,7 +479,9 @@ export class VirtualRouter {
   #forgetPeer(): void {
     this.#peer = null;
     this.#heardInterval = null;
-    if (this.#state.name === 'Backup' && this.#state.timerSince === 'Advert')
+    if (this.#state.name !== 'Backup') return;
+    const isRunning = this.#state.masterDownTimer !== null;
+    if (this.#state.timerSince === 'Advert' || !isRunning)
       this.#state = { ...this.#state, timerSince: 'Entry' };
   }
 
