@@ -45,6 +45,7 @@ export const REASONS = {
   NotAccepted: 'The spec is not accepted; an earlier accepted spec, if any, goes on.',
   NoMaster: 'No agent reports Master; the addresses stay where they are.',
   NotConverged: 'EC2 delivers an address somewhere else than to the elected master.',
+  NotFollowed: 'No operator leads: EC2 follows no failover, and the rest of the status is from before.',
   Unobserved: 'Not known yet.',
   Deleting: 'The HAPair is being deleted.',
   // Redundant
@@ -185,6 +186,7 @@ export const LOG_REASONS = {
   WatchRecovered: 'A watch works again.',
   WatchHandlerFailed: 'A handler of a changed object has thrown: a fault of the program.',
   LeaseNotRenewed: 'A Lease could not be read or renewed; it is tried again.',
+  SlowWrites: 'A write of the Lease takes so long that leadership may be lost; an admission webhook, mostly.',
   LeaseNotReleased: 'An EC2 call is still unanswered: the Lease is left to run out.',
   LeaseHeldElsewhere: 'Another agent holds the Lease of this node; this one waits.',
   EventNotWritten: 'An Event was given up.',

@@ -2,17 +2,19 @@
  * A replica of the operator, from its start to its end. What it consists of is parts.ts, what begins when it leads is
  * leading.ts; the work on one pair is reconcile.ts, the decisions plan.ts.
  *
- * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes
- * asks the elector's own clock first, at the moment of writing. A process that has lost leadership stands for election again;
+ * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes,
+ * unfollowed.ts apart, asks the elector's own clock first, at the moment of writing. A process that has lost leadership stands for election again;
  * when it is elected it begins with nothing remembered but its unanswered calls.
  */
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { OperatorConfig } from './config.ts';
 import { createEndpoints } from './endpoints.ts';
+import { counted } from './leader-client.ts';
 import { lead } from './leading.ts';
 import { createParts } from './parts.ts';
 import type { Surroundings } from './surroundings.ts';
+import { tellUnfollowed } from './unfollowed.ts';
 
 /** A running replica, as its process sees it. */
 export type Operator = {
@@ -61,7 +63,7 @@ export const runOperator = async (
   const finishing = new AbortController();
   const { signal } = stopping;
   const parts = createParts({ config, surroundings, log, signal });
-  const { identity, elector, account, views, events, reconciler } = parts;
+  const { identity, elector, account, views, stores, events, reconciler, metrics } = parts;
 
   /** The steps of each leadership end before those of the next begin. */
   let leading = Promise.resolve();
@@ -77,7 +79,14 @@ export const runOperator = async (
   const election = listening.promise.then(() => elector.run(signal, onElected));
   const server = await surroundings.serve?.(createEndpoints({ parts, config, clock, election, signal }));
   listening.resolve();
-  const reading = Promise.all([views.run(), account.reachability.prove(signal)]);
+  const reading = Promise.all([
+    views.run(),
+    account.reachability.prove(signal),
+    tellUnfollowed({
+      ...{ pairs: stores.pairs, kube: counted(kube, metrics.kubernetesWrote), clock, log, signal },
+      leaderSeenMs: () => elector.leaderSeenMs(),
+    }),
+  ]);
 
   const stop = async (): Promise<void> => {
     finishing.abort();

@@ -41,6 +41,13 @@ const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: H
   return verdict.ok ? [] : verdict.errors.map(({ path, message }) => `${path}: ${message}`);
 };
 
+/** A write of the Lease that takes so long is on the way to losing it; half of the renewDeadline is the most that it bears. */
+const SLOW_WRITE_MS = 2_000;
+const SLOW_WRITE = [
+  'the API server takes long to write, and a leader that cannot renew its Lease in time is none. Look for an admission webhook that does not',
+  'answer (kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations), then at the API server and etcd',
+].join(' ');
+
 const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string, metrics: Metrics) => {
   const { electorKube, clock, random } = surroundings;
   return new Elector({
@@ -52,6 +59,10 @@ const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string
     random,
     onError: (error) =>
       log.warn({ reason: 'LeaseNotRenewed', error: messageOf(error) }, 'the Lease was not read or renewed'),
+    onWrite: (tookMs) => {
+      metrics.leaseWritten(tookMs / 1000);
+      if (tookMs >= SLOW_WRITE_MS) log.warn({ reason: 'SlowWrites', tookMs: Math.round(tookMs) }, SLOW_WRITE);
+    },
   });
 };
 

@@ -161,7 +161,9 @@ export class APIServer {
   apply(resource: Resource, object: KubeObject, { subresource }: ApplyOptions): Stored {
     const key = keyOf(object);
     const before = this.#objects.get(idOf(resource, key));
-    const { uid, labels, resourceVersion: _version, ...metadata } = object.metadata;
+    const { uid, labels, resourceVersion, ...metadata } = object.metadata;
+    if (resourceVersion !== undefined && resourceVersion !== before?.metadata.resourceVersion)
+      throw fail('Conflict', 409, `apply ${idOf(resource, key)}`);
     if (uid !== undefined && uid !== before?.metadata.uid)
       throw fail(before ? 'Conflict' : 'NotFound', before ? 409 : 404, `apply ${idOf(resource, key)}`);
     if (before === undefined) {

@@ -62,4 +62,52 @@ test('O18: who leads again waits for the call that EC2 has not answered since it
   await world.until('served by node2', () => world.isServedBy('node2'));
 });
 
+/** Every write takes so long, whoever makes it. */
+const slowWrites = (world: World, writeMs: number): void => {
+  for (const { path } of [...world.machines, ...replicasOf(world)]) path.writeMs = writeMs;
+};
+
+test('O8: while every write takes five seconds, one operator leads without a break, and a failover is followed within three write times', async () => {
+  const world = await withStandby();
+  slowWrites(world, 5_000);
+  for (let second = 0; second < 120; second++) {
+    await world.pass(1_000);
+    assert.equal(leadersOf(world), [world.operator]);
+  }
+  world.node1.crash();
+  await world.until('node2 claims', () => world.master === 'node2');
+  await world.until('EC2 delivers to node2', () => world.holder === 'node2', 15_000);
+  assert.equal(leadersOf(world), [world.operator]);
+  assert.equal(
+    world.logged('operator', ({ message }) => message.includes('leadership lost')),
+    [],
+  );
+  assert.ok(world.logged('operator', ({ fields: { reason } }) => reason === 'SlowWrites').length > 0);
+  slowWrites(world, 0);
+});
+
+test('O8: while no write of the Lease comes in time, the pair says within two minutes that nobody follows; then all is as it was', async () => {
+  const world = await withStandby();
+  slowWrites(world, 10_000);
+  await world.until('it says so', () => world.condition('Ready') === 'Unknown NotFollowed', 120_000);
+  assert.equal(leadersOf(world), []);
+  assert.is(world.pair.status?.reason, 'NotFollowed');
+  assert.is(world.pair.status?.holder, 'node1', 'the rest of the status stands');
+  assert.equal(world.moves, [], 'EC2 is the leader’s');
+  slowWrites(world, 0);
+  await world.until('served by node1', () => world.isServedBy('node1'));
+  await world.pass(30_000);
+  await world.staysQuiet();
+});
+
+test('O8: a replica without the API server says nothing of the pair while another leads', async () => {
+  const world = await withStandby();
+  world.cutAPI(world.standby);
+  await world.pass(180_000);
+  assert.is(world.condition('Ready'), 'True Serving');
+  world.healAPI(world.standby);
+  await world.pass(60_000);
+  assert.is(world.condition('Ready'), 'True Serving');
+});
+
 test.run();
