@@ -6,8 +6,8 @@ const TERMS: readonly Bug[] = [
   {
     name: 'a term that is not above the highest known',
     file: 'agent/rules/term.ts',
-    text: 'highestTerm(evidence) + 1',
-    planted: 'highestTerm(evidence)',
+    text: 'highestTerm({ ...evidence, peer }) + 1',
+    planted: 'highestTerm({ ...evidence, peer })',
     promise: 'T2',
   },
   {
