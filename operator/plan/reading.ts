@@ -25,8 +25,11 @@ export const NO_QUESTION: ReadingMemory = { question: undefined };
 
 /** Remembers what a reading should answer besides where the master's addresses are; a change of it asks for one more reading. */
 export const withQuestion = ({ input, wish, reports, memory }: Situation): ReadingMemory => {
+  const { view } = input.ec2;
   const isUnread = (item: Item): boolean =>
-    wish.nodes.some((node) => rightness(input.ec2.view, item, node) === 'Unknown');
+    view === undefined ||
+    item.movable.whereabouts(view, item) === undefined ||
+    wish.nodes.some((node) => rightness(view, item, node) === 'Unknown');
   const unread = itemsOf(wish.addresses).filter(isUnread);
   const delivered = reports.map(({ node, vipsDelivered }) => [node, vipsDelivered]);
   const text = canonical([unread.map(({ key }) => key), delivered]);

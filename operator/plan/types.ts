@@ -150,6 +150,12 @@ export type ReadingMemory = {
   question: { text: string; sinceMs: number } | undefined;
 };
 
+/** Written by foreign.ts. */
+export type ForeignMemory = {
+  /** What the operator's own readers were told last of ENIs that others have; empty: nothing. */
+  told: string;
+};
+
 /** Written by instances.ts. */
 export type InstancesMemory = {
   /** Somebody else owns fields that the operator last tried to write, in words. */
@@ -171,6 +177,7 @@ export type PairMemory = {
   failback: FailbackMemory;
   reading: ReadingMemory;
   instances: InstancesMemory;
+  foreign: ForeignMemory;
 };
 
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
@@ -180,6 +187,8 @@ export type EC2Scope = {
   region: string;
   networkInterfaceIDs: readonly string[];
   allocationIDs: readonly string[];
+  /** VIPs: of one that is on none of the ENIs it is asked who has it. */
+  privateIPAddresses: readonly string[];
 };
 
 /** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
@@ -200,6 +209,8 @@ export type Plan = {
   /** The complete wanted status; absent: the stored one is right. */
   status?: HAPairStatus;
   events: readonly PlanEvent[];
+  /** For the operator's own log and namespace: what no reader of the pair may learn. Default: nothing. */
+  forOperator?: readonly PlanEvent[];
   finalizer?: 'add' | 'remove';
   /** Absent: nothing happens by time alone. */
   requeueAfterMs?: number;
