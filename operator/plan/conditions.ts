@@ -143,6 +143,7 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'WaitingForBudget',
   'WaitingForAgent',
   'AddressHeldElsewhere',
+  'NotPermitted',
 ]);
 
 const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {
@@ -162,8 +163,16 @@ const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact
   return no('PreferredNodeIsStandby', `${elected.node} is master; ${way()}.`);
 };
 
-const preflightInput = ({ nowMs, nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+const preflightInput = ({
   nowMs,
+  nodes,
+  addresses,
+  reports,
+  ec2,
+  held,
+}: ConditionsInput): PreflightInput => ({
+  nowMs,
+  held,
   nodes,
   addresses,
   reports,

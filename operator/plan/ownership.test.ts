@@ -1,7 +1,8 @@
 /** Whose an address is: what the operator places, moves, leaves alone, puts back and takes off. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AddressStatus } from '../../crds/types.ts';
+import { type AddressStatus, vipsOf } from '../../crds/types.ts';
+import type { EC2Facts } from '../../ec2/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
@@ -109,6 +110,83 @@ test('what a foreign ENI holds, and the pair never had, is left there, told of, 
   assert.is(rig.condition('Ready'), 'True Serving');
 });
 
+test('a VIP that a foreign ENI holds is not placed, no node is told of it, and its holder is told to the operator alone', () => {
+  const rig = begun(
+    {
+      addresses: [
+        { name: 'main', vip: VIP },
+        { name: 'second', vip: OTHER_VIP },
+      ],
+    },
+    ({ cloud }) => cloud.put(OTHER_VIP, STRANGER),
+  );
+  for (let round = 0; round < 20; round++) {
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  assert.is(rig.cloud.where(OTHER_VIP), STRANGER);
+  assert.is(rig.cloud.where(VIP), ENI1, 'what is free is served');
+  assert.is(rig.condition('Ready'), 'False AddressHeldElsewhere');
+  assert.equal(
+    rig.instances.map(({ spec }) => vipsOf(spec)),
+    [[VIP], [VIP]],
+  );
+  assert.is(rig.condition('PreflightPassed'), 'False PreflightFailed');
+  const messages = JSON.stringify([rig.pair.status, rig.events]);
+  assert.match(messages, `VIP ${OTHER_VIP}: it is held by a network interface that is none of this pair's`);
+  assert.not.match(messages, STRANGER);
+  const told = rig.forOperator.map(({ message }) => message);
+  assert.equal(told.length, 1, 'once');
+  assert.match(
+    told[0] ?? '',
+    `HAPair prod/web names what an ENI has that is none of the pair's: ${OTHER_VIP} is on ${STRANGER}`,
+  );
+  rig.cloud.put(OTHER_VIP, undefined);
+  passes(rig, 6);
+  assert.is(rig.cloud.where(OTHER_VIP), ENI1, 'by itself, once it is free');
+});
+
+test('a VIP that was listed is delisted when a foreign ENI has it, or once it is known to lie outside the subnet', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  rig.edit({ addresses: [MAIN, { name: 'second', vip: OTHER_VIP }] });
+  rig.settle();
+  const told = () => rig.instances.map(({ spec }) => vipsOf(spec).includes(OTHER_VIP));
+  assert.equal(told(), [true, true], 'it is free, and waits for the agent');
+  rig.cloud.put(OTHER_VIP, STRANGER);
+  passes(rig, 2);
+  assert.equal(told(), [false, false]);
+  rig.cloud.put(OTHER_VIP, undefined);
+  passes(rig, 2);
+  assert.equal(told(), [true, true]);
+  const facts: EC2Facts = {
+    ...{ readAtMs: rig.nowMs, instances: {}, securityGroupRules: {}, addressesPerInterface: {} },
+    subnets: { 'subnet-1': { subnetID: 'subnet-1', cidrBlock: '10.10.10.0/28', availabilityZone: 'a' } },
+    mayAssociate: {},
+  };
+  rig.reading = { ...rig.reading, facts };
+  rig.step();
+  assert.equal(told(), [false, false]);
+  assert.ok(
+    rig.instances.every(({ spec }) => vipsOf(spec).includes(VIP)),
+    'what is placed stays',
+  );
+});
+
+test('a VIP that is placed stays up while it is put back', () => {
+  const rig = Rig.converged();
+  rig.cloud.put(VIP, STRANGER);
+  rig.pass(2_000);
+  rig.read();
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False AddressElsewhere');
+  assert.not.match(JSON.stringify(rig.pair.status), STRANGER);
+  assert.ok(rig.instances.every(({ spec }) => vipsOf(spec).includes(VIP)));
+  passes(rig, 4);
+  assert.is(rig.cloud.where(VIP), ENI1);
+});
+
 test('what was placed and taken away is put back, also after a failover, once two readings agree', () => {
   const rig = Rig.converged(EIP_ALONE);
   rig.cloud.associate(ALLOCATION, STRANGER, '10.10.10.99');
@@ -122,6 +200,73 @@ test('what was placed and taken away is put back, also after a failover, once tw
     rig.calls.map(({ purpose }) => purpose),
     ['Repair'],
   );
+});
+
+const TAG = { hapair: 'yes' };
+
+/** A converged pair of which everything is tagged, under an operator that asks for that. */
+const tagged = (): Rig => {
+  const rig = Rig.converged();
+  for (const id of [ENI1, ENI2, ALLOCATION]) rig.cloud.tags[id] = TAG;
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  passes(rig, 2);
+  return rig;
+};
+
+test('with requireTag an untagged ENI loses no address, not even one that was placed', () => {
+  const rig = tagged();
+  rig.cloud.put(VIP, STRANGER);
+  passes(rig, 10);
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False NotPermitted');
+  assert.is(rig.condition('Ready'), 'False NotPermitted');
+  assert.match(rig.pair.status?.message ?? '', VIP);
+  rig.cloud.tags[STRANGER] = TAG;
+  passes(rig, 6);
+  assert.is(rig.cloud.where(VIP), ENI1);
+});
+
+test('with requireTag an untagged EIP keeps its association, and its tag is read', () => {
+  const other = 'eipalloc-0ddddddddddddddd4';
+  const rig = tagged();
+  rig.edit({
+    addresses: [MAIN, { name: 'second', vip: OTHER_VIP, eipAllocationID: 'eipalloc-0eeeeeeeeeeeeeee5' }],
+  });
+  rig.cloud.put(OTHER_VIP, ENI1);
+  rig.cloud.tags['eipalloc-0eeeeeeeeeeeeeee5'] = TAG;
+  rig.cloud.elasticIPs.set('eipalloc-0eeeeeeeeeeeeeee5', undefined);
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP, OTHER_VIP] });
+  const read = (tags: Record<string, string>): void => {
+    const view = rig.cloud.view(rig.nowMs);
+    const eni = view.networkInterfaces[ENI1];
+    const association = { allocationID: other, publicIP: '203.0.113.99' };
+    const privateIPAddresses = (eni?.privateIPAddresses ?? []).map((each) =>
+      each.privateIPAddress === OTHER_VIP ? { ...each, association } : each,
+    );
+    const networkInterfaces = {
+      ...view.networkInterfaces,
+      ...(eni && { [ENI1]: { ...eni, privateIPAddresses } }),
+    };
+    const elasticIPs = {
+      ...view.elasticIPs,
+      [other]: { allocationID: other, publicIP: '203.0.113.99', tags },
+    };
+    rig.read({ ...view, networkInterfaces, elasticIPs });
+  };
+  const looks = (tags: Record<string, string>): void => {
+    for (let second = 0; second < 6; second++) {
+      rig.pass(1_000);
+      read(tags);
+      const { scope } = rig.step();
+      assert.ok(scope.allocationIDs.includes(other), 'its tags are read');
+      if (rig.memory.calls.unanswered) rig.answer();
+    }
+  };
+  looks({});
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False NotPermitted');
+  looks(TAG);
+  assert.ok(rig.calls.length > 0, 'what is tagged may be displaced');
 });
 
 test('while the pair is paused, what two readings show on a foreign ENI is given up', () => {
