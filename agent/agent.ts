@@ -106,7 +106,7 @@ export class Agent {
 
   /** Starts it. */
   constructor(config: AgentConfig, agentVersion: string, unlimitedLog: Log, surroundings: Surroundings) {
-    const { nodeName, namespaces, leaseNamespace } = config;
+    const { nodeName, namespaces, leaseNamespace, limits } = config;
     const { kube, clock, random, openDisk, handover } = surroundings;
     this.#config = config;
     this.#surroundings = surroundings;
@@ -131,7 +131,7 @@ export class Agent {
       onFindings: (pair, findings) => this.#pairs.health(pair, findings),
     });
     this.#pairs = new Pairs({
-      ...{ nodeName, leaseNamespace, openDisk, agentVersion, client: this.#client, addresses },
+      ...{ nodeName, leaseNamespace, openDisk, agentVersion, client: this.#client, addresses, limits },
       ...{ checks: this.#checks, lastContactMs: this.#contact.lastMs, clock, random, log, handover },
       send: (message) => {
         this.#commands += 1;

@@ -25,6 +25,7 @@ test('what is left out has its default', () => {
     stopTimeoutSeconds: 20,
     metrics: { bindAddress: '127.0.0.1', port: 8112 },
     checks: { hosts: [], body: false },
+    limits: { pairs: 256, minimumAdvertisementIntervalMilliseconds: 10 },
     commands: {},
     file: 'agent.yaml',
   });
@@ -77,6 +78,8 @@ const FAULTS: [field: string, value: unknown, message: RegExp][] = [
   ['nodeName', '', /nodeName: "" must match pattern/],
   ['nodeName', 'node1.', /nodeName: "node1\." must match pattern .* a DNS label such as node1/],
   ['nodeName', 'n'.repeat(64), /nodeName: "n{64}" must NOT have more than 63 characters/],
+  ['limits', { pairs: -1 }, /limits\.pairs: -1 must be >= 0 \(what the pairs of this node may cost/],
+  ['limits', { minimumAdvertisementIntervalMilliseconds: 9 }, /must be >= 10/],
   ['namespaces', 'prod', /namespaces: "prod" must be array \(.*such as \[prod\]/],
   ['namespaces', [], /namespaces: \[\] must NOT have fewer than 1 items \(the namespaces whose HAPairs/],
   ['namespaces', ['a', 'a'], /namespaces: \["a","a"\] must NOT have duplicate items/],

@@ -138,6 +138,7 @@ export const REASONS = {
   InstanceConfigured: 'The agent runs the spec.',
   InstanceFaulty: 'The agent cannot run the spec.',
   NotSupportedYet: 'The spec asks for something that this version of the agent does not build.',
+  BeyondLimits: 'The pair would cost the node more than its owner allows; the spec before, if any, goes on.',
   InterfaceMissing: 'No interface carries the source address.',
   NetworkInterfaceMismatch: 'IMDS does not show the ENI on this instance.',
   AddressRefused: 'A VIP lies outside the subnet, or is the gateway or a name server.',

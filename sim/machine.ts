@@ -169,6 +169,7 @@ export class Machine {
       checks: { hosts: [], body: false },
       metrics: { bindAddress: '127.0.0.1', port: 0 },
       commands: {},
+      limits: { pairs: 256, minimumAdvertisementIntervalMilliseconds: 10 },
       file: '/etc/hapair/agent.yaml',
     };
     const agent = runAgent(
