@@ -90,6 +90,7 @@ export class Machine {
     this.addresses = [node.address];
     world.network.attach(node.address, ({ to, bytes }) => {
       if (!this.isUp || !this.hasCarrier) return;
+      if (!this.addresses.includes(to)) return;
       for (const { source, waiting } of this.#sockets) if (source === to) waiting.push(bytes);
       this.#worker?.wake();
     });
@@ -299,6 +300,8 @@ export class Machine {
         return {
           fd: 0,
           send(destination, message) {
+            const lost = missing();
+            if (lost !== null) return { ok: false, linkLost: true, error: lost.error };
             const bytes = ipv4Datagram(message, { source, destination });
             machine.#world.network.send({ from: source, to: destination, bytes });
             return { ok: true };

@@ -1051,4 +1051,42 @@ for (const which of ['n1', 'n2', 'both'] as const) {
   });
 }
 
+for (const [awayMs, everyMs] of [
+  [200, 5_000],
+  [2_200, 7_300],
+] as const) {
+  test(`T63: n1's own address is away for ${awayMs} ms again and again: less than master-down less one interval`, async () => {
+    const world = await World.converged();
+    const { node1 } = world;
+    const term = world.pair.status?.term;
+    for (let blip = 0; blip < 8; blip += 1) {
+      // At another moment between two adverts each time.
+      await world.pass(everyMs + 130 * blip);
+      const before = [...node1.addresses];
+      node1.setAddresses(before.filter((address) => address !== NODE1.address));
+      await world.pass(awayMs);
+      node1.setAddresses(before);
+      world.disturb('its own address was away');
+      assert.ok(node1.isMaster);
+    }
+    await world.pass(10_000);
+    assert.is(world.master, 'node1');
+    assert.is(world.instance('node1').status?.term, term, 'in its term');
+    assert.equal(world.moves, [], 'and EC2 is not called');
+    await endsWell(world, 'node1');
+  });
+}
+
+test("T63: n1's own address stays away: its Backup takes over after master-down", async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.setAddresses(node1.addresses.filter((address) => address !== NODE1.address));
+  await world.until('node2 is Master', () => node2.isMaster, 3_700);
+  assert.is(node1.state, 'Fault', 'before that');
+  await world.until('EC2 follows', () => world.isServedBy('node2'));
+  node1.setAddresses([...node1.addresses, NODE1.address]);
+  world.disturb('its own address is back');
+  await endsWell(world, 'node2');
+});
+
 test.run();

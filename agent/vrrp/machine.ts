@@ -23,6 +23,8 @@ import {
 
 const OWNER_PRIORITY = 255;
 const RESIGN_PRIORITY = 0;
+/** What may be over before a Backup has missed the Master: nothing can be sent meanwhile, a resignation neither. */
+const MOMENTARY: readonly Reason[] = ['SourceAddressMissing', 'InterfaceMissing'];
 
 type Backup = {
   name: 'Backup';
@@ -44,6 +46,8 @@ type Master = {
   /** How many more adverts follow at this pace although the configured interval is longer. */
   hurried: number;
   settleTimer: number | null;
+  /** When a missing address or link puts it into Fault: until then it is silent, as a Backup may not have missed it yet; null: none is missing. */
+  faultTimer: number | null;
 };
 /** `silenceTimer`: when the peer counts as silent; null: it does. Nothing is claimed in Fault. */
 type Fault = { name: 'Fault'; reason: Reason; silenceTimer: number | null };
@@ -88,7 +92,10 @@ export class VirtualRouter {
       case 'Backup':
         return this.#state.masterDownTimer;
       case 'Master':
-        return Math.min(this.#state.adverTimer, this.#state.settleTimer ?? Number.POSITIVE_INFINITY);
+        return (
+          this.#state.faultTimer ??
+          Math.min(this.#state.adverTimer, this.#state.settleTimer ?? Number.POSITIVE_INFINITY)
+        );
       case 'Fault':
         return this.#state.silenceTimer;
     }
@@ -144,6 +151,8 @@ export class VirtualRouter {
           this.#masterDownTimerFires(now, this.#state, this.#state.masterDownTimer);
         break;
       case 'Master':
+        if (this.#state.faultTimer !== null && now >= this.#state.faultTimer)
+          this.#obeyFault(now, 'InstanceConfigured');
         this.#stepDownIfOverslept(now);
         if (this.#state.name === 'Master') this.#masterTimersFire(now, this.#state);
         break;
@@ -183,8 +192,9 @@ export class VirtualRouter {
   }
 
   /**
-   * Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. Failed checks are
-   * only remembered while `claim` is `Always`, or while this is a Master of last resort; it stays Master when they recover.
+   * Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. A settled Master whose
+   * address or link is missing is silent first, for what is left of its master-down interval since its last advert; if that is
+   * back by then, it advertises at once and nothing has happened (DESIGN, "A blip"). Failed checks are only remembered while `claim` is `Always`, or while this is a Master of last resort; it stays Master when they recover.
    */
   setFault(now: number, reason: Reason | null): Output[] {
     this.#stepDownIfOverslept(now);
@@ -300,9 +310,23 @@ export class VirtualRouter {
       if (fault !== null) this.#state = { ...this.#state, reason: fault };
       else this.#becomeBackup(now, recovered ? 'ChecksPassed' : left);
     } else if (fault !== null) {
-      if (this.#state.name === 'Master') this.#sendAdvert(RESIGN_PRIORITY);
+      if (this.#state.name === 'Master') {
+        if (this.#waitsInSilence(now, this.#state, fault)) return;
+        this.#sendAdvert(RESIGN_PRIORITY);
+      }
       this.#enterFault(now, fault, fault);
+    } else if (this.#state.name === 'Master' && this.#state.faultTimer !== null) {
+      this.#state = { ...this.#state, faultTimer: null };
+      this.#advertiseRegularly(now);
     }
+  }
+
+  #waitsInSilence(now: number, master: Master, fault: Reason): boolean {
+    if (!MOMENTARY.includes(fault) || master.settleTimer !== null) return false;
+    const faultTimer = master.lastAdvertAt + masterDownInterval(this.#config, master.paceMs);
+    if (now >= faultTimer) return false;
+    this.#state = { ...master, faultTimer };
+    return true;
   }
 
   #faultInForce(): Reason | null {
@@ -385,6 +409,7 @@ export class VirtualRouter {
   }
 
   #masterTimersFire(now: number, master: Master): void {
+    if (master.faultTimer !== null) return;
     if (now >= master.adverTimer) this.#advertiseRegularly(now);
     if (master.settleTimer !== null && now >= master.settleTimer) {
       if (this.#state.name === 'Master') this.#state = { ...this.#state, settleTimer: null };
@@ -408,7 +433,10 @@ export class VirtualRouter {
     const paceMs = this.#config.advertisementIntervalMs;
     const settleTimer = now + SETTLE_MS;
     const adverTimer = now + paceMs;
-    this.#enter({ name: 'Master', adverTimer, lastAdvertAt: now, paceMs, hurried: 0, settleTimer }, reason);
+    this.#enter(
+      { name: 'Master', adverTimer, lastAdvertAt: now, paceMs, hurried: 0, settleTimer, faultTimer: null },
+      reason,
+    );
   }
 
   /**
@@ -453,7 +481,7 @@ export class VirtualRouter {
 
   /** Keeps `adverTimer` for the next regular advert. */
   #advertise(now: number, adverTimer: number): void {
-    if (this.#state.name !== 'Master') return;
+    if (this.#state.name !== 'Master' || this.#state.faultTimer !== null) return;
     this.#sendAdvert(this.#config.priority);
     this.#state = { ...this.#state, adverTimer, lastAdvertAt: now };
   }

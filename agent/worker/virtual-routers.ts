@@ -15,6 +15,8 @@ import { Lateness, newPairStats } from './worker-stats.ts';
 
 /** How often links are looked at and counted rejections are told. */
 const TICK_MS = 1000;
+/** While a Master is silent because its link is missing, links are looked at so often. */
+const SILENT_TICK_MS = 20;
 /** A look at a link is good for so long: many routers that claim together need not look at it many times. */
 const LOOK_MS = 5;
 /**
@@ -247,6 +249,8 @@ export class VirtualRouters {
         break;
       case 'fault':
         instance.fault = message.fault;
+        // What the main thread has seen come back may be back for the link too.
+        if (message.fault === null && instance.entry.link.fault !== null) this.#look(instance.entry);
         this.#applyFault(instance);
         break;
     }
@@ -340,6 +344,7 @@ export class VirtualRouters {
       this.#look(entry);
       this.#drain(entry, (socket) => socket.receiveStranger());
     }
+    this.#hurryTick();
     for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
   }
 
@@ -356,6 +361,16 @@ export class VirtualRouters {
 
   #linkChanged(entry: LinkEntry): void {
     for (const instance of this.#instances.values()) if (instance.entry === entry) this.#applyFault(instance);
+    this.#hurryTick();
+  }
+
+  /** A Master that is silent for a missing link has less time than a tick. */
+  #hurryTick(): void {
+    for (const { machine, entry } of this.#instances.values()) {
+      if (entry.link.fault === null || machine.state.name !== 'Master') continue;
+      this.#tickAtMs = Math.min(this.#tickAtMs, this.#now() + SILENT_TICK_MS);
+      return;
+    }
   }
 
   /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
