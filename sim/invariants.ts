@@ -23,7 +23,7 @@ import type { SimulatedEC2 } from './cloud.ts';
 import type { Machine } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { LEADER_LEASE_KEY } from './operator.ts';
-import type { Process, Timeline } from './time.ts';
+import { type Process, type Timeline, wallAt } from './time.ts';
 
 /** A broken invariant. */
 export class Violation extends Error {
@@ -268,7 +268,7 @@ export class Invariants {
     this.#checkResigned();
     this.#checkDoors();
     this.#checkYields();
-    if (!this.#truth.isSound()) this.disturb();
+    if (!this.#truth.isSound() || this.#isHeldDown()) this.disturb();
     else this.#checkCalm();
   }
 
@@ -565,6 +565,12 @@ export class Invariants {
         }
       }
     }
+  }
+
+  /** A flapping pair's incumbent keeps the addresses for as long as the status says: that is no rest yet. */
+  #isHeldDown(): boolean {
+    const nowMs = wallAt(this.#truth.timeline.nowMs);
+    return this.#truth.pairs().some(({ status }) => Date.parse(status?.damping?.holdUntil ?? '') > nowMs);
   }
 
   /** L1, L2, L3: the world has been in order for long enough. */

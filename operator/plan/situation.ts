@@ -11,7 +11,7 @@ import { electHead, pinOf } from './authority.ts';
 import { BUDGET_PATIENCE_MS, deliveryFact, type ToldConvergence } from './convergence.ts';
 import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
 import { type Report, reportsOf } from './elect.ts';
-import { isFirstMasterOf } from './history.ts';
+import { isFirstMasterOf, switchReason } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
 import { standingsOf } from './ownership.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
@@ -53,6 +53,17 @@ const wishOf = (
   return { nodes: storedNodes(pair, instances), addresses };
 };
 
+/** The switch to the present master was an order, of a person or of the policy. */
+const isOrdered = (
+  { pair: { status } }: PlanInput,
+  head: PairMemory['authority']['head'],
+  elected: Report | undefined,
+): boolean => {
+  const [newest] = status?.history ?? [];
+  const recorded = newest?.to === head?.node ? newest?.reason : undefined;
+  return (switchReason(status, elected, undefined) ?? recorded ?? 'Failover') !== 'Failover';
+};
+
 /** Holds back a move away from a live incumbent of a flapping pair; a pin and a change of spec are nobody's flapping. */
 const damp = (
   input: PlanInput,
@@ -60,11 +71,14 @@ const damp = (
   convergence: ToldConvergence,
   holder: string | undefined,
   pin: string | undefined,
+  elected: Report | undefined,
 ): { hold: Damping; convergence: ToldConvergence } => {
   const { head } = memory.authority;
   const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== head?.node;
   const incumbent =
-    isMove && pin === undefined ? input.instances.find(({ spec }) => spec.nodeName === holder) : undefined;
+    isMove && pin === undefined && !isOrdered(input, head, elected)
+      ? input.instances.find(({ spec }) => spec.nodeName === holder)
+      : undefined;
   const hold = damping({
     nowMs: input.nowMs,
     wallMs: input.wallMs,
@@ -202,7 +216,7 @@ export const assess = (input: PlanInput): Situation => {
   const told = { ...compared, ...deliveryFact(state, target, isDeferred) };
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
-  const { hold, convergence } = damp(input, memory, told, holder, pin);
+  const { hold, convergence } = damp(input, memory, told, holder, pin, elected);
   const learnt = { ...memory, delivery: compared.memory, damping: hold.memory };
   return { ...common, memory: learnt, convergence, hold };
 };
