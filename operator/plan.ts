@@ -197,9 +197,9 @@ const present = (input: PlanInput): Plan => {
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
-  const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
+  const finalizer = finalizerOf(pair, acceptance.accepted);
   const call =
-    wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
+    wanted && !pair.spec.paused && finalizer !== 'add' && isRecorded(input, wanted.call) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const plan: Plan = {
     memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },
@@ -215,11 +215,20 @@ const present = (input: PlanInput): Plan => {
       ...order.events,
       ...releaseEvents(situation, dropped),
     ],
-    ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
+    ...(finalizer && { finalizer }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
+};
+
+/** Only what is to be cleaned up holds an object back: with Retain it goes at once, also while no operator runs. */
+const finalizerOf = ({ metadata, spec }: HAPair, isAccepted: boolean): Plan['finalizer'] => {
+  const has = (metadata.finalizers ?? []).includes(FINALIZER);
+  const wants = spec.deletionPolicy === 'Unassign';
+  if (has === wants) return undefined;
+  if (has) return 'remove';
+  return isAccepted ? 'add' : undefined;
 };
 
 const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;
