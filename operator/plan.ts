@@ -218,8 +218,9 @@ const present = (input: PlanInput): Plan => {
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
-  const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
-  const call = wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined;
+  const finalizer = finalizerOf(pair, acceptance.accepted);
+  const call =
+    wanted && !pair.spec.paused && finalizer !== 'add' && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const { memory: pace, waitsUntilMs } = paceStatus(memory.pace, pair.status, next, nowMs);
   const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);
@@ -239,11 +240,20 @@ const present = (input: PlanInput): Plan => {
       ...releaseEvents(situation, dropped),
     ],
     ...(news.forOperator.length > 0 && { forOperator: news.forOperator }),
-    ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
+    ...(finalizer && { finalizer }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing, waitsUntilMs),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
+};
+
+/** Only what is to be cleaned up holds an object back: with Retain it goes at once, also while no operator runs. */
+const finalizerOf = ({ metadata, spec }: HAPair, isAccepted: boolean): Plan['finalizer'] => {
+  const has = (metadata.finalizers ?? []).includes(FINALIZER);
+  const wants = spec.deletionPolicy === 'Unassign';
+  if (has === wants) return undefined;
+  if (has) return 'remove';
+  return isAccepted ? 'add' : undefined;
 };
 
 const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;
