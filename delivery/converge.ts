@@ -82,7 +82,8 @@ const readyItems = (input: ConvergeInput): Item[] => {
     .map(([key]) => key);
   const mayTake = (key: string): boolean => {
     const standing = standings[key] ?? 'Ours';
-    if (standing === 'Held' || (standing === 'Free' && !isFresh(input))) return false;
+    if (standing === 'Held' || standing === 'Unread' || (standing === 'Free' && !isFresh(input)))
+      return false;
     return drift.includes(key) || (standing !== 'Taken' && !memory.settled.includes(key));
   };
   const isThere = (key: string): boolean =>

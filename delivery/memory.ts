@@ -163,7 +163,9 @@ export const learn = (observation: Observation): DeliveryMemory => {
   const suspicions = drift.map(({ item }): [string, Suspicion] => {
     const where = item.movable.whereabouts(view, item) ?? {};
     const before = rest.suspicions[item.key];
-    return [item.key, before && isSamePlace(before.where, where) ? before : { item, where, seenAtMs: nowMs }];
+    const isForeign = standings[item.key] === 'Taken';
+    const found = { item, where, ...(isForeign && { isForeign: true as const }), seenAtMs: nowMs };
+    return [item.key, before && isSamePlace(before.where, where) ? before : found];
   });
   return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
 };

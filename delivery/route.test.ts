@@ -98,6 +98,7 @@ class Routes {
       readAtMs: this.nowMs,
       networkInterfaces,
       elasticIPs: {},
+      holders: {},
       routes: { [DESTINATION]: this.holder },
     };
     return this.view;

@@ -94,6 +94,38 @@ test('AssignPrivateIpAddresses always allows reassignment', async () => {
   assert.is(sent?.get('PrivateIpAddress.2'), '10.0.0.11');
 });
 
+test('who has a private address is asked by a filter, and nobody is an answer', async () => {
+  const [sent] = await withEC2(
+    (_, response) =>
+      xml(
+        response,
+        200,
+        `<DescribeNetworkInterfacesResponse><networkInterfaceSet><item><networkInterfaceId>eni-9</networkInterfaceId><subnetId>subnet-9</subnetId><ownerId>123456789012</ownerId><privateIpAddressesSet><item><privateIpAddress>10.0.0.10</privateIpAddress><primary>true</primary></item></privateIpAddressesSet></item></networkInterfaceSet></DescribeNetworkInterfacesResponse>`,
+      ),
+    async (ec2) => {
+      const { holders, failure } = await ec2.holders(
+        { region: REGION, privateIPAddresses: ['10.0.0.10', '10.0.0.11'] },
+        'Confirm',
+        signal,
+      );
+      assert.is(failure, undefined);
+      assert.equal(
+        Object.entries(holders).map(([address, enis]) => [
+          address,
+          enis.map(({ networkInterfaceID, ownerID }) => `${networkInterfaceID} ${ownerID}`),
+        ]),
+        [
+          ['10.0.0.10', ['eni-9 123456789012']],
+          ['10.0.0.11', []],
+        ],
+      );
+    },
+  );
+  assert.is(sent?.get('Action'), 'DescribeNetworkInterfaces');
+  assert.is(sent?.get('Filter.1.Name'), 'addresses.private-ip-address');
+  assert.is(sent?.get('Filter.1.Value.2'), '10.0.0.11');
+});
+
 test('AssociateAddress always says which private address, and allows reassociation explicitly', async () => {
   const [sent] = await withEC2(
     (_, response) => xml(response, 200, '<AssociateAddressResponse/>'),

@@ -11,7 +11,14 @@ import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
 import { MissingIDs } from './missing.ts';
 import { type Found, inChunks, type Reader } from './read.ts';
-import { type By, createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
+import {
+  type By,
+  createRegionRequests,
+  type Errand,
+  type Holders,
+  type OnAnswer,
+  type RegionRequests,
+} from './region.ts';
 import { rawErrorOf } from './shapes.ts';
 import { createSharedReads, type SharedReads } from './shared-reads.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
@@ -45,11 +52,19 @@ export type ReadRequest = {
 
 /** As much as could be read, and why the rest could not: the first failure. */
 export type ReadResult = {
-  view: EC2View;
+  view: Omit<EC2View, 'holders'>;
   failure?: EC2Result & { ok: false };
   /** Of the ids in `view`, how many were known not to exist, and not asked for again. Default 0. */
   remembered?: number;
 };
+
+/** Of which private addresses it is asked who has them. */
+export type HoldersRequest = Pick<ReadRequest, 'region' | 'share'> & {
+  privateIPAddresses: readonly string[];
+};
+
+/** By private address, the ENIs that have it; one that is no key could not be read, and `failure` says why. */
+export type HoldersResult = { holders: EC2View['holders']; failure?: EC2Result & { ok: false } };
 
 export type EC2 = {
   /**
@@ -59,6 +74,8 @@ export type EC2 = {
    * exist does by now, and ever less often.
    */
   read(request: ReadRequest, purpose: CallPurpose, signal: AbortSignal): Promise<ReadResult>;
+  /** Reads in chunks which ENIs of a Region have private addresses; shared as above; never rejects. */
+  holders(request: HoldersRequest, purpose: CallPurpose, signal: AbortSignal): Promise<HoldersResult>;
   /** One mutating call, one attempt; never rejects. Its answer is told to the budget. */
   call(region: string, call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
   /** Reads what the preflight rests on, least urgent of all; never rejects. */
@@ -84,7 +101,11 @@ type Region = {
   sizes: AnswerSizes;
   missing: { interfaces: MissingIDs; addresses: MissingIDs };
   /** For `Confirm` and `Look`: many may wait for the same things. */
-  shared: { interfaces: SharedReads<NetworkInterface, Errand>; addresses: SharedReads<ElasticIP, Errand> };
+  shared: {
+    interfaces: SharedReads<NetworkInterface, Errand>;
+    addresses: SharedReads<ElasticIP, Errand>;
+    holders: SharedReads<Holders, Errand>;
+  };
 };
 
 const interfacesReader = (
@@ -155,6 +176,13 @@ const apart = async <T>(
 
 /** Those of a pair that serves, or should, go first. */
 const turnOf = ({ purpose, share = '' }: Errand) => ({ isUrgent: purpose === 'Confirm', share });
+/** A filter finds nothing where nobody has an address: none is ever missing. */
+const holdersReader = (requests: RegionRequests, errand: Errand): Reader<Holders> => ({
+  read: (addresses) => requests.holders(addresses, errand),
+  idOf: ({ address }) => address,
+  missingCodes: [],
+  rawErrorOf,
+});
 
 /** Asks nothing yet. */
 export const createEC2 = (options: EC2Options): EC2 => {
@@ -178,6 +206,7 @@ export const createEC2 = (options: EC2Options): EC2 => {
         turnOf,
       ),
       addresses: createSharedReads((errand: Errand) => addressesReader(requests, errand), turnOf),
+      holders: createSharedReads((errand: Errand) => holdersReader(requests, errand), turnOf),
     };
     const missing = { interfaces: new MissingIDs(), addresses: new MissingIDs() };
     return { requests, tags: createTagBook(), sizes, missing, shared };
@@ -270,6 +299,18 @@ export const createEC2 = (options: EC2Options): EC2 => {
       const view = { readAtMs, networkInterfaces: interfaces.found, elasticIPs: addresses.found };
       const remembered = interfaces.remembered + addresses.remembered;
       return { view, remembered, ...(failure && { failure: failureOf(failure) }) };
+    },
+
+    async holders({ region, privateIPAddresses, share }, purpose, signal) {
+      const { requests, shared } = regionOf(region);
+      const errand = { purpose, signal, ...(share !== undefined && { share }) };
+      const { found, failure } = await (purpose === 'Watch'
+        ? inChunks(privateIPAddresses, { ...holdersReader(requests, errand), concurrency: 1 })
+        : shared.holders.read(privateIPAddresses, errand));
+      const holders = Object.fromEntries(
+        Object.values(found).flatMap((each) => (each ? [[each.address, each.networkInterfaces]] : [])),
+      );
+      return { holders, ...(failure && { failure: failureOf(failure) }) };
     },
 
     call: (region, call, signal) => regionOf(region).requests.call(call, signal),

@@ -45,9 +45,14 @@ export type By = 'ID' | 'Filter';
 /** Where a DryRun of AssociateAddress asks whether an EIP may go. */
 export type Association = { allocationID: string; networkInterfaceID: string; privateIPAddress: string };
 
+/** A private address, and the ENIs that have it. */
+export type Holders = { address: string; networkInterfaces: NetworkInterface[] };
+
 /** Each method makes one request, or one for each page, and rejects with what the SDK threw. */
 export type RegionRequests = {
   networkInterfaces(ids: readonly string[], errand: Errand, by?: By): Promise<NetworkInterface[]>;
+  /** By private address, the ENIs that have it, in whatever VPC. */
+  holders(addresses: readonly string[], errand: Errand): Promise<Holders[]>;
   addresses(ids: readonly string[], errand: Errand, by?: By): Promise<ElasticIP[]>;
   instances(ids: readonly string[], errand: Errand): Promise<Instance[]>;
   subnets(ids: readonly string[], errand: Errand): Promise<Subnet[]>;
@@ -166,6 +171,22 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
         read('DescribeNetworkInterfaces', errand, { ...which, ...token }),
       );
       return answers.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces.map(networkInterfaceOf));
+    },
+
+    async holders(addresses, errand) {
+      const Filters = [{ Name: 'addresses.private-ip-address', Values: [...addresses] }];
+      const answers = await pages((token) =>
+        read('DescribeNetworkInterfaces', errand, { Filters, ...token }),
+      );
+      const found = answers.flatMap(({ NetworkInterfaces = [] }) =>
+        NetworkInterfaces.map(networkInterfaceOf),
+      );
+      return addresses.map((address) => ({
+        address,
+        networkInterfaces: found.filter(({ privateIPAddresses }) =>
+          privateIPAddresses.some(({ privateIPAddress }) => privateIPAddress === address),
+        ),
+      }));
     },
 
     async addresses(ids, errand, by = 'ID') {

@@ -38,6 +38,7 @@ export const networkInterfaceOf = (each: SDKNetworkInterface): NetworkInterface 
   subnetID: each.SubnetId ?? '',
   availabilityZone: each.AvailabilityZone ?? '',
   ...(each.Attachment?.InstanceId !== undefined && { instanceID: each.Attachment.InstanceId }),
+  ...(each.OwnerId !== undefined && { ownerID: each.OwnerId }),
   status: each.Status ?? '',
   sourceDestCheck: each.SourceDestCheck ?? true,
   securityGroupIDs: (each.Groups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),

@@ -13,6 +13,8 @@ export type NetworkInterface = {
   subnetID: string;
   availabilityZone: string;
   instanceID?: string;
+  /** The AWS account. */
+  ownerID?: string;
   status: string;
   sourceDestCheck: boolean;
   securityGroupIDs: string[];
@@ -39,6 +41,8 @@ export type EC2View = {
   readAtMs: number;
   networkInterfaces: Record<string, NetworkInterface | null>;
   elasticIPs: Record<string, ElasticIP | null>;
+  /** By private address that none of `networkInterfaces` was seen to have: all ENIs of the Region that do, in whatever VPC. */
+  holders: Record<string, readonly NetworkInterface[]>;
 };
 
 /**

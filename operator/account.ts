@@ -59,6 +59,10 @@ export class Account implements EC2 {
     return result;
   }
 
+  holders(...request: Parameters<EC2['holders']>): ReturnType<EC2['holders']> {
+    return this.#ec2.holders(...request);
+  }
+
   call(...request: Parameters<EC2['call']>): ReturnType<EC2['call']> {
     this.#callsUnderWay += 1;
     return this.#ec2.call(...request).finally(() => {

@@ -2,17 +2,16 @@
 import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
-import { referenceTo } from '../kube/events.ts';
-import { LEASES } from '../kube/lease-types.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
 import type { Log } from '../runtime/log.ts';
-import { LEADER_LEASE, type OperatorConfig, WORKERS } from './config.ts';
+import { type OperatorConfig, WORKERS } from './config.ts';
 import { isNotLeading } from './leader-client.ts';
 import type { FoundPair } from './pair-queue.ts';
 import type { Parts } from './parts.ts';
+import { referenceToLeaderLease } from './stores.ts';
 
 /** What a leader works with. */
 type LeadingOptions = {
@@ -49,9 +48,8 @@ export const lead = async (options: LeadingOptions): Promise<void> => {
 const tellElected = ({ parts, config: { namespace }, log }: LeadingOptions): void => {
   const { identity, stores, events } = parts;
   log.info({ reason: 'LeaderElected', identity }, 'leading');
-  const stored = stores.leases.get(`${namespace}/${LEADER_LEASE}`);
   events.record({
-    regarding: referenceTo(stored ?? { metadata: { name: LEADER_LEASE, namespace } }, LEASES),
+    regarding: referenceToLeaderLease(stores, namespace),
     type: 'Normal',
     reason: 'LeaderElected',
     message: `${identity} leads and makes the writes.`,

@@ -17,7 +17,7 @@ import { PairQueue } from './pair-queue.ts';
 import { createPairSeries } from './pair-series.ts';
 import { scopeOf } from './plan/addresses.ts';
 import { Reconciler } from './reconcile.ts';
-import { watchAll } from './stores.ts';
+import { referenceToLeaderLease, watchAll } from './stores.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createViews, type Views } from './view.ts';
 
@@ -130,6 +130,8 @@ export const createParts = (options: PartsOptions) => {
       ledSinceMs: () => elector.electedAtMs(),
       onStatusWritten: metrics.statusWritten,
       onDriftRepaired: metrics.driftRepaired,
+      tellOperator: (event) =>
+        events.record({ regarding: referenceToLeaderLease(stores, namespace), ...event }),
     },
     { region, agentUsernameTemplate, ...(requireTag && { requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.

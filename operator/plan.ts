@@ -7,7 +7,9 @@ import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
 import { holderOf, itemsOf, rightness } from '../delivery/items.ts';
+import type { Item } from '../delivery/movable.ts';
 import { afterRelease, type Release, release } from '../delivery/release.ts';
+import { VIP } from '../delivery/vip.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import { isEqual } from '../runtime/json.ts';
 import { droppedAddresses, neverPlaced, scopeOf, servedAddresses } from './plan/addresses.ts';
@@ -16,11 +18,19 @@ import { describeCall, withTold } from './plan/calls.ts';
 import { BUDGET_PATIENCE_MS } from './plan/convergence.ts';
 import { deletion } from './plan/deletion.ts';
 import { withFailedOrder, withHealth } from './plan/failback.ts';
+import { foreignNews } from './plan/foreign.ts';
 import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
 import { releasable } from './plan/ownership.ts';
+
+
 import { paceStatus } from './plan/pace.ts';
+
+
+import { fitsSubnet } from './plan/preflight.ts';
+
+
 import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
 import { FRESH_MS } from './plan/signs.ts';
@@ -39,6 +49,9 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
   const { pair, instances, settings, ec2 } = input;
   if (isBarred(acceptance)) return [];
   const [firstItem] = itemsOf(wish.addresses);
+  const { view, facts } = ec2;
+  const isUsable = ({ id, movable }: Item): boolean =>
+    movable !== VIP || fitsSubnet(id, wish.nodes, { view, facts });
   const wasRead = wish.nodes.every(
     (node) => firstItem !== undefined && rightness(ec2.view, firstItem, node) !== 'Unknown',
   );
@@ -51,7 +64,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    addresses: servedAddresses(pair, wish, ec2.view),
+    addresses: servedAddresses(pair, wish, ec2.view, isUsable),
     vrrp: parameters?.vrrp,
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
@@ -197,12 +210,14 @@ const present = (input: PlanInput): Plan => {
   const nodes = wish.nodes.map(({ name }) => name);
   const order = orders({ ...asked, nodes, accepted: acceptance.accepted, memory: healthy });
   const served = servedIn({ ...assessed, acceptance }, dropped);
+  const news = foreignNews(pair, wish, input.ec2.view, input.memory.foreign);
   const instances = instancesOf({ ...assessed, acceptance }, order, served.holder);
   const memory = {
     ...assessed.memory,
     release: afterRelease(assessed.memory.release, freeing, dropped.kept.length > 0),
     failback: order.failed ? withFailedOrder(healthy, nowMs) : healthy,
     ...withQuestion(assessed),
+    foreign: news.memory,
     instances: withWanted(assessed.memory.instances, instances),
   };
   const situation = { ...assessed, acceptance, memory };
@@ -229,6 +244,7 @@ const present = (input: PlanInput): Plan => {
       ...order.events,
       ...releaseEvents(situation, dropped),
     ],
+    ...(news.forOperator.length > 0 && { forOperator: news.forOperator }),
     ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing, waitsUntilMs),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,

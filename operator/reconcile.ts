@@ -32,7 +32,7 @@ import {
   instanceRefused,
   instanceWritten,
 } from './plan/memory.ts';
-import type { PairMemory, Plan, PlanInput, Settings } from './plan/types.ts';
+import type { PairMemory, Plan, PlanEvent, PlanInput, Settings } from './plan/types.ts';
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';
@@ -69,6 +69,8 @@ type Ports = {
   requeue: (key: Key) => void;
   /** Monotonic time since when this process leads: see `PlanInput.ledSinceMs`. Default: as there. */
   ledSinceMs?: () => number;
+  /** Tells the operator's own readers, in its own namespace; default: the log alone does. */
+  tellOperator?: (event: PlanEvent) => void;
   /** Told of each accepted call that put back what had been moved away; default: nobody. */
   onDriftRepaired?: () => void;
   /** Told of each status written, and of the one it replaced; default: nobody. */
@@ -236,8 +238,12 @@ export class Reconciler {
   }
 
   /** Lines for what this plan learnt: a new authority, a reading that confirmed it. */
-  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory }: Plan): void {
-    const { log } = this.#ports;
+  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory, forOperator = [] }: Plan): void {
+    const { log, tellOperator } = this.#ports;
+    for (const event of forOperator) {
+      log.warn({ pair: key, reason: event.reason, error: event.message }, 'an address is held elsewhere');
+      tellOperator?.(event);
+    }
     const { head } = memory.authority;
     if (!head) return;
     const fields = { pair: key, node: head.node, term: head.term };

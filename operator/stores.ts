@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto';
 import { type HAPair, NODE_LABEL, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
 import type { WatchSource } from '../kube/client.ts';
+import { type ObjectReference, referenceTo } from '../kube/events.ts';
 import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { canonical } from '../runtime/json.ts';
 import type { Log } from '../runtime/log.ts';
+import { LEADER_LEASE } from './config.ts';
 import type { LifeBook } from './life.ts';
 import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
 
@@ -120,3 +122,13 @@ export const watchAll = (options: StoresOptions): Stores => {
   );
   return { pairs, instances, leases };
 };
+
+/** Where Events go that are about no pair, or not for its readers. */
+export const referenceToLeaderLease = (
+  { leases }: Pick<Stores, 'leases'>,
+  namespace: string,
+): ObjectReference =>
+  referenceTo(
+    leases.get(`${namespace}/${LEADER_LEASE}`) ?? { metadata: { name: LEADER_LEASE, namespace } },
+    LEASES,
+  );

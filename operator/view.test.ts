@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { FactsRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
+import type { FactsRequest, HoldersRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { CallPurpose, EC2Facts } from '../ec2/types.ts';
 import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
@@ -12,6 +12,7 @@ const SCOPE = {
   region: 'ap-northeast-1',
   networkInterfaceIDs: [NODE1.networkInterfaceID, NODE2.networkInterfaceID],
   allocationIDs: [ALLOCATION],
+  privateIPAddresses: [],
 };
 
 /** Each look at the clock takes `lookMs` of the processor. */
@@ -29,6 +30,7 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
   const requests: ReadRequest[] = [];
   const purposes: CallPurpose[] = [];
   const factsRequests: FactsRequest[] = [];
+  const lookups: (readonly string[])[] = [];
   const told: string[] = [];
   const stop = new AbortController();
   /** Readings fail while this is set. */
@@ -73,9 +75,13 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
       ...(trouble.with && { failure: { class: trouble.with.class, message: trouble.with.message } }),
     };
   };
+  const holders = async ({ privateIPAddresses }: HoldersRequest) => {
+    lookups.push(privateIPAddresses);
+    return { holders: cloud.view(0).holders };
+  };
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const views = createViews({
-    ec2: { read, facts },
+    ec2: { read, holders, facts },
     isMoving: () => moving.on,
     clock,
     random: () => 0.5,
@@ -87,6 +93,7 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
   return {
     clock,
     cloud,
+    lookups,
     requests,
     purposes,
     factsRequests,
@@ -204,6 +211,22 @@ test('a failed reading keeps the last view, says why, and is repeated with growi
   assert.is(views.of('a').failure, undefined);
 });
 
+test('who has a VIP is asked only where the ENIs of the pair have it not', async () => {
+  const { clock, cloud, lookups, views } = bench();
+  views.cover('a', { ...SCOPE, privateIPAddresses: ['10.10.10.10'] });
+  cloud.put('10.10.10.10', NODE1.networkInterfaceID);
+  views.want('a', 0);
+  await clock.advance(100);
+  assert.equal(lookups, []);
+  assert.equal(views.of('a').view?.holders, {});
+  cloud.put('10.10.10.10', 'eni-0dddddddddddddddd');
+  views.want('a', clock.now());
+  await clock.advance(100);
+  assert.equal(lookups, [['10.10.10.10']]);
+  const [holder] = views.of('a').view?.holders['10.10.10.10'] ?? [];
+  assert.is(holder?.networkInterfaceID, 'eni-0dddddddddddddddd');
+});
+
 test('an answer that leaves something out is no reading of the pair', async () => {
   const { clock, views } = bench();
   views.cover('a', { ...SCOPE, networkInterfaceIDs: [...SCOPE.networkInterfaceIDs, 'eni-elsewhere'] });
@@ -220,6 +243,7 @@ test('all pairs are read together every 30 s; only those that changed are told',
     region: 'ap-northeast-1',
     networkInterfaceIDs: [NODE2.networkInterfaceID],
     allocationIDs: [],
+    privateIPAddresses: [],
   });
   const running = views.run();
   await clock.advance(31_000);

@@ -2,8 +2,8 @@
  * Keeps a reading of EC2 for every pair: all of them together, 30 s after the last time, single ones at once when a pair asks.
  * The periodic reading also proves credentials and keeps the connection warm, so that a failover finds both ready.
  */
-import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
-import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
+import type { EC2, ReadRequest } from '../ec2/client.ts';
+import type { CallPurpose, EC2ErrorClass, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
 import type { Key } from '../kube/types.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { EventLoopYielder } from '../runtime/event-loop-yielder.ts';
@@ -13,7 +13,7 @@ import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
 type ViewOptions = {
-  ec2: Pick<EC2, 'read' | 'facts'>;
+  ec2: Pick<EC2, 'read' | 'holders' | 'facts'>;
   clock: Clock;
   random: () => number;
   /**
@@ -73,8 +73,25 @@ type Entry = {
   failures: number;
 };
 
-const sliceOf = (view: EC2View, { networkInterfaceIDs, allocationIDs }: EC2Scope): EC2View | undefined => {
-  const slice: EC2View = { readAtMs: view.readAtMs, networkInterfaces: {}, elasticIPs: {} };
+/** What one round of readings has shown, and why some of it failed. */
+type Shown = { view: EC2View; failure?: { class: EC2ErrorClass; message: string } };
+
+/** The VIPs of a pair that, by this reading, are on none of its ENIs: somebody else may have them. None if an ENI was not read, or all are gone. */
+const strayIn = (
+  { networkInterfaces }: Pick<EC2View, 'networkInterfaces'>,
+  { networkInterfaceIDs, privateIPAddresses }: EC2Scope,
+): string[] => {
+  const enis = networkInterfaceIDs.map((id) => networkInterfaces[id]);
+  if (enis.includes(undefined) || enis.every((eni) => eni === null)) return [];
+  const own = enis.flatMap((eni) => eni?.privateIPAddresses ?? []);
+  return privateIPAddresses.filter(
+    (address) => !own.some(({ privateIPAddress }) => privateIPAddress === address),
+  );
+};
+
+const sliceOf = (view: EC2View, scope: EC2Scope): EC2View | undefined => {
+  const { networkInterfaceIDs, allocationIDs } = scope;
+  const slice: EC2View = { readAtMs: view.readAtMs, networkInterfaces: {}, elasticIPs: {}, holders: {} };
   for (const id of networkInterfaceIDs) {
     const found = view.networkInterfaces[id];
     if (found === undefined) return undefined;
@@ -85,6 +102,11 @@ const sliceOf = (view: EC2View, { networkInterfaceIDs, allocationIDs }: EC2Scope
     if (found === undefined) return undefined;
     slice.elasticIPs[id] = found;
   }
+  for (const address of strayIn(view, scope)) {
+    const found = view.holders[address];
+    if (found === undefined) return undefined;
+    slice.holders[address] = found;
+  }
   return slice;
 };
 
@@ -93,7 +115,8 @@ const saysTheSame = (a: EC2Reading, b: EC2Reading): boolean =>
   a.failure?.class === b.failure?.class &&
   (a.view === undefined) === (b.view === undefined) &&
   isSame(a.view?.networkInterfaces ?? {}, b.view?.networkInterfaces ?? {}) &&
-  isSame(a.view?.elasticIPs ?? {}, b.view?.elasticIPs ?? {});
+  isSame(a.view?.elasticIPs ?? {}, b.view?.elasticIPs ?? {}) &&
+  isSame(a.view?.holders ?? {}, b.view?.holders ?? {});
 
 const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
   region,
@@ -121,6 +144,7 @@ class ReadingsOfPairs implements Views {
   readonly #batch = new Set<Key>();
   readonly #interfaces = createInterner<NetworkInterface | null>();
   readonly #addresses = createInterner<ElasticIP | null>();
+  readonly #holders = createInterner<readonly NetworkInterface[]>();
   #isArmed = false;
   /** Regions that cannot be read, and when that was seen last. */
   readonly #failing = new Map<string, number>();
@@ -201,7 +225,7 @@ class ReadingsOfPairs implements Views {
   }
 
   /** The pair's part of a reading; one that is older than what it has says nothing, and one that failed takes nothing away. */
-  #takeReading(entry: Entry, result: ReadResult, slice: EC2View | undefined): void {
+  #takeReading(entry: Entry, result: Shown, slice: EC2View | undefined): void {
     const { view, facts } = entry.reading;
     if (view !== undefined && view.readAtMs > result.view.readAtMs) return;
     const kept = { ...(view && { view }), ...(facts && { facts }) };
@@ -215,7 +239,7 @@ class ReadingsOfPairs implements Views {
     entry.reading = { ...kept, failure: { class: errorClass, message, atMs: this.#clock.now() } };
   }
 
-  #take({ key, entry }: Chosen, result: ReadResult, isWatch: boolean): void {
+  #take({ key, entry }: Chosen, result: Shown, isWatch: boolean): void {
     const before = entry.reading;
     const slice = sliceOf(result.view, entry.scope);
     this.#takeReading(entry, result, slice);
@@ -245,7 +269,7 @@ class ReadingsOfPairs implements Views {
     region: string,
     chosen: readonly Chosen[],
     { purpose, share }: { purpose: CallPurpose; share?: string },
-  ): Promise<ReadResult | undefined> {
+  ): Promise<Shown | undefined> {
     const beganAtMs = this.#clock.now();
     // The periodic reading takes long: who waits for an answer does not wait for that one.
     const isWatch = purpose === 'Watch';
@@ -255,14 +279,23 @@ class ReadingsOfPairs implements Views {
       chosen.map(({ entry }) => entry),
     );
     const asked = { ...request, ...(share !== undefined && { share }) };
-    const { view, failure } = await this.#ec2.read(asked, purpose, this.#signal);
+    const { view, failure: unread } = await this.#ec2.read(asked, purpose, this.#signal);
     if (this.#signal.aborted) return undefined;
+    // Where all is well there is none, and nothing more to ask.
+    const stray = [...new Set(chosen.flatMap(({ entry }) => strayIn(view, entry.scope)))];
+    const { holders, failure: unfound } =
+      stray.length === 0
+        ? { holders: {} }
+        : await this.#ec2.holders({ ...asked, privateIPAddresses: stray }, purpose, this.#signal);
+    if (this.#signal.aborted) return undefined;
+    const failure = unread ?? unfound;
     this.#note(region, failure?.message);
-    const result: ReadResult = {
+    const result: Shown = {
       view: {
         readAtMs: view.readAtMs,
         networkInterfaces: await this.#internByTurns(view.networkInterfaces, this.#interfaces),
         elasticIPs: await this.#internByTurns(view.elasticIPs, this.#addresses),
+        holders: await this.#internByTurns(holders, this.#holders),
       },
       ...(failure && { failure }),
     };
@@ -272,7 +305,7 @@ class ReadingsOfPairs implements Views {
     return result;
   }
 
-  async #takeAll(chosen: readonly Chosen[], result: ReadResult, isWatch: boolean): Promise<void> {
+  async #takeAll(chosen: readonly Chosen[], result: Shown, isWatch: boolean): Promise<void> {
     for (const each of chosen) {
       if (this.#yielder.isDue()) await this.#yielder.yield();
       if (this.#entries.get(each.key) === each.entry) this.#take(each, result, isWatch);

@@ -15,6 +15,7 @@ const REAL = {
   region: REGION,
   networkInterfaceIDs: [NODE1.networkInterfaceID, NODE2.networkInterfaceID],
   allocationIDs: [ALLOCATION],
+  privateIPAddresses: ['10.10.10.10'],
 };
 const READ_MS = 50;
 
@@ -23,6 +24,7 @@ const invented = (pair: number, enis: number, eips: number) => ({
   region: REGION,
   networkInterfaceIDs: Array.from({ length: enis }, (_, at) => `eni-${pair}x${at}`),
   allocationIDs: Array.from({ length: eips }, (_, at) => `eipalloc-${pair}x${at}`),
+  privateIPAddresses: [`10.20.${pair >> 8}.${pair & 255}`],
 });
 
 const bench = () => {
@@ -43,7 +45,11 @@ const bench = () => {
   const budget = createBudget({ clock, onTurn: () => undefined });
   const ec2 = createEC2({ api, clock, budget });
   const views = createViews({
-    ec2: { read: (...request) => ec2.read(...request), facts: () => new Promise(() => undefined) },
+    ec2: {
+      read: (...request) => ec2.read(...request),
+      holders: (...request) => ec2.holders(...request),
+      facts: () => new Promise(() => undefined),
+    },
     clock,
     random: () => 0.5,
     onRead: (key) => told.push({ key, atMs: clock.now() }),

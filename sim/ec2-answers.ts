@@ -69,6 +69,22 @@ const allOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | nu
 /** Those of `ids` that are there: a filter leaves out the others. */
 const someOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | null>>): T[] =>
   ids.flatMap((id) => things[id] ?? []);
+/** The ENIs that have one of these private addresses. */
+const holdersOf = (
+  addresses: readonly string[],
+  networkInterfaces: EC2View['networkInterfaces'],
+  holders: EC2View['holders'],
+): NetworkInterface[] => {
+  const all = [
+    ...Object.values(networkInterfaces),
+    ...addresses.flatMap((address) => holders[address] ?? []),
+  ];
+  return [...new Set(all)].flatMap((each) =>
+    each?.privateIPAddresses.some(({ privateIPAddress }) => addresses.includes(privateIPAddress))
+      ? [each]
+      : [],
+  );
+};
 
 const filterOf = ({
   Filters = [],
@@ -84,11 +100,14 @@ type Requests = {
 const REQUESTS: Requests = {
   DescribeNetworkInterfaces: ({ NetworkInterfaceIds, ...filtered }) => ({
     networkInterfaceIDs: NetworkInterfaceIds ?? filterOf(filtered),
-    answer: ({ networkInterfaces, elasticIPs }) => {
+    answer: ({ networkInterfaces, elasticIPs, holders }) => {
       const placed = Object.values(elasticIPs).flatMap((each) => each ?? []);
+      const wanted = filterOf(filtered);
       const found = NetworkInterfaceIds
         ? allOf(NetworkInterfaceIds, networkInterfaces, 'InvalidNetworkInterfaceID.NotFound')
-        : someOf(filterOf(filtered), networkInterfaces);
+        : filtered.Filters?.[0]?.Name === 'addresses.private-ip-address'
+          ? holdersOf(wanted, networkInterfaces, holders)
+          : someOf(wanted, networkInterfaces);
       return { NetworkInterfaces: found.map((each) => interfaceOf(each, placed)) };
     },
   }),

@@ -592,6 +592,16 @@ export class Invariants {
   /** L1: EC2's holder is the unique Master, or the pinned node. */
   #mustBeConverged(pair: HAPair): void {
     const { machines, ec2 } = this.#truth;
+    // What the pair never had and somebody else has stays there.
+    const isHeld = (vip: string): boolean => {
+      const eni = ec2.cloud.where(vip);
+      return (
+        eni !== undefined &&
+        !machines.some(({ node }) => node.networkInterfaceID === eni) &&
+        !pair.status?.addresses?.some((address) => address.vip === vip && address.placedTime !== undefined)
+      );
+    };
+    if (pair.spec.addresses.some(({ vip }) => vip !== undefined && isHeld(vip))) return;
     const masters = machines.filter(({ isMaster }) => isMaster);
     const names = masters.map(({ name }) => name).join(' and ') || 'nobody';
     if (masters.length !== 1) this.#fail('L1 converge', `${names} is Master`);

@@ -267,7 +267,10 @@ const HAPPENINGS: readonly Happening[] = [
       const { ec2 } = world;
       ec2.steal(VIP, random.pick([NODE1.networkInterfaceID, NODE2.networkInterfaceID, STRANGER, undefined]));
       world.disturb('stolen');
-      return undefined;
+      // What a pair that is paused has given up comes back to it only once it is free.
+      return () => {
+        if (ec2.cloud.where(VIP) === STRANGER) ec2.steal(VIP, undefined);
+      };
     },
   },
   {

@@ -3,6 +3,7 @@ import type { AddressStatus, HAPair, InstanceAddress, PairAddress, PairNode } fr
 import { EIP } from '../../delivery/eip.ts';
 import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
 import type { Item } from '../../delivery/movable.ts';
+import { VIP } from '../../delivery/vip.ts';
 import type { EC2View } from '../../ec2/types.ts';
 import { isBeingPlaced, type Placement, placementOf, standingOf } from './ownership.ts';
 import type { EC2Scope, PlanInput, Wish } from './types.ts';
@@ -26,7 +27,7 @@ const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | un
 /** It was never placed, nor does the pair have it: once dropped, it is nothing to the pair. */
 const isStrange = (pair: HAPair, wish: Wish, view: EC2View | undefined, item: Item): boolean => {
   const standing = standingOf(pair, wish, view, item);
-  return standing === 'Free' || standing === 'Held';
+  return standing !== 'Ours' && standing !== 'Taken';
 };
 
 /** Dropped entries of which nothing was ever on an ENI of the pair, nor can be on its way there. */
@@ -92,11 +93,38 @@ export const entryOf = (
   ...(publicIP !== undefined && { publicIP }),
 });
 
+/** What somebody else holds, or what nobody has read, is told to no agent: it would cut its node off from who has it. */
+const vouched = (
+  pair: HAPair,
+  wish: Wish,
+  view: EC2View | undefined,
+  isUsable: (item: Item) => boolean,
+): PairAddress[] =>
+  wish.addresses.flatMap(({ name, ...address }) => {
+    const items = itemsOf([address]).filter((item) => {
+      const standing = standingOf(pair, wish, view, item);
+      const isNew = standing === 'Free' && !isBeingPlaced(pair, item);
+      return standing !== 'Held' && standing !== 'Unread' && (!isNew || isUsable(item));
+    });
+    const [vip, eipAllocationID] = [VIP, EIP].map(
+      (movable) => items.find((item) => item.movable === movable)?.id,
+    );
+    // An EIP goes where its VIP goes.
+    const isVouched = address.vip === undefined ? eipAllocationID !== undefined : vip !== undefined;
+    return isVouched ? [entryOf({ name, vip, eipAllocationID })] : [];
+  });
+
 /**
  * What the agents are told to serve: dropped addresses too, as long as they are recorded; those of an entry that is still there as
  * its replaced VIPs.
+ * @param isUsable whether a new item may be put up at all, as far as is known
  */
-export const servedAddresses = (pair: HAPair, wish: Wish, view: EC2View | undefined): InstanceAddress[] => {
+export const servedAddresses = (
+  pair: HAPair,
+  wish: Wish,
+  view: EC2View | undefined,
+  isUsable: (item: Item) => boolean,
+): InstanceAddress[] => {
   const stays = leftOver(pair, wish).filter(
     (item) => isBeingPlaced(pair, item) || !isStrange(pair, wish, view, item),
   );
@@ -104,7 +132,9 @@ export const servedAddresses = (pair: HAPair, wish: Wish, view: EC2View | undefi
   /** Each is told once. */
   const take = (id: string | undefined): string | undefined =>
     id !== undefined && left.delete(id) ? id : undefined;
-  const served = wish.addresses.map((wanted) => entryOf(wanted, publicIPOf(pair, wanted, view)));
+  const served = vouched(pair, wish, view, isUsable).map((each) =>
+    entryOf(each, publicIPOf(pair, each, view)),
+  );
   for (const { name, publicIP, ...recorded } of droppedAddresses(pair, wish)) {
     const vip = take(recorded.vip);
     const successor = served.find((each) => each.name === name);
@@ -187,5 +217,6 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
       ]),
     ],
     allocationIDs: [...new Set(items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])))],
+    privateIPAddresses: [...new Set(items.flatMap(({ movable, id }) => (movable === VIP ? [id] : [])))],
   };
 };

@@ -18,10 +18,14 @@ export const NO_CALLS: CallsMemory = {
 /** The call in words, as logs and Events name it. */
 export const describeCall = ({ call, node }: PlannedCall): string => describeEC2Call(call, node);
 
+/** As a pair's readers are told of an ENI that is not its own. */
+export const FOREIGN_ENI = "a network interface that is none of this pair's";
+
 /** Where items are that belong elsewhere, in words. */
 export const driftText = (drift: readonly Drift[]): string =>
   drift
-    .map(({ item: { key, movable }, where: { networkInterfaceID, privateIPAddress } }) => {
+    .map(({ item: { key, movable }, where: { networkInterfaceID, privateIPAddress }, isForeign }) => {
+      if (isForeign) return `${key} is on ${FOREIGN_ENI}`;
       if (networkInterfaceID === undefined) return `${key} is ${movable.nowhere}`;
       return `${key} is on ${networkInterfaceID}${privateIPAddress === undefined ? '' : ` (${privateIPAddress})`}`;
     })

@@ -28,6 +28,8 @@ export type ConditionsInput = {
   withheld: string | undefined;
   ec2: EC2Reading;
   calls: Pick<CallsMemory, 'verdicts'>;
+  /** VIPs and allocations of the spec that the pair never had and somebody else has. */
+  held: readonly string[];
   /** Somebody else owns fields of an instance, in words. */
   conflict: string | undefined;
   /** The wanted memory of orders. */

@@ -162,8 +162,16 @@ const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact
   return no('PreferredNodeIsStandby', `${elected.node} is master; ${way()}.`);
 };
 
-const preflightInput = ({ nowMs, nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+const preflightInput = ({
   nowMs,
+  nodes,
+  addresses,
+  reports,
+  ec2,
+  held,
+}: ConditionsInput): PreflightInput => ({
+  nowMs,
+  held,
   nodes,
   addresses,
   reports,

@@ -2,7 +2,7 @@
 import type { Convergence, DeliveryState } from '../../delivery/converge.ts';
 import type { Item } from '../../delivery/movable.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import { driftText } from './calls.ts';
+import { driftText, FOREIGN_ENI } from './calls.ts';
 import type { Fact } from './types.ts';
 
 /** A wait for the call budget that is longer than this is told. */
@@ -50,7 +50,7 @@ export const deliveryFact = (
     case 'HeldElsewhere':
       return no(
         'AddressHeldElsewhere',
-        `${keysOf(state.items)} is held by a network interface that is none of this pair's: it is placed once it is free.`,
+        `${keysOf(state.items)} is held by ${FOREIGN_ENI}: it is placed once it is free.`,
       );
     case 'Drifted': {
       const isNowhere = state.drift.some(({ where }) => where.networkInterfaceID === undefined);

@@ -26,7 +26,7 @@ export const isRecorded = ({ pair, ec2 }: PlanInput, { call, purpose }: PlannedC
     );
   const mayTake = (item: Item): boolean => {
     const standing = standingOf(pair, NO_WISH, ec2.view, item);
-    return standing === 'Free' ? isPlacedHere(item.id) : standing !== 'Held';
+    return standing === 'Free' ? isPlacedHere(item.id) : standing === 'Ours' || standing === 'Taken';
   };
   return idsOf(call).every((id) =>
     owned.some(

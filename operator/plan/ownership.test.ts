@@ -1,7 +1,8 @@
 /** Whose an address is: what the operator places, moves, leaves alone, puts back and takes off. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AddressStatus } from '../../crds/types.ts';
+import { type AddressStatus, vipsOf } from '../../crds/types.ts';
+import type { EC2Facts } from '../../ec2/types.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../testing/fixtures.ts';
 import { Rig } from '../testing/rig.ts';
 
@@ -107,6 +108,83 @@ test('what a foreign ENI holds, and the pair never had, is left there, told of, 
   passes(rig, 4);
   assert.is(rig.cloud.elasticIPs.get(ALLOCATION)?.networkInterfaceID, ENI1);
   assert.is(rig.condition('Ready'), 'True Serving');
+});
+
+test('a VIP that a foreign ENI holds is not placed, no node is told of it, and its holder is told to the operator alone', () => {
+  const rig = begun(
+    {
+      addresses: [
+        { name: 'main', vip: VIP },
+        { name: 'second', vip: OTHER_VIP },
+      ],
+    },
+    ({ cloud }) => cloud.put(OTHER_VIP, STRANGER),
+  );
+  for (let round = 0; round < 20; round++) {
+    rig.pass(1_000);
+    rig.read();
+    if (rig.step().call) rig.answer();
+  }
+  assert.is(rig.cloud.where(OTHER_VIP), STRANGER);
+  assert.is(rig.cloud.where(VIP), ENI1, 'what is free is served');
+  assert.is(rig.condition('Ready'), 'False AddressHeldElsewhere');
+  assert.equal(
+    rig.instances.map(({ spec }) => vipsOf(spec)),
+    [[VIP], [VIP]],
+  );
+  assert.is(rig.condition('PreflightPassed'), 'False PreflightFailed');
+  const messages = JSON.stringify([rig.pair.status, rig.events]);
+  assert.match(messages, `VIP ${OTHER_VIP}: it is held by a network interface that is none of this pair's`);
+  assert.not.match(messages, STRANGER);
+  const told = rig.forOperator.map(({ message }) => message);
+  assert.equal(told.length, 1, 'once');
+  assert.match(
+    told[0] ?? '',
+    `HAPair prod/web names what an ENI has that is none of the pair's: ${OTHER_VIP} is on ${STRANGER}`,
+  );
+  rig.cloud.put(OTHER_VIP, undefined);
+  passes(rig, 6);
+  assert.is(rig.cloud.where(OTHER_VIP), ENI1, 'by itself, once it is free');
+});
+
+test('a VIP that was listed is delisted when a foreign ENI has it, or once it is known to lie outside the subnet', () => {
+  const rig = Rig.converged();
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP] });
+  rig.edit({ addresses: [MAIN, { name: 'second', vip: OTHER_VIP }] });
+  rig.settle();
+  const told = () => rig.instances.map(({ spec }) => vipsOf(spec).includes(OTHER_VIP));
+  assert.equal(told(), [true, true], 'it is free, and waits for the agent');
+  rig.cloud.put(OTHER_VIP, STRANGER);
+  passes(rig, 2);
+  assert.equal(told(), [false, false]);
+  rig.cloud.put(OTHER_VIP, undefined);
+  passes(rig, 2);
+  assert.equal(told(), [true, true]);
+  const facts: EC2Facts = {
+    ...{ readAtMs: rig.nowMs, instances: {}, securityGroupRules: {}, addressesPerInterface: {} },
+    subnets: { 'subnet-1': { subnetID: 'subnet-1', cidrBlock: '10.10.10.0/28', availabilityZone: 'a' } },
+    mayAssociate: {},
+  };
+  rig.reading = { ...rig.reading, facts };
+  rig.step();
+  assert.equal(told(), [false, false]);
+  assert.ok(
+    rig.instances.every(({ spec }) => vipsOf(spec).includes(VIP)),
+    'what is placed stays',
+  );
+});
+
+test('a VIP that is placed stays up while it is put back', () => {
+  const rig = Rig.converged();
+  rig.cloud.put(VIP, STRANGER);
+  rig.pass(2_000);
+  rig.read();
+  rig.step();
+  assert.is(rig.condition('AddressesConverged'), 'False AddressElsewhere');
+  assert.not.match(JSON.stringify(rig.pair.status), STRANGER);
+  assert.ok(rig.instances.every(({ spec }) => vipsOf(spec).includes(VIP)));
+  passes(rig, 4);
+  assert.is(rig.cloud.where(VIP), ENI1);
 });
 
 test('what was placed and taken away is put back, also after a failover, once two readings agree', () => {

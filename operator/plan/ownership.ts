@@ -39,8 +39,9 @@ export const standingOf = (
 ): Standing => {
   const recorded = status?.addresses ?? [];
   const isPlaced = placedTimeOf(recorded, item.id) !== undefined;
-  const { networkInterfaceID } = (view && item.movable.whereabouts(view, item)) ?? {};
-  if (networkInterfaceID === undefined) return isPlaced ? 'Ours' : 'Free';
+  const where = view && item.movable.whereabouts(view, item);
+  if (where?.networkInterfaceID === undefined) return isPlaced ? 'Ours' : where ? 'Free' : 'Unread';
+  const { networkInterfaceID } = where;
   if (interfacesOf(recorded, wish, item).includes(networkInterfaceID)) return 'Ours';
   return isPlaced ? 'Taken' : 'Held';
 };

@@ -35,6 +35,7 @@ const scene = () => {
     readAtMs: 0,
     networkInterfaces: { [one.networkInterfaceID]: one, [two.networkInterfaceID]: two },
     elasticIPs: { [ALLOCATION]: { allocationID: ALLOCATION, publicIP: '203.0.113.10', tags: {} } },
+    holders: {},
   };
   const instance = (node: typeof NODE1) => ({
     instanceID: `i-${node.name}`,
@@ -60,7 +61,9 @@ const scene = () => {
     node: node.name,
     sinceWallMs: 0,
   }));
-  const input: PreflightInput = { nowMs: 0, nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts };
+  const input: PreflightInput = {
+    ...{ nowMs: 0, nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts, held: [] },
+  };
   return { one, two, view, facts, reports, input };
 };
 type Scene = ReturnType<typeof scene>;

@@ -6,6 +6,7 @@
 import type { Reason } from '../../crds/conditions.ts';
 import type { PairAddress, PairNode } from '../../crds/types.ts';
 import type { EC2Facts, EC2View, NetworkInterface } from '../../ec2/types.ts';
+import { FOREIGN_ENI } from './calls.ts';
 import type { Report } from './elect.ts';
 import { isInside, isReserved } from './ipv4.ts';
 import { REFUSED, type Refusal } from './refusals.ts';
@@ -22,6 +23,8 @@ export type PreflightInput = {
   facts: EC2Facts | undefined;
   /** What EC2 has refused to the operator's role; default: nothing. */
   refusals?: readonly Refusal[];
+  /** VIPs and allocations that the pair never had and somebody else has. */
+  held: readonly string[];
 };
 
 /** `unknowable`: EC2 has no way to ask, so it keeps nothing from passing. */
@@ -95,8 +98,25 @@ const placeCheck = ([one, two]: readonly Side[], needsSubnet: boolean): Check =>
     : ok(what, `${found}; an EIP alone can move between them`);
 };
 
-const vipCheck = (vip: string, sides: readonly Side[], facts: EC2Facts | undefined): Check => {
+/** Not known to lie outside the subnet of these nodes, nor to be kept by AWS. */
+export const fitsSubnet = (
+  vip: string,
+  nodes: readonly PairNode[],
+  { view, facts }: Pick<PreflightInput, 'view' | 'facts'>,
+): boolean =>
+  nodes.every(({ networkInterfaceID }) => {
+    const subnetID = view?.networkInterfaces[networkInterfaceID]?.subnetID;
+    const { cidrBlock } = (subnetID !== undefined && facts?.subnets[subnetID]) || {};
+    return cidrBlock === undefined || (isInside(vip, cidrBlock) && !isReserved(vip, cidrBlock));
+  });
+
+/** Whose it is, a pair's reader is not told. */
+const heldCheck = (what: string, another: string): Check =>
+  fail(what, `it is held by ${FOREIGN_ENI}`, `free it there, or ${another}`);
+
+const vipCheck = (vip: string, sides: readonly Side[], { facts, held }: PreflightInput): Check => {
   const what = `VIP ${vip}`;
+  if (held.includes(vip)) return heldCheck(what, 'choose another VIP');
   const enis = sides.flatMap(({ eni }) => eni ?? []);
   const owner = enis.find(({ privateIPAddresses }) =>
     privateIPAddresses.some(({ privateIPAddress, primary }) => primary && privateIPAddress === vip),
@@ -188,8 +208,9 @@ const sourceCheckNote = ({ node, eni }: Side): Check[] =>
       ]
     : [];
 
-const allocationChecks = (id: string, { view, facts }: PreflightInput): Check[] => {
+const allocationChecks = (id: string, { view, facts, held }: PreflightInput): Check[] => {
   const what = `EIP ${id}`;
+  if (held.includes(id)) return [heldCheck(what, 'name another allocation')];
   const elasticIP = view?.elasticIPs[id];
   if (elasticIP === undefined) return [unknown(what, 'it was not read')];
   if (elasticIP === null)
@@ -235,7 +256,7 @@ const checksOf = (input: PreflightInput): Check[] => {
     ...sides.flatMap(primaryCheck),
     ...sides.flatMap((side) => instanceCheck(side, facts)),
     placeCheck(sides, vips.length > 0),
-    ...vips.map((vip) => vipCheck(vip, sides, facts)),
+    ...vips.map((vip) => vipCheck(vip, sides, input)),
     ...sides.flatMap((side) => roomCheck(side, vips, facts)),
     ...allocations.flatMap((id) => allocationChecks(id, input)),
     ...(vips.length > 0 && !refusals.some(({ action }) => action === 'AssignPrivateIpAddresses')

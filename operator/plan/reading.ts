@@ -35,8 +35,11 @@ export const withQuestion = ({
   memory,
 }: Situation): Pick<PairMemory, 'reading' | 'pace'> => {
   const { reading, pace } = memory;
+  const { view } = ec2;
   const isUnread = (item: Item): boolean =>
-    wish.nodes.some((node) => rightness(ec2.view, item, node) === 'Unknown');
+    view === undefined ||
+    item.movable.whereabouts(view, item) === undefined ||
+    wish.nodes.some((node) => rightness(view, item, node) === 'Unknown');
   const unread = itemsOf(wish.addresses).filter(isUnread);
   const delivered = reports.map(({ node, vipsDelivered }) => [node, vipsDelivered]);
   const text = canonical([unread.map(({ key }) => key), delivered]);

@@ -4,6 +4,7 @@ import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.t
 import { formatTime } from '../../runtime/time.ts';
 import { addressStatus, commonHolder, isWished } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
+import { heldByOthers } from './foreign.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
 import type { Placement } from './ownership.ts';
@@ -218,6 +219,7 @@ export const nextStatus = (
     withheld,
     ec2,
     calls: memory.calls,
+    held: heldByOthers(pair, wish, ec2.view),
     conflict: memory.instances.conflict,
     failback: order.failback,
   });

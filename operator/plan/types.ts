@@ -161,6 +161,12 @@ export type PaceMemory = {
   statuses: Allowance;
 };
 
+/** Written by foreign.ts. */
+export type ForeignMemory = {
+  /** What the operator's own readers were told last of ENIs that others have; empty: nothing. */
+  told: string;
+};
+
 /** Written by instances.ts. */
 export type InstancesMemory = {
   /** Somebody else owns fields that the operator last tried to write, in words. */
@@ -183,6 +189,7 @@ export type PairMemory = {
   reading: ReadingMemory;
   pace: PaceMemory;
   instances: InstancesMemory;
+  foreign: ForeignMemory;
 };
 
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
@@ -192,6 +199,8 @@ export type EC2Scope = {
   region: string;
   networkInterfaceIDs: readonly string[];
   allocationIDs: readonly string[];
+  /** VIPs: of one that is on none of the ENIs it is asked who has it. */
+  privateIPAddresses: readonly string[];
 };
 
 /** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
@@ -212,6 +221,8 @@ export type Plan = {
   /** The complete wanted status; absent: the stored one is right. */
   status?: HAPairStatus;
   events: readonly PlanEvent[];
+  /** For the operator's own log and namespace: what no reader of the pair may learn. Default: nothing. */
+  forOperator?: readonly PlanEvent[];
   finalizer?: 'add' | 'remove';
   /** Absent: nothing happens by time alone. */
   requeueAfterMs?: number;

@@ -27,6 +27,8 @@ export class Rig {
   /** When this process began to lead. */
   ledSinceMs = Number.NEGATIVE_INFINITY;
   readonly events: PlanEvent[] = [];
+  /** What only the operator's own readers were told. */
+  readonly forOperator: PlanEvent[] = [];
   /** Every call begun, in order. */
   readonly calls: PlannedCall[] = [];
   statusWrites = 0;
@@ -60,6 +62,7 @@ export class Rig {
     }
     if (keep.writes !== false) this.write(next);
     this.events.push(...next.events);
+    this.forOperator.push(...(next.forOperator ?? []));
     return next;
   }
 

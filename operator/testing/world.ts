@@ -141,7 +141,7 @@ export class World {
       return { view: { readAtMs, networkInterfaces: {}, elasticIPs: {} }, failure };
     };
     const views = createViews({
-      ec2: { read, facts: () => never() },
+      ec2: { read, holders: async () => ({ holders: this.cloud.view(0).holders }), facts: () => never() },
       clock,
       random,
       onRead: requeue,
