@@ -11,7 +11,7 @@ import {
   repairsOf,
 } from './memory.ts';
 import type { Item, Rightness } from './movable.ts';
-import type { CallFailure, DeliveryMemory, Drift, PlannedCall } from './types.ts';
+import type { CallFailure, DeliveryMemory, Drift, PlannedCall, Standing } from './types.ts';
 
 /**
  * Two readings must agree before a repair, since a single one may be stale or incomplete: the second begins so long after the first
@@ -30,11 +30,11 @@ type ConvergeInput = Observation & {
 
 /**
  * How EC2 compares. `Failing`: the last call failed. `TargetMissing`, `Missing`: EC2 does not know the target's ENI, or items.
- * `HeldElsewhere`: a foreign ENI has items that were never placed. `Drifted`: seen once. `DoorClosed`: items wait until the
+ * `Barred`: items would be taken from, or displace, what may not be touched. `HeldElsewhere`: a foreign ENI has items that were never placed. `Drifted`: seen once. `DoorClosed`: items wait until the
  * target's agent has put them up.
  */
 export type DeliveryState =
-  | { is: 'Converged' | 'Missing' | 'HeldElsewhere' | 'DoorClosed'; items: readonly Item[] }
+  | { is: 'Converged' | 'Missing' | 'Barred' | 'HeldElsewhere' | 'DoorClosed'; items: readonly Item[] }
   | { is: 'Failing'; failure: CallFailure }
   | { is: 'Drifted'; drift: readonly Drift[] }
   | { is: 'TargetMissing' | 'Moving' | 'Unread' };
@@ -65,6 +65,9 @@ const repairAtMs = (memory: DeliveryMemory, drift: Drift): number => {
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
 };
 
+/** What no call touches, whatever a reading shows. */
+const NEVER_TAKEN: readonly Standing[] = ['Held', 'Unread', 'Barred'];
+
 /** Items of which two readings agree that they are not where they were. */
 const confirmedDrift = (input: ConvergeInput): [string, Drift][] =>
   Object.entries(input.memory.suspicions).filter(
@@ -82,8 +85,7 @@ const readyItems = (input: ConvergeInput): Item[] => {
     .map(([key]) => key);
   const mayTake = (key: string): boolean => {
     const standing = standings[key] ?? 'Ours';
-    if (standing === 'Held' || standing === 'Unread' || (standing === 'Free' && !isFresh(input)))
-      return false;
+    if (NEVER_TAKEN.includes(standing) || (standing === 'Free' && !isFresh(input))) return false;
     return drift.includes(key) || (standing !== 'Taken' && !memory.settled.includes(key));
   };
   const isThere = (key: string): boolean =>
@@ -134,6 +136,8 @@ const stateOf = (input: ConvergeInput): DeliveryState => {
   const of = (kind: Rightness): Finding[] => findings.filter(({ believed }) => believed === kind);
   if (of('TargetMissing').length > 0) return { is: 'TargetMissing' };
   if (of('Missing').length > 0) return { is: 'Missing', items: itemsOf(of('Missing')) };
+  const barred = of('Wrong').filter(({ item }) => input.standings[item.key] === 'Barred');
+  if (barred.length > 0 && !isMoving(input)) return { is: 'Barred', items: itemsOf(barred) };
   const held = of('Wrong').filter(({ item }) => input.standings[item.key] === 'Held');
   if (held.length > 0 && !isMoving(input)) return { is: 'HeldElsewhere', items: itemsOf(held) };
   const drift = Object.values(memory.suspicions);

@@ -153,7 +153,8 @@ export const learn = (observation: Observation): DeliveryMemory => {
   const { standings } = observation;
   // What is taken from us is drift under whatever authority; what is not ours to take back is none.
   const isDrift = ({ key }: Item): boolean =>
-    standings[key] === 'Taken' || (rest.settled.includes(key) && standings[key] !== 'Held');
+    standings[key] === 'Taken' ||
+    (rest.settled.includes(key) && standings[key] !== 'Held' && standings[key] !== 'Barred');
   const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && isDrift(item));
   const settled = [...new Set([...rest.settled, ...right])];
   if (right.length === findings.length) {

@@ -234,7 +234,7 @@ const present = (input: PlanInput): Plan => {
     instances,
     remove: leftInstances(situation),
     ...(call && { call, turn: turnOf(call, memory.authority, next) }),
-    scope: scopeOf(pair, wish, input.settings.region),
+    scope: scopeOf(pair, wish, input.settings.region, input.settings.requireTag && input.ec2.view),
     ...(readSinceMs !== undefined && { readSinceMs }),
     ...(isWritten && { status: next }),
     events: [

@@ -5,7 +5,7 @@ import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
 import type { Item } from '../../delivery/movable.ts';
 import { VIP } from '../../delivery/vip.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import { isBeingPlaced, type Placement, placementOf, standingOf } from './ownership.ts';
+import { displacedBy, isBeingPlaced, type Placement, placementOf, standingOf } from './ownership.ts';
 import type { EC2Scope, PlanInput, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
@@ -205,7 +205,7 @@ export const commonHolder = (addresses: readonly AddressStatus[]): string | unde
 };
 
 /** Everything in EC2 that the pair touches or has touched. */
-export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
+export const scopeOf = (pair: HAPair, wish: Wish, region: string, view?: EC2View): EC2Scope => {
   const recorded = pair.status?.addresses ?? [];
   const items = [...itemsOf(wish.addresses), ...itemsOf(recorded)];
   return {
@@ -216,7 +216,12 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
         ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
       ]),
     ],
-    allocationIDs: [...new Set(items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])))],
+    allocationIDs: [
+      ...new Set([
+        ...items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])),
+        ...displacedBy(view, wish),
+      ]),
+    ],
     privateIPAddresses: [...new Set(items.flatMap(({ movable, id }) => (movable === VIP ? [id] : [])))],
   };
 };

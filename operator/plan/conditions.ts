@@ -143,6 +143,7 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'WaitingForBudget',
   'WaitingForAgent',
   'AddressHeldElsewhere',
+  'NotPermitted',
 ]);
 
 const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {

@@ -47,6 +47,11 @@ export const deliveryFact = (
       );
     case 'Missing':
       return no('EC2AllocationMissing', `EC2 does not know ${keysOf(state.items)}: correct spec.addresses.`);
+    case 'Barred':
+      return no(
+        'NotPermitted',
+        `${keysOf(state.items)} is not brought to ${name}: what has it, or would lose its place to it, lacks the tag of what the operator may touch.`,
+      );
     case 'HeldElsewhere':
       return no(
         'AddressHeldElsewhere',

@@ -202,6 +202,73 @@ test('what was placed and taken away is put back, also after a failover, once tw
   );
 });
 
+const TAG = { hapair: 'yes' };
+
+/** A converged pair of which everything is tagged, under an operator that asks for that. */
+const tagged = (): Rig => {
+  const rig = Rig.converged();
+  for (const id of [ENI1, ENI2, ALLOCATION]) rig.cloud.tags[id] = TAG;
+  rig.requireTag = { key: 'hapair', value: 'yes' };
+  passes(rig, 2);
+  return rig;
+};
+
+test('with requireTag an untagged ENI loses no address, not even one that was placed', () => {
+  const rig = tagged();
+  rig.cloud.put(VIP, STRANGER);
+  passes(rig, 10);
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False NotPermitted');
+  assert.is(rig.condition('Ready'), 'False NotPermitted');
+  assert.match(rig.pair.status?.message ?? '', VIP);
+  rig.cloud.tags[STRANGER] = TAG;
+  passes(rig, 6);
+  assert.is(rig.cloud.where(VIP), ENI1);
+});
+
+test('with requireTag an untagged EIP keeps its association, and its tag is read', () => {
+  const other = 'eipalloc-0ddddddddddddddd4';
+  const rig = tagged();
+  rig.edit({
+    addresses: [MAIN, { name: 'second', vip: OTHER_VIP, eipAllocationID: 'eipalloc-0eeeeeeeeeeeeeee5' }],
+  });
+  rig.cloud.put(OTHER_VIP, ENI1);
+  rig.cloud.tags['eipalloc-0eeeeeeeeeeeeeee5'] = TAG;
+  rig.cloud.elasticIPs.set('eipalloc-0eeeeeeeeeeeeeee5', undefined);
+  rig.report('node1', 'Master', 1, { vipsOnInterface: [VIP, OTHER_VIP] });
+  const read = (tags: Record<string, string>): void => {
+    const view = rig.cloud.view(rig.nowMs);
+    const eni = view.networkInterfaces[ENI1];
+    const association = { allocationID: other, publicIP: '203.0.113.99' };
+    const privateIPAddresses = (eni?.privateIPAddresses ?? []).map((each) =>
+      each.privateIPAddress === OTHER_VIP ? { ...each, association } : each,
+    );
+    const networkInterfaces = {
+      ...view.networkInterfaces,
+      ...(eni && { [ENI1]: { ...eni, privateIPAddresses } }),
+    };
+    const elasticIPs = {
+      ...view.elasticIPs,
+      [other]: { allocationID: other, publicIP: '203.0.113.99', tags },
+    };
+    rig.read({ ...view, networkInterfaces, elasticIPs });
+  };
+  const looks = (tags: Record<string, string>): void => {
+    for (let second = 0; second < 6; second++) {
+      rig.pass(1_000);
+      read(tags);
+      const { scope } = rig.step();
+      assert.ok(scope.allocationIDs.includes(other), 'its tags are read');
+      if (rig.memory.calls.unanswered) rig.answer();
+    }
+  };
+  looks({});
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False NotPermitted');
+  looks(TAG);
+  assert.ok(rig.calls.length > 0, 'what is tagged may be displaced');
+});
+
 test('while the pair is paused, what two readings show on a foreign ENI is given up', () => {
   const rig = Rig.converged(EIP_ALONE);
   rig.edit({ paused: true });

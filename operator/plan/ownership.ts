@@ -2,12 +2,12 @@
  * Whose an address is: what the operator has placed, what lies on an ENI of the pair, what is free, and what others hold
  * (DESIGN.md, "What is whose"). Recorded is not placed: `status.addresses` alone is written before the first call.
  */
-import type { AddressStatus, HAPair } from '../../crds/types.ts';
-import { type Address, itemsOf, ownedItems } from '../../delivery/items.ts';
+import type { AddressStatus, HAPair, PairNode } from '../../crds/types.ts';
+import { type Address, itemsOf, lacksTag, ownedItems } from '../../delivery/items.ts';
 import type { Item, OwnedItem } from '../../delivery/movable.ts';
 import type { PlannedCall, Standing } from '../../delivery/types.ts';
 import type { EC2View } from '../../ec2/types.ts';
-import type { Wish } from './types.ts';
+import type { PlanInput, Wish } from './types.ts';
 
 /** The field of a recorded address that says since when an item of it is placed. */
 const fieldOf = ({ on }: Item): 'placedTime' | 'eipPlacedTime' =>
@@ -46,14 +46,43 @@ export const standingOf = (
   return isPlaced ? 'Taken' : 'Held';
 };
 
-/** Whose each item is, by its key. */
+type RequiredTag = { key: string; value: string };
+
+/** True unless AWS is known to have tagged it so: what was not read may be anybody's. */
+const mayNotTouch = (tags: Readonly<Record<string, string>> | undefined, requireTag: RequiredTag): boolean =>
+  tags === undefined || lacksTag(tags, requireTag);
+
+/** The ENI that would lose an item, or the item that would lose its place to it at `target`, lacks the tag. */
+const isBarred = (view: EC2View, item: Item, target: PairNode, requireTag: RequiredTag): boolean => {
+  const { networkInterfaceID } = item.movable.whereabouts(view, item) ?? {};
+  const holders = [...Object.values(view.networkInterfaces), ...Object.values(view.holders).flat()];
+  const loser = holders.find((each) => each?.networkInterfaceID === networkInterfaceID);
+  if (networkInterfaceID !== undefined && mayNotTouch(loser?.tags, requireTag)) return true;
+  const displaced = item.movable.displaced?.(view, item, target);
+  return displaced !== undefined && mayNotTouch(view.elasticIPs[displaced]?.tags, requireTag);
+};
+
+/** Whose each item is, by its key; what belongs at `target` and may not be brought there is barred. */
 export const standingsOf = (
-  pair: HAPair,
+  { pair, ec2: { view }, settings: { requireTag } }: Pick<PlanInput, 'pair' | 'ec2' | 'settings'>,
   wish: Wish,
-  view: EC2View | undefined,
   items: readonly Item[],
+  target: PairNode,
 ): Record<string, Standing> =>
-  Object.fromEntries(items.map((item) => [item.key, standingOf(pair, wish, view, item)]));
+  Object.fromEntries(
+    items.map((item) => {
+      const standing = standingOf(pair, wish, view, item);
+      const isJudged = standing !== 'Held' && standing !== 'Unread';
+      const isKept = isJudged && view && requireTag && isBarred(view, item, target, requireTag);
+      return [item.key, isKept ? 'Barred' : standing];
+    }),
+  );
+
+/** EIPs that a wanted one would displace: their tags are read too, since they decide. */
+export const displacedBy = (view: EC2View | undefined, { nodes, addresses }: Wish): string[] =>
+  itemsOf(addresses).flatMap((item) =>
+    nodes.flatMap((node) => (view && item.movable.displaced?.(view, item, node)) ?? []),
+  );
 
 /** The operator was about to place it, and no reading has shown yet what became of that. */
 export const isBeingPlaced = ({ status }: HAPair, { id }: Item): boolean =>

@@ -185,7 +185,7 @@ export const assess = (input: PlanInput): Situation => {
     return { ...common, memory: idle, convergence: undefined, hold: FREE };
   }
   const { unanswered, deferredSinceMs } = memory.calls;
-  const standings = standingsOf(pair, wish, ec2.view, items);
+  const standings = standingsOf(input, wish, items, target);
   const { state, ...compared } = converge({
     nowMs,
     view: ec2.view,
