@@ -24,12 +24,9 @@ import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
 import { releasable } from './plan/ownership.ts';
 
-
 import { paceStatus } from './plan/pace.ts';
 
-
 import { fitsSubnet } from './plan/preflight.ts';
-
 
 import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
