@@ -8,7 +8,7 @@ export const API_GROUP = 'hapair.io';
 export const API_VERSION = 'v1alpha1';
 export const API_GROUP_VERSION = `${API_GROUP}/${API_VERSION}` as const;
 
-/** The finalizer that the operator sets on a HAPair before its first EC2 write. */
+/** The finalizer that the operator sets on a HAPair with deletionPolicy Unassign before its first EC2 write. */
 export const FINALIZER = 'hapair.io/addresses';
 
 /** Labels on every VRRPInstance. */

@@ -30,11 +30,12 @@ const actionOf = ({ call, node }: PlannedCall): string => {
 
 const actions = (rig: Rig): string[] => rig.calls.map(actionOf);
 
-test('the first visit sets every condition, the finalizer, and asks for a reading before it creates anything', () => {
+test('the first visit sets every condition, the finalizer if EC2 is to be cleaned up, and asks for a reading before it creates anything', () => {
   const rig = new Rig();
   const first = rig.step();
   assert.equal(rig.pair.status?.conditions?.map(({ type }) => type).sort(), [...HAPAIR_CONDITIONS].sort());
-  assert.is(first.finalizer, 'add');
+  assert.is(first.finalizer, undefined, 'Retain needs none');
+  assert.is(new Rig({ deletionPolicy: 'Unassign' }).step().finalizer, 'add');
   assert.is(first.instances.length, 0);
   assert.is(first.readSinceMs, 0);
   assert.is(rig.condition('Ready'), 'False WaitingForElection');
@@ -116,7 +117,7 @@ test('the first master gets VIP and EIP; the address is recorded before the firs
 });
 
 test('no call before finalizer and record are stored', () => {
-  const rig = new Rig();
+  const rig = new Rig({ deletionPolicy: 'Unassign' });
   rig.read();
   rig.step({ writes: false });
   rig.settle();
@@ -710,8 +711,17 @@ test('paused: no EC2 write, no order, no priority change, and it says what would
   assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`]);
 });
 
-test('deletion with Retain: the finalizer goes, nothing is moved or recreated', () => {
+test('with Retain a finalizer of an earlier version goes', () => {
   const rig = Rig.converged();
+  rig.hold();
+  assert.is(rig.step().finalizer, 'remove');
+  assert.is(rig.deleted, false);
+  assert.is(rig.step().finalizer, undefined);
+});
+
+test('deletion with Retain: a finalizer goes, nothing is moved or recreated', () => {
+  const rig = Rig.converged();
+  rig.hold();
   rig.instances = [];
   rig.delete();
   const next = rig.step();
@@ -725,6 +735,7 @@ test('deletion waits for the answer to a call that is under way', () => {
   const rig = Rig.converged();
   rig.report('node2', 'Master', 2);
   rig.step();
+  rig.hold();
   rig.delete();
   assert.is(rig.step().finalizer, undefined);
   rig.answer();
@@ -851,7 +862,7 @@ test('Invalid: an edit that is not accepted leaves the running pair on its last 
   assert.equal(rig.instance('node1').spec.healthChecks, [CHECK]);
   assert.is(rig.condition('Ready'), 'True Serving');
   rig.delete();
-  assert.is(rig.step().finalizer, 'remove', 'deletion ends');
+  assert.ok(rig.deleted, 'deletion ends');
 });
 
 test('before the first election nodes and parameters simply change', () => {

@@ -209,8 +209,9 @@ const present = (input: PlanInput): Plan => {
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
-  const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
-  const call = wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined;
+  const finalizer = finalizerOf(pair, acceptance.accepted);
+  const isReady = !pair.spec.paused && (isHeld(pair) || pair.spec.deletionPolicy === 'Retain');
+  const call = wanted && isReady && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const { memory: pace, waitsUntilMs } = paceStatus(memory.pace, pair.status, next, nowMs);
   const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);
@@ -229,11 +230,22 @@ const present = (input: PlanInput): Plan => {
       ...order.events,
       ...releaseEvents(situation, dropped),
     ],
-    ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
+    ...(finalizer && { finalizer }),
     requeueAfterMs: requeueAfterMs(situation, order, freeing, waitsUntilMs),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
+};
+
+const isHeld = ({ metadata }: HAPair): boolean => (metadata.finalizers ?? []).includes(FINALIZER);
+
+/** Only what is to be cleaned up holds an object back: with Retain it goes at once, also while no operator runs. */
+const finalizerOf = (pair: HAPair, isAccepted: boolean): Plan['finalizer'] => {
+  const has = isHeld(pair);
+  const wants = pair.spec.deletionPolicy === 'Unassign';
+  if (has === wants) return undefined;
+  if (has) return 'remove';
+  return isAccepted ? 'add' : undefined;
 };
 
 const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;

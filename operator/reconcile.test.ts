@@ -3,13 +3,13 @@ import * as assert from 'uvu/assert';
 import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
 import { KubeError } from '../kube/errors.ts';
-import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
+import { MAIN, NODE1, NODE2, NODE3, pairOf, VIP } from './testing/fixtures.ts';
 import { KEY, World } from './testing/world.ts';
 
 const reasons = (world: World): unknown[] => world.logs.map(({ fields }) => fields.reason);
 
 test('a new pair: finalizer, then record, then instances; and no EC2 call before all of them', async () => {
-  const world = new World();
+  const world = new World(pairOf({ deletionPolicy: 'Unassign' }));
   await world.pass(1000);
   assert.equal(world.writes, ['finalizer', 'status', 'status', 'instance', 'instance']);
   world.kill();
@@ -132,7 +132,7 @@ test('a timed-out call is read back before it is repeated', async () => {
   world.kill();
 });
 
-test('deletion with Retain: the finalizer goes and EC2 is left alone', async () => {
+test('deletion with Retain: the pair goes at once and EC2 is left alone', async () => {
   const world = await World.converged();
   world.delete();
   await world.pass(1000);
@@ -276,6 +276,7 @@ killAnywhere(
   async (world) => {
     world.acknowledges = true;
     world.edit({ deletionPolicy: 'Unassign' });
+    world.hold();
     world.delete();
     await world.pass(10_000);
   },

@@ -1,6 +1,7 @@
 /** Lifetimes: what goes on when leadership, a write or the whole API server is away for a while. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { FINALIZER } from '../crds/types.ts';
 import type { Operator } from './operator.ts';
 import { World } from './world.ts';
 
@@ -108,6 +109,33 @@ test('O8: a replica without the API server says nothing of the pair while anothe
   world.healAPI(world.standby);
   await world.pass(60_000);
   assert.is(world.condition('Ready'), 'True Serving');
+});
+
+test('O15: with Retain, a HAPair is deleted at once although no operator runs; with Unassign it waits for one', async () => {
+  for (const [deletionPolicy, isGone] of [
+    ['Retain', true],
+    ['Unassign', false],
+  ] as const) {
+    const world = await World.converged({ pair: { deletionPolicy } });
+    world.operator.kill();
+    world.delete();
+    assert.is(world.isGone, isGone, deletionPolicy);
+    await world.pass(30_000);
+    assert.is(world.holder, 'node1', 'EC2 is left as it is');
+    assert.is(world.isGone, isGone, deletionPolicy);
+  }
+});
+
+test('O15: the finalizer comes with Unassign, and goes with Retain', async () => {
+  const world = await World.converged();
+  const finalizers = (): readonly string[] => world.pair.metadata.finalizers ?? [];
+  assert.equal(finalizers(), []);
+  world.edit({ deletionPolicy: 'Unassign' });
+  await world.until('it is held', () => finalizers().includes(FINALIZER), 5_000);
+  world.edit({ deletionPolicy: 'Retain' });
+  await world.until('it is free', () => finalizers().length === 0, 5_000);
+  await world.pass(5_000);
+  await world.staysQuiet();
 });
 
 test.run();

@@ -434,7 +434,8 @@ const STORIES: Record<string, () => Story> = {
   },
 
   'deletion, Retain': () => {
-    const story = new Story('a pair is deleted: Retain');
+    const story = new Story('a pair that was held by an earlier version is deleted: Retain');
+    story.rig.hold();
     story.when('kubectl delete', () => story.rig.delete());
     return story;
   },

@@ -242,7 +242,7 @@ export class World {
         const { metadata } = this.pair;
         const after = { ...this.pair, metadata: { ...metadata, finalizers: adds ? [FINALIZER] : [] } };
         const stored = this.put(`hapairs/${KEY}`, after);
-        if (!adds) this.objects.delete(`hapairs/${KEY}`);
+        if (metadata.deletionTimestamp !== undefined && !adds) this.objects.delete(`hapairs/${KEY}`);
         this.#queue.add(KEY);
         return stored as unknown as T;
       },
@@ -286,9 +286,19 @@ export class World {
     this.#queue.add(KEY);
   }
 
+  /** It has the finalizer already: a deletion that comes before it is one with Retain. */
+  hold(): void {
+    this.put(`hapairs/${KEY}`, {
+      ...this.pair,
+      metadata: { ...this.pair.metadata, finalizers: [FINALIZER] },
+    });
+  }
+
   delete(): void {
     const deletionTimestamp = '2026-11-22T11:00:00Z';
-    this.put(`hapairs/${KEY}`, { ...this.pair, metadata: { ...this.pair.metadata, deletionTimestamp } });
+    const { metadata } = this.pair;
+    this.put(`hapairs/${KEY}`, { ...this.pair, metadata: { ...metadata, deletionTimestamp } });
+    if ((metadata.finalizers ?? []).length === 0) this.objects.delete(`hapairs/${KEY}`);
     this.#queue.add(KEY);
   }
 
