@@ -219,8 +219,8 @@ const present = (input: PlanInput): Plan => {
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
   const finalizer = finalizerOf(pair, acceptance.accepted);
-  const call =
-    wanted && !pair.spec.paused && finalizer !== 'add' && isRecorded(input, wanted) ? wanted : undefined;
+  const isReady = !pair.spec.paused && (isHeld(pair) || pair.spec.deletionPolicy === 'Retain');
+  const call = wanted && isReady && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
   const { memory: pace, waitsUntilMs } = paceStatus(memory.pace, pair.status, next, nowMs);
   const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);
@@ -247,10 +247,12 @@ const present = (input: PlanInput): Plan => {
   return assertPlan(input, plan, elected, pin);
 };
 
+const isHeld = ({ metadata }: HAPair): boolean => (metadata.finalizers ?? []).includes(FINALIZER);
+
 /** Only what is to be cleaned up holds an object back: with Retain it goes at once, also while no operator runs. */
-const finalizerOf = ({ metadata, spec }: HAPair, isAccepted: boolean): Plan['finalizer'] => {
-  const has = (metadata.finalizers ?? []).includes(FINALIZER);
-  const wants = spec.deletionPolicy === 'Unassign';
+const finalizerOf = (pair: HAPair, isAccepted: boolean): Plan['finalizer'] => {
+  const has = isHeld(pair);
+  const wants = pair.spec.deletionPolicy === 'Unassign';
   if (has === wants) return undefined;
   if (has) return 'remove';
   return isAccepted ? 'add' : undefined;

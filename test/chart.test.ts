@@ -59,7 +59,7 @@ const refuse = ({ status, body }: Answer, by: RegExp): void => {
 };
 
 const RBAC = /^\S+ "?.*"? ?is forbidden: User "/;
-const POLICY = /ValidatingAdmissionPolicy 'hapair-agents'/;
+const POLICY = /ValidatingAdmissionPolicy 'hapair-(agents|reports)'/;
 
 /** uvu keeps the reason of a failed `before` to itself. */
 test.before(() =>
@@ -304,7 +304,7 @@ test('each alert has a summary, says what to do, and asks for metrics that docs/
   const { spec } = named(manifests, 'PrometheusRule', 'hapair') as PrometheusRule;
   const rules = spec.groups.flatMap(({ rules: each }) => each);
   const explained = await readFile(join(CHART, '..', '..', 'docs', 'metrics.md'), 'utf8');
-  assert.is(rules.length, 17);
+  assert.is(rules.length, 18);
   for (const { alert, expr, labels, annotations } of rules) {
     assert.match(labels.severity, /^(critical|warning)$/);
     assert.ok(annotations.summary.length > 20 && annotations.description.length > 80, alert);

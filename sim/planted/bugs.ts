@@ -295,8 +295,8 @@ const CALLS: readonly Bug[] = [
   {
     name: 'a paused pair is moved',
     file: 'operator/plan.ts',
-    text: 'wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined',
-    planted: 'wanted && hasFinalizer && isRecorded(input, wanted) ? wanted : undefined',
+    text: "const isReady = !pair.spec.paused && (isHeld(pair) || pair.spec.deletionPolicy === 'Retain');",
+    planted: "const isReady = isHeld(pair) || pair.spec.deletionPolicy === 'Retain';",
     promise: 'S1',
     first: 'paused',
   },
