@@ -35,6 +35,13 @@ test('a claim soon after a switch moves nothing while the incumbent answers', as
   assert.equal(world.moves, []);
 });
 
+test('SplitBrain names the holder that keeps the addresses', async () => {
+  const world = await heldDown();
+  await world.until('it is said', () => world.condition('SplitBrain') === 'True TwoMasters');
+  assert.is(world.holder, 'node2');
+  assert.match(world.message('SplitBrain'), 'The addresses stay with node2.');
+});
+
 test('T8: the incumbent dies while the move is held back: it is not waited for', async () => {
   const world = await heldDown();
   await world.pass(5_000);

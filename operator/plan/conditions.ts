@@ -193,12 +193,13 @@ const splitBrain = (input: ConditionsInput): Fact => {
   );
   if (!rival) return no('OneMaster', 'At most one live agent reports Master.');
   const master = reports.find(({ node }) => node === elected?.node);
+  const keeper = input.convergence.reason === 'HeldDown' ? rival : elected;
   const hints = [
     isLetThrough(preflightInput(input)) &&
       'The security groups let it through: look at network ACLs, routes and the firewalls of the nodes.',
     rival.secretResourceVersion !== master?.secretResourceVersion &&
       'The two have read their password from different versions of the Secret: a key that is edited in place parts them.',
-    `The addresses stay with ${elected?.node}.`,
+    `The addresses stay with ${keeper?.node}.`,
   ].filter((hint) => hint !== false);
   return yes(
     'TwoMasters',
