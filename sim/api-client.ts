@@ -141,7 +141,12 @@ export const connectTo = (
       options?: CallOptions & { limit?: number },
     ): Promise<Page<T>> {
       const page = await call(`list ${resource.plural}`, options, () => listNow(resource, scope));
-      const items = page.items.slice(0, options?.limit).map((item) => see<T>(item));
+      // Who limits a page asks for the version of the list alone: what is on it is shown to nobody, and decides nothing.
+      const items = page.items
+        .slice(0, options?.limit)
+        .map((item) =>
+          options?.limit === undefined ? see<T>(item) : (structuredClone(item) as unknown as T),
+        );
       return { ...page, items, continueToken: undefined };
     },
     async openWatch(resource, scope, from, options) {

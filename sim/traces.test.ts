@@ -886,6 +886,18 @@ test("T58: n1, the Master, is cut off from the API; the VIP in spec changes from
   await world.staysQuiet();
 });
 
+test('T58: n2 is cut off from the API; the VIP in spec changes from .10 to .20, and n2 is pinned', async () => {
+  const world = await World.converged();
+  const { node2, ec2 } = world;
+  world.cutAPI(node2);
+  world.edit({ ...changedVIP, pinnedNode: 'node2' });
+  await world.pass(60_000);
+  assert.is(ec2.holderOf(OTHER_VIP), undefined, 'a pin waits as well for what the pair never had');
+  world.healAPI(node2);
+  await world.until('.20 arrives', () => ec2.holderOf(OTHER_VIP) === ENI2, 60_000);
+  assert.ok(node2.has(OTHER_VIP));
+});
+
 test("T60: n2's report of a claim is stored and its answer lost; the claim ends unseen; n2 claims again before a watch has told it", async () => {
   const world = await World.converged();
   const { node1, node2 } = world;
