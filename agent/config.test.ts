@@ -24,6 +24,8 @@ test('what is left out has its default', () => {
     leaseNamespace: 'hapair-system',
     stopTimeoutSeconds: 20,
     metrics: { bindAddress: '127.0.0.1', port: 8112 },
+    checks: { hosts: [], body: false },
+    limits: { pairs: 256, minimumAdvertisementIntervalMilliseconds: 10 },
     commands: {},
     file: 'agent.yaml',
   });
@@ -76,6 +78,8 @@ const FAULTS: [field: string, value: unknown, message: RegExp][] = [
   ['nodeName', '', /nodeName: "" must match pattern/],
   ['nodeName', 'node1.', /nodeName: "node1\." must match pattern .* a DNS label such as node1/],
   ['nodeName', 'n'.repeat(64), /nodeName: "n{64}" must NOT have more than 63 characters/],
+  ['limits', { pairs: -1 }, /limits\.pairs: -1 must be >= 0 \(what the pairs of this node may cost/],
+  ['limits', { minimumAdvertisementIntervalMilliseconds: 9 }, /must be >= 10/],
   ['namespaces', 'prod', /namespaces: "prod" must be array \(.*such as \[prod\]/],
   ['namespaces', [], /namespaces: \[\] must NOT have fewer than 1 items \(the namespaces whose HAPairs/],
   ['namespaces', ['a', 'a'], /namespaces: \["a","a"\] must NOT have duplicate items/],
@@ -136,6 +140,20 @@ test('commands that checks may run: an absolute path, its arguments, words for t
   assert.match(text, /commands\.words\.environment\.A B: the name "A B" must match pattern/);
   assert.match(text, /commands\.words\.environment\.PGHOST: 1 must be string/);
   assert.match(text, /commands\.nul\.command\[0\]: .* must match pattern/);
+});
+
+test('checks: hosts by name, address or range, and whether an answer is quoted', () => {
+  const config = (checks: object) => ({ ...GOOD, checks });
+  const hosts = ['localhost', 'db.internal', '10.0.0.0/8', '::1'];
+  assert.equal(checkConfig(config({ hosts }), 'agent.yaml').checks, { hosts, body: false });
+  const text = complaint(config({ hosts: ['http://db', '10.0.0.0/33'], body: 'yes', color: 1 }));
+  assert.match(
+    text,
+    /checks\.hosts\[0\]: "http:\/\/db" must match format "host" \(the hosts that health checks/,
+  );
+  assert.match(text, /checks\.hosts\[1\]: "10\.0\.0\.0\/33" must match format "host"/);
+  assert.match(text, /checks\.body: "yes" must be boolean/);
+  assert.match(text, /checks\.color: is not known; known are hosts, body/);
 });
 
 test('where it was read from is no field of the file', () => {

@@ -4,6 +4,9 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { messageOf } from '../runtime/error-text.ts';
 import type { AllowedCommand } from './checks/command.ts';
+import { isHostEntry } from './checks/hosts.ts';
+import type { ChecksConfig } from './checks/runner.ts';
+import type { Limits } from './rules/limits.ts';
 
 /** Everything the node's owner decides. */
 export type AgentConfig = {
@@ -23,8 +26,12 @@ export type AgentConfig = {
   stopTimeoutSeconds: number;
   /** Where `/metrics`, `/healthz` and `/readyz` are served. */
   metrics: MetricsConfig;
+  /** What the pairs of this node may cost it. */
+  limits: Limits;
   /** Health checks of a HAPair may run these, by name, and nothing else; default none. */
   commands: Record<string, AllowedCommand>;
+  /** Which hosts the other health checks may ask, and what is told of an answer. */
+  checks: ChecksConfig;
   /** Where all this was read from; not a field of the file. */
   file: string;
 };
@@ -73,6 +80,34 @@ const SCHEMA = {
         port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8112 },
       },
     },
+    checks: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        hosts: {
+          type: 'array',
+          maxItems: 64,
+          default: [],
+          items: { type: 'string', format: 'host', maxLength: 253 },
+        },
+        body: { type: 'boolean', default: false },
+      },
+    },
+    limits: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        pairs: { type: 'integer', minimum: 0, maximum: 1024, default: 256 },
+        minimumAdvertisementIntervalMilliseconds: {
+          type: 'integer',
+          minimum: 10,
+          maximum: 40_950,
+          default: 10,
+        },
+      },
+    },
     commands: {
       type: 'object',
       maxProperties: 64,
@@ -112,7 +147,10 @@ const MEANING: Partial<Record<string, string>> = {
   leaseNamespace: "the namespace of the agents' ServiceAccounts, as the chart was installed to",
   logLevel: 'how much is logged',
   stopTimeoutSeconds: 'how long a stopping agent waits for EC2, below the service manager’s own timeout',
+  limits: 'what the pairs of this node may cost it',
   commands: 'what the health checks of a HAPair may run on this node, by name',
+  checks:
+    'the hosts that health checks may ask besides the own address: names, addresses, ranges such as 10.0.0.0/8; and whether a failure quotes the answer',
 };
 
 const validate = new Ajv2020({
@@ -120,6 +158,7 @@ const validate = new Ajv2020({
   useDefaults: true,
   verbose: true,
   strictTuples: false,
+  formats: { host: isHostEntry },
 }).compile<Omit<AgentConfig, 'file'>>(SCHEMA);
 
 /** A configuration the agent cannot start with; the message is for its owner. */

@@ -145,6 +145,8 @@ export type PairPorts = {
   followChecks(checks: readonly HealthCheck[], sourceAddress: string): readonly CheckFinding[];
   /** Monotonic time of the API server's last answer to this process; null: none yet. */
   lastContactMs(): number | null;
+  /** Why this node's owner does not let the pair run with that spec; null: it may, and counts from now on. */
+  beyondLimits(spec: VRRPInstanceSpec): string | null;
   clock: Clock;
   /** Numbers in [0, 1) that spread retries; default Math.random. */
   random?: () => number;

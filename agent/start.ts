@@ -5,7 +5,10 @@ import { findRival } from '../kube/lease.ts';
 import { createHolderWatch } from '../kube/lease-holder.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { createResolver, createSystemLookup, lookupBy, type Resolve } from '../runtime/names.ts';
 import { type Agent, RivalError, runAgent } from './agent.ts';
+import { createLeftovers } from './checks/leftovers.ts';
+import { createUnprivilegedStart } from './checks/privileges.ts';
 import { createCheckRunner } from './checks/runner.ts';
 import type { AgentConfig } from './config.ts';
 import { healthChecks, readinessChecks } from './metrics/health.ts';
@@ -38,11 +41,16 @@ export const startAgent = async (
   log: Log,
   { holderIdentity, startWorker = startVRRPWorker, handover }: Start,
 ): Promise<Agent> => {
-  const { stateDir, nodeName, leaseNamespace, commands, file } = config;
+  const { stateDir, nodeName, leaseNamespace, commands, checks, file } = config;
   const records = loadRecords(stateDir, log);
+  const start = createUnprivilegedStart(createLeftovers(systemClock));
+  const resolve = createResolver({ system: createSystemLookup(start) });
+  const lookup = lookupBy(resolve);
   const kube = await connect({
     kubeconfigPath: config.kubeconfig,
     userAgent: `hapair-agent/${agentVersion}`,
+    lookup,
+    start,
     // With something to serve, a lost credential is the same case as an API server that is away.
     patient: records.some(({ spec }) => spec !== null),
   });
@@ -73,11 +81,15 @@ export const startAgent = async (
     openDisk: (record) => openDisk(stateDir, record),
     startWorker,
     watchInterfaces,
-    imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT),
-    checkRunner: createCheckRunner({ nodeName, commands, configFile: file, clock: systemClock }),
+    imds: createIMDSClient(process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT, lookup),
+    checkRunner: createCheckRunner({
+      ...{ nodeName, commands, checks, configFile: file, clock: systemClock },
+      resolve,
+      start,
+    }),
     clock: systemClock,
     random: Math.random,
-    openWeb: (agent) => serveWeb(agent, config, agentVersion, log),
+    openWeb: (agent) => serveWeb(agent, config, agentVersion, resolve, log),
   });
 };
 
@@ -85,6 +97,7 @@ const serveWeb = (
   agent: Agent,
   { metrics }: AgentConfig,
   agentVersion: string,
+  resolve: Resolve,
   log: Log,
 ): Pick<Web, 'close'> => {
   const ending = new AbortController();
@@ -97,6 +110,7 @@ const serveWeb = (
       metrics: createMetrics(agent, agentVersion),
     },
     clock: systemClock,
+    resolve,
     log,
   });
   return {

@@ -9,6 +9,7 @@ import {
   type HealthCheck,
   type PairAddress,
   type PairNode,
+  TERM_STEP,
   type VRRPInstance,
   type VRRPInstanceSpec,
   vipsOf,
@@ -36,6 +37,11 @@ const MEANINGS: ReadonlyMap<string, Verdict> = new Map([
   rule<VRRPInstance>(
     "self.metadata.name == self.spec.pairName + '.' + self.spec.nodeName",
     ({ metadata, spec }) => metadata.name === `${spec.pairName}.${spec.nodeName}`,
+  ),
+  rule<VRRPInstance>(
+    '!has(self.status) || self.status.term <= 1000000 + (has(oldSelf.status) && oldSelf.status.term > self.spec.termFloor ? oldSelf.status.term : self.spec.termFloor)',
+    ({ status, spec }, { status: stored }) =>
+      status === undefined || status.term <= TERM_STEP + Math.max(stored?.term ?? 0, spec.termFloor),
   ),
   rule<string | number>('self == oldSelf', (self, oldSelf) => self === oldSelf),
   rule<string>('isIP(self) && ip(self).family() == 4 && ip(self).isGlobalUnicast()', (self) =>

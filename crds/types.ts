@@ -8,7 +8,7 @@ export const API_GROUP = 'hapair.io';
 export const API_VERSION = 'v1alpha1';
 export const API_GROUP_VERSION = `${API_GROUP}/${API_VERSION}` as const;
 
-/** The finalizer that the operator sets on a HAPair before its first EC2 write. */
+/** The finalizer that the operator sets on a HAPair with deletionPolicy Unassign before its first EC2 write. */
 export const FINALIZER = 'hapair.io/addresses';
 
 /** Labels on every VRRPInstance. */
@@ -17,6 +17,9 @@ export const NODE_LABEL = 'hapair.io/node';
 
 /** Name of the VRRPInstance of one pair on one node. */
 export const instanceName = (pairName: string, nodeName: string): string => `${pairName}.${nodeName}`;
+
+/** A report's term is at most so far above the stored one or `spec.termFloor`, whichever is higher: a rule of the CRD. */
+export const TERM_STEP = 1_000_000;
 
 /** Name of the Lease that an agent renews, in its ServiceAccount's namespace. */
 export const agentLeaseName = (nodeName: string): string => `hapair-agent-${nodeName}`;
@@ -146,6 +149,12 @@ export type AddressStatus = {
   holder?: string;
   /** The ENIs on which the operator may ever have put this address. */
   networkInterfaceIDs: string[];
+  /** The ENI on which the operator is about to put it for the first time; written before the call. */
+  placing?: string;
+  /** RFC 3339: since when a reading has shown on an ENI what the operator had put there; absent: it never did. */
+  placedTime?: string;
+  /** The same of an EIP that goes with a VIP. */
+  eipPlacedTime?: string;
 };
 
 /** A node as the operator sees it. */

@@ -11,7 +11,7 @@ import {
   repairsOf,
 } from './memory.ts';
 import type { Item, Rightness } from './movable.ts';
-import type { CallFailure, DeliveryMemory, Drift, PlannedCall } from './types.ts';
+import type { CallFailure, DeliveryMemory, Drift, PlannedCall, Standing } from './types.ts';
 
 /**
  * Two readings must agree before a repair, since a single one may be stale or incomplete: the second begins so long after the first
@@ -30,10 +30,11 @@ type ConvergeInput = Observation & {
 
 /**
  * How EC2 compares. `Failing`: the last call failed. `TargetMissing`, `Missing`: EC2 does not know the target's ENI, or items.
- * `Drifted`: seen once. `DoorClosed`: items wait until the target's agent has put them up.
+ * `Barred`: items would be taken from, or displace, what may not be touched. `HeldElsewhere`: a foreign ENI has items that were never placed. `Drifted`: seen once. `DoorClosed`: items wait until the
+ * target's agent has put them up.
  */
 export type DeliveryState =
-  | { is: 'Converged' | 'Missing' | 'DoorClosed'; items: readonly Item[] }
+  | { is: 'Converged' | 'Missing' | 'Barred' | 'HeldElsewhere' | 'DoorClosed'; items: readonly Item[] }
   | { is: 'Failing'; failure: CallFailure }
   | { is: 'Drifted'; drift: readonly Drift[] }
   | { is: 'TargetMissing' | 'Moving' | 'Unread' };
@@ -44,6 +45,8 @@ export type Convergence = {
   call?: PlannedCall;
   /** Keys of the items that a fresh reading showed at the target. */
   right: readonly string[];
+  /** Keys of the items that two readings agree are taken from the pair. */
+  taken: readonly string[];
   /** A reading begun at this time or later is wanted; may lie in the future. */
   readSinceMs?: number;
   /** Look again at this time. */
@@ -62,23 +65,34 @@ const repairAtMs = (memory: DeliveryMemory, drift: Drift): number => {
   return repairs.lastAtMs + Math.min(most, first * 2 ** Math.min(repairs.count - 1, 10));
 };
 
-/** Items of which two readings agree that they are not where they were, and whose repair is due. */
-const confirmedDrift = (input: ConvergeInput): string[] =>
-  Object.entries(input.memory.suspicions).flatMap(([key, drift]) => {
-    const { seenAtMs } = drift;
-    const isDue = isFresh(input) && repairAtMs(input.memory, drift) <= input.nowMs;
-    return isDue && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : [];
-  });
+/** What no call touches, whatever a reading shows. */
+const NEVER_TAKEN: readonly Standing[] = ['Held', 'Unread', 'Barred'];
 
-/** Items that a call may bring now: nothing is believed right, drift is confirmed, the door is open, what carries it is there. */
+/** Items of which two readings agree that they are not where they were. */
+const confirmedDrift = (input: ConvergeInput): [string, Drift][] =>
+  Object.entries(input.memory.suspicions).filter(
+    ([, { seenAtMs }]) => isFresh(input) && (input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS,
+  );
+
+/**
+ * Items that a call may bring now: nothing is believed right, nobody else holds it, drift is confirmed, the door is open, what
+ * carries it is there.
+ */
 const readyItems = (input: ConvergeInput): Item[] => {
-  const { memory, view, target, closed, items } = input;
-  const drift = confirmedDrift(input);
+  const { memory, view, target, closed, items, standings, nowMs } = input;
+  const drift = confirmedDrift(input)
+    .filter(([, each]) => repairAtMs(memory, each) <= nowMs)
+    .map(([key]) => key);
+  const mayTake = (key: string): boolean => {
+    const standing = standings[key] ?? 'Ours';
+    if (NEVER_TAKEN.includes(standing) || (standing === 'Free' && !isFresh(input))) return false;
+    return drift.includes(key) || (standing !== 'Taken' && !memory.settled.includes(key));
+  };
   const isThere = (key: string): boolean =>
     isFresh(input) && items.some((item) => item.key === key && rightness(view, item, target) === 'Right');
   return compare(input).flatMap(({ item, believed }) => {
     const { key, on } = item;
-    const isWanted = believed === 'Wrong' && (drift.includes(key) || !memory.settled.includes(key));
+    const isWanted = believed === 'Wrong' && mayTake(key);
     return isWanted && !closed.includes(key) && (on === undefined || isThere(on)) ? [item] : [];
   });
 };
@@ -122,6 +136,10 @@ const stateOf = (input: ConvergeInput): DeliveryState => {
   const of = (kind: Rightness): Finding[] => findings.filter(({ believed }) => believed === kind);
   if (of('TargetMissing').length > 0) return { is: 'TargetMissing' };
   if (of('Missing').length > 0) return { is: 'Missing', items: itemsOf(of('Missing')) };
+  const barred = of('Wrong').filter(({ item }) => input.standings[item.key] === 'Barred');
+  if (barred.length > 0 && !isMoving(input)) return { is: 'Barred', items: itemsOf(barred) };
+  const held = of('Wrong').filter(({ item }) => input.standings[item.key] === 'Held');
+  if (held.length > 0 && !isMoving(input)) return { is: 'HeldElsewhere', items: itemsOf(held) };
   const drift = Object.values(memory.suspicions);
   if (drift.length > 0) return { is: 'Drifted', drift };
   const shut = of('Wrong').filter(({ item }) => input.closed.includes(item.key));
@@ -132,14 +150,16 @@ const stateOf = (input: ConvergeInput): DeliveryState => {
 
 /**
  * Compares EC2 with the elected master. An item that was never right under this master justifies a call by the cached view
- * alone; one that was is drift and takes two agreeing readings. That all is right is believed only of a reading begun after
+ * alone; one that was, or that a foreign ENI has taken, is drift and takes two agreeing readings; one that the pair never had
+ * is placed after a reading that shows it free. That all is right is believed only of a reading begun after
  * the report and after the last answer.
  */
 export const converge = (input: ConvergeInput): Convergence => {
   const memory = learn(input);
   const learnt = { ...input, memory };
   const right = isFresh(learnt) ? compare(learnt).filter(({ seen }) => seen === 'Right') : [];
-  const result = { memory, right: right.map(({ item }) => item.key), state: stateOf(learnt) };
+  const taken = confirmedDrift(learnt).flatMap(([key]) => (input.standings[key] === 'Taken' ? [key] : []));
+  const result = { memory, right: right.map(({ item }) => item.key), taken, state: stateOf(learnt) };
   if (input.unanswered) return result;
 
   const { failure } = memory;

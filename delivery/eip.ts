@@ -36,6 +36,14 @@ export const EIP: Movable = {
 
   tagsOf: ({ elasticIPs }, { id }) => elasticIPs[id]?.tags,
 
+  displaced: ({ networkInterfaces }, item, node) => {
+    const there = networkInterfaces[node.networkInterfaceID]?.privateIPAddresses.find(
+      ({ privateIPAddress }) => privateIPAddress === privateAddressOf(item, node),
+    );
+    const { allocationID } = there?.association ?? {};
+    return allocationID === item.id ? undefined : allocationID;
+  },
+
   bring: ([item], node) => {
     if (item === undefined) throw new Error('nothing is to be associated');
     return {

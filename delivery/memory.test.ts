@@ -12,7 +12,7 @@ const OTHER = vipItem('10.10.10.20');
 const at = (networkInterfaceID: string) => ({ networkInterfaceID });
 
 const observation = (change: Partial<Observation>): Observation => ({
-  ...{ nowMs: 100, view: new Cloud().view(50), items: [ITEM], target: NODE1 },
+  ...{ nowMs: 100, view: new Cloud().view(50), items: [ITEM], standings: {}, target: NODE1 },
   ...{ authority: { term: 1, readAtMs: 0 }, memory: NO_DELIVERY, unanswered: undefined },
   ...change,
 });

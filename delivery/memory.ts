@@ -4,7 +4,7 @@ import type { EC2View } from '../ec2/types.ts';
 import { failureAfter, isToBeSplit } from './failure.ts';
 import { rightness } from './items.ts';
 import type { Item, Rightness, Side, Whereabouts } from './movable.ts';
-import type { Answer, DeliveryMemory, Drift, PlannedCall, Suspicion } from './types.ts';
+import type { Answer, DeliveryMemory, Drift, PlannedCall, Standing, Suspicion } from './types.ts';
 
 /** Apart by less, two instants of the clock may be one: a reading then does not count as begun after the answer. */
 export const CLOCK_STEP_MS = 0.001;
@@ -96,6 +96,8 @@ export type Observation = {
   nowMs: number;
   view: EC2View | undefined;
   items: readonly Item[];
+  /** By key of an item; default `Ours`. */
+  standings: Readonly<Record<string, Standing>>;
   /** Where they belong. */
   target: Side;
   /** Whose word the calls rest on: its term, and when it was first read as the one for this target. */
@@ -148,7 +150,12 @@ export const learn = (observation: Observation): DeliveryMemory => {
 
   const findings = compare({ ...observation, memory });
   const right = findings.filter(({ seen }) => seen === 'Right').map(({ item }) => item.key);
-  const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && rest.settled.includes(item.key));
+  const { standings } = observation;
+  // What is taken from us is drift under whatever authority; what is not ours to take back is none.
+  const isDrift = ({ key }: Item): boolean =>
+    standings[key] === 'Taken' ||
+    (rest.settled.includes(key) && standings[key] !== 'Held' && standings[key] !== 'Barred');
+  const drift = findings.filter(({ item, seen }) => seen === 'Wrong' && isDrift(item));
   const settled = [...new Set([...rest.settled, ...right])];
   if (right.length === findings.length) {
     const confirmedAtMs = rest.confirmedAtMs ?? nowMs;
@@ -157,7 +164,9 @@ export const learn = (observation: Observation): DeliveryMemory => {
   const suspicions = drift.map(({ item }): [string, Suspicion] => {
     const where = item.movable.whereabouts(view, item) ?? {};
     const before = rest.suspicions[item.key];
-    return [item.key, before && isSamePlace(before.where, where) ? before : { item, where, seenAtMs: nowMs }];
+    const isForeign = standings[item.key] === 'Taken';
+    const found = { item, where, ...(isForeign && { isForeign: true as const }), seenAtMs: nowMs };
+    return [item.key, before && isSamePlace(before.where, where) ? before : found];
   });
   return { ...memory, settled, suspicions: Object.fromEntries(suspicions) };
 };

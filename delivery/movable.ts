@@ -54,6 +54,8 @@ export type Movable = {
   whereabouts(view: EC2View, item: Item): Whereabouts | undefined;
   /** Tags of the item itself; absent: its ENI alone bears some. @returns undefined: the item was not read, or is missing */
   tagsOf?(view: EC2View, item: Item): Readonly<Record<string, string>> | undefined;
+  /** EC2's name of another item that would lose its place to `item` at `node`. Absent: no kind of item ever does. */
+  displaced?(view: EC2View, item: Item, node: Side): string | undefined;
   /** The call that brings `items` to `node`: one item, unless batched. */
   bring(items: readonly Item[], node: Side): EC2Call;
   /** Keys of other items that go along when `items` are moved. */

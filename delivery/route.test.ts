@@ -98,6 +98,7 @@ class Routes {
       readAtMs: this.nowMs,
       networkInterfaces,
       elasticIPs: {},
+      holders: {},
       routes: { [DESTINATION]: this.holder },
     };
     return this.view;
@@ -108,6 +109,7 @@ class Routes {
       nowMs: this.nowMs,
       view: this.view,
       items: [ITEM],
+      standings: {},
       target: this.target,
       authority: { term: 1, readAtMs: 0 },
       memory: this.memory,

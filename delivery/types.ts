@@ -4,7 +4,19 @@ import type { EC2ErrorClass, EC2Result } from '../ec2/types.ts';
 import type { Item, Movable, Whereabouts } from './movable.ts';
 
 /** An item that was right, and where two readings agree that it is instead. */
-export type Drift = { item: Item; where: Whereabouts };
+export type Drift = {
+  item: Item;
+  where: Whereabouts;
+  /** That is an ENI of others: no reader of the pair is told which. */
+  isForeign?: true;
+};
+
+/**
+ * Whose an item is, by what was placed and by the newest view. `Ours`: on an ENI of the pair, or placed by us and nowhere.
+ * `Free`: nowhere, and never placed. `Taken`: placed by us, and on a foreign ENI. `Held`: on a foreign ENI, and never placed.
+ * `Unread`: never placed, and nobody has read where it is. `Barred`: it is where, or would displace what, the operator may not touch.
+ */
+export type Standing = 'Ours' | 'Free' | 'Taken' | 'Held' | 'Unread' | 'Barred';
 
 /** A call that moves items to `node`, or releases some from it. */
 export type PlannedCall = {

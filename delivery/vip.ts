@@ -62,9 +62,19 @@ export const VIP: Movable = {
 
   rightness: (_view, { id }, _node, target) => (has(target, id) ? 'Right' : 'Wrong'),
 
-  whereabouts: ({ networkInterfaces }, { id }) => {
-    const holder = Object.values(networkInterfaces).find((each) => has(each, id));
-    return holder ? { networkInterfaceID: holder.networkInterfaceID } : {};
+  whereabouts: ({ networkInterfaces, holders }, { id }) => {
+    const all = Object.values(networkInterfaces);
+    const holder = all.find((each) => has(each, id));
+    if (holder) return { networkInterfaceID: holder.networkInterfaceID };
+    // Without an ENI there is no subnet to look in.
+    if (!all.some((each) => each !== null)) return {};
+    // The same address in another subnet is another address. What the ENIs themselves say they do not have is not there.
+    const stranger = holders[id]?.find(
+      ({ networkInterfaceID, subnetID }) =>
+        !(networkInterfaceID in networkInterfaces) && all.some((each) => each?.subnetID === subnetID),
+    );
+    if (stranger) return { networkInterfaceID: stranger.networkInterfaceID };
+    return holders[id] === undefined ? undefined : {};
   },
 
   bring: (items, { networkInterfaceID }) => ({

@@ -5,6 +5,8 @@
 
 /** The calls that leave before the first answer are small ones, which costs little: there are some four of them. */
 const FIRST_GUESS = 16;
+/** Beyond, the one that was read longest ago is forgotten. */
+const MOST_KNOWN = 100_000;
 
 export class AnswerSizes {
   readonly #sizes = new Map<string, number>();
@@ -15,19 +17,17 @@ export class AnswerSizes {
     return this.#sizes.get(id) ?? guess;
   }
 
+  /** @param size 0: there is no such ENI */
   learn(id: string, size: number): void {
-    this.forget(id);
+    this.#forget(id);
     this.#sizes.set(id, size);
     this.#sum += size;
+    const [oldest] = this.#sizes.keys();
+    if (this.#sizes.size > MOST_KNOWN && oldest !== undefined) this.#forget(oldest);
   }
 
-  forget(id: string): void {
+  #forget(id: string): void {
     this.#sum -= this.#sizes.get(id) ?? 0;
     this.#sizes.delete(id);
-  }
-
-  /** Forgets all others. */
-  keep(ids: ReadonlySet<string>): void {
-    for (const id of this.#sizes.keys()) if (!ids.has(id)) this.forget(id);
   }
 }

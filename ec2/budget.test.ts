@@ -37,6 +37,7 @@ const bench = () => {
   };
   const budget = createBudget({
     clock,
+    shareOf: (key) => key.slice(0, Math.max(0, key.indexOf('/'))),
     onTurn: (key) => {
       told.push(key);
       if (!sleepers.has(key)) clock.setTimer(0, () => ask(key));
@@ -121,6 +122,30 @@ test('nothing makes a failover wait but failovers before it', async () => {
   await clock.advance(10_000);
   const move = granted.find(({ key }) => key === 'move');
   assert.ok((move?.atMs ?? Number.POSITIVE_INFINITY) - askedAtMs <= 1_000 / REFILL + 1);
+});
+
+test('whatever the number of those who wait in one share, the others take turns with it', async () => {
+  const { clock, want, drain, keys } = bench();
+  drain();
+  for (let n = 0; n < 200; n++) want(`crowd/${n}`, 'Move');
+  want('prod/a', 'Move');
+  want('prod/b', 'Move');
+  want('test/c', 'Move');
+  await clock.advance((7 * 1_000) / REFILL);
+  assert.equal(keys(), ['crowd/0', 'prod/a', 'test/c', 'crowd/1', 'prod/b', 'crowd/2', 'crowd/3']);
+});
+
+test('of a crowd that has waited for long, only every other one passes by what is more urgent', async () => {
+  const { clock, want, drain, granted, keys } = bench();
+  drain();
+  for (let n = 0; n < 400; n++) want(`crowd/${n}`, 'Order');
+  await clock.advance(2 * LONG_MS);
+  assert.ok(keys().length < 100);
+  const askedAtMs = clock.now();
+  want('prod/a', 'Repair');
+  await clock.advance(60_000);
+  const { atMs = Number.POSITIVE_INFINITY } = granted.find(({ key }) => key === 'prod/a') ?? {};
+  assert.ok(atMs - askedAtMs <= (2 * 1_000) / REFILL + 1, String(atMs - askedAtMs));
 });
 
 test('a key that waits has one place, however often it asks', async () => {

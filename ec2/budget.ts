@@ -18,7 +18,18 @@ import {
   without,
   withReturned,
 } from './bucket.ts';
-import { emptyLine, enter, floorOf, type Line, leave, msUntilTurn, turnIn, waitingIn } from './line.ts';
+import {
+  emptyLine,
+  enter,
+  floorOf,
+  isWaitedFor,
+  type Line,
+  leave,
+  msUntilTurn,
+  serve,
+  turnIn,
+  waitingIn,
+} from './line.ts';
 import type { CallPurpose, EC2Result } from './types.ts';
 
 /** What the budget needs of time. */
@@ -32,6 +43,8 @@ type BudgetOptions = {
   clock: BudgetClock;
   /** A token is held for this key; it should ask again within `HELD_MS`. Must not throw. */
   onTurn: (key: string) => void;
+  /** Keys of one share take turns with those of the others, whatever their number. Default: all are of one. */
+  shareOf?: ((key: string) => string) | undefined;
 };
 
 /** One bucket, for metrics. */
@@ -80,17 +93,19 @@ type Held = { account: Account; cancel: () => void };
 class AccountBudget implements Budget {
   readonly #clock: BudgetClock;
   readonly #onTurn: BudgetOptions['onTurn'];
+  readonly #shareOf: (key: string) => string;
   readonly #accounts = new Map<string, Account>();
   /** Where each key waits; one place per key. */
-  readonly #places = new Map<string, Account>();
+  readonly #places = new Map<string, { account: Account; share: string }>();
   readonly #held = new Map<string, Held>();
   /** Waiting callers of `take`, by a key of their own. */
   readonly #takers = new Map<string, () => void>();
   #takersSoFar = 0;
 
-  constructor({ clock, onTurn }: BudgetOptions) {
+  constructor({ clock, onTurn, shareOf = () => '' }: BudgetOptions) {
     this.#clock = clock;
     this.#onTurn = onTurn;
+    this.#shareOf = shareOf;
   }
 
   #accountOf(region: string, action: EC2Action): Account {
@@ -105,10 +120,10 @@ class AccountBudget implements Budget {
   }
 
   #giveUpPlace(key: string): void {
-    const account = this.#places.get(key);
-    if (!account) return;
+    const place = this.#places.get(key);
+    if (!place) return;
     this.#places.delete(key);
-    leave(account.line, key);
+    leave(place.account.line, { key, share: place.share });
   }
 
   #giveBack(key: string): void {
@@ -138,7 +153,8 @@ class AccountBudget implements Budget {
       account.bucket = filled(account.bucket, this.#clock.now());
       const next = turnIn(line, action, account.bucket, this.#clock.now());
       if (!next) break;
-      this.#giveUpPlace(next.key);
+      serve(line, next);
+      this.#places.delete(next.key);
       account.bucket = without(account.bucket);
       this.#hold(next.key, account);
     }
@@ -150,9 +166,10 @@ class AccountBudget implements Budget {
 
   /** @returns false: the line is full */
   #wait(key: string, account: Account, purpose: CallPurpose): boolean {
-    if (this.#places.get(key) !== account) this.#giveUpPlace(key);
-    if (!enter(account.line, key, purpose, this.#clock.now())) return false;
-    this.#places.set(key, account);
+    if (this.#places.get(key)?.account !== account) this.#giveUpPlace(key);
+    const share = this.#takers.has(key) ? '' : this.#shareOf(key);
+    if (!enter(account.line, { key, share, purpose }, this.#clock.now())) return false;
+    this.#places.set(key, { account, share });
     this.#serve(account);
     return true;
   }
@@ -162,7 +179,7 @@ class AccountBudget implements Budget {
     const { bucket, line, action } = account;
     const next = turnIn(line, action, bucket, this.#clock.now());
     if (next || !hasToken(bucket, floorOf(action, purpose, bucket))) return false;
-    return (line.get(purpose)?.size ?? 0) === 0;
+    return !isWaitedFor(line, purpose);
   }
 
   admit(key: string, region: string, action: EC2Action, purpose: CallPurpose): boolean {

@@ -51,7 +51,7 @@ const withEC2 = async (
     defaultRegion: REGION,
     endpoint: `http://127.0.0.1:${port}`,
     credentials: CREDENTIALS,
-    wall: () => 0,
+    clock: systemClock,
     ...options,
   });
   const ec2 = createEC2({ api, clock: { ...systemClock, now: () => 42 }, ...options });
@@ -92,6 +92,38 @@ test('AssignPrivateIpAddresses always allows reassignment', async () => {
   assert.is(sent?.get('AllowReassignment'), 'true');
   assert.is(sent?.get('PrivateIpAddress.1'), '10.0.0.10');
   assert.is(sent?.get('PrivateIpAddress.2'), '10.0.0.11');
+});
+
+test('who has a private address is asked by a filter, and nobody is an answer', async () => {
+  const [sent] = await withEC2(
+    (_, response) =>
+      xml(
+        response,
+        200,
+        `<DescribeNetworkInterfacesResponse><networkInterfaceSet><item><networkInterfaceId>eni-9</networkInterfaceId><subnetId>subnet-9</subnetId><ownerId>123456789012</ownerId><privateIpAddressesSet><item><privateIpAddress>10.0.0.10</privateIpAddress><primary>true</primary></item></privateIpAddressesSet></item></networkInterfaceSet></DescribeNetworkInterfacesResponse>`,
+      ),
+    async (ec2) => {
+      const { holders, failure } = await ec2.holders(
+        { region: REGION, privateIPAddresses: ['10.0.0.10', '10.0.0.11'] },
+        'Confirm',
+        signal,
+      );
+      assert.is(failure, undefined);
+      assert.equal(
+        Object.entries(holders).map(([address, enis]) => [
+          address,
+          enis.map(({ networkInterfaceID, ownerID }) => `${networkInterfaceID} ${ownerID}`),
+        ]),
+        [
+          ['10.0.0.10', ['eni-9 123456789012']],
+          ['10.0.0.11', []],
+        ],
+      );
+    },
+  );
+  assert.is(sent?.get('Action'), 'DescribeNetworkInterfaces');
+  assert.is(sent?.get('Filter.1.Name'), 'addresses.private-ip-address');
+  assert.is(sent?.get('Filter.1.Value.2'), '10.0.0.11');
 });
 
 test('AssociateAddress always says which private address, and allows reassociation explicitly', async () => {
@@ -158,7 +190,7 @@ test('nobody listening is Unreachable: nothing happened', async () => {
     defaultRegion: REGION,
     endpoint: 'http://127.0.0.1:9',
     credentials: CREDENTIALS,
-    wall: () => 0,
+    clock: systemClock,
   });
   const ec2 = createEC2({ api, clock: systemClock });
   const result = await ec2.call(REGION, assign, signal);
@@ -442,7 +474,7 @@ test('each request is told with its result and its time', async () => {
   ]);
 });
 
-test('credentials that EC2 refuses are fetched anew', async () => {
+test('credentials that EC2 refuses are fetched anew, but not for every request', async () => {
   let fetches = 0;
   await withEC2(
     (_, response) => error(response, 400, 'ExpiredToken'),
@@ -456,7 +488,7 @@ test('credentials that EC2 refuses are fetched anew', async () => {
       },
     },
   );
-  assert.is(fetches, 3);
+  assert.is(fetches, 2);
 });
 
 test.run();

@@ -9,8 +9,16 @@ import type { EC2API } from './api.ts';
 import type { Budget } from './budget.ts';
 import { failureOf } from './errors.ts';
 import { type FactsRequest, readFacts } from './facts.ts';
-import { inChunks, type Reader } from './read.ts';
-import { createRegionRequests, type Errand, type OnAnswer, type RegionRequests } from './region.ts';
+import { MissingIDs } from './missing.ts';
+import { type Found, inChunks, type Reader } from './read.ts';
+import {
+  type By,
+  createRegionRequests,
+  type Errand,
+  type Holders,
+  type OnAnswer,
+  type RegionRequests,
+} from './region.ts';
 import { rawErrorOf } from './shapes.ts';
 import { createSharedReads, type SharedReads } from './shared-reads.ts';
 import { createTagBook, elasticIPsOn, type TagBook } from './tag-book.ts';
@@ -38,18 +46,36 @@ export type ReadRequest = {
   region: string;
   networkInterfaceIDs: readonly string[];
   allocationIDs: readonly string[];
+  /** Readers of one share take turns with those of the others, whatever their number. Default: all are of one. */
+  share?: string;
 };
 
 /** As much as could be read, and why the rest could not: the first failure. */
-export type ReadResult = { view: EC2View; failure?: EC2Result & { ok: false } };
+export type ReadResult = {
+  view: Omit<EC2View, 'holders'>;
+  failure?: EC2Result & { ok: false };
+  /** Of the ids in `view`, how many were known not to exist, and not asked for again. Default 0. */
+  remembered?: number;
+};
+
+/** Of which private addresses it is asked who has them. */
+export type HoldersRequest = Pick<ReadRequest, 'region' | 'share'> & {
+  privateIPAddresses: readonly string[];
+};
+
+/** By private address, the ENIs that have it; one that is no key could not be read, and `failure` says why. */
+export type HoldersResult = { holders: EC2View['holders']; failure?: EC2Result & { ok: false } };
 
 export type EC2 = {
   /**
-   * Reads in chunks; never rejects. Several `Confirm` share calls, so an abort of one may fail another: they pass the same signal. A
+   * Reads in chunks; never rejects. Several `Confirm` and `Look` share calls, so an abort of one may fail another: they pass the same signal. A
    * `Watch` takes the EIPs that the ENIs show from there, with tags read up to some minutes before: DescribeAddresses is asked for
-   * the rest alone. It pauses between its calls, and gives up when several in a row fail.
+   * the rest alone. It pauses between its calls, and gives up when several in a row fail. It alone looks whether what is known not to
+   * exist does by now, and ever less often.
    */
   read(request: ReadRequest, purpose: CallPurpose, signal: AbortSignal): Promise<ReadResult>;
+  /** Reads in chunks which ENIs of a Region have private addresses; shared as above; never rejects. */
+  holders(request: HoldersRequest, purpose: CallPurpose, signal: AbortSignal): Promise<HoldersResult>;
   /** One mutating call, one attempt; never rejects. Its answer is told to the budget. */
   call(region: string, call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
   /** Reads what the preflight rests on, least urgent of all; never rejects. */
@@ -73,30 +99,88 @@ type Region = {
   requests: RegionRequests;
   tags: TagBook;
   sizes: AnswerSizes;
-  /** For `Confirm`: many may wait for the same things. */
-  shared: { interfaces: SharedReads<NetworkInterface, Errand>; addresses: SharedReads<ElasticIP, Errand> };
+  missing: { interfaces: MissingIDs; addresses: MissingIDs };
+  /** For `Confirm` and `Look`: many may wait for the same things. */
+  shared: {
+    interfaces: SharedReads<NetworkInterface, Errand>;
+    addresses: SharedReads<ElasticIP, Errand>;
+    holders: SharedReads<Holders, Errand>;
+  };
 };
 
 const interfacesReader = (
   { requests, sizes }: Pick<Region, 'requests' | 'sizes'>,
   errand: Errand,
-): Reader<NetworkInterface> => ({
-  async read(ids) {
-    const interfaces = await requests.networkInterfaces(ids, errand);
+): Reader<NetworkInterface> => {
+  const read = async (ids: readonly string[], by: By): Promise<NetworkInterface[]> => {
+    const interfaces = await requests.networkInterfaces(ids, errand, by);
+    // What is not there makes no answer larger.
+    if (by === 'Filter') for (const id of ids) sizes.learn(id, 0);
     for (const { networkInterfaceID, privateIPAddresses } of interfaces)
       sizes.learn(networkInterfaceID, privateIPAddresses.length);
     return interfaces;
-  },
-  idOf: ({ networkInterfaceID }) => networkInterfaceID,
-  weigh: (id) => sizes.of(id),
-  missingCodes: MISSING_INTERFACE,
-  rawErrorOf,
-});
+  };
+  return {
+    read: (ids) => read(ids, 'ID'),
+    select: (ids) => read(ids, 'Filter'),
+    idOf: ({ networkInterfaceID }) => networkInterfaceID,
+    weigh: (id) => sizes.of(id),
+    missingCodes: MISSING_INTERFACE,
+    rawErrorOf,
+  };
+};
 
 const addressesReader = (requests: RegionRequests, errand: Errand): Reader<ElasticIP> => ({
   read: (ids) => requests.addresses(ids, errand),
+  select: (ids) => requests.addresses(ids, errand, 'Filter'),
   idOf: ({ allocationID }) => allocationID,
   missingCodes: MISSING_ADDRESS,
+  rawErrorOf,
+});
+
+/** Asked for by filter, these fail nobody's request; what the answer leaves out is as it was. */
+const lookAgain = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
+  const { select, ...others } = reader;
+  const { found, failure } = await inChunks(ids, { ...others, ...(select && { read: select }) });
+  if (failure) return { found, failure };
+  return { found: Object.fromEntries(ids.map((id) => [id, found[id] ?? null])) };
+};
+
+/**
+ * Reads `ids`, those that are known not to exist apart.
+ * @param mayLook whether these may exist by now is asked, when it is time
+ */
+const apart = async <T>(
+  ids: readonly string[],
+  {
+    missing,
+    reader,
+    nowMs,
+    mayLook,
+  }: { missing: MissingIDs; reader: Reader<T>; nowMs: number; mayLook: boolean },
+  readOthers: (ids: readonly string[]) => Promise<Found<T>>,
+): Promise<Found<T> & { remembered: number }> => {
+  const known = ids.filter((id) => missing.has(id));
+  const due = mayLook ? known.filter((id) => missing.isDue(id, nowMs)) : [];
+  const others = await readOthers(ids.filter((id) => !missing.has(id)));
+  const looked: Found<T> = due.length > 0 ? await lookAgain(due, reader) : { found: {} };
+  missing.learn({ ...others.found, ...looked.found }, nowMs);
+  const remembered = Object.fromEntries(known.map((id) => [id, null]));
+  const failure = others.failure ?? looked.failure;
+  return {
+    found: { ...remembered, ...looked.found, ...others.found },
+    remembered: known.filter((id) => !(id in looked.found)).length,
+    ...(failure && { failure }),
+  };
+};
+
+/** Those of a pair that serves, or should, go first. */
+const turnOf = ({ purpose, share = '' }: Errand) => ({ isUrgent: purpose === 'Confirm', share });
+/** A filter finds nothing where nobody has an address: none is ever missing. */
+const holdersReader = (requests: RegionRequests, errand: Errand): Reader<Holders> => ({
+  read: (addresses) => requests.holders(addresses, errand),
+  idOf: ({ address }) => address,
+  missingCodes: [],
   rawErrorOf,
 });
 
@@ -117,10 +201,15 @@ export const createEC2 = (options: EC2Options): EC2 => {
     });
     const sizes = new AnswerSizes();
     const shared = {
-      interfaces: createSharedReads((errand: Errand) => interfacesReader({ requests, sizes }, errand)),
-      addresses: createSharedReads((errand: Errand) => addressesReader(requests, errand)),
+      interfaces: createSharedReads(
+        (errand: Errand) => interfacesReader({ requests, sizes }, errand),
+        turnOf,
+      ),
+      addresses: createSharedReads((errand: Errand) => addressesReader(requests, errand), turnOf),
+      holders: createSharedReads((errand: Errand) => holdersReader(requests, errand), turnOf),
     };
-    return { requests, tags: createTagBook(), sizes, shared };
+    const missing = { interfaces: new MissingIDs(), addresses: new MissingIDs() };
+    return { requests, tags: createTagBook(), sizes, missing, shared };
   };
 
   const regionOf = (name: string): Region => {
@@ -131,23 +220,30 @@ export const createEC2 = (options: EC2Options): EC2 => {
 
   /** ENIs first: where they show an EIP, it need not be asked for. */
   const watch = async (region: Region, request: ReadRequest, errand: Errand) => {
-    const { requests, tags, sizes } = region;
-    sizes.keep(new Set(request.networkInterfaceIDs));
+    const { requests, tags, missing } = region;
+    const nowMs = clock.now();
     // Nobody waits for it, and a failover that comes meanwhile should not wait for it either.
     const leisurely = {
       concurrency: 1,
       // An abort ends the pause, and then the next call.
       pause: () => sleep(clock, watchPauseMs, errand.signal),
     };
-    const interfaces = await inChunks(request.networkInterfaceIDs, {
-      ...interfacesReader(region, errand),
-      ...leisurely,
-    });
-    const shown = elasticIPsOn(Object.values(interfaces.found), tags);
+    const ofInterfaces = { ...interfacesReader(region, errand), ...leisurely };
+    const ofAddresses = { ...addressesReader(requests, errand), ...leisurely };
+    const interfaces = await apart(
+      request.networkInterfaceIDs,
+      { missing: missing.interfaces, reader: ofInterfaces, nowMs, mayLook: true },
+      (ids) => inChunks(ids, ofInterfaces),
+    );
+    const shown = elasticIPsOn(Object.values(interfaces.found), (id) => tags.of(id, nowMs));
     const others = new Set(request.allocationIDs.filter((id) => !shown.has(id)));
-    for (const id of tags.oldest(request.allocationIDs)) others.add(id);
-    const addresses = await inChunks([...others], { ...addressesReader(requests, errand), ...leisurely });
-    tags.learn(addresses.found);
+    for (const id of tags.due(nowMs)) others.add(id);
+    const addresses = await apart(
+      [...others],
+      { missing: missing.addresses, reader: ofAddresses, nowMs, mayLook: true },
+      (ids) => inChunks(ids, ofAddresses),
+    );
+    tags.learn(addresses.found, nowMs);
     const found: Record<string, ElasticIP | null> = { ...addresses.found };
     for (const id of request.allocationIDs) {
       const elasticIP = shown.get(id);
@@ -157,31 +253,64 @@ export const createEC2 = (options: EC2Options): EC2 => {
   };
 
   const ask = async (region: Region, request: ReadRequest, errand: Errand) => {
-    const { shared, requests, tags } = region;
+    const { shared, requests, tags, missing } = region;
     const { networkInterfaceIDs, allocationIDs } = request;
-    const isShared = errand.purpose === 'Confirm';
+    const nowMs = clock.now();
+    const ofInterfaces = interfacesReader(region, errand);
+    const ofAddresses = addressesReader(requests, errand);
     const [interfaces, addresses] = await Promise.all([
-      isShared
-        ? shared.interfaces.read(networkInterfaceIDs, errand)
-        : inChunks(networkInterfaceIDs, interfacesReader(region, errand)),
-      isShared
-        ? shared.addresses.read(allocationIDs, errand)
-        : inChunks(allocationIDs, addressesReader(requests, errand)),
+      apart(
+        networkInterfaceIDs,
+        { missing: missing.interfaces, reader: ofInterfaces, nowMs, mayLook: false },
+        (ids) => shared.interfaces.read(ids, errand),
+      ),
+      apart(
+        allocationIDs,
+        { missing: missing.addresses, reader: ofAddresses, nowMs, mayLook: false },
+        (ids) => shared.addresses.read(ids, errand),
+      ),
     ]);
-    tags.learn(addresses.found);
+    tags.learn(addresses.found, nowMs);
     return { interfaces, addresses };
+  };
+
+  /** What somebody wants to know now, whatever was known. */
+  const askAnew = async (region: Region, request: ReadRequest, errand: Errand) => {
+    const [interfaces, addresses] = await Promise.all([
+      inChunks(request.networkInterfaceIDs, interfacesReader(region, errand)),
+      inChunks(request.allocationIDs, addressesReader(region.requests, errand)),
+    ]);
+    return { interfaces: { ...interfaces, remembered: 0 }, addresses: { ...addresses, remembered: 0 } };
+  };
+
+  const readingFor = (purpose: CallPurpose): typeof ask => {
+    if (purpose === 'Watch') return watch;
+    return purpose === 'Confirm' || purpose === 'Look' ? ask : askAnew;
   };
 
   return {
     async read(request, purpose, signal) {
       const readAtMs = clock.now();
       const region = regionOf(request.region);
-      const errand = { purpose, signal };
-      const reading = purpose === 'Watch' ? watch : ask;
-      const { interfaces, addresses } = await reading(region, request, errand);
+      const { share } = request;
+      const errand = { purpose, signal, ...(share !== undefined && { share }) };
+      const { interfaces, addresses } = await readingFor(purpose)(region, request, errand);
       const failure = interfaces.failure ?? addresses.failure;
       const view = { readAtMs, networkInterfaces: interfaces.found, elasticIPs: addresses.found };
-      return { view, ...(failure && { failure: failureOf(failure) }) };
+      const remembered = interfaces.remembered + addresses.remembered;
+      return { view, remembered, ...(failure && { failure: failureOf(failure) }) };
+    },
+
+    async holders({ region, privateIPAddresses, share }, purpose, signal) {
+      const { requests, shared } = regionOf(region);
+      const errand = { purpose, signal, ...(share !== undefined && { share }) };
+      const { found, failure } = await (purpose === 'Watch'
+        ? inChunks(privateIPAddresses, { ...holdersReader(requests, errand), concurrency: 1 })
+        : shared.holders.read(privateIPAddresses, errand));
+      const holders = Object.fromEntries(
+        Object.values(found).flatMap((each) => (each ? [[each.address, each.networkInterfaces]] : [])),
+      );
+      return { holders, ...(failure && { failure: failureOf(failure) }) };
     },
 
     call: (region, call, signal) => regionOf(region).requests.call(call, signal),

@@ -20,6 +20,8 @@ const TABLE = [
   ['ECONNREFUSED', 0, 'Unreachable', false, false],
   ['ENOTFOUND', 0, 'Unreachable', false, false],
   ['AuthFailure', 401, 'CredentialsInvalid', false, false],
+  ['AuthFailure', 400, 'AddressInUse', false, true],
+  ['NoCredentials', 0, 'CredentialsInvalid', false, false],
   ['RequestExpired', 400, 'CredentialsInvalid', false, false],
   ['SignatureDoesNotMatch', 403, 'CredentialsInvalid', false, false],
   ['ExpiredToken', 400, 'CredentialsInvalid', false, false],
@@ -39,6 +41,7 @@ const TABLE = [
   ['Gateway.NotAttached', 400, 'StateConflict', false, true],
   ['InvalidParameterValue', 400, 'Rejected', false, true],
   ['SomethingUnheardOf', 400, 'Rejected', false, true],
+  ['NothingNamed', 0, 'Rejected', false, true],
   ['NotLeading', 0, 'NotLeading', false, false],
 ] as const;
 
@@ -59,6 +62,7 @@ test('a success asks for a read: the call is confirmed, not believed', () => {
 test('only what time may heal is transient', () => {
   assert.ok(isTransient('Throttled') && isTransient('TimedOut') && isTransient('Unreachable'));
   assert.ok(isTransient('NotLeading'));
+  assert.ok(isTransient('CredentialsInvalid'), 'their source comes back');
   assert.not(isTransient('Unauthorized'));
   assert.not(isTransient('Rejected'));
 });
@@ -72,6 +76,15 @@ test("an error with an HTTP answer goes by EC2's code, one without by the system
   assert.equal(rawErrorOf(answered), { code: 'AuthFailure', message: 'no', httpStatus: 401 });
   const cut = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET', $metadata: {} });
   assert.equal(rawErrorOf(cut), { code: 'ECONNRESET', message: 'socket hang up' });
+});
+
+test('what an error says is plain text of a bounded length', () => {
+  const hostile = Object.assign(new Error(`\u001b[2Jno\n${'x'.repeat(100_000)}`), {
+    name: 'A\u0007'.repeat(1_000),
+  });
+  const { code, message } = rawErrorOf(hostile);
+  assert.ok(code.length <= 100 && message.length <= 500);
+  assert.not.match(`${code}${message}`, /\p{Cc}/u);
 });
 
 test('two denials read alike: what EC2 enciphers anew each time is left out', () => {
@@ -92,6 +105,15 @@ test('a message has no full stop of its own: whoever quotes it ends the sentence
     httpStatus: 503,
   });
   assert.is(message, 'Request limit exceeded');
+});
+
+test('what EC2 says is one line of a bounded length', () => {
+  const { message } = failureOf({
+    code: 'InvalidParameterValue',
+    message: `a\u001b[2J\n${'x'.repeat(5_000)}`,
+  });
+  assert.match(message, /^a \[2J x+…$/);
+  assert.is(message.length, 1_024);
 });
 
 test.run();

@@ -3,12 +3,14 @@
  * the word a person reads. Codes: EC2 API Reference, "Error codes".
  */
 import type { Reason } from '../crds/conditions.ts';
+import { plainText } from '../runtime/plain-text.ts';
 import type { EC2ErrorClass, EC2Result } from './types.ts';
 
 /** An error as the SDK throws it, reduced to what the classes depend on. */
 export type RawError = {
   /** EC2's error code, the SDK's error name, or the system's errno word. */
   code: string;
+  /** Plain text of a bounded length. */
   message: string;
   /** Absent: no HTTP answer arrived. */
   httpStatus?: number;
@@ -30,6 +32,7 @@ const CLASS_BY_CODE: Record<string, EC2ErrorClass> = {
   ExpiredToken: 'CredentialsInvalid',
   InvalidClientTokenId: 'CredentialsInvalid',
   CredentialsProviderError: 'CredentialsInvalid',
+  NoCredentials: 'CredentialsInvalid',
   UnauthorizedOperation: 'Unauthorized',
   'InvalidNetworkInterfaceID.NotFound': 'TargetMissing',
   'InvalidNetworkInterfaceId.Malformed': 'TargetMissing',
@@ -57,6 +60,7 @@ const CLASS_BY_CODE: Record<string, EC2ErrorClass> = {
   ENOTFOUND: 'Unreachable',
   EAI_AGAIN: 'Unreachable',
   NotLeading: 'NotLeading',
+  NothingNamed: 'Rejected',
 };
 
 const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {
@@ -79,16 +83,27 @@ const REASON_BY_CLASS: Record<EC2ErrorClass, Reason> = {
 export const reasonOf = (errorClass: EC2ErrorClass): Reason => REASON_BY_CLASS[errorClass];
 
 /**
+ * EC2 answers `AuthFailure` with 401 to credentials that it does not accept, in this Region or in any, and with 400 to who may not
+ * touch a resource: an EIP that a NAT gateway holds, say. The latter says nothing about credentials.
+ */
+const isAboutResource = ({ code, httpStatus }: RawError): boolean =>
+  code === 'AuthFailure' && httpStatus === 400;
+
+/**
  * The class of an error. A code that is not in the table goes by the HTTP status; without an HTTP answer the call counts as
  * cut in the middle, the reading that assumes least.
  */
 export const classify = (error: RawError): EC2ErrorClass => {
+  if (isAboutResource(error)) return 'AddressInUse';
   const known = CLASS_BY_CODE[error.code];
   if (known !== undefined) return known;
   if (error.httpStatus === undefined) return 'TimedOut';
   if (error.httpStatus >= 500) return 'Unavailable';
   return error.httpStatus === 401 || error.httpStatus === 403 ? 'Unauthorized' : 'Rejected';
 };
+
+/** Of EC2's words, what goes into conditions, Events and logs. */
+const QUOTED = 1_024;
 
 /** EC2 enciphers its reasons for a denial anew in each answer: text that no person can read and no status must follow. */
 const withoutBlob = (message: string): string =>
@@ -104,13 +119,17 @@ export const failureOf = (error: RawError): EC2Result & { ok: false } => {
     ok: false,
     class: errorClass,
     code: error.code,
-    message: withoutStop(withoutBlob(error.message)),
+    message: withoutStop(plainText(withoutBlob(error.message), QUOTED)),
     mayHaveHappened: errorClass === 'TimedOut' || errorClass === 'Unavailable',
   };
 };
 
-/** True for classes that time alone may heal; the others need a person, and are retried all the same, slower. */
+/**
+ * True for classes that time alone may heal, as a source of credentials that comes back; the others need a person, and are retried
+ * all the same, slower.
+ */
 export const isTransient = (errorClass: EC2ErrorClass): boolean =>
+  errorClass === 'CredentialsInvalid' ||
   errorClass === 'Throttled' ||
   errorClass === 'Unavailable' ||
   errorClass === 'TimedOut' ||

@@ -95,6 +95,37 @@ test('one unknown id is null and hides no other; it costs few calls', async () =
   assert.ok(calls.length <= 20, String(calls.length));
 });
 
+/** The same, with a filter that leaves out what does not exist, and in its first answer also `omitted`. */
+const selecting = (existing: (id: string) => boolean, calls: number[], omitted = '') => {
+  let answers = 0;
+  return {
+    ...readerOf(existing, calls),
+    select: async (ids: readonly string[]) => {
+      calls.push(ids.length);
+      const isFirst = answers++ === 0;
+      return ids.filter((id) => existing(id) && !(isFirst && id === omitted)).map((id) => ({ id }));
+    },
+  };
+};
+
+test('O9: by filter any number of unknown ids costs two calls more, and hides no other', async () => {
+  const calls: number[] = [];
+  const exists = (id: string): boolean => Number(id.slice(4)) % 4 === 0;
+  const { found } = await inChunks(ids(200), selecting(exists, calls));
+  assert.equal(calls, [200, 200, 150]);
+  for (const id of ids(200)) assert.is(found[id] !== null, exists(id));
+});
+
+test('O9: what one answer leaves out is not proven absent', async () => {
+  const calls: number[] = [];
+  const { found } = await inChunks(
+    ids(10),
+    selecting((id) => id !== 'eni-3', calls, 'eni-7'),
+  );
+  assert.is(found['eni-3'], null);
+  assert.equal(found['eni-7'], { id: 'eni-7' });
+});
+
 test('what could not be read is no key, and says why', async () => {
   const reader = readerOf(
     () => true,

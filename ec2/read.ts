@@ -1,6 +1,7 @@
 /**
- * Reading many ids of which some may not exist. EC2 fails a whole Describe call for one unknown id; the chunk is halved
- * until that id stands alone, so a few stray ids among thousands cost a few calls each.
+ * Reading many ids of which some may not exist. EC2 fails a whole Describe call for one unknown id. By filter it leaves out what
+ * does not exist: two such answers that agree tell which ids are unknown, however many. Where there is no filter the chunk is
+ * halved until that id stands alone.
  */
 import type { RawError } from './errors.ts';
 
@@ -20,6 +21,8 @@ export const CONCURRENCY = 4;
 export type Reader<T> = {
   /** All of `ids`, in one call or its pages. Rejects when one is unknown. */
   read: (ids: readonly string[]) => Promise<T[]>;
+  /** Those of `ids` that exist, by filter. Default: there is no filter. */
+  select?: (ids: readonly string[]) => Promise<T[]>;
   idOf: (thing: T) => string;
   /** How much the answer is expected to hold for this id, by what is known when the chunk leaves; default 0. */
   weigh?: (id: string) => number;
@@ -35,17 +38,38 @@ export type Reader<T> = {
 /** `null`: EC2 said that it does not exist. An id that is no key could not be read, and `failure` says why. */
 export type Found<T> = { found: Record<string, T | null>; failure?: RawError };
 
-/** Reads `ids` in one call, and in halves as long as one of them is unknown; never rejects. */
+const foundIn = <T>(things: readonly T[], { idOf }: Pick<Reader<T>, 'idOf'>): Record<string, T | null> =>
+  Object.fromEntries(things.map((thing) => [idOf(thing), thing]));
+
+/** Reads `ids`, of which one at least is unknown, by filter. What two answers leave out does not exist: one may have omitted it. */
+const selectFrom = async <T>(
+  ids: readonly string[],
+  select: NonNullable<Reader<T>['select']>,
+  reader: Reader<T>,
+): Promise<Found<T>> => {
+  try {
+    const found = foundIn(await select(ids), reader);
+    const doubtful = ids.filter((id) => !(id in found));
+    if (doubtful.length === 0) return { found };
+    const gone = Object.fromEntries(doubtful.map((id) => [id, null]));
+    return { found: { ...found, ...gone, ...foundIn(await select(doubtful), reader) } };
+  } catch (error) {
+    return { found: {}, failure: reader.rawErrorOf(error) };
+  }
+};
+
+/** Reads `ids` in one call, and in some more as long as one of them is unknown; never rejects. */
 export const readChunk = async <T>(ids: readonly string[], reader: Reader<T>): Promise<Found<T>> => {
   try {
     const things = await reader.read(ids);
     // An id that EC2 left out without an error is not proven absent: reads have been seen to omit things.
-    return { found: Object.fromEntries(things.map((thing) => [reader.idOf(thing), thing])) };
+    return { found: foundIn(things, reader) };
   } catch (error) {
     const raw = reader.rawErrorOf(error);
     if (!reader.missingCodes.includes(raw.code)) return { found: {}, failure: raw };
     const [only, ...others] = ids;
     if (only !== undefined && others.length === 0) return { found: { [only]: null } };
+    if (reader.select) return selectFrom(ids, reader.select, reader);
     const half = Math.ceil(ids.length / 2);
     const left = await readChunk(ids.slice(0, half), reader);
     const right = await readChunk(ids.slice(half), reader);

@@ -4,12 +4,13 @@
  */
 import type { InstanceTypeInfo } from '@aws-sdk/client-ec2';
 import { type EC2Action, type EC2Call, requestOf } from './actions.ts';
-import type { EC2API, EC2Input, EC2Output } from './api.ts';
+import type { EC2API, EC2Input, EC2Output, RequestBounds } from './api.ts';
 import type { Budget } from './budget.ts';
-import { failureOf } from './errors.ts';
+import { classify, failureOf } from './errors.ts';
 import { elasticIPOf, networkInterfaceOf, rawErrorOf, securityGroupRulesOf } from './shapes.ts';
 import type {
   CallPurpose,
+  EC2Facts,
   EC2Result,
   ElasticIP,
   Instance,
@@ -35,16 +36,24 @@ type RegionOptions = {
   onAnswer?: OnAnswer;
 };
 
-/** On whose behalf a read is made. */
-export type Errand = { purpose: CallPurpose; signal: AbortSignal };
+/** On whose behalf a read is made; those of one share take turns with the others. */
+export type Errand = { purpose: CallPurpose; signal: AbortSignal; share?: string };
+
+/** `ID`: an unknown one fails the request. `Filter`: it is left out. */
+export type By = 'ID' | 'Filter';
 
 /** Where a DryRun of AssociateAddress asks whether an EIP may go. */
 export type Association = { allocationID: string; networkInterfaceID: string; privateIPAddress: string };
 
+/** A private address, and the ENIs that have it. */
+export type Holders = { address: string; networkInterfaces: NetworkInterface[] };
+
 /** Each method makes one request, or one for each page, and rejects with what the SDK threw. */
 export type RegionRequests = {
-  networkInterfaces(ids: readonly string[], errand: Errand): Promise<NetworkInterface[]>;
-  addresses(ids: readonly string[], errand: Errand): Promise<ElasticIP[]>;
+  networkInterfaces(ids: readonly string[], errand: Errand, by?: By): Promise<NetworkInterface[]>;
+  /** By private address, the ENIs that have it, in whatever VPC. */
+  holders(addresses: readonly string[], errand: Errand): Promise<Holders[]>;
+  addresses(ids: readonly string[], errand: Errand, by?: By): Promise<ElasticIP[]>;
   instances(ids: readonly string[], errand: Errand): Promise<Instance[]>;
   subnets(ids: readonly string[], errand: Errand): Promise<Subnet[]>;
   /** By group; a group without rules is an empty list. */
@@ -53,13 +62,31 @@ export type RegionRequests = {
     errand: Errand,
   ): Promise<{ groupID: string; rules: SecurityGroupRule[] }[]>;
   instanceTypes(names: readonly string[], errand: Errand): Promise<{ name: string; addresses: number }[]>;
-  mayAssociate(association: Association, errand: Errand): Promise<'Allowed' | 'Denied' | 'Unknown'>;
+  mayAssociate(association: Association, errand: Errand): Promise<EC2Facts['mayAssociate'][string]>;
   /** Never rejects. */
   call(call: EC2Call, signal: AbortSignal): Promise<EC2Result>;
 };
 
 /** Pages of one Describe call; a bound, as every loop has one. */
 const MOST_PAGES = 100;
+
+/** Thrown in place of a request that leaves open what it is about. */
+class NothingNamedError extends Error {
+  override readonly name = 'NothingNamed';
+  constructor(action: EC2Action) {
+    super(`${action} names nothing; it was not sent`);
+  }
+}
+
+/**
+ * Something is named by an empty text, or by an empty list. The SDK leaves an empty list out: EC2 then tells of everything, or
+ * chooses an address by itself.
+ */
+const namesNothing = (input: unknown): boolean => {
+  if (Array.isArray(input)) return input.length === 0 || input.some(namesNothing);
+  if (typeof input === 'object' && input !== null) return Object.values(input).some(namesNothing);
+  return input === '';
+};
 
 const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
   InstanceType !== undefined && NetworkInfo?.Ipv4AddressesPerInterface !== undefined
@@ -68,6 +95,15 @@ const instanceTypeOf = ({ InstanceType, NetworkInfo }: InstanceTypeInfo) =>
 
 /** Requests of any kind: each has its deadline, and its answer is told; reads have waited for their turn. */
 const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: RegionOptions) => {
+  const send = async <A extends EC2Action>(
+    action: A,
+    input: EC2Input<A>,
+    bounds: RequestBounds,
+  ): Promise<EC2Output<A>> => {
+    if (namesNothing(input)) throw new NothingNamedError(action);
+    return api.send(region, action, input, bounds);
+  };
+
   const tell = (action: EC2Action, result: EC2Result, sentAtMs: number): void => {
     budget?.answered(region, action, result);
     onAnswer?.(action, result, now() - sentAtMs);
@@ -82,7 +118,7 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
     await budget?.take(region, action, purpose, signal);
     const sentAtMs = now();
     try {
-      const answer = await api.send(region, action, input, { timeoutMs: timeouts.readMs, signal });
+      const answer = await send(action, input, { timeoutMs: timeouts.readMs, signal });
       tell(action, { ok: true }, sentAtMs);
       return answer;
     } catch (error) {
@@ -109,7 +145,7 @@ const createRequester = ({ region, api, timeouts, budget, now, onAnswer }: Regio
     const sentAtMs = now();
     const bounds = { timeoutMs: timeouts.writeMs, signal };
     // What EC2 answers is read back, not believed.
-    const result = await api.send(region, planned.action, requestOf(planned), bounds).then(
+    const result = await send(planned.action, requestOf(planned), bounds).then(
       (): EC2Result => ({ ok: true }),
       (error: unknown): EC2Result => failureOf(rawErrorOf(error)),
     );
@@ -126,15 +162,39 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
   return {
     call,
 
-    async networkInterfaces(ids, errand) {
+    async networkInterfaces(ids, errand, by = 'ID') {
+      const which =
+        by === 'ID'
+          ? { NetworkInterfaceIds: [...ids] }
+          : { Filters: [{ Name: 'network-interface-id', Values: [...ids] }] };
       const answers = await pages((token) =>
-        read('DescribeNetworkInterfaces', errand, { NetworkInterfaceIds: [...ids], ...token }),
+        read('DescribeNetworkInterfaces', errand, { ...which, ...token }),
       );
       return answers.flatMap(({ NetworkInterfaces = [] }) => NetworkInterfaces.map(networkInterfaceOf));
     },
 
-    async addresses(ids, errand) {
-      const answer = await read('DescribeAddresses', errand, { AllocationIds: [...ids] });
+    async holders(addresses, errand) {
+      const Filters = [{ Name: 'addresses.private-ip-address', Values: [...addresses] }];
+      const answers = await pages((token) =>
+        read('DescribeNetworkInterfaces', errand, { Filters, ...token }),
+      );
+      const found = answers.flatMap(({ NetworkInterfaces = [] }) =>
+        NetworkInterfaces.map(networkInterfaceOf),
+      );
+      return addresses.map((address) => ({
+        address,
+        networkInterfaces: found.filter(({ privateIPAddresses }) =>
+          privateIPAddresses.some(({ privateIPAddress }) => privateIPAddress === address),
+        ),
+      }));
+    },
+
+    async addresses(ids, errand, by = 'ID') {
+      const which =
+        by === 'ID'
+          ? { AllocationIds: [...ids] }
+          : { Filters: [{ Name: 'allocation-id', Values: [...ids] }] };
+      const answer = await read('DescribeAddresses', errand, which);
       return (answer.Addresses ?? []).map(elasticIPOf);
     },
 
@@ -199,6 +259,7 @@ export const createRegionRequests = (options: RegionOptions): RegionRequests => 
         const raw = rawErrorOf(error);
         if (raw.code === 'DryRunOperation') return 'Allowed';
         if (raw.code === 'UnauthorizedOperation') return 'Denied';
+        if (classify(raw) === 'AddressInUse') return 'Held';
         if (raw.httpStatus === 400) return 'Unknown';
         throw error;
       }

@@ -5,8 +5,12 @@ import type {
   SecurityGroupRule as SDKSecurityGroupRule,
   Tag,
 } from '@aws-sdk/client-ec2';
+import { plainText } from '../runtime/plain-text.ts';
 import type { RawError } from './errors.ts';
 import type { ElasticIP, NetworkInterface, SecurityGroupRule } from './types.ts';
+
+/** EC2's longest codes have some fifty. */
+const CODE_CHARACTERS = 100;
 
 /** Reduces what the SDK or the socket threw; an error without an HTTP answer goes by the system's word. */
 export const rawErrorOf = (error: unknown): RawError => {
@@ -19,7 +23,11 @@ export const rawErrorOf = (error: unknown): RawError => {
   const httpStatus = $metadata?.httpStatusCode;
   const word = httpStatus === undefined && typeof code === 'string' ? code : (name ?? 'Error');
   const text = message === undefined || message === '' ? word : message;
-  return { code: word, message: text, ...(httpStatus !== undefined && { httpStatus }) };
+  return {
+    code: plainText(word, CODE_CHARACTERS),
+    message: plainText(text),
+    ...(httpStatus !== undefined && { httpStatus }),
+  };
 };
 
 const tagsOf = (tags: readonly Tag[] | undefined): Record<string, string> =>
@@ -30,6 +38,7 @@ export const networkInterfaceOf = (each: SDKNetworkInterface): NetworkInterface 
   subnetID: each.SubnetId ?? '',
   availabilityZone: each.AvailabilityZone ?? '',
   ...(each.Attachment?.InstanceId !== undefined && { instanceID: each.Attachment.InstanceId }),
+  ...(each.OwnerId !== undefined && { ownerID: each.OwnerId }),
   status: each.Status ?? '',
   sourceDestCheck: each.SourceDestCheck ?? true,
   securityGroupIDs: (each.Groups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),

@@ -7,28 +7,34 @@ const MISSING = 'InvalidNetworkInterfaceID.NotFound';
 type Thing = { id: string; call: number };
 
 /** Reads that the test answers, in the order in which they leave. */
-const bench = (weigh: (id: string) => number = () => 0) => {
+const bench = (
+  weigh: (id: string) => number = () => 0,
+  turnOf?: (errand: string) => { isUrgent: boolean; share: string },
+) => {
   const calls: { ids: readonly string[]; errand: string; answer: (left?: readonly string[]) => void }[] = [];
   const missing = new Set<string>();
   const trouble = { on: false };
-  const { read } = createSharedReads<Thing, string>((errand) => ({
-    read: (ids) =>
-      new Promise((resolve, reject) => {
-        const call = calls.length;
-        const answer = (left: readonly string[] = []): void => {
-          const isMissing = ids.some((id) => missing.has(id));
-          if (trouble.on || isMissing)
-            reject(Object.assign(new Error('no'), { code: isMissing ? MISSING : 'Throttling' }));
-          else resolve(ids.filter((id) => !left.includes(id)).map((id) => ({ id, call })));
-        };
-        calls.push({ ids, errand, answer });
-      }),
-    idOf: ({ id }) => id,
-    weigh,
-    concurrency: 2,
-    missingCodes: [MISSING],
-    rawErrorOf: (error) => ({ code: (error as { code: string }).code, message: 'no' }),
-  }));
+  const { read } = createSharedReads<Thing, string>(
+    (errand) => ({
+      read: (ids) =>
+        new Promise((resolve, reject) => {
+          const call = calls.length;
+          const answer = (left: readonly string[] = []): void => {
+            const isMissing = ids.some((id) => missing.has(id));
+            if (trouble.on || isMissing)
+              reject(Object.assign(new Error('no'), { code: isMissing ? MISSING : 'Throttling' }));
+            else resolve(ids.filter((id) => !left.includes(id)).map((id) => ({ id, call })));
+          };
+          calls.push({ ids, errand, answer });
+        }),
+      idOf: ({ id }) => id,
+      weigh,
+      concurrency: 2,
+      missingCodes: [MISSING],
+      rawErrorOf: (error) => ({ code: (error as { code: string }).code, message: 'no' }),
+    }),
+    turnOf,
+  );
   const idsOf = (): (readonly string[])[] => calls.map(({ ids }) => ids);
   return { calls, idsOf, missing, trouble, read };
 };
@@ -98,6 +104,40 @@ test('calls are of a bounded size, a few at a time, in the order of asking', asy
   calls[0]?.answer();
   calls[2]?.answer();
   assert.is(Object.keys((await all).found).length, 5);
+});
+
+const TURNS = (errand: string) => ({ isUrgent: errand === 'urgent', share: errand });
+
+test('O9: what is urgent has a call of its own kept for it, and is read before all that waits', async () => {
+  const { calls, idsOf, read } = bench(() => 128, TURNS);
+  for (const id of ['a', 'b', 'c']) void read([id], 'crowd');
+  await settle();
+  assert.equal(idsOf(), [['a']], 'of two calls one is kept');
+  void read(['u', 'c'], 'urgent');
+  await settle();
+  assert.equal(idsOf(), [['a'], ['u']]);
+  for (let at = 0; at < 4; at++) {
+    calls[at]?.answer();
+    await settle();
+  }
+  assert.equal(idsOf(), [['a'], ['u'], ['c'], ['b']], 'what both wait for is read once');
+});
+
+test('O9: whatever the number of those who wait in one share, the others take turns with it; what one asked for stays together', async () => {
+  const { calls, idsOf, read } = bench(() => 64, TURNS);
+  for (let at = 0; at < 4; at++) void read([`a${at}`, `b${at}`], 'crowd');
+  void read(['x', 'y'], 'prod');
+  void read(['z'], 'test');
+  for (let at = 0; at < 6; at++) {
+    await settle();
+    calls[at]?.answer();
+  }
+  assert.equal(idsOf().slice(0, 4), [
+    ['a0', 'b0'],
+    ['x', 'y'],
+    ['z', 'a1'],
+    ['b1', 'a2'],
+  ]);
 });
 
 test('unknown, unread and left out are told apart, each to whom it concerns', async () => {

@@ -13,6 +13,8 @@ export type NetworkInterface = {
   subnetID: string;
   availabilityZone: string;
   instanceID?: string;
+  /** The AWS account. */
+  ownerID?: string;
   status: string;
   sourceDestCheck: boolean;
   securityGroupIDs: string[];
@@ -39,14 +41,20 @@ export type EC2View = {
   readAtMs: number;
   networkInterfaces: Record<string, NetworkInterface | null>;
   elasticIPs: Record<string, ElasticIP | null>;
+  /** By private address that none of `networkInterfaces` was seen to have: all ENIs of the Region that do, in whatever VPC. */
+  holders: Record<string, readonly NetworkInterface[]>;
 };
 
 /**
- * What a call or reading is for, most urgent first: the account's call budget goes to failovers before repairs before
- * placements for the first master of a new pair before releases before readings that only look for drift, and to checks
- * made ahead of need last.
+ * What a call or reading is for, most urgent first. Move: a failover, which nobody asked for. Pin: the first move of a pair to a
+ * pinned node within a minute. Repair: an address is put back. Order: any other move that somebody asked for. Place: for the first
+ * master of a new pair. Then releases. Confirm: a reading that a pair waits for which serves, or should. Look: one that another pair
+ * wants. Watch: all pairs are looked through for drift. Preflight: checks made ahead of need.
  */
-export const CALL_PURPOSES = ['Move', 'Repair', 'Place', 'Release', 'Confirm', 'Watch', 'Preflight'] as const;
+export const CALL_PURPOSES = [
+  ...(['Move', 'Pin', 'Repair', 'Order', 'Place', 'Release'] as const),
+  ...(['Confirm', 'Look', 'Watch', 'Preflight'] as const),
+] as const;
 export type CallPurpose = (typeof CALL_PURPOSES)[number];
 
 /** The part of DescribeInstances that hapair uses. */
@@ -83,10 +91,16 @@ export type EC2Facts = {
   securityGroupRules: Record<string, SecurityGroupRule[] | null>;
   /** NetworkInfo.Ipv4AddressesPerInterface by instance type: the limit counts the primary address too. */
   addressesPerInterface: Record<string, number>;
-  /** Answer of a DryRun of AssociateAddress by allocation. AssignPrivateIpAddresses has no DryRun: nobody knows. */
-  mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Unknown'>;
-  /** Why something could not be read: the first failure. */
-  failure?: { class: EC2ErrorClass; message: string };
+  /**
+   * Answer of a DryRun of AssociateAddress by allocation; `Held`: something has the EIP that does not give it away. AssignPrivateIpAddresses
+   * has no DryRun: nobody knows.
+   */
+  mayAssociate: Record<string, 'Allowed' | 'Denied' | 'Held' | 'Unknown'>;
+  /**
+   * Why something could not be read: the first failure. `sinceMs`, which their keeper adds: when the first of the readings in a row
+   * that failed was begun, by the monotonic clock.
+   */
+  failure?: { class: EC2ErrorClass; message: string; sinceMs?: number };
 };
 
 /** Classes of EC2 errors by what to do about them (EC2 API Reference, "Error codes"). */

@@ -20,13 +20,16 @@ const RUN_MS = 4 * 3_600_000;
 /** One search: what it is compiled with, and its arguments. */
 type Run = { defines: readonly string[]; args: readonly string[] };
 
-/** Seconds with two faults: every kind of fault, both nodes as the first holder, an act of a person, no Kubernetes at all. */
+/** Seconds with two faults: every kind of fault, both nodes as the first holder, an act of a person, the rules without takeover, no Kubernetes at all. */
 const usualRuns = (faults: string): Run[] => [
   ...['', 'start2', 'imp', 'oprefused', 'restore', 'restorelive'].map((flag) => ({
     defines: [],
     args: [faults, ...(flag === '' ? [] : [flag])],
   })),
   { defines: [], args: ['1', '1'] },
+  // The base rules: the operator alone calls, and asks for no echo.
+  { defines: ['-DNO_ASK'], args: [faults, 'never', 'blip', 'poison'] },
+  { defines: ['-DNO_ASK'], args: ['1', '1', 'never', 'blip', 'poison', 'nopause', 'nodelete'] },
   ...[[], ['boot']].map((flags) => ({ defines: ['-DSTANDALONE'], args: [faults, ...flags] })),
 ];
 

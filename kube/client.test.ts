@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse, stringify } from 'yaml';
 import { connect } from './client.ts';
 import { KubeError } from './errors.ts';
 import { startScriptedServer, TOKEN } from './testing/scripted-server.ts';
@@ -129,6 +130,18 @@ test('of an error answer no more is read than its bound, whether it names its le
   }
 });
 
+test('what an error answer quotes of others is cut, and holds no control characters', async () => {
+  await using world = await start();
+  const failure = errorOf(world.client.get(PODS, 'n/p'));
+  (await world.server.next()).json(403, {
+    reason: 'Forbidden',
+    message: `\u001b[31mno\n${'x'.repeat(100_000)}`,
+  });
+  const { message } = await failure;
+  assert.match(message, 'get Pod n/p: 403 Forbidden: [31mno xxx');
+  assert.ok(message.length < 2_200, `${message.length} characters`);
+});
+
 test('a server that says nothing is TimedOut at the deadline', async () => {
   await using world = await start(50);
   const failure = errorOf(world.client.get(PODS, 'n/p'));
@@ -214,11 +227,49 @@ test('patient: without a usable kubeconfig each call is refused, until there is 
   }
 });
 
+test('a kubeconfig that names another server is used from the next call on, and watches of the old one end', async () => {
+  await using world = await start();
+  await using other = await start();
+  const watch = world.client.openWatch(PODS, {}, { resourceVersion: '1', timeoutSeconds: 60 });
+  (await world.server.next()).open();
+  const ended = errorOf((await watch)[Symbol.asyncIterator]().next());
+  await writeFile(world.server.kubeconfigPath, 'nonsense: [');
+  const kept = world.client.get(PODS, 'n/p');
+  (await world.server.next()).json(200, {});
+  await kept;
+  await writeFile(world.server.kubeconfigPath, await readFile(other.server.kubeconfigPath));
+  const answer = world.client.get(PODS, 'n/p');
+  (await other.server.next()).json(200, {});
+  await answer;
+  assert.is((await ended).kind, 'Unreachable');
+});
+
+test('a call that an exec plugin keeps waiting names it; a kubeconfig put in its place is used at once', async () => {
+  await using world = await start();
+  const { kubeconfigPath } = world.server;
+  const good = await readFile(kubeconfigPath, 'utf8');
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'sleep', args: ['600'] };
+  const config = parse(good);
+  await writeFile(
+    kubeconfigPath,
+    stringify({ ...config, users: [{ name: config.users[0].name, user: { exec } }] }),
+  );
+  const client = await connect({ kubeconfigPath, userAgent: 'tester/1', deadlineMs: 100 });
+  const { kind, message } = await errorOf(client.get(PODS, 'n/p'));
+  assert.is(kind, 'TimedOut');
+  assert.is(message, 'get Pod n/p: no answer from the exec plugin sleep within 100 ms');
+  await writeFile(kubeconfigPath, good);
+  const answer = client.get(PODS, 'n/p', { timeoutMs: 5_000 });
+  (await world.server.next()).json(200, {});
+  await answer;
+  await client.close();
+});
+
 test('a list follows its pages, and starts over when its token expires', async () => {
   await using world = await start();
   const answer = world.client.list(PODS, { namespace: 'n', labelSelector: 'app=web' });
   const first = await world.server.next();
-  assert.is(first.query.get('limit'), '500');
+  assert.is(first.query.get('limit'), '100');
   assert.is(first.query.get('labelSelector'), 'app=web');
   assert.not(first.query.has('resourceVersion'));
   first.json(200, {

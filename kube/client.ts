@@ -1,9 +1,10 @@
 /** Typed calls on any Kubernetes resource. */
-
+import type { LookupFunction } from 'node:net';
+import type { StartProcess } from '../runtime/child.ts';
 import { messageOf } from '../runtime/error-text.ts';
 import { createCredentials } from './credentials.ts';
 import { isKubeError, KubeError } from './errors.ts';
-import { type Access, type Environment, loadAccess, type User } from './kubeconfig.ts';
+import { type Access, createAccessReader, type Environment } from './kubeconfig.ts';
 import { createTransport, type Method, type Transport } from './transport.ts';
 import type { CallOptions, Key, KubeClient, KubeObject, Resource, Scope } from './types.ts';
 
@@ -20,6 +21,10 @@ export type ConnectOptions = {
   callConnections?: number;
   /** Default: the process's. */
   environment?: Environment;
+  /** Of the API server's name. Default: Node's own, which waits in libuv's threads. */
+  lookup?: LookupFunction;
+  /** Starts an exec plugin. Default: with this program's privileges. */
+  start?: StartProcess;
   /**
    * A kubeconfig that cannot be used now makes every call fail as `Unauthorized`, and is looked at again with each, where
    * it would make `connect` fail. Default false.
@@ -32,12 +37,12 @@ export type Page<T> = { items: T[]; resourceVersion: string; continueToken: stri
 
 /** What a watcher needs of a client. */
 export type WatchSource = {
-  /** One page of at most 500 objects; without a token the first, of the newest state. @throws KubeError */
+  /** One page of at most `limit` objects, default 100; without a token the first, of the newest state. @throws KubeError */
   listPage<T extends KubeObject>(
     resource: Resource,
     scope: Scope,
     continueToken: string | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { limit?: number },
   ): Promise<Page<T>>;
   /** Opens a watch with bookmarks; `timeoutMs` bounds the time to its headers. Lines of JSON, cut anywhere. @throws KubeError */
   openWatch(
@@ -48,54 +53,67 @@ export type WatchSource = {
   ): Promise<AsyncIterable<Uint8Array>>;
 };
 
-const PAGE_SIZE = 500;
+/** Somebody may have filled each object to the brim: a page is parsed as a whole. */
+const PAGE_SIZE = 100;
 /** A list whose token expires is begun anew; one that never ends that way is an error. */
 const LIST_RESTARTS = 3;
 
 /**
- * Reads the access and opens nothing yet: the first call connects. Where to connect to is read once, as whom again after
- * each refusal.
+ * Reads the access and opens nothing yet: the first call connects. A kubeconfig that has changed counts from the next call on.
  * @throws KubeError `Invalid` when there is no usable kubeconfig, unless `patient`.
  */
 export const connect = async (options: ConnectOptions): Promise<KubeClient & WatchSource> => {
-  const { userAgent, callConnections, patient = false } = options;
-  const load = () => loadAccess(options.kubeconfigPath, options.environment ?? process.env);
-  const open = (): Transport => {
-    const access = load();
-    return createTransport({
-      ...{ server: access.cluster.server, userAgent },
-      credentials: createCredentials(access, () => userNow(load)),
+  const { userAgent, callConnections, lookup, start, patient = false } = options;
+  const read = createAccessReader(options.kubeconfigPath, options.environment ?? process.env);
+  const open = (access: Access): Transport =>
+    createTransport({
+      ...{ server: access.cluster.server, userAgent, lookup },
+      credentials: createCredentials(access, { read: lastOf(read, access), start }),
       ...(callConnections !== undefined && { callConnections }),
     });
+  if (!patient) read();
+  return createClient(followKubeconfig(read, open), options.deadlineMs ?? 10_000);
+};
+
+/** While it cannot be read somebody may be writing it: what was read last counts. */
+const lastOf = (read: () => Access, first: Access): (() => Access) => {
+  let last = first;
+  return () => {
+    try {
+      last = read();
+    } catch {
+      // Said by the server, should the credential not be good any more.
+    }
+    return last;
   };
-  return createClient(patient ? openLater(open) : open(), options.deadlineMs ?? 10_000);
 };
 
-/** Null while the kubeconfig cannot be read: somebody may be writing it. */
-const userNow = (load: () => Access): User | null => {
-  try {
-    return load().user;
-  } catch {
-    return null;
-  }
-};
+/** A transport for whatever cluster the kubeconfig names when a call is made. */
+const followKubeconfig = (read: () => Access, open: (access: Access) => Transport): Transport => {
+  let opened: { access: Access; transport: Transport } | undefined;
 
-/** Opens with the first call that can. */
-const openLater = (open: () => Transport): Transport => {
-  let opened: Transport | undefined;
+  const openNow = (): Transport => {
+    const access = read();
+    if (opened?.access === access) return opened.transport;
+    const isSame = JSON.stringify(opened?.access.cluster) === JSON.stringify(access.cluster);
+    const transport = isSame && opened !== undefined ? opened.transport : open(access);
+    // What is under way there ends, watches too, and is begun again here.
+    if (transport !== opened?.transport) opened?.transport.close().catch(() => undefined);
+    opened = { access, transport };
+    return transport;
+  };
   const transport = (attempt: string): Transport => {
     try {
-      opened ??= open();
-      return opened;
+      return openNow();
     } catch (error) {
-      const why = messageOf(error);
-      throw new KubeError(`${attempt}: ${why}`, { kind: 'Unauthorized' });
+      if (opened !== undefined) return opened.transport;
+      throw new KubeError(`${attempt}: ${messageOf(error)}`, { kind: 'Unauthorized' });
     }
   };
   return {
     json: async (request) => transport(request.attempt).json(request),
     stream: async (request) => transport(request.attempt).stream(request),
-    close: async () => opened?.close(),
+    close: async () => opened?.transport.close(),
   };
 };
 
@@ -121,10 +139,10 @@ export const createClient = (transport: Transport, deadlineMs: number): KubeClie
     resource: Resource,
     scope: Scope,
     continueToken: string | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { limit?: number },
   ) => {
     const query = selectors(scope);
-    query.set('limit', String(PAGE_SIZE));
+    query.set('limit', String(options?.limit ?? PAGE_SIZE));
     if (continueToken) query.set('continue', continueToken);
     const path = `${collectionPath(resource, scope.namespace)}?${query}`;
     const page = await call<ListBody<T>>(`list ${describeScope(resource, scope)}`, 'GET', path, options);

@@ -1,10 +1,10 @@
 /** What a request needs to be let in: an Authorization header and the TLS side of the connection, both as fresh as their files. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
-import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js';
+import { type StartProcess, startProcess } from '../runtime/child.ts';
+import { createFileCache, type FileContent } from '../runtime/file-cache.ts';
 import { KubeError } from './errors.ts';
+import { createExecPlugin, type ExecPlugin, PluginError } from './exec-plugin.ts';
 import { type Access, tokenFileOf, type User } from './kubeconfig.ts';
 
 /** TLS material of one connection; `version` changes whenever any of it does. */
@@ -19,34 +19,32 @@ export type TLSMaterial = {
 
 export type Credentials = {
   /**
-   * Headers and TLS of the next request. Token and certificate files are read again when they change, exec plugins run
-   * again when their credential expires.
+   * Headers and TLS of the next request. Token and certificate files, and the kubeconfig's user, are read again when they change,
+   * exec plugins run again when their credential expires.
    * @throws KubeError `Unauthorized` when a file or plugin fails, or a file holds no token, and no earlier token is left.
    */
   current(): Promise<{ headers: Record<string, string>; tls: TLSMaterial }>;
-  /** Drops what is cached, and reads the kubeconfig's user again: the server refused the credential (401). */
+  /** Drops what is cached: the server refused the credential (401). */
   forget(): void;
+  /** What `current` waits for just now, for people; undefined: nothing. */
+  waitsFor(): string | undefined;
+  /** Ends a plugin that runs. */
+  close(): void;
+};
+
+export type CredentialsOptions = {
+  /** The access as the kubeconfig has it now, the same object while nothing has changed; its user counts. Default: it never changes. */
+  read?: () => Access;
+  /** Of an exec plugin; default: with this program's privileges. */
+  start?: StartProcess | undefined;
+  /** Deadline of a run of it; default 30,000. */
+  pluginMs?: number;
 };
 
 /** A plugin may ask somebody by network. */
 const PLUGIN_MS = 30_000;
 
-/** Reads a file again only when its inode, size or time changed. */
-const createFileCache = (path: string) => {
-  let version = '';
-  let content: Buffer = Buffer.alloc(0);
-  return (): { version: string; content: Buffer } => {
-    const { ino, size, mtimeMs } = statSync(path);
-    const seen = `${ino}:${size}:${mtimeMs}`;
-    if (seen !== version) {
-      content = readFileSync(path);
-      version = seen;
-    }
-    return { version, content };
-  };
-};
-
-type Source = () => { version: string; content: Buffer } | undefined;
+type Source = () => FileContent | undefined;
 
 /** A file wins over inline data, as in kubectl. */
 const sourceOf = (file: string | undefined, data: string | undefined): Source => {
@@ -62,48 +60,7 @@ type UserSources = {
   cert: Source;
   key: Source;
   token: () => string | undefined;
-  /** Asks the exec plugin, if there is one, and writes what it says into the options. */
-  plugin: (options: RequestOptions) => Promise<void>;
-};
-
-const sourcesOf = (user: User, pluginMs: number): UserSources => ({
-  user,
-  cert: sourceOf(user.certFile, user.certData),
-  key: sourceOf(user.keyFile, user.keyData),
-  token: createTokenReader(tokenFileOf(user)),
-  plugin: createPlugin(user, pluginMs),
-});
-
-/**
- * The exec plugin of a user; nothing without one. It runs once at a time: a plugin that waits for a network that is away would
- * else be started again by each call. One that does not end in time is killed.
- */
-const createPlugin = (user: User, deadlineMs: number): UserSources['plugin'] => {
-  const plugin = new ExecAuth();
-  if (!plugin.isAuthProvider(user)) return async () => undefined;
-  const execFn = (command: string, args: string[], options: SpawnOptions): ChildProcess => {
-    const child = spawn(command, args, { ...options, timeout: deadlineMs, killSignal: 'SIGKILL' });
-    child.once('exit', (_, signal) => {
-      // What it has started may hold its output open.
-      if (signal !== null) for (const stream of [child.stdout, child.stderr]) stream?.destroy();
-    });
-    return child;
-  };
-  // Private there, but how its own tests replace it; client-node.test.ts tells when it is gone.
-  Object.assign(plugin, { execFn });
-  let running: Promise<RequestOptions> | undefined;
-  const run = async (): Promise<RequestOptions> => {
-    const options: RequestOptions = { headers: {} };
-    await plugin.applyAuthentication(user, options);
-    return options;
-  };
-  return async (options) => {
-    running ??= run().finally(() => {
-      running = undefined;
-    });
-    const { headers, ...tls } = await running;
-    Object.assign(options, tls, { headers: { ...options.headers, ...headers } });
-  };
+  plugin: ExecPlugin | undefined;
 };
 
 /** What an HTTP header can carry as a bearer token (RFC 6750 section 2.1), without naming its alphabet. */
@@ -131,27 +88,40 @@ const createTokenReader = (path: string | undefined): (() => string | undefined)
   };
 };
 
-/**
- * Credentials of a kubeconfig user for a cluster.
- * @param reread the user as the kubeconfig has it now, null when it cannot be read; default: as it was
- * @param pluginMs deadline of a run of an exec plugin; default 30,000
- */
+/** Credentials of a kubeconfig's user for its cluster. */
 export const createCredentials = (
-  { cluster, user }: Access,
-  reread: () => User | null = () => user,
-  pluginMs = PLUGIN_MS,
+  access: Access,
+  { read = () => access, start = startProcess, pluginMs = PLUGIN_MS }: CredentialsOptions = {},
 ): Credentials => {
+  const { cluster } = access;
   const ca = sourceOf(cluster.caFile, cluster.caData);
-  let sources = sourcesOf(user, pluginMs);
+  const sourcesOf = (user: User, plugin: ExecPlugin | undefined): UserSources => ({
+    user,
+    cert: sourceOf(user.certFile, user.certData),
+    key: sourceOf(user.keyFile, user.keyData),
+    token: createTokenReader(tokenFileOf(user)),
+    plugin,
+  });
+  let seen = access;
+  let sources = sourcesOf(access.user, createExecPlugin(access.user, start, pluginMs));
 
-  const authenticate = async (): Promise<RequestOptions> => {
-    const { user, token, plugin } = sources;
-    const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
-    await plugin(options);
+  /** One that cannot be read, or asks for another cluster, changes nothing here. */
+  const follow = (): void => {
+    const now = read();
+    if (now === seen) return;
+    seen = now;
+    if (JSON.stringify(now.user) === JSON.stringify(sources.user)) return;
+    sources.plugin?.close();
+    sources = sourcesOf(now.user, createExecPlugin(now.user, start, pluginMs));
+  };
+
+  const authenticate = async ({ user, token, plugin }: UserSources): Promise<RequestOptions> => {
+    const said = (await plugin?.credential()) ?? {};
+    const headers = { ...(said.headers as Record<string, string> | undefined) };
     const fromFile = token();
-    if (fromFile !== undefined) options.headers.Authorization = `Bearer ${fromFile}`;
-    if (user.token) options.headers.Authorization = `Bearer ${user.token}`;
-    return options;
+    if (fromFile !== undefined) headers.Authorization = `Bearer ${fromFile}`;
+    if (user.token) headers.Authorization = `Bearer ${user.token}`;
+    return { ...said, headers };
   };
 
   const material = (fromPlugin: RequestOptions): TLSMaterial => {
@@ -173,9 +143,10 @@ export const createCredentials = (
 
   return {
     async current() {
+      follow();
       const { user } = sources;
       try {
-        const options = await authenticate();
+        const options = await authenticate(sources);
         const headers: Record<string, string> = {};
         const { Authorization } = options.headers as Record<string, string>;
         if (Authorization) headers.authorization = Authorization.trim();
@@ -186,21 +157,25 @@ export const createCredentials = (
       }
     },
     forget() {
-      sources = sourcesOf(reread() ?? sources.user, pluginMs);
+      sources.plugin?.forget();
+      sources = sourcesOf(sources.user, sources.plugin);
     },
+    waitsFor: () => sources.plugin?.waitsFor(),
+    close: () => sources.plugin?.close(),
   };
 };
 
 /** A token file that holds no token. */
-class NoTokenError extends Error {}
+class NoTokenError extends Error {
+  constructor(path: string) {
+    super(`${path} holds no token`);
+  }
+}
 
 /** Keeps what a plugin printed out of messages and causes: it may be a credential. File errors name their path alone. */
 const credentialError = (userName: string, error: unknown): KubeError => {
-  if (error instanceof NoTokenError) {
-    const message = `read the credentials of user "${userName}": ${error.message} holds no token`;
-    return new KubeError(message, { kind: 'Unauthorized' });
-  }
-  const { code, path } = error as NodeJS.ErrnoException;
-  const what = code ? `${code} ${path ?? ''}`.trim() : 'the exec plugin failed or printed no credential';
+  const { code = 'unreadable', path } = error as NodeJS.ErrnoException;
+  const isPlain = error instanceof NoTokenError || error instanceof PluginError;
+  const what = isPlain ? error.message : `${code} ${path ?? ''}`.trim();
   return new KubeError(`read the credentials of user "${userName}": ${what}`, { kind: 'Unauthorized' });
 };

@@ -31,10 +31,10 @@ const leading = () => {
 
 test('a missing Lease is created and led from the moment its request was sent', () => {
   const machine = createMachine();
-  assert.equal(machine.step({ type: 'waited' }, at(0)), { do: 'read', timeoutMs: 5_000 });
+  assert.equal(machine.step({ type: 'waited' }, at(0)), { do: 'read', timeoutMs: 6_600 });
   assert.equal(machine.step(read(undefined), at(10)), {
     do: 'create',
-    timeoutMs: 5_000,
+    timeoutMs: 6_600,
     spec: {
       holderIdentity: 'me',
       leaseDurationSeconds: 15,
@@ -44,8 +44,9 @@ test('a missing Lease is created and led from the moment its request was sent', 
     },
   });
   assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
-  assert.equal(machine.step(written(held('me', 1), 10), at(900)), { do: 'wait', delayMs: 2_000 });
-  assert.is(machine.deadlineMs, 10_010);
+  assert.equal(machine.step(written(held('me', 1), 10), at(900)), { do: 'wait', delayMs: 1_110 });
+  assert.is(machine.deadlineMs, 11_010);
+  assert.is(machine.reign, 1);
 });
 
 test('a Lease that somebody renews is left alone; a standby looks again after the retry period and up to 2.2 times it', () => {
@@ -68,7 +69,7 @@ test('what the Lease says of its age counts for nothing: it is taken 15 s after 
   const taken = machine.step(read(held('other', 2)), at(29_000));
   assert.equal(taken, {
     do: 'replace',
-    timeoutMs: 5_000,
+    timeoutMs: 6_600,
     lease: {
       ...held('other', 2),
       spec: {
@@ -120,41 +121,86 @@ test('a leader renews what it holds without reading, and keeps its acquireTime a
     spec: { ...held('me', 1).spec, renewTime: '2026-11-22T10:00:02.100000Z' },
   });
   machine.step(written(held('me', 2), 2_100), at(2_200));
-  assert.is(machine.deadlineMs, 12_100);
+  assert.is(machine.deadlineMs, 13_100);
+});
+
+test('a leader renews once in a retry period, however long the renewal before took; a write that is slow is followed at once', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(2_000));
+  assert.equal(machine.step(written(held('me', 2), 2_000), at(3_500)), { do: 'wait', delayMs: 500 });
+  machine.step({ type: 'waited' }, at(4_000));
+  assert.equal(machine.step(written(held('me', 3), 4_000), at(9_000)), { do: 'wait', delayMs: 0 });
+});
+
+test('O8: while every write takes five seconds, leadership has no gap', () => {
+  const machine = leading();
+  let nowMs = 2_000;
+  for (let renewal = 2; renewal < 9; renewal++) {
+    const action = machine.step({ type: 'waited' }, at(nowMs));
+    assert.ok(action.do === 'replace' && action.timeoutMs > 5_000, 'the answer is waited for');
+    nowMs += 5_000;
+    assert.equal(machine.step(written(held('me', renewal), nowMs - 5_000), at(nowMs)), {
+      do: 'wait',
+      delayMs: 0,
+    });
+    assert.is(machine.reign, 1);
+  }
 });
 
 test('failed renewals are repeated until the deadline, and no request outlives it', () => {
   const machine = leading();
-  machine.step({ type: 'waited' }, at(7_000));
-  assert.equal(machine.step({ type: 'failed' }, at(9_000)), { do: 'wait', delayMs: 1_000 });
-  const last = machine.step({ type: 'waited' }, at(9_400));
+  machine.step({ type: 'waited' }, at(8_000));
+  assert.equal(machine.step({ type: 'failed' }, at(9_500)), { do: 'wait', delayMs: 500 });
+  const last = machine.step({ type: 'waited' }, at(10_400));
   assert.is(last.do === 'replace' && last.timeoutMs, 600);
-  assert.equal(machine.step({ type: 'failed' }, at(10_000)), { do: 'end' });
+  assert.equal(machine.step({ type: 'failed' }, at(11_000)), { do: 'wait', delayMs: 2_000 });
   assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
 });
 
-test('a renewal whose answer comes after the deadline does not bring leadership back', () => {
+test('who lost stands again: it reads first, and leads anew when the Lease is its own or free', () => {
   const machine = leading();
-  machine.step({ type: 'waited' }, at(9_900));
-  assert.equal(machine.step(written(held('me', 2), 9_900), at(10_001)), { do: 'end' });
-  assert.is(machine.deadlineMs, Number.NEGATIVE_INFINITY);
+  assert.is(machine.step({ type: 'waited' }, at(11_000)).do, 'read');
+  assert.is(machine.reign, undefined);
+  assert.is(machine.step(read(held('me', 1)), at(11_010)).do, 'replace');
+  machine.step(written(held('me', 2), 11_010), at(11_020));
+  assert.is(machine.reign, 2);
+  assert.is(machine.deadlineMs, 22_010);
+});
+
+test('who lost leaves the Lease to somebody else who has taken it meanwhile', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(40_000));
+  assert.is(machine.step(read(held('other', 5)), at(40_010)).do, 'wait');
+  assert.is(machine.step(read(held('other', 5)), at(55_009)).do, 'wait');
+  assert.is(machine.step(read(held('other', 5)), at(55_010)).do, 'replace');
+});
+
+test('a renewal whose answer comes after the deadline begins another reign: in between nobody led', () => {
+  const machine = leading();
+  machine.step({ type: 'waited' }, at(10_900));
+  machine.step(written(held('me', 2), 10_900), at(11_001));
+  assert.is(machine.reign, 2);
 });
 
 test('a standby that slept over its first answer renews before it leads', () => {
   const machine = createMachine();
   machine.step(read(undefined), at(0));
-  assert.is(machine.step(written(held('me', 1), 0), at(10_000)).do, 'replace');
-  assert.not(machine.hasLed);
-  machine.step(written(held('me', 2), 10_000), at(10_100));
-  assert.is(machine.deadlineMs, 20_000);
+  assert.is(machine.step(written(held('me', 1), 0), at(11_000)).do, 'replace');
+  assert.is(machine.reign, undefined);
+  machine.step(written(held('me', 2), 11_000), at(11_100));
+  assert.is(machine.deadlineMs, 22_000);
 });
 
 test('a leader that finds another holder, or none, has lost; one whose own lost answer refused it has not', () => {
-  for (const holder of ['other', '']) {
+  for (const [holder, next] of [
+    ['other', 'wait'],
+    ['', 'replace'],
+  ] as const) {
     const machine = leading();
     machine.step({ type: 'waited' }, at(2_000));
     assert.is(machine.step({ type: 'refused' }, at(2_000)).do, 'read');
-    assert.is(machine.step(read(held(holder, 5)), at(2_100)).do, 'end');
+    assert.is(machine.step(read(held(holder, 5)), at(2_100)).do, next);
+    assert.is(machine.reign, undefined);
   }
   const machine = leading();
   machine.step({ type: 'waited' }, at(2_000));

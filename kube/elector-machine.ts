@@ -5,8 +5,10 @@
  * Only times observed here count, never those written in the Lease: clocks may differ, their rates must not (much).
  *
  *     standing by --the Lease is free, written--> leading --renewed--> leading
- *                                                    |
- *                                                    +--deadline, or somebody else holds it--> lost
+ *          ^                                         |
+ *          +----deadline, or somebody else holds it--+
+ *
+ * Who lost stands again as anybody does; each time it is elected begins a reign of its own.
  */
 
 import { formatMicroTime } from '../runtime/time.ts';
@@ -16,21 +18,24 @@ import type { Lease } from './lease-types.ts';
 export type ElectorTimes = {
   /** A rival waits this long after it last saw the Lease change; whole seconds, as the Lease stores it. */
   leaseDurationMs: number;
-  /** A leader stops leading this long after it sent its last successful renewal. */
+  /** A leader stops leading this long after it sent its last successful renewal: more than two writes, however slow they are. */
   renewDeadlineMs: number;
   /** Between two renewals; a standby looks at least this far apart, at random up to 2.2 times that. */
   retryPeriodMs: number;
 };
 
-/** The default times are client-go's: 15 s, 10 s and 2 s. */
+/** client-go's times, but for a renewDeadline of 11 s instead of 10: a leader whose every write takes 5 s goes on leading. */
 export const ELECTOR_TIMES: ElectorTimes = {
   leaseDurationMs: 15_000,
-  renewDeadlineMs: 10_000,
+  renewDeadlineMs: 11_000,
   retryPeriodMs: 2_000,
 };
 
 /** client-go's JitterFactor: a standby waits up to this share of the retry period longer. */
 const JITTER = 1.2;
+
+/** A call's share of the renewDeadline: one that hangs must not cost the lease, and one that is slow is to have its answer. */
+const CALL_SHARE = 0.6;
 
 type LeaseSpec = NonNullable<Lease['spec']>;
 
@@ -40,9 +45,7 @@ export type ElectorAction =
   | { do: 'create'; spec: LeaseSpec; timeoutMs: number }
   /** A PUT with the resourceVersion that was read: it loses against any write in between. */
   | { do: 'replace'; lease: Lease; timeoutMs: number }
-  | { do: 'wait'; delayMs: number }
-  /** Leadership is lost, for good: a process that goes on starts anew. */
-  | { do: 'end' };
+  | { do: 'wait'; delayMs: number };
 
 export type ElectorInput =
   | { type: 'waited' }
@@ -64,13 +67,15 @@ export class ElectorMachine {
   /** Numbers in [0, 1). */
   readonly #random: () => number;
   readonly #times: ElectorTimes;
-  /** One request that hangs must not cost the lease. */
   readonly #callMs: number;
   #lease: Lease | undefined;
   /** Who held the Lease when it last changed. It outlives the Lease: deleting it frees nobody of the holder's time. */
   #seen: { record: string; holder: string; durationMs: number; atMs: number } | undefined;
-  #hasLed = false;
+  #isLeading = false;
+  #reigns = 0;
   #deadlineMs = Number.NEGATIVE_INFINITY;
+  /** When the last write began. */
+  #writeAtMs = Number.NEGATIVE_INFINITY;
   #refusals = 0;
 
   /** @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod > 0, the lease in whole seconds */
@@ -79,7 +84,7 @@ export class ElectorMachine {
     this.#identity = identity;
     this.#random = random;
     this.#times = times;
-    this.#callMs = Math.max(1_000, times.renewDeadlineMs / 2);
+    this.#callMs = Math.max(1_000, CALL_SHARE * times.renewDeadlineMs);
   }
 
   /** Monotonic time until which this process leads; -Infinity while it does not. */
@@ -87,9 +92,18 @@ export class ElectorMachine {
     return this.#deadlineMs;
   }
 
-  /** Whether it leads or led. */
-  get hasLed(): boolean {
-    return this.#hasLed;
+  /** The number of the reign under way; undefined: it does not lead. */
+  get reign(): number | undefined {
+    return this.#isLeading ? this.#reigns : undefined;
+  }
+
+  /**
+   * Monotonic time at which a holder other than this one was last seen to change the Lease; -Infinity: never. It may write the
+   * Lease and lead all the same not, if it hears no answer: then it is that one's to know.
+   */
+  get otherSeenMs(): number {
+    const { holder, atMs } = this.#seen ?? { holder: '', atMs: 0 };
+    return holder === '' || holder === this.#identity ? Number.NEGATIVE_INFINITY : atMs;
   }
 
   /** Who holds the Lease as it was last seen. */
@@ -102,10 +116,10 @@ export class ElectorMachine {
     return this.#lease;
   }
 
-  /** Takes the outcome of an action and names the next; the first input is `waited`. */
+  /** Takes the outcome of an action and names the next; the first input is `waited`. `reign` may be another one afterwards. */
   step(input: ElectorInput, at: Instant): ElectorAction {
     // Whatever comes after the deadline comes too late: in between this process was not the leader.
-    if (this.#hasLed && at.nowMs >= this.#deadlineMs) return this.#end();
+    if (this.#isLeading && at.nowMs >= this.#deadlineMs) this.resign();
     switch (input.type) {
       case 'waited':
         return this.#begin(at);
@@ -124,6 +138,7 @@ export class ElectorMachine {
 
   /** Stops leading at once, so that the Lease may be given away. */
   resign(): void {
+    this.#isLeading = false;
     this.#deadlineMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -161,13 +176,16 @@ export class ElectorMachine {
   }
 
   #timeoutMs(nowMs: number): number {
-    return Math.ceil(this.#hasLed ? Math.min(this.#callMs, this.#deadlineMs - nowMs) : this.#callMs);
+    return Math.ceil(this.#isLeading ? Math.min(this.#callMs, this.#deadlineMs - nowMs) : this.#callMs);
   }
 
-  /** A standby also wakes the moment the Lease is free. */
+  /** A leader renews once in a retry period, whatever a renewal took. A standby also wakes the moment the Lease is free. */
   #wait(nowMs: number): ElectorAction {
     const { retryPeriodMs } = this.#times;
-    if (this.#hasLed) return { do: 'wait', delayMs: Math.min(retryPeriodMs, this.#deadlineMs - nowMs) };
+    if (this.#isLeading) {
+      const untilDueMs = Math.max(0, this.#writeAtMs + retryPeriodMs - nowMs);
+      return { do: 'wait', delayMs: Math.min(untilDueMs, this.#deadlineMs - nowMs) };
+    }
     const delayMs = retryPeriodMs * (1 + JITTER * this.#random());
     const untilFreeMs = this.#freeAtMs() - nowMs;
     return { do: 'wait', delayMs: untilFreeMs > 0 ? Math.min(delayMs, untilFreeMs) : delayMs };
@@ -187,28 +205,23 @@ export class ElectorMachine {
       leaseTransitions: lease === undefined || isOurs ? transitions : transitions + 1,
     };
     const timeoutMs = this.#timeoutMs(nowMs);
+    this.#writeAtMs = nowMs;
     if (lease === undefined) return { do: 'create', spec, timeoutMs };
     return { do: 'replace', lease: { ...lease, spec }, timeoutMs };
-  }
-
-  #end(): ElectorAction {
-    this.#deadlineMs = Number.NEGATIVE_INFINITY;
-    return { do: 'end' };
   }
 
   /** A leader writes what it holds without reading first; a write of somebody else refuses it. */
   #begin(at: Instant): ElectorAction {
     this.#refusals = 0;
-    return this.#hasLed && this.#lease !== undefined
+    return this.#isLeading && this.#lease !== undefined
       ? this.#write(at)
       : { do: 'read', timeoutMs: this.#timeoutMs(at.nowMs) };
   }
 
   #takeRead(found: Lease | undefined, at: Instant): ElectorAction {
     this.#observe(found, at.nowMs);
-    if (this.#hasLed && found !== undefined && found.spec?.holderIdentity !== this.#identity)
-      return this.#end();
-    return !this.#hasLed && at.nowMs < this.#freeAtMs() ? this.#wait(at.nowMs) : this.#write(at);
+    if (found !== undefined && found.spec?.holderIdentity !== this.#identity) this.resign();
+    return !this.#isLeading && at.nowMs < this.#freeAtMs() ? this.#wait(at.nowMs) : this.#write(at);
   }
 
   #takeWritten(written: Lease, startedMs: number, at: Instant): ElectorAction {
@@ -216,7 +229,8 @@ export class ElectorMachine {
     const untilMs = startedMs + this.#times.renewDeadlineMs;
     // A process that slept over its first answer holds the Lease and leads only once it has renewed it.
     if (untilMs <= at.nowMs) return this.#write(at);
-    this.#hasLed = true;
+    if (!this.#isLeading) this.#reigns += 1;
+    this.#isLeading = true;
     this.#deadlineMs = untilMs;
     return this.#wait(at.nowMs);
   }

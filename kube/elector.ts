@@ -4,7 +4,7 @@
  * What the caller may rely on: `isLeader()` answers from this process's own monotonic clock, so a process that was paused and
  * wakes answers false at once, before it has heard of anybody. A rival takes the Lease no earlier than `leaseDurationMs` after
  * our last renewal was stored, and we count `renewDeadlineMs` from before it was sent: at least leaseDuration - renewDeadline
- * (5 s by default) lie between our deadline and the earliest takeover, however slow or lost the requests were. That margin
+ * (4 s by default) lie between our deadline and the earliest takeover, however slow or lost the requests were. That margin
  * covers clocks whose rates differ, up to leaseDuration : renewDeadline, and the time from `isLeader()` to the effect of what
  * it allowed. A Lease that is given away by `release()`, or emptied or edited by hand, has no margin.
  * CLOCK_MONOTONIC stands still while a machine is suspended (hibernated); such a machine is not covered.
@@ -36,6 +36,8 @@ export type ElectorOptions = Partial<ElectorTimes> & {
   random?: () => number;
   /** Told of each call that failed, a lost race apart; it is tried again. Must not throw. */
   onError: (error: unknown) => void;
+  /** Told of each write of the Lease, however it ended, with the milliseconds that it took. Must not throw. Default: nobody is. */
+  onWrite?: (tookMs: number) => void;
 };
 
 /** `hostname_uuid`, as client-go's callers name themselves: a restarted process is another one. */
@@ -58,9 +60,10 @@ export class Elector {
   readonly #onError: (error: unknown) => void;
   readonly #machine: ElectorMachine;
   readonly #stopping = new AbortController();
-  readonly #elected = Promise.withResolvers<void>();
+  readonly #onWrite: (tookMs: number) => void;
   #electedAtMs = Number.POSITIVE_INFINITY;
-  #running: Promise<'Lost' | 'Stopped'> | undefined;
+  #ledUntilMs = Number.NEGATIVE_INFINITY;
+  #running: Promise<void> | undefined;
   /** Aborted by a nudge; a read begun later has seen what the nudge was about. */
   #nudged = new AbortController();
 
@@ -72,6 +75,7 @@ export class Elector {
     this.#key = options.key;
     this.#clock = options.clock ?? systemClock;
     this.#onError = options.onError;
+    this.#onWrite = options.onWrite ?? (() => undefined);
     this.#machine = new ElectorMachine({ leaseDurationMs, renewDeadlineMs, retryPeriodMs, identity, random });
   }
 
@@ -86,22 +90,27 @@ export class Elector {
   }
 
   /**
-   * Stands for election and renews, until leadership is lost or the signal aborts; from that moment `isLeader()` is false.
-   * To be called once: a process that lost leads no more. Never rejects.
+   * Stands for election, renews, and stands again when leadership was lost, until the signal aborts. To be called once. Never
+   * rejects.
+   * @param onElected told of each election with a signal that aborts when that leadership ends, from which moment `isLeader()` is
+   *   false until the next one; must not throw. Default: nobody is
    */
-  run(signal: AbortSignal): Promise<'Lost' | 'Stopped'> {
-    this.#running ??= this.#stand(AbortSignal.any([signal, this.#stopping.signal]));
+  run(signal: AbortSignal, onElected: (reign: AbortSignal) => void = () => undefined): Promise<void> {
+    this.#running ??= this.#stand(AbortSignal.any([signal, this.#stopping.signal]), onElected);
     return this.#running;
   }
 
-  /** Resolves when this process leads for the first time. */
-  get elected(): Promise<void> {
-    return this.#elected.promise;
-  }
-
-  /** Monotonic time at which it was elected; Infinity: it was not yet. */
+  /** Monotonic time at which the leadership under way began; Infinity: this process does not lead. */
   electedAtMs(): number {
     return this.#electedAtMs;
+  }
+
+  /**
+   * Monotonic time at which this process last knew of a leader: now, if it leads; else the later of the end of its own leadership
+   * and the last change of the Lease by somebody else. -Infinity: it knows of none yet.
+   */
+  leaderSeenMs(): number {
+    return this.isLeader() ? this.#clock.now() : Math.max(this.#ledUntilMs, this.#machine.otherSeenMs);
   }
 
   /** Who holds the Lease as this process last saw it. */
@@ -125,32 +134,45 @@ export class Elector {
     await this.#empty().catch(this.#onError);
   }
 
-  async #stand(signal: AbortSignal): Promise<'Lost' | 'Stopped'> {
+  async #stand(signal: AbortSignal, onElected: (reign: AbortSignal) => void): Promise<void> {
     const machine = this.#machine;
-    const resign = () => machine.resign();
+    let reign: { number: number; end: AbortController } | undefined;
+    const follow = (): void => {
+      if (reign && reign.number !== machine.reign) {
+        this.#ledUntilMs = this.#clock.now();
+        this.#electedAtMs = Number.POSITIVE_INFINITY;
+        reign.end.abort();
+        reign = undefined;
+      }
+      if (reign || machine.reign === undefined) return;
+      reign = { number: machine.reign, end: new AbortController() };
+      this.#electedAtMs = this.#clock.now();
+      onElected(reign.end.signal);
+    };
+    const resign = (): void => {
+      machine.resign();
+      follow();
+    };
     signal.addEventListener('abort', resign, { once: true });
     let action = machine.step({ type: 'waited' }, this.#instant());
-    while (!signal.aborted && action.do !== 'end') {
+    while (!signal.aborted) {
       const input = await this.#perform(action, signal);
       if (signal.aborted) break;
       action = machine.step(input, this.#instant());
-      if (!machine.hasLed) continue;
-      this.#electedAtMs = Math.min(this.#electedAtMs, this.#clock.now());
-      this.#elected.resolve();
+      follow();
     }
     signal.removeEventListener('abort', resign);
-    machine.resign();
-    return signal.aborted ? 'Stopped' : 'Lost';
+    resign();
   }
 
   #instant(): Instant {
     return { nowMs: this.#clock.now(), wallMs: this.#clock.wall() };
   }
 
-  async #perform(action: Exclude<ElectorAction, { do: 'end' }>, signal: AbortSignal): Promise<ElectorInput> {
+  async #perform(action: ElectorAction, signal: AbortSignal): Promise<ElectorInput> {
     const clock = this.#clock;
     if (action.do === 'wait') {
-      const interrupt = this.#machine.hasLed ? signal : AbortSignal.any([signal, this.#nudged.signal]);
+      const interrupt = this.isLeader() ? signal : AbortSignal.any([signal, this.#nudged.signal]);
       await sleep(clock, action.delayMs, interrupt);
       return { type: 'waited' };
     }
@@ -160,7 +182,8 @@ export class Elector {
         this.#nudged = new AbortController();
         return { type: 'read', lease: await this.#read({ timeoutMs: action.timeoutMs, signal }) };
       }
-      return { type: 'written', lease: await this.#write(action, signal), startedMs };
+      const lease = await this.#write(action, signal).finally(() => this.#onWrite(clock.now() - startedMs));
+      return { type: 'written', lease, startedMs };
     } catch (error) {
       if (signal.aborted) return { type: 'failed' };
       if (isLostRace(error)) return { type: 'refused' };

@@ -1,4 +1,10 @@
 /** What a call of the Kubernetes API can end in. */
+import { plainText } from '../runtime/plain-text.ts';
+
+/** Of the API server's words, or those of a webhook behind it, what goes into logs. */
+const QUOTED = 2_048;
+/** Of a reason, a field or the name of a field manager. */
+const NAME_CHARACTERS = 256;
 
 /**
  * - `Conflict`: 409, a newer resourceVersion or another field manager; read again.
@@ -86,8 +92,8 @@ const conflictsOf = (causes: readonly StatusCause[]): FieldConflict[] =>
   causes
     .filter(({ reason }) => reason === 'FieldManagerConflict')
     .map(({ message = '', field = '' }) => ({
-      manager: /^conflict with "((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? message,
-      field,
+      manager: plainText(/^conflict with "((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? message, NAME_CHARACTERS),
+      field: plainText(field, NAME_CHARACTERS),
     }));
 
 const kindOfStatus = (status: number, reason: string): KubeErrorKind => {
@@ -112,9 +118,9 @@ export const errorOfStatus = (
   body: StatusBody | undefined,
   retryAfter?: string,
 ): KubeError => {
-  const reason = body?.reason ?? '';
+  const reason = plainText(body?.reason ?? '', NAME_CHARACTERS);
   const seconds = Number(retryAfter ?? body?.details?.retryAfterSeconds ?? Number.NaN);
-  const said = body?.message ? `: ${body.message}` : '';
+  const said = body?.message ? `: ${plainText(body.message, QUOTED)}` : '';
   return new KubeError(`${attempt}: ${status}${reason && ` ${reason}`}${said}`, {
     kind: kindOfStatus(status, reason),
     status,

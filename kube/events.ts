@@ -64,7 +64,7 @@ const SERIES_MS = 10 * 60_000;
 const SERIES_LIMIT = 4096;
 const ATTEMPTS = 3;
 const RETRY: BackoffPolicy = { firstMs: 500, baseMs: 1_000, maxMs: 5_000 };
-const CALL_MS = 5_000;
+const CALL_MS = 7_000;
 const MESSAGE_BYTES = 1024;
 
 type StoredEvent = KubeObject & {

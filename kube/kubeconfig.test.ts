@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs';
+import type { StdioPipeNamed } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type StartProcess, startProcess } from '../runtime/child.ts';
 import { createCredentials } from './credentials.ts';
 import { KubeError } from './errors.ts';
-import { type Access, loadAccess } from './kubeconfig.ts';
+import { type Access, createAccessReader, loadAccess } from './kubeconfig.ts';
 
 const SECRET = 'secret-that-no-message-may-hold';
 
@@ -159,24 +160,15 @@ test('once the token is refused, a file that is missing or holds none is an erro
     assert.is((await credentials.current()).headers.authorization, 'Bearer back');
   }));
 
-test('a refused credential is looked for in the kubeconfig again; one that is being written changes nothing', () =>
+test('a kubeconfig that has changed is read again, and only then', () =>
   withConfig({ user: '{token: first}' }, async (file) => {
-    const before = await readFile(file, 'utf8');
-    const credentials = createCredentials(loadAccess(file, {}), () => {
-      try {
-        return loadAccess(file, {}).user;
-      } catch {
-        return null;
-      }
-    });
-    const header = async () => (await credentials.current()).headers.authorization;
-    await writeFile(file, before.replace('first', 'second'));
-    assert.is(await header(), 'Bearer first', 'it was not refused yet');
-    credentials.forget();
-    assert.is(await header(), 'Bearer second');
+    const read = createAccessReader(file, {});
+    const first = read();
+    assert.is(read(), first);
+    await writeFile(file, (await readFile(file, 'utf8')).replace('token: first', 'token: second'));
+    assert.is(read().user.token, 'second');
     await writeFile(file, '');
-    credentials.forget();
-    assert.is(await header(), 'Bearer second');
+    assert.match(refusal(read), 'no current-context is set');
   }));
 
 test('another certificate in the kubeconfig is another version of the TLS material', () =>
@@ -184,13 +176,12 @@ test('another certificate in the kubeconfig is another version of the TLS materi
     { user: `{client-certificate-data: ${btoa('one')}, client-key-data: ${btoa('k')}}` },
     async (file) => {
       const { cluster, user } = loadAccess(file, {});
-      let now = user;
-      const credentials = createCredentials({ cluster, user }, () => now);
+      let now = { cluster, user };
+      const credentials = createCredentials(now, { read: () => now });
       const { version } = (await credentials.current()).tls;
       credentials.forget();
       assert.is((await credentials.current()).tls.version, version);
-      now = { ...user, certData: btoa('two') };
-      credentials.forget();
+      now = { cluster, user: { ...user, certData: btoa('two') } };
       assert.is.not((await credentials.current()).tls.version, version);
     },
   ));
@@ -208,30 +199,83 @@ test('an exec plugin gives a token; what a broken one prints stays out of the er
       const error: unknown = await createCredentials(loadAccess(file, {}))
         .current()
         .catch((thrown: unknown) => thrown);
-      assert.match(String((error as Error).message), 'the exec plugin failed or printed no credential');
+      assert.match(String((error as Error).message), 'the exec plugin sh failed or printed no credential');
       assert.not.match(String((error as Error).stack), SECRET);
     });
   }
 });
 
-test('while an exec plugin runs, whoever asks waits for it; one that hangs is killed, and the next call runs it anew', async () => {
+/** What a plugin's process is started with, and when all that it has started is gone. */
+const watchedStart = () => {
+  const gone: Promise<void>[] = [];
+  const start: StartProcess = (command, args, options) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gone.push(promise);
+    // All of its group holds the fourth descriptor.
+    const stdio = [...(options.stdio as StdioPipeNamed[]), 'pipe' as const];
+    const child = startProcess(command, args, { ...options, stdio });
+    child.stdio[3]?.on('close', () => resolve()).on('data', () => undefined);
+    return child;
+  };
+  return { start, gone };
+};
+const outcomeOf = (asked: Promise<unknown>): Promise<string> =>
+  asked.then(
+    () => 'given',
+    (error: Error) => error.message,
+  );
+
+test('an exec plugin that hangs is one process at a time, and is ended at its deadline with all that it has started', async () => {
   await withConfig({}, async (_, dir) => {
-    const [runs, done] = [join(dir, 'runs'), join(dir, 'done')];
-    const hang = `echo run >>${runs}; [ $(wc -l <${runs}) -gt 1 ] || ( sleep 20; echo done >${done} ); echo '{"status":{"token":"late"}}'`;
+    const runs = join(dir, 'runs');
+    const hang = `echo run >>${runs}; [ $(wc -l <${runs}) -gt 1 ] || ( sleep 600 & sleep 600 ); echo '{"status":{"token":"late"}}'`;
     await withConfig({ user: plugin(hang) }, async (file) => {
-      const credentials = createCredentials(loadAccess(file, {}), undefined, 500);
-      const refusals = [credentials.current(), credentials.current()].map((asked) =>
-        asked.then(
-          () => 'given',
-          (error: Error) => error.message,
-        ),
-      );
-      for (const refused of await Promise.all(refusals)) assert.match(refused, 'the exec plugin failed');
-      assert.not.ok(existsSync(done), 'nor is what it has started waited for');
+      const { start, gone } = watchedStart();
+      const credentials = createCredentials(loadAccess(file, {}), { start, pluginMs: 500 });
+      const refused = await Promise.all([credentials.current(), credentials.current()].map(outcomeOf));
+      for (const message of refused)
+        assert.match(message, /user ".*": the exec plugin sh was ended after 0\.5 s without a credential/);
+      await Promise.all(gone);
       assert.is(await readFile(runs, 'utf8'), 'run\n');
       assert.is((await credentials.current()).headers.authorization, 'Bearer late');
     });
   });
 });
+
+test('an exec plugin that prints without end is ended', () =>
+  withConfig({ user: plugin('while :; do echo flood; done') }, async (file) => {
+    const { start, gone } = watchedStart();
+    const message = await outcomeOf(createCredentials(loadAccess(file, {}), { start }).current());
+    assert.match(message, 'the exec plugin sh was ended because it printed more than 1048576 bytes');
+    await Promise.all(gone);
+  }));
+
+test('while an exec plugin runs, it is what a call waits for; another kubeconfig ends it, and is used at once', () =>
+  withConfig({ user: plugin('sleep 600') }, async (file) => {
+    const { start, gone } = watchedStart();
+    const before = loadAccess(file, {});
+    let now = before;
+    const credentials = createCredentials(before, { read: () => now, start });
+    const waiting = outcomeOf(credentials.current());
+    assert.is(credentials.waitsFor(), 'the exec plugin sh');
+    credentials.forget();
+    const { exec: _, ...user } = before.user;
+    now = { ...before, user: { ...user, token: 'good' } };
+    assert.is((await credentials.current()).headers.authorization, 'Bearer good');
+    assert.match(await waiting, 'the exec plugin sh was ended because the kubeconfig has changed');
+    await Promise.all(gone);
+    assert.is(gone.length, 1);
+    assert.is(credentials.waitsFor(), undefined);
+  }));
+
+test('an exec plugin that is not there is named', () =>
+  withConfig(
+    { user: '{exec: {apiVersion: client.authentication.k8s.io/v1, command: /nonexistent}}' },
+    async (file) =>
+      assert.match(
+        await outcomeOf(createCredentials(loadAccess(file, {})).current()),
+        'the exec plugin /nonexistent cannot be run: ENOENT',
+      ),
+  ));
 
 test.run();

@@ -14,6 +14,7 @@ import {
   type User,
 } from '@kubernetes/client-node/dist/config_types.js';
 import { parse, YAMLParseError } from 'yaml';
+import { versionOf } from '../runtime/file-cache.ts';
 import { KubeError } from './errors.ts';
 
 export type { User };
@@ -38,10 +39,34 @@ const invalid = (what: string, cause?: unknown): KubeError =>
  * @throws KubeError `Invalid` when nothing usable is there; the message names the file and never quotes it.
  */
 export const loadAccess = (path: string | undefined, environment: Environment): Access => {
+  const paths = filesOf(path, environment);
+  return paths === undefined ? accessInCluster(environment) : accessOfFiles(paths);
+};
+
+/** Undefined: a pod's ServiceAccount, whose files are read by themselves. */
+const filesOf = (path: string | undefined, environment: Environment): string[] | undefined => {
   const paths = path ? [path] : (environment.KUBECONFIG ?? '').split(delimiter).filter(Boolean);
-  if (paths.length > 0) return accessOfFiles(paths);
-  if (environment.KUBERNETES_SERVICE_HOST) return accessInCluster(environment);
-  return accessOfFiles([join(homedir(), '.kube', 'config')]);
+  if (paths.length > 0) return paths;
+  return environment.KUBERNETES_SERVICE_HOST ? undefined : [join(homedir(), '.kube', 'config')];
+};
+
+/** As {@link loadAccess}, each time. @returns the same object as long as the files have not changed */
+export const createAccessReader = (path: string | undefined, environment: Environment): (() => Access) => {
+  let last: { version: string; access: Access } | undefined;
+  return () => {
+    // Before it is read: whoever writes meanwhile makes another version.
+    const version = (filesOf(path, environment) ?? []).map(versionOrNone).join('|');
+    if (last?.version !== version) last = { version, access: loadAccess(path, environment) };
+    return last.access;
+  };
+};
+
+const versionOrNone = (path: string): string => {
+  try {
+    return versionOf(path);
+  } catch {
+    return 'none';
+  }
 };
 
 const accessInCluster = (environment: Environment): Access => {

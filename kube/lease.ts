@@ -47,8 +47,8 @@ export type ExclusiveHolder = {
   watch?: HolderWatch;
 };
 
-/** Deadline of one renewal: two fit into the default interval. */
-const RENEW_DEADLINE_MS = 5_000;
+/** Deadline of one renewal: one that an admission webhook holds for five seconds has its answer, within the default interval. */
+const RENEW_DEADLINE_MS = 7_000;
 
 /** While another holds the Lease it is read so often. */
 const LOOK_MS = 2_000;

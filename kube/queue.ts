@@ -142,6 +142,8 @@ export class WorkQueue {
       options.signal.removeEventListener('abort', wakeAll);
       for (const { cancel } of this.#delayed.values()) cancel();
       this.#delayed.clear();
+      for (const lane of LANES) this.#waiting[lane].clear();
+      this.#failures.clear();
     }
   }
 

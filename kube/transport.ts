@@ -1,5 +1,8 @@
 /** HTTP to one API server: shared connections, credentials, a deadline on everything. No word of Kubernetes objects. */
+import type { LookupFunction } from 'node:net';
 import { Agent, type Dispatcher } from 'undici';
+import { messageOf } from '../runtime/error-text.ts';
+import { inTime } from '../runtime/in-time.ts';
 import type { Credentials, TLSMaterial } from './credentials.ts';
 import { errorOfStatus, KubeError, type StatusBody } from './errors.ts';
 
@@ -36,7 +39,11 @@ const KEEP_ALIVE_MS = 60_000;
 const ERROR_BODY_BYTES = 256 * 1024;
 
 /** HTTP/1.1 on purpose: one connection per call in flight, so that one that died silently stalls one call, not all. */
-const createAgent = (tls: TLSMaterial, connections: number | null): Agent => {
+const createAgent = (
+  tls: TLSMaterial,
+  connections: number | null,
+  lookup: LookupFunction | undefined,
+): Agent => {
   const { version: _, ...material } = tls;
   return new Agent({
     connections,
@@ -46,7 +53,13 @@ const createAgent = (tls: TLSMaterial, connections: number | null): Agent => {
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { ...material, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: 15_000 },
+    connect: {
+      ...material,
+      timeout: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: 15_000,
+      ...(lookup && { lookup }),
+    },
   });
 };
 
@@ -60,8 +73,10 @@ export const createTransport = (options: {
   credentials: Credentials;
   /** Default 8. */
   callConnections?: number;
+  /** Of the server's name; default Node's own. */
+  lookup?: LookupFunction | undefined;
 }): Transport => {
-  const { callConnections = CALL_CONNECTIONS } = options;
+  const { callConnections = CALL_CONNECTIONS, lookup } = options;
   const { origin, pathname } = new URL(options.server);
   const prefix = pathname.replace(/\/$/, '');
   let agents: Agents | undefined;
@@ -71,8 +86,8 @@ export const createTransport = (options: {
     const old = agents;
     agents = {
       version: tls.version,
-      calls: createAgent(tls, callConnections),
-      streams: createAgent(tls, null),
+      calls: createAgent(tls, callConnections, lookup),
+      streams: createAgent(tls, null, lookup),
     };
     // Lets calls in flight finish; a failure to close leaves nothing to do.
     old?.calls.close().catch(() => undefined);
@@ -81,7 +96,7 @@ export const createTransport = (options: {
   };
 
   const send = async (request: TransportRequest, pool: 'calls' | 'streams', signal: AbortSignal) => {
-    const { headers, tls } = await raceAbort(options.credentials.current(), signal);
+    const { headers, tls } = await credentialsInTime(options.credentials, signal);
     const sending: Dispatcher.RequestOptions = {
       origin,
       path: prefix + request.path,
@@ -135,18 +150,22 @@ export const createTransport = (options: {
     async close() {
       const last = agents;
       agents = undefined;
+      options.credentials.close();
       await Promise.all([last?.calls.destroy(), last?.streams.destroy()]);
     },
   };
 };
 
-/** An exec plugin has no deadline of its own. */
-const raceAbort = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+/** A call was given up before its credentials were there. The message says what they wait for. */
+class WaitError extends Error {}
+
+/** An exec plugin may take longer than a call waits. */
+const credentialsInTime = (
+  credentials: Credentials,
+  signal: AbortSignal,
+): ReturnType<Credentials['current']> =>
+  inTime(credentials.current(), signal).catch((error: unknown) => {
+    throw signal.aborted ? new WaitError(credentials.waitsFor(), { cause: error }) : error;
   });
 
 async function* explained(
@@ -197,7 +216,8 @@ const explain = (error: unknown, request: TransportRequest, timedOut: boolean): 
     return new KubeError(`${request.attempt}: ${error.message}`, { kind: error.kind });
   }
   if (timedOut) {
-    const message = `${request.attempt}: no answer within ${request.timeoutMs} ms`;
+    const waited = error instanceof WaitError && error.message !== '' ? ` from ${error.message}` : '';
+    const message = `${request.attempt}: no answer${waited} within ${request.timeoutMs} ms`;
     return new KubeError(message, { kind: 'TimedOut' }, { cause: error });
   }
   if (request.signal?.aborted) {
@@ -207,7 +227,6 @@ const explain = (error: unknown, request: TransportRequest, timedOut: boolean): 
     // The parser's message quotes the answer, which may be a Secret.
     return new KubeError(`${request.attempt}: the answer is not JSON`, { kind: 'Unreachable' });
   }
-  const { code, message } = error as NodeJS.ErrnoException;
-  const what = message || code || String(error);
+  const what = messageOf(error) || (error as NodeJS.ErrnoException).code || String(error);
   return new KubeError(`${request.attempt}: ${what}`, { kind: 'Unreachable' }, { cause: error });
 };

@@ -23,6 +23,8 @@ const watchFrom = (resourceVersion: string): WatchAction => ({
   timeoutSeconds: 240,
 });
 
+const ASK: WatchAction = { do: 'ask' };
+
 /** A machine that has listed `items` at version 10 and opened its watch at 0 ms. */
 const watching = (items: KubeObject[]) => {
   const machine = createMachine();
@@ -68,9 +70,11 @@ test('says how far it knows every change: not before a list is complete, and on 
   assert.is(machine.shownVersion, '20');
 });
 
-test('managedFields are not kept', () => {
+test('managedFields and annotations are not kept', () => {
   const machine = createMachine();
-  const listed = { metadata: { name: 'a', managedFields: [{ manager: 'x' }] } };
+  const listed = {
+    metadata: { name: 'a', managedFields: [{ manager: 'x' }], annotations: { much: 'text' } },
+  };
   machine.step(page([listed]), 0);
   machine.event({ type: 'ADDED', object: { metadata: { name: 'b', managedFields: [{}] } } as KubeObject });
   assert.equal([...machine.objects.values()], [{ metadata: { name: 'a' } }, { metadata: { name: 'b' } }]);
@@ -124,7 +128,8 @@ test('an error keeps the store, names itself and resumes with growing delays up 
   const machine = watching([object('a')]);
   const delays = Array.from({ length: 9 }, () => {
     const { action } = machine.step(failed('Unreachable'), 1);
-    assert.equal(action.do === 'wait' && action.next, watchFrom('10'));
+    assert.equal(action.do === 'wait' && action.next, ASK);
+    assert.equal(machine.step({ type: 'newest', resourceVersion: '10' }, 1).action, watchFrom('10'));
     return action.do === 'wait' && action.delayMs;
   });
   assert.equal(delays, [200, 800, 1600, 3200, 5000, 5000, 5000, 5000, 5000]);
@@ -157,7 +162,7 @@ test('Retry-After lengthens a delay, within reason', () => {
 
 test('a stream that ends at once is no clean end: no hot loop', () => {
   const { action } = watching([]).step({ type: 'ended' }, 10);
-  assert.equal(action, { do: 'wait', delayMs: 200, next: watchFrom('10') });
+  assert.equal(action, { do: 'wait', delayMs: 200, next: ASK });
 });
 
 test('a stream that ends before its headers came is no clean end either', () => {
@@ -166,8 +171,46 @@ test('a stream that ends before its headers came is no clean end either', () => 
   assert.equal(machine.step({ type: 'ended' }, 60_000).action, {
     do: 'wait',
     delayMs: 200,
-    next: watchFrom('10'),
+    next: ASK,
   });
+});
+
+test('O14: an API server that has gone back behind what is held is listed afresh, and that list is the truth', () => {
+  const machine = watching([object('a', '10'), object('lost', '9')]);
+  machine.event({ type: 'MODIFIED', object: object('a', '12') });
+  machine.step(failed('Unreachable'), 1);
+  assert.equal(machine.step({ type: 'newest', resourceVersion: '5' }, 1).action.do, 'list');
+  const { changed, action } = machine.step(page([object('a', '4')], '5'), 1);
+  assert.equal([...changed].sort(), ['a', 'lost']);
+  assert.equal(action, watchFrom('5'));
+  assert.is(machine.shownVersion, '5');
+});
+
+test('O14: an event or a bookmark that is older than what is held leads to a new list', () => {
+  for (const type of ['MODIFIED', 'BOOKMARK'] as const) {
+    const machine = watching([object('a', '10')]);
+    machine.event({ type: 'BOOKMARK', object: object('', '12') });
+    machine.event({ type: 'BOOKMARK', object: object('', '12') });
+    assert.throws(
+      () => machine.event({ type, object: object('a', '11') }),
+      (error: unknown) => error instanceof KubeError && error.kind === 'Gone',
+    );
+    assert.is(machine.objects.get('a')?.metadata.resourceVersion, '10');
+  }
+});
+
+test('O14: a line that is no event leads to a new list, not to the same line again', () => {
+  for (const line of [
+    null,
+    {},
+    { type: 'ADDED' },
+    { type: 'ADDED', object: {} },
+    { type: 'NEW', object: object('b') },
+  ])
+    assert.throws(
+      () => watching([]).event(line as never),
+      (error: unknown) => error instanceof KubeError && error.kind === 'Invalid',
+    );
 });
 
 test('a stream that lived for a second has ended cleanly; one that lived for half a minute has made up for failures', () => {

@@ -3,16 +3,24 @@
  * and randomness are passed in, the answers of the API server come in as inputs.
  *
  *     Listing --last page--> Watching --stream ends--> Watching (from the last resourceVersion)
- *        ^                       |
- *        +-- 410 Gone, refresh --+
+ *        ^                    |      ^
+ *        +-- 410 Gone, refresh+      +-- not older --+
+ *        |                    +-- failure --> Asking for the newest version
+ *        +----------------------- older -------------+
+ *
+ * An API server whose newest version is older than what is held here was restored from a backup: a watch from a version that it has
+ * yet to reach is silent until then, bookmarks included. What is listed then is the truth, older or not.
  */
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.ts';
 import { errorOfStatus, isKubeError, KubeError, type StatusBody } from './errors.ts';
+import { versionOf } from './resource-version.ts';
 import type { Key, KubeObject } from './types.ts';
 
 /** What the driver has to do; it answers each with an input. */
 export type WatchAction =
   | { do: 'list'; continueToken: string | undefined }
+  /** What is the newest version? */
+  | { do: 'ask' }
   | { do: 'watch'; resourceVersion: string; timeoutSeconds: number }
   | { do: 'wait'; delayMs: number; next: WatchAction };
 
@@ -23,6 +31,8 @@ export type WatchEvent<T> =
 
 export type WatchInput<T> =
   | { type: 'page'; items: T[]; resourceVersion: string; continueToken: string | undefined }
+  /** The API server's newest version. */
+  | { type: 'newest'; resourceVersion: string }
   /** The watch's headers came. */
   | { type: 'opened' }
   /** The stream ended by itself, as it does after `timeoutSeconds`. */
@@ -49,12 +59,21 @@ export type WatchStep = { changed: Key[]; action: WatchAction };
 
 const LIST: WatchAction = { do: 'list', continueToken: undefined };
 
+const EVENTS: readonly string[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK'];
+
+const isOlder = (version: string | undefined, held: string | undefined): boolean => {
+  const of = (resourceVersion = '') => versionOf({ metadata: { name: '', resourceVersion } });
+  return of(version) > 0n && of(version) < of(held);
+};
+
 export type WatchMachineOptions<T> = {
   keyOf: (object: T) => Key;
   /** Numbers in [0, 1). */
   random: () => number;
   /** Default: WATCH_RETRY. */
   retry?: BackoffPolicy;
+  /** What is kept of an object; default: all but annotations and managedFields. */
+  keep?: (object: T) => T;
 };
 
 /** What is known of one scope, and what its watcher has to do next. */
@@ -62,6 +81,7 @@ export class WatchMachine<T extends KubeObject> {
   readonly #keyOf: (object: T) => Key;
   readonly #random: () => number;
   readonly #retry: BackoffPolicy;
+  readonly #keep: (object: T) => T;
   #objects = new Map<Key, T>();
   #pages: T[] = [];
   #continueToken: string | undefined;
@@ -73,10 +93,11 @@ export class WatchMachine<T extends KubeObject> {
   #failures = 0;
   #openedAtMs: number | undefined;
 
-  constructor({ keyOf, random, retry = WATCH_RETRY }: WatchMachineOptions<T>) {
+  constructor({ keyOf, random, retry = WATCH_RETRY, keep = slim }: WatchMachineOptions<T>) {
     this.#keyOf = keyOf;
     this.#random = random;
     this.#retry = retry;
+    this.#keep = keep;
   }
 
   /** The store: replaced as a whole by a list, key by key by events. */
@@ -111,6 +132,9 @@ export class WatchMachine<T extends KubeObject> {
     switch (input.type) {
       case 'page':
         return this.#takePage(input);
+      case 'newest':
+        if (isOlder(input.resourceVersion, this.#resourceVersion)) this.#startOver();
+        return { changed: [], action: this.#resume() };
       case 'opened':
         this.#error = undefined;
         this.#openedAtMs = nowMs;
@@ -125,16 +149,21 @@ export class WatchMachine<T extends KubeObject> {
   /**
    * Takes one event of the open stream.
    * @returns the key it changed, if any
-   * @throws KubeError for an ERROR event, which ends the stream: pass it to `step` as `failed`.
+   * @throws KubeError for an ERROR event, for one that is older than what is held and for what is no event: each ends the stream,
+   * pass it to `step` as `failed`.
    */
   event(event: WatchEvent<T>): Key | undefined {
-    if (event.type === 'ERROR') throw errorOfStatus('watch', event.object.code ?? 500, event.object);
+    if (event?.type === 'ERROR') throw errorOfStatus('watch', event.object?.code ?? 500, event.object);
+    if (!EVENTS.includes(event?.type) || event.object?.metadata === undefined)
+      throw new KubeError('watch: a line is no event', { kind: 'Invalid' });
+    if (isOlder(event.object.metadata.resourceVersion, this.#resourceVersion))
+      throw new KubeError('watch: an event is older than what is held', { kind: 'Gone' });
     this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion;
     this.#shownVersion = this.#resourceVersion ?? this.#shownVersion;
     if (event.type === 'BOOKMARK') return undefined;
     const key = this.#keyOf(event.object);
     if (event.type === 'DELETED') this.#objects.delete(key);
-    else this.#objects.set(key, slim(event.object));
+    else this.#objects.set(key, this.#keep(event.object));
     return key;
   }
 
@@ -159,10 +188,10 @@ export class WatchMachine<T extends KubeObject> {
 
   #takePage(input: Extract<WatchInput<T>, { type: 'page' }>): WatchStep {
     this.#error = undefined;
-    for (const item of input.items) this.#pages.push(item);
+    for (const item of input.items) this.#pages.push(this.#keep(item));
     this.#continueToken = input.continueToken;
     if (this.#continueToken !== undefined) return { changed: [], action: this.#resume() };
-    const listed = new Map(this.#pages.map((object) => [this.#keyOf(object), slim(object)]));
+    const listed = new Map(this.#pages.map((object) => [this.#keyOf(object), object]));
     const changed = differences(this.#objects, listed);
     this.#objects = listed;
     this.#startOver();
@@ -184,7 +213,8 @@ export class WatchMachine<T extends KubeObject> {
     if (gone && attempt === 0) return this.#resume();
     const askedMs = cause instanceof KubeError ? Math.min(cause.retryAfterMs ?? 0, RETRY_AFTER_MAX_MS) : 0;
     const delayMs = Math.max(backoffMs(this.#retry, attempt, this.#random()), askedMs);
-    return { do: 'wait', delayMs, next: this.#resume() };
+    const next: WatchAction = this.#resourceVersion === undefined ? this.#resume() : { do: 'ask' };
+    return { do: 'wait', delayMs, next };
   }
 
   #takeEnd(nowMs: number): WatchAction {
@@ -199,10 +229,12 @@ export class WatchMachine<T extends KubeObject> {
   }
 }
 
-/** managedFields are most of a small object, and nobody reads them. */
-const slim = <T extends KubeObject>(object: T): T => {
-  const metadata: KubeObject['metadata'] & { managedFields?: unknown } = object.metadata;
+/** managedFields are most of a small object, annotations may be as large as somebody likes, and nobody reads them. */
+export const slim = <T extends KubeObject>(object: T): T => {
+  const metadata: KubeObject['metadata'] & { managedFields?: unknown; annotations?: unknown } =
+    object.metadata;
   delete metadata.managedFields;
+  delete metadata.annotations;
   return object;
 };
 

@@ -8,7 +8,7 @@ import { createLineSplitter } from './lines.ts';
 import type { Key, KubeObject, OnChange, Resource, Scope, Store, StoreStats } from './types.ts';
 import { type WatchAction, type WatchEvent, WatchMachine, type WatchStep } from './watch-machine.ts';
 
-export type WatchOptions = {
+export type WatchOptions<T extends KubeObject = KubeObject> = {
   onChange: OnChange;
   /** Ends the watch; the store keeps what it has. */
   signal: AbortSignal;
@@ -19,6 +19,8 @@ export type WatchOptions = {
   random?: () => number;
   /** Default WATCH_RETRY. */
   retry?: BackoffPolicy;
+  /** What is kept of an object; default: all but annotations and managedFields. */
+  keep?: (object: T) => T;
   /** A watch that says nothing for so long is taken for dead; default 70,000 ms. */
   silenceMs?: number;
   /** Deadline of one page of a list, and of a watch's headers; default 15,000 ms. */
@@ -37,14 +39,14 @@ export const watch = <T extends KubeObject>(
   source: WatchSource,
   resource: Resource,
   scope: Scope,
-  options: WatchOptions,
+  options: WatchOptions<T>,
 ): Store<T> => new Watcher<T>(source, resource, scope, options);
 
 class Watcher<T extends KubeObject> implements Store<T> {
   readonly #source: WatchSource;
   readonly #resource: Resource;
   readonly #scope: Scope;
-  readonly #options: WatchOptions;
+  readonly #options: WatchOptions<T>;
   readonly #now: Clock['now'];
   readonly #setTimer: Clock['setTimer'];
   readonly #machine: WatchMachine<T>;
@@ -54,15 +56,15 @@ class Watcher<T extends KubeObject> implements Store<T> {
   #opened = 0;
   #events = 0;
 
-  constructor(source: WatchSource, resource: Resource, scope: Scope, options: WatchOptions) {
-    const { random = Math.random, retry } = options;
+  constructor(source: WatchSource, resource: Resource, scope: Scope, options: WatchOptions<T>) {
+    const { random = Math.random, retry, keep } = options;
     this.#source = source;
     this.#resource = resource;
     this.#scope = scope;
     this.#options = options;
     this.#now = options.now ?? systemClock.now;
     this.#setTimer = options.setTimer ?? systemClock.setTimer;
-    this.#machine = new WatchMachine<T>({ keyOf, random, ...(retry && { retry }) });
+    this.#machine = new WatchMachine<T>({ keyOf, random, ...(retry && { retry }), ...(keep && { keep }) });
     void this.#run();
   }
 
@@ -165,6 +167,12 @@ class Watcher<T extends KubeObject> implements Store<T> {
           const page = await this.#source.listPage<T>(this.#resource, this.#scope, continueToken, call);
           this.#contact();
           return this.#machine.step({ type: 'page', ...page }, this.#now());
+        }
+        case 'ask': {
+          const call = { timeoutMs, signal, limit: 1 };
+          const page = await this.#source.listPage<T>(this.#resource, this.#scope, undefined, call);
+          this.#contact();
+          return this.#machine.step({ type: 'newest', resourceVersion: page.resourceVersion }, this.#now());
         }
         case 'watch':
           await this.#follow(action, signal, timeoutMs);

@@ -36,7 +36,7 @@ export class Account implements EC2 {
   #callsUnderWay = 0;
 
   constructor({ api, region, clock, random, metrics, onTurn }: AccountOptions) {
-    this.budget = createBudget({ clock, onTurn });
+    this.budget = createBudget({ clock, onTurn, shareOf: (key) => key.slice(0, key.indexOf('/')) });
     this.#ec2 = createEC2({
       api,
       clock,
@@ -57,6 +57,10 @@ export class Account implements EC2 {
     const result = await this.#ec2.read(...request);
     this.reachability.note(result);
     return result;
+  }
+
+  holders(...request: Parameters<EC2['holders']>): ReturnType<EC2['holders']> {
+    return this.#ec2.holders(...request);
   }
 
   call(...request: Parameters<EC2['call']>): ReturnType<EC2['call']> {

@@ -167,7 +167,10 @@ class Keeper implements FactsKeeper {
       },
       addressesPerInterface: { ...before?.addressesPerInterface, ...facts.addressesPerInterface },
       mayAssociate: { ...facts.mayAssociate, ...before?.mayAssociate, ...answeredIn(facts) },
-      failure: facts.failure,
+      failure: facts.failure && {
+        ...facts.failure,
+        sinceMs: before?.failure?.sinceMs ?? facts.readAtMs,
+      },
     });
   }
 

@@ -1,18 +1,17 @@
-/** What begins when a replica leads: its stores are made fresh, then it works on pairs until it is to finish. */
+/** What begins when a replica is elected: its stores are made fresh, then it works on pairs until its leadership ends. */
 import { once } from 'node:events';
 import { instanceName } from '../crds/types.ts';
 import { keyOf } from '../kube/client.ts';
-import { referenceTo } from '../kube/events.ts';
-import { LEASES } from '../kube/lease-types.ts';
 import type { HandleResult } from '../kube/queue.ts';
 import type { Key } from '../kube/types.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
 import type { Log } from '../runtime/log.ts';
-import { LEADER_LEASE, type OperatorConfig, WORKERS } from './config.ts';
+import { type OperatorConfig, WORKERS } from './config.ts';
 import { isNotLeading } from './leader-client.ts';
 import type { FoundPair } from './pair-queue.ts';
 import type { Parts } from './parts.ts';
+import { referenceToLeaderLease } from './stores.ts';
 
 /** What a leader works with. */
 type LeadingOptions = {
@@ -26,28 +25,31 @@ type LeadingOptions = {
   finishing: AbortSignal;
 };
 
-/** Waits until this process is elected, and works on pairs. Resolves when the last step has ended, or none was begun. */
+/**
+ * Works on pairs, as a process that has just been elected and remembers of an earlier leadership only the calls that EC2 has not
+ * answered. Resolves when the last step has ended, or none was begun.
+ */
 export const lead = async (options: LeadingOptions): Promise<void> => {
   const { parts, finishing } = options;
-  const { elector, stores, pairQueue } = parts;
-  const finished = once(finishing, 'abort');
-  await Promise.race([elector.elected, finished]);
+  const { stores, pairQueue, reconciler } = parts;
   if (finishing.aborted) return;
+  const finished = once(finishing, 'abort');
   tellElected(options);
+  reconciler.beginAnew();
   // What another process wrote before it was over must be known before the first decision.
   const { pairs, instances, leases } = stores;
   await Promise.race([Promise.all([pairs.refresh(), instances.refresh(), leases.refresh()]), finished]);
   if (finishing.aborted) return;
   pairQueue.open(findPairs(parts));
   await work(options);
+  pairQueue.close();
 };
 
 const tellElected = ({ parts, config: { namespace }, log }: LeadingOptions): void => {
   const { identity, stores, events } = parts;
   log.info({ reason: 'LeaderElected', identity }, 'leading');
-  const stored = stores.leases.get(`${namespace}/${LEADER_LEASE}`);
   events.record({
-    regarding: referenceTo(stored ?? { metadata: { name: LEADER_LEASE, namespace } }, LEASES),
+    regarding: referenceToLeaderLease(stores, namespace),
     type: 'Normal',
     reason: 'LeaderElected',
     message: `${identity} leads and makes the writes.`,

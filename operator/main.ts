@@ -1,13 +1,12 @@
 /** `hapair-operator`: flags, logger, signals and the real surroundings; what runs in them is operator.ts. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
 import packageJSON from '../package.json' with { type: 'json' };
 import { createCalmLog } from '../runtime/calm-log.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/error-text.ts';
 import { openLogOutput } from '../runtime/log-output.ts';
-import { formatMicroTime } from '../runtime/time.ts';
+import { createLogger } from '../runtime/logger.ts';
 import type { OperatorConfig } from './config.ts';
 import { runOperator } from './operator.ts';
 import { connectSurroundings } from './surroundings.ts';
@@ -21,7 +20,7 @@ const USAGE = `usage: hapair-operator [flags]
   --require-tag KEY=VALUE             ENIs and EIPs without this tag are not touched (default: no tag is asked for)
   --identity NAME                     of this replica, unique among them (default: POD_NAME, else HOSTNAME_UUID)
   --lease-duration-seconds SECONDS    how long a standby waits for a silent leader; whole seconds (default: 15)
-  --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 10)
+  --renew-deadline-seconds SECONDS    a leader stops that long after its last renewal (default: 11)
   --retry-period-seconds SECONDS      between two renewals (default: 2)
   --bind-address ADDRESS              of /metrics, /healthz and /readyz (default: every address)
   --port PORT                         of the same; 0: a free one (default: 8080)
@@ -31,8 +30,8 @@ AWS_ENDPOINT_URL_EC2 points it at another EC2 endpoint.`;
 const OWN_NAMESPACE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 
 /** Ends the process with a sentence for people, no stack trace. */
-const refuse = (message: string): never => {
-  process.stderr.write(`hapair-operator: ${message}\n${USAGE}\n`);
+const refuse = (message: string, usage = `${USAGE}\n`): never => {
+  process.stderr.write(`hapair-operator: ${message}\n${usage}`);
   process.exit(2);
 };
 
@@ -94,17 +93,18 @@ const readTag = (text: string | undefined): { key: string; value: string } | und
 };
 const requireTag = readTag(flags['require-tag']);
 
-const lines = pino(
-  {
-    level: flags['log-level'] ?? process.env.LOG_LEVEL ?? 'info',
-    base: {},
-    timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
-  },
-  openLogOutput(true),
-);
+const openLog = () => {
+  try {
+    return createLogger({ level: flags['log-level'], base: {} }, openLogOutput());
+  } catch (error) {
+    return refuse(messageOf(error), '');
+  }
+};
+const lines = openLog();
 /** What EC2 or the API server refuses again and again is said once, then counted. */
 const log = createCalmLog(lines, systemClock.now);
 setInterval(log.tick, 1_000).unref();
+process.once('exit', () => log.flush());
 
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
@@ -114,8 +114,8 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   });
 }
 
-const end = Promise.withResolvers<'Stopped'>();
-for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve('Stopped'));
+const end = Promise.withResolvers<void>();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => end.resolve());
 
 const { version } = packageJSON;
 const config: OperatorConfig = {
@@ -128,7 +128,7 @@ const config: OperatorConfig = {
   identity: flags.identity ?? (process.env.POD_NAME || undefined),
   election: {
     leaseDurationMs: numberOf('lease-duration-seconds', 15) * 1000,
-    renewDeadlineMs: numberOf('renew-deadline-seconds', 10) * 1000,
+    renewDeadlineMs: numberOf('renew-deadline-seconds', 11) * 1000,
     retryPeriodMs: numberOf('retry-period-seconds', 2) * 1000,
   },
   http: { bindAddress: flags['bind-address'], port: numberOf('port', 8080) },
@@ -140,12 +140,7 @@ const { identity, port } = operator;
 const started = { version, region, namespace, identity, port, pid: process.pid };
 log.info({ reason: 'OperatorStarted', ...started }, 'operator started');
 
-const ending = await Promise.race([end.promise, operator.lost.then(() => 'Lost' as const)]);
-if (ending === 'Lost') {
-  // At once, and as a failure: whoever restarts it starts with nothing remembered.
-  lines.fatal({ reason: 'LeaderLost', identity }, 'leadership lost, ending');
-  process.exit(1);
-}
+await end.promise;
 log.info({ reason: 'OperatorStopping' }, 'operator is stopping');
 await operator.stop();
 process.exit(0);

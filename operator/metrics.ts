@@ -26,6 +26,8 @@ export type Metrics = {
   stepped(result: StepResult, seconds: number): void;
   /** A write to the API server; `kind` is such as `HAPair` or `HAPair/status`. */
   kubernetesWrote(kind: string, result: WriteResult): void;
+  /** The Lease of the replicas was written, or could not be. */
+  leaseWritten(seconds: number): void;
   /** A request to EC2 was answered, or will not be. */
   ec2Answered(action: string, result: RequestResult, seconds: number): void;
   /** A call was accepted that put back what had been moved away. */
@@ -78,6 +80,12 @@ export const createMetrics = (version: string, registry = registryOfProcess()): 
     labelNames: ['version'],
     registers,
   }).set({ version }, 1);
+
+  const leaseWrite = new Gauge({
+    name: 'hapair_lease_write_seconds',
+    help: 'How long the newest write of the Lease of the replicas took, with or without an answer.',
+    registers,
+  });
 
   const failovers = new Counter({
     name: 'hapair_failovers_total',
@@ -144,6 +152,9 @@ export const createMetrics = (version: string, registry = registryOfProcess()): 
     },
     kubernetesWrote(kind, result) {
       writes.inc({ kind, result });
+    },
+    leaseWritten(seconds) {
+      leaseWrite.set(seconds);
     },
     ec2Answered(action, result, seconds) {
       ec2Requests.inc({ action, result });

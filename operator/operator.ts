@@ -2,17 +2,19 @@
  * A replica of the operator, from its start to its end. What it consists of is parts.ts, what begins when it leads is
  * leading.ts; the work on one pair is reconcile.ts, the decisions plan.ts.
  *
- * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes
- * asks the elector's own clock first, at the moment of writing. A process leads at most once: when leadership is lost it is
- * over, and a new process starts with nothing remembered.
+ * Every replica keeps its copies of Kubernetes and its readings of EC2 warm; the one that leads works on them. Whatever writes,
+ * unfollowed.ts apart, asks the elector's own clock first, at the moment of writing. A process that has lost leadership stands for election again;
+ * when it is elected it begins with nothing remembered but its unanswered calls.
  */
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { OperatorConfig } from './config.ts';
 import { createEndpoints } from './endpoints.ts';
+import { counted } from './leader-client.ts';
 import { lead } from './leading.ts';
 import { createParts } from './parts.ts';
 import type { Surroundings } from './surroundings.ts';
+import { tellUnfollowed } from './unfollowed.ts';
 
 /** A running replica, as its process sees it. */
 export type Operator = {
@@ -21,8 +23,6 @@ export type Operator = {
   port: number | undefined;
   /** This process leads now, by its own clock. */
   isLeader(): boolean;
-  /** Resolves when leadership was lost: no write has begun since, and the process must end. */
-  lost: Promise<void>;
   /**
    * Begins no new step, waits for the answers to EC2 calls under way (each has a deadline), gives the Lease away so that
    * another replica leads at once, and closes everything.
@@ -63,20 +63,30 @@ export const runOperator = async (
   const finishing = new AbortController();
   const { signal } = stopping;
   const parts = createParts({ config, surroundings, log, signal });
-  const { identity, elector, account, views, events, reconciler } = parts;
+  const { identity, elector, account, views, stores, events, reconciler, metrics } = parts;
 
+  /** The steps of each leadership end before those of the next begin. */
+  let leading = Promise.resolve();
+  const onElected = (reign: AbortSignal): void => {
+    const options = { parts, config, clock, log, onStepFailed };
+    leading = leading.then(() => lead({ ...options, finishing: AbortSignal.any([reign, finishing.signal]) }));
+    reign.addEventListener('abort', () => {
+      if (!finishing.signal.aborted)
+        log.warn({ reason: 'LeaderLost', identity }, 'leadership lost, standing for election again');
+    });
+  };
   const listening = Promise.withResolvers<void>();
-  const election = listening.promise.then(() => elector.run(signal));
+  const election = listening.promise.then(() => elector.run(signal, onElected));
   const server = await surroundings.serve?.(createEndpoints({ parts, config, clock, election, signal }));
   listening.resolve();
-  const lost = Promise.withResolvers<void>();
-  void election.then((end) => {
-    if (end !== 'Lost') return;
-    finishing.abort();
-    lost.resolve();
-  });
-  const reading = Promise.all([views.run(), account.reachability.prove(signal)]);
-  const leading = lead({ parts, config, clock, log, onStepFailed, finishing: finishing.signal });
+  const reading = Promise.all([
+    views.run(),
+    account.reachability.prove(signal),
+    tellUnfollowed({
+      ...{ pairs: stores.pairs, kube: counted(kube, metrics.kubernetesWrote), clock, log, signal },
+      leaderSeenMs: () => elector.leaderSeenMs(),
+    }),
+  ]);
 
   const stop = async (): Promise<void> => {
     finishing.abort();
@@ -93,5 +103,5 @@ export const runOperator = async (
     account.close();
     await Promise.all([server?.close(), kube.close(), electorKube.close()]);
   };
-  return { identity, port: server?.port, isLeader: () => elector.isLeader(), lost: lost.promise, stop };
+  return { identity, port: server?.port, isLeader: () => elector.isLeader(), stop };
 };

@@ -32,6 +32,11 @@ export class PairQueue {
     }
   }
 
+  /** From now on nobody waits: this process leads no more. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
   /**
    * Something that a pair depends on has changed. One that was never elected has no failover to hurry for: those of others need not
    * wait behind thousands of new ones.

@@ -17,7 +17,7 @@ import { PairQueue } from './pair-queue.ts';
 import { createPairSeries } from './pair-series.ts';
 import { scopeOf } from './plan/addresses.ts';
 import { Reconciler } from './reconcile.ts';
-import { watchAll } from './stores.ts';
+import { referenceToLeaderLease, watchAll } from './stores.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createViews, type Views } from './view.ts';
 
@@ -41,6 +41,13 @@ const problemsOf = ({ apiVersion, kind, metadata: { name, namespace }, spec }: H
   return verdict.ok ? [] : verdict.errors.map(({ path, message }) => `${path}: ${message}`);
 };
 
+/** A write of the Lease that takes so long is on the way to losing it; half of the renewDeadline is the most that it bears. */
+const SLOW_WRITE_MS = 2_000;
+const SLOW_WRITE = [
+  'the API server takes long to write, and a leader that cannot renew its Lease in time is none. Look for an admission webhook that does not',
+  'answer (kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations), then at the API server and etcd',
+].join(' ');
+
 const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string, metrics: Metrics) => {
   const { electorKube, clock, random } = surroundings;
   return new Elector({
@@ -52,6 +59,10 @@ const electorOf = ({ config, surroundings, log }: PartsOptions, identity: string
     random,
     onError: (error) =>
       log.warn({ reason: 'LeaseNotRenewed', error: messageOf(error) }, 'the Lease was not read or renewed'),
+    onWrite: (tookMs) => {
+      metrics.leaseWritten(tookMs / 1000);
+      if (tookMs >= SLOW_WRITE_MS) log.warn({ reason: 'SlowWrites', tookMs: Math.round(tookMs) }, SLOW_WRITE);
+    },
   });
 };
 
@@ -119,6 +130,8 @@ export const createParts = (options: PartsOptions) => {
       ledSinceMs: () => elector.electedAtMs(),
       onStatusWritten: metrics.statusWritten,
       onDriftRepaired: metrics.driftRepaired,
+      tellOperator: (event) =>
+        events.record({ regarding: referenceToLeaderLease(stores, namespace), ...event }),
     },
     { region, agentUsernameTemplate, ...(requireTag && { requireTag }) },
     // Calls under way when leadership is given up are waited for, not cut.

@@ -30,11 +30,12 @@ const actionOf = ({ call, node }: PlannedCall): string => {
 
 const actions = (rig: Rig): string[] => rig.calls.map(actionOf);
 
-test('the first visit sets every condition, the finalizer, and asks for a reading before it creates anything', () => {
+test('the first visit sets every condition, the finalizer if EC2 is to be cleaned up, and asks for a reading before it creates anything', () => {
   const rig = new Rig();
   const first = rig.step();
   assert.equal(rig.pair.status?.conditions?.map(({ type }) => type).sort(), [...HAPAIR_CONDITIONS].sort());
-  assert.is(first.finalizer, 'add');
+  assert.is(first.finalizer, undefined, 'Retain needs none');
+  assert.is(new Rig({ deletionPolicy: 'Unassign' }).step().finalizer, 'add');
   assert.is(first.instances.length, 0);
   assert.is(first.readSinceMs, 0);
   assert.is(rig.condition('Ready'), 'False WaitingForElection');
@@ -116,14 +117,21 @@ test('the first master gets VIP and EIP; the address is recorded before the firs
 });
 
 test('no call before finalizer and record are stored', () => {
-  const rig = new Rig();
+  const rig = new Rig({ deletionPolicy: 'Unassign' });
   rig.read();
   rig.step({ writes: false });
   rig.settle();
   rig.pair = { ...rig.pair, status: { failback: {} }, metadata: { ...rig.pair.metadata, finalizers: [] } };
   rig.report('node1', 'Master', 1);
   assert.is(rig.step({ writes: false }).call, undefined);
+  rig.step();
+  rig.read();
   assert.is(rig.step().call, undefined);
+  assert.equal(
+    rig.pair.status?.addresses?.map(({ placing }) => placing),
+    [ENI1],
+    'what it never had is recorded as being placed',
+  );
   assert.ok(rig.step().call);
 });
 
@@ -413,8 +421,14 @@ test('a rejected call with several VIPs is followed by a reading, then one by on
   const rig = new Rig({ addresses });
   rig.settle();
   rig.report('node1', 'Master', 1);
-  rig.step();
+  while (rig.calls.length === 0) {
+    const { readSinceMs } = rig.step();
+    rig.pass(1);
+    if (readSinceMs !== undefined) rig.read();
+  }
+  rig.pass(1);
   rig.answer(failureOf({ code: 'InvalidParameterValue', message: 'one is bad', httpStatus: 400 }));
+  rig.pass(1);
   assert.ok(rig.step().readSinceMs !== undefined);
   const single: string[] = [];
   for (let second = 0; second < 10; second++) {
@@ -697,8 +711,17 @@ test('paused: no EC2 write, no order, no priority change, and it says what would
   assert.equal(actions(rig), [`assign ${VIP} ${ENI2}`]);
 });
 
-test('deletion with Retain: the finalizer goes, nothing is moved or recreated', () => {
+test('with Retain a finalizer of an earlier version goes', () => {
   const rig = Rig.converged();
+  rig.hold();
+  assert.is(rig.step().finalizer, 'remove');
+  assert.is(rig.deleted, false);
+  assert.is(rig.step().finalizer, undefined);
+});
+
+test('deletion with Retain: a finalizer goes, nothing is moved or recreated', () => {
+  const rig = Rig.converged();
+  rig.hold();
   rig.instances = [];
   rig.delete();
   const next = rig.step();
@@ -712,6 +735,7 @@ test('deletion waits for the answer to a call that is under way', () => {
   const rig = Rig.converged();
   rig.report('node2', 'Master', 2);
   rig.step();
+  rig.hold();
   rig.delete();
   assert.is(rig.step().finalizer, undefined);
   rig.answer();
@@ -744,6 +768,52 @@ const reported = (status: 'False' | 'Unknown', message: string) => ({
   reason: status === 'False' ? 'ChecksFailed' : 'Unobserved',
   message,
   lastTransitionTime: '2026-11-22T10:00:00Z',
+});
+
+test("O10: however long an agent's messages, and whatever is in them, the status can be written and read", () => {
+  const rig = Rig.converged();
+  const message = `\u001b[2J${'x'.repeat(32_700)}`;
+  const conditions = ['Ready', 'Healthy'].map((type) => ({
+    ...{ type, status: 'False' as const, reason: 'CheckFailed', message },
+    lastTransitionTime: '2026-11-22T10:00:00Z',
+  }));
+  rig.report('node2', 'Fault', 1, { conditions, agentVersion: '\u001b[2J1.0' });
+  rig.settle();
+  const { message: first, conditions: told = [], nodes = [] } = rig.pair.status ?? {};
+  const texts = [
+    first ?? '',
+    ...told.map((each) => each.message),
+    ...nodes.map((node) => node.agentVersion ?? ''),
+  ];
+  assert.ok(texts.some((text) => text.includes('xxxx')));
+  for (const text of texts) {
+    assert.ok(text.length <= 8_192);
+    assert.not.match(text.replaceAll('\n', ''), /\p{Cc}/u);
+  }
+});
+
+test('O10: edits of which nothing arrives never make the status too long to be written', () => {
+  const rig = Rig.converged();
+  rig.reading = {};
+  const edit = (round: number): void => {
+    const addresses = Array.from({ length: 16 }, (_, at) => ({
+      name: `a${round}x${at}`,
+      vip: `10.10.${round}.${at}`,
+    }));
+    rig.edit({ addresses });
+    for (let step = 0; step < 3; step++) rig.step();
+  };
+  for (const round of [20, 21, 22]) {
+    edit(round);
+    assert.is(rig.condition('Accepted'), 'True Accepted');
+  }
+  for (const round of [23, 24]) {
+    edit(round);
+    assert.is(rig.condition('Accepted'), 'False Invalid');
+    assert.is(rig.pair.status?.addresses?.length, 49);
+  }
+  edit(22);
+  assert.is(rig.condition('Accepted'), 'True Accepted', 'what was there before is there again');
 });
 
 test('both nodes fail their checks: the addresses stay, and it is said why', () => {
@@ -792,7 +862,7 @@ test('Invalid: an edit that is not accepted leaves the running pair on its last 
   assert.equal(rig.instance('node1').spec.healthChecks, [CHECK]);
   assert.is(rig.condition('Ready'), 'True Serving');
   rig.delete();
-  assert.is(rig.step().finalizer, 'remove', 'deletion ends');
+  assert.ok(rig.deleted, 'deletion ends');
 });
 
 test('before the first election nodes and parameters simply change', () => {

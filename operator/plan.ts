@@ -6,19 +6,25 @@
 import type { Reason } from '../crds/conditions.ts';
 import type { AddressStatus, HAPair } from '../crds/types.ts';
 import { FINALIZER } from '../crds/types.ts';
-import { holderOf, itemsOf, ownedItems, rightness } from '../delivery/items.ts';
+import { holderOf, itemsOf, rightness } from '../delivery/items.ts';
+import type { Item } from '../delivery/movable.ts';
 import { afterRelease, type Release, release } from '../delivery/release.ts';
+import { VIP } from '../delivery/vip.ts';
 import { reasonOf } from '../ec2/errors.ts';
 import { isEqual } from '../runtime/json.ts';
-import { droppedAddresses, scopeOf, servedAddresses } from './plan/addresses.ts';
+import { droppedAddresses, neverPlaced, scopeOf, servedAddresses } from './plan/addresses.ts';
 import { PIN_PATIENCE_MS } from './plan/authority.ts';
 import { describeCall, withTold } from './plan/calls.ts';
 import { BUDGET_PATIENCE_MS } from './plan/convergence.ts';
 import { deletion } from './plan/deletion.ts';
 import { withFailedOrder, withHealth } from './plan/failback.ts';
+import { foreignNews } from './plan/foreign.ts';
 import { desiredInstances, withWanted } from './plan/instances.ts';
 import { assertPlan, isRecorded } from './plan/invariants.ts';
 import { type Orders, orders } from './plan/orders.ts';
+import { releasable } from './plan/ownership.ts';
+import { paceStatus } from './plan/pace.ts';
+import { fitsSubnet } from './plan/preflight.ts';
 import { conditionOf } from './plan/problem.ts';
 import { wantedReading, withQuestion } from './plan/reading.ts';
 import { FRESH_MS } from './plan/signs.ts';
@@ -26,6 +32,7 @@ import { assess, type Situation } from './plan/situation.ts';
 import { type Dropped, nextStatus, servedIn } from './plan/status.ts';
 import { type Acceptance, isBarred, untaggedMessage } from './plan/support.ts';
 import { transitionEvents } from './plan/transitions.ts';
+import { turnOf } from './plan/turn.ts';
 import type { Plan, PlanEvent, PlanInput } from './plan/types.ts';
 
 /** The longest sleep: a bound on what a forgotten deadline can cost. */
@@ -36,6 +43,9 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
   const { pair, instances, settings, ec2 } = input;
   if (isBarred(acceptance)) return [];
   const [firstItem] = itemsOf(wish.addresses);
+  const { view, facts } = ec2;
+  const isUsable = ({ id, movable }: Item): boolean =>
+    movable !== VIP || fitsSubnet(id, wish.nodes, { view, facts });
   const wasRead = wish.nodes.every(
     (node) => firstItem !== undefined && rightness(ec2.view, firstItem, node) !== 'Unknown',
   );
@@ -48,7 +58,7 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
     holder,
     accepted: acceptance.accepted,
     firstHolder: firstItem && wasRead ? { node: holderOf(ec2.view, firstItem, wish.nodes) } : undefined,
-    addresses: servedAddresses(pair, wish, ec2.view),
+    addresses: servedAddresses(pair, wish, ec2.view, isUsable),
     vrrp: parameters?.vrrp,
     yieldTerm:
       order.failback?.yieldTerm === pair.status?.failback?.yieldTerm ? (order.failback?.yieldTerm ?? 0) : 0,
@@ -58,7 +68,12 @@ const instancesOf = (situation: Situation, order: Orders, holder: string | undef
 };
 
 /** When to look again although nothing was heard: the nearest of all deadlines. */
-const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | undefined): number => {
+const requeueAfterMs = (
+  situation: Situation,
+  order: Orders,
+  freeing: Release | undefined,
+  statusAtMs: number | undefined,
+): number => {
   const { input, wish, convergence, memory, hold } = situation;
   const { nowMs, life } = input;
   const { pin } = memory.authority;
@@ -70,6 +85,8 @@ const requeueAfterMs = (situation: Situation, order: Orders, freeing: Release | 
     freeing?.readSinceMs,
     order.wakeAtMs,
     hold.wakeAtMs,
+    memory.reading.question?.sinceMs,
+    statusAtMs,
     pin && pin.sinceMs + PIN_PATIENCE_MS,
     deferredSinceMs === undefined ? undefined : deferredSinceMs + BUDGET_PATIENCE_MS,
     ...wish.nodes.map(({ name }) => {
@@ -102,15 +119,16 @@ const isPutUp = ({ wish, reports, memory }: Situation): boolean => {
 const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } => {
   const { input, acceptance, wish, convergence, memory } = situation;
   const { pair, nowMs, ec2 } = input;
-  const all: AddressStatus[] = droppedAddresses(pair, wish);
+  const strange = acceptance.accepted ? neverPlaced(pair, wish, ec2.view) : [];
+  const all = droppedAddresses(pair, wish).filter((address) => !strange.includes(address));
   const arrived =
     acceptance.accepted &&
     itemsOf(wish.addresses).every(({ key }) => convergence?.right.includes(key)) &&
     isPutUp(situation);
   if (all.length === 0 || pair.spec.paused || (!arrived && memory.calls.unanswered?.purpose !== 'Release')) {
-    return { dropped: { released: [], kept: all } };
+    return { dropped: { released: strange, kept: all } };
   }
-  if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: all, kept: [] } };
+  if (pair.spec.deletionPolicy === 'Retain') return { dropped: { released: [...strange, ...all], kept: [] } };
   const { nodes } = wish;
   const term = pair.status?.term ?? 0;
   const freeing = release({
@@ -119,13 +137,15 @@ const giveUp = (situation: Situation): { dropped: Dropped; freeing?: Release } =
     memory: memory.release,
     answeredAtMs: memory.delivery.answeredAtMs,
     isCalling: memory.calls.unanswered !== undefined,
-    owned: ownedItems(all),
+    owned: releasable(all),
     keep: keptIDs(situation),
     nodes,
     term,
     requireTag: input.settings.requireTag,
   });
-  const dropped = freeing.done ? { released: all, kept: [] } : { released: [], kept: all };
+  const dropped = freeing.done
+    ? { released: [...strange, ...all], kept: [] }
+    : { released: strange, kept: all };
   return { dropped, freeing };
 };
 
@@ -184,41 +204,58 @@ const present = (input: PlanInput): Plan => {
   const nodes = wish.nodes.map(({ name }) => name);
   const order = orders({ ...asked, nodes, accepted: acceptance.accepted, memory: healthy });
   const served = servedIn({ ...assessed, acceptance }, dropped);
+  const news = foreignNews(pair, wish, input.ec2.view, input.memory.foreign);
   const instances = instancesOf({ ...assessed, acceptance }, order, served.holder);
   const memory = {
     ...assessed.memory,
     release: afterRelease(assessed.memory.release, freeing, dropped.kept.length > 0),
     failback: order.failed ? withFailedOrder(healthy, nowMs) : healthy,
-    reading: withQuestion(assessed),
+    ...withQuestion(assessed),
+    foreign: news.memory,
     instances: withWanted(assessed.memory.instances, instances),
   };
   const situation = { ...assessed, acceptance, memory };
   const wanted = isBarred(acceptance) ? undefined : (convergence?.call ?? freeing?.call);
   const withheld = wanted && pair.spec.paused ? `Would call ${describeCall(wanted)}.` : undefined;
   const next = nextStatus(situation, order, served, withheld);
-  const hasFinalizer = (pair.metadata.finalizers ?? []).includes(FINALIZER);
-  const call =
-    wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined;
+  const finalizer = finalizerOf(pair, acceptance.accepted);
+  const isReady = !pair.spec.paused && (isHeld(pair) || pair.spec.deletionPolicy === 'Retain');
+  const call = wanted && isReady && isRecorded(input, wanted) ? wanted : undefined;
   const readSinceMs = wantedReading(situation, freeing, call !== undefined);
+  const { memory: pace, waitsUntilMs } = paceStatus(memory.pace, pair.status, next, nowMs);
+  const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);
   const plan: Plan = {
-    memory: { ...memory, calls: withTold(memory.calls, call !== undefined) },
+    memory: { ...memory, pace, calls: withTold(memory.calls, call !== undefined) },
     instances,
     remove: leftInstances(situation),
-    ...(call && { call }),
-    scope: scopeOf(pair, wish, input.settings.region),
+    ...(call && { call, turn: turnOf(call, memory.authority, next) }),
+    scope: scopeOf(pair, wish, input.settings.region, input.settings.requireTag && input.ec2.view),
     ...(readSinceMs !== undefined && { readSinceMs }),
-    ...(!isEqual(next, pair.status) && { status: next }),
+    ...(isWritten && { status: next }),
     events: [
       ...memory.calls.events,
-      ...transitionEvents(situation, next),
+      // A change is told with the status that shows it.
+      ...(isWritten ? transitionEvents(situation, next) : []),
       ...order.events,
       ...releaseEvents(situation, dropped),
     ],
-    ...(acceptance.accepted && !hasFinalizer && { finalizer: 'add' as const }),
-    requeueAfterMs: requeueAfterMs(situation, order, freeing),
+    ...(news.forOperator.length > 0 && { forOperator: news.forOperator }),
+    ...(finalizer && { finalizer }),
+    requeueAfterMs: requeueAfterMs(situation, order, freeing, waitsUntilMs),
     reason: (conditionOf(next, 'Ready')?.reason ?? 'Unobserved') as Reason,
   };
   return assertPlan(input, plan, elected, pin);
+};
+
+const isHeld = ({ metadata }: HAPair): boolean => (metadata.finalizers ?? []).includes(FINALIZER);
+
+/** Only what is to be cleaned up holds an object back: with Retain it goes at once, also while no operator runs. */
+const finalizerOf = (pair: HAPair, isAccepted: boolean): Plan['finalizer'] => {
+  const has = isHeld(pair);
+  const wants = pair.spec.deletionPolicy === 'Unassign';
+  if (has === wants) return undefined;
+  if (has) return 'remove';
+  return isAccepted ? 'add' : undefined;
 };
 
 const isGoing = ({ metadata }: HAPair): boolean => metadata.deletionTimestamp !== undefined;
@@ -231,7 +268,7 @@ const onReadingsAsLeader = (input: PlanInput, next: Plan): Plan => {
   const { memory, ec2, ledSinceMs = Number.NEGATIVE_INFINITY } = input;
   const { call, scope, reason } = next;
   if (!call || (ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= ledSinceMs) return next;
-  const { call: _tooEarly, ...others } = next;
+  const { call: _tooEarly, turn: _none, ...others } = next;
   if (ec2.failure) return { ...others, readSinceMs: ledSinceMs };
   return { memory, instances: [], remove: [], scope, readSinceMs: ledSinceMs, events: [], reason };
 };

@@ -2,13 +2,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vipsOf } from '../crds/types.ts';
 import { failureOf } from '../ec2/errors.ts';
-import { MAIN, NODE1, NODE2, NODE3, VIP } from './testing/fixtures.ts';
-import { World } from './testing/world.ts';
+import { KubeError } from '../kube/errors.ts';
+import { MAIN, NODE1, NODE2, NODE3, pairOf, VIP } from './testing/fixtures.ts';
+import { KEY, World } from './testing/world.ts';
 
 const reasons = (world: World): unknown[] => world.logs.map(({ fields }) => fields.reason);
 
 test('a new pair: finalizer, then record, then instances; and no EC2 call before all of them', async () => {
-  const world = new World();
+  const world = new World(pairOf({ deletionPolicy: 'Unassign' }));
   await world.pass(1000);
   assert.equal(world.writes, ['finalizer', 'status', 'status', 'instance', 'instance']);
   world.kill();
@@ -69,6 +70,57 @@ test('drift is found by the periodic reading and repaired', async () => {
   world.kill();
 });
 
+test('a HAPair made anew while a call of its predecessor is unanswered is validated for itself', async () => {
+  const world = await World.converged();
+  world.callMs = 30_000;
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  const { metadata, ...pair } = world.pair;
+  world.problems.set('another', ['$.spec.vrrp: it breaks a rule']);
+  world.put(`hapairs/${KEY}`, { ...pair, metadata: { ...metadata, uid: 'another' } });
+  world.report('node2', 'Master', 2);
+  await world.pass(1000);
+  assert.is(world.condition('Accepted'), 'False Invalid');
+  world.kill();
+});
+
+test('O10: a refused write stops no other: a pin reaches both agents although the status cannot be written', async () => {
+  for (const kind of ['Invalid', 'Forbidden'] as const) {
+    const world = await World.converged();
+    world.refusal = new KubeError('apply status: 422', { kind, status: 422 });
+    world.edit({ pinnedNode: 'node2' });
+    await world.pass(1000);
+    assert.is(world.instance('node1')?.spec.claim, 'Never');
+    assert.is(world.instance('node2')?.spec.claim, 'Always');
+    assert.ok(reasons(world).includes('StepFailed'), 'it is repeated');
+    world.kill();
+  }
+});
+
+test("N12: however often an agent's report changes, its pair costs one EC2 reading and one status write a second", async () => {
+  const world = await World.converged();
+  await world.pass(20_000);
+  world.reads = 0;
+  world.writes.length = 0;
+  for (let change = 0; change < 1_000; change++) {
+    const isOdd = change % 2 === 1;
+    const conditions = [
+      {
+        ...{ type: 'Healthy', status: isOdd ? ('True' as const) : ('False' as const), reason: 'Forged' },
+        ...{ message: `change ${change}`, lastTransitionTime: '2026-11-22T10:00:00Z' },
+      },
+    ];
+    world.report('node2', isOdd ? 'Backup' : 'Fault', 1, { vipsDelivered: isOdd ? [VIP] : [], conditions });
+    await world.pass(30);
+  }
+  const statuses = world.writes.filter((write) => write === 'status').length;
+  assert.ok(world.reads >= 20 && world.reads <= 30 + 10 + 2, `${world.reads} readings in 30 s`);
+  assert.ok(statuses >= 20 && statuses <= 30 + 10 + 1, `${statuses} status writes in 30 s`);
+  await world.pass(3_000);
+  assert.is(world.condition('Redundant'), 'True StandbyReady', 'what was the last is told in the end');
+  world.kill();
+});
+
 test('a timed-out call is read back before it is repeated', async () => {
   const world = await World.converged();
   const result = failureOf({ code: 'TimeoutError', message: 'no answer' });
@@ -80,7 +132,7 @@ test('a timed-out call is read back before it is repeated', async () => {
   world.kill();
 });
 
-test('deletion with Retain: the finalizer goes and EC2 is left alone', async () => {
+test('deletion with Retain: the pair goes at once and EC2 is left alone', async () => {
   const world = await World.converged();
   world.delete();
   await world.pass(1000);
@@ -224,6 +276,7 @@ killAnywhere(
   async (world) => {
     world.acknowledges = true;
     world.edit({ deletionPolicy: 'Unassign' });
+    world.hold();
     world.delete();
     await world.pass(10_000);
   },

@@ -32,7 +32,7 @@ import {
   instanceRefused,
   instanceWritten,
 } from './plan/memory.ts';
-import type { PairMemory, Plan, PlanInput, Settings } from './plan/types.ts';
+import type { PairMemory, Plan, PlanEvent, PlanInput, Settings } from './plan/types.ts';
 import { plan } from './plan.ts';
 import { HAPAIRS } from './resources.ts';
 import type { Views } from './view.ts';
@@ -69,6 +69,8 @@ type Ports = {
   requeue: (key: Key) => void;
   /** Monotonic time since when this process leads: see `PlanInput.ledSinceMs`. Default: as there. */
   ledSinceMs?: () => number;
+  /** Tells the operator's own readers, in its own namespace; default: the log alone does. */
+  tellOperator?: (event: PlanEvent) => void;
   /** Told of each accepted call that put back what had been moved away; default: nobody. */
   onDriftRepaired?: () => void;
   /** Told of each status written, and of the one it replaced; default: nobody. */
@@ -79,20 +81,24 @@ type Ports = {
 type Remembered = {
   uid: string | undefined;
   memory: PairMemory;
-  problems: { generation: unknown; lines: readonly string[] } | undefined;
+  problems: { uid: unknown; generation: unknown; lines: readonly string[] } | undefined;
   /** Keys of its instances, whatever node they were of. */
   instanceKeys: readonly Key[];
 };
 
-/** Validates a spec once for each generation. */
+/** Validates a spec once for each generation of a HAPair. */
 const problemsIn = (of: Remembered, pair: HAPair, problemsOf: Ports['problemsOf']): readonly string[] => {
-  const { generation } = pair.metadata;
+  const { uid, generation } = pair.metadata;
   const known = of.problems;
-  if (known !== undefined && known.generation === generation) return known.lines;
+  if (known !== undefined && known.uid === uid && known.generation === generation) return known.lines;
   const lines = problemsOf(pair);
-  of.problems = { generation, lines };
+  of.problems = { uid, generation, lines };
   return lines;
 };
+
+/** The pair has served, and it is not known that it does: what a reading shows may move addresses, or end a failover. */
+const isAwaited = ({ pair }: PlanInput, { memory }: Plan): boolean =>
+  (pair.status?.term ?? 0) > 0 && !memory.delivery.converged;
 
 type Gathered = { key: Key; input: PlanInput; of: Remembered };
 
@@ -101,7 +107,7 @@ export class Reconciler {
   readonly #ports: Ports;
   readonly #settings: Settings;
   readonly #signal: AbortSignal;
-  readonly #writer: PairWriter;
+  #writer: PairWriter;
   readonly #remembered = new Map<Key, Remembered>();
   readonly #unanswered = new Set<Promise<void>>();
 
@@ -125,6 +131,18 @@ export class Reconciler {
     await this.#report(gathered, next);
     const requeueAfterMs = isDeferred ? next.requeueWhenDeferredMs : next.requeueAfterMs;
     return requeueAfterMs === undefined ? undefined : { requeueAfterMs };
+  }
+
+  /** Forgets everything but the calls that EC2 has not answered (S5): this process leads anew. */
+  beginAnew(): void {
+    this.#writer = new PairWriter(this.#ports);
+    const nowMs = this.#ports.clock.now();
+    for (const [key, of] of this.#remembered) {
+      this.#ports.budget.withdraw(key);
+      const { calls } = of.memory;
+      if (calls.unanswered) of.memory = { ...emptyMemory(nowMs), calls };
+      else this.#remembered.delete(key);
+    }
   }
 
   /** Resolves when no EC2 call is unanswered. */
@@ -180,10 +198,10 @@ export class Reconciler {
     const { views, budget } = this.#ports;
     of.memory = next.memory;
     this.#tell(key, input, next);
-    const isDeferred = next.call !== undefined && !this.#begin(key, of, next.call, next.scope.region);
+    const isDeferred = next.call !== undefined && !this.#begin(key, of, next.call, next);
     if (!next.call) budget.withdraw(key);
     views.cover(key, next.scope);
-    if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs);
+    if (next.readSinceMs !== undefined) views.want(key, next.readSinceMs, isAwaited(input, next));
     return isDeferred;
   }
 
@@ -191,11 +209,11 @@ export class Reconciler {
    * Begins the planned call, unless this process does not lead (S4) or the account's budget has no turn for it yet.
    * @returns false: it waits for its turn
    */
-  #begin(key: Key, of: Remembered, planned: PlannedCall, region: string): boolean {
+  #begin(key: Key, of: Remembered, planned: PlannedCall, { scope: { region }, turn }: Plan): boolean {
     const { clock, log, budget, ec2, mayWrite, random, requeue } = this.#ports;
     if (!mayWrite()) return true;
     const { action } = planned.call;
-    if (!budget.admit(key, region, action, planned.purpose)) {
+    if (!budget.admit(key, region, action, turn ?? planned.purpose)) {
       of.memory = callDeferred(of.memory, clock.now());
       return false;
     }
@@ -220,8 +238,12 @@ export class Reconciler {
   }
 
   /** Lines for what this plan learnt: a new authority, a reading that confirmed it. */
-  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory }: Plan): void {
-    const { log } = this.#ports;
+  #tell(key: Key, { memory: before, wallMs }: PlanInput, { memory, forOperator = [] }: Plan): void {
+    const { log, tellOperator } = this.#ports;
+    for (const event of forOperator) {
+      log.warn({ pair: key, reason: event.reason, error: event.message }, 'an address is held elsewhere');
+      tellOperator?.(event);
+    }
     const { head } = memory.authority;
     if (!head) return;
     const fields = { pair: key, node: head.node, term: head.term };

@@ -1,12 +1,15 @@
 /** What the operator watches, and whom each change concerns. */
-import type { HAPair, VRRPInstance } from '../crds/types.ts';
+import { createHash } from 'node:crypto';
+import { type HAPair, NODE_LABEL, PAIR_LABEL, type VRRPInstance } from '../crds/types.ts';
 import type { WatchSource } from '../kube/client.ts';
+import { type ObjectReference, referenceTo } from '../kube/events.ts';
 import { LEASES, type Lease } from '../kube/lease-types.ts';
 import type { Key, Store } from '../kube/types.ts';
 import { watch } from '../kube/watcher.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { canonical } from '../runtime/json.ts';
 import type { Log } from '../runtime/log.ts';
+import { LEADER_LEASE } from './config.ts';
 import type { LifeBook } from './life.ts';
 import { HAPAIRS, VRRPINSTANCES } from './resources.ts';
 
@@ -35,6 +38,44 @@ export type Stores = { pairs: Store<HAPair>; instances: Store<VRRPInstance>; lea
 /** `namespace/pair` of an instance's key `namespace/pair.node`; a node's name has no dot. */
 const pairKeyOf = (instanceKey: Key): Key => instanceKey.slice(0, instanceKey.lastIndexOf('.'));
 
+/** What the operator reads of any object's metadata; the rest may be as large as somebody likes. */
+const READ: readonly string[] = [
+  ...['name', 'namespace', 'uid', 'resourceVersion', 'generation'],
+  ...['creationTimestamp', 'deletionTimestamp', 'finalizers'],
+];
+
+const metadataOf = <M extends object>(metadata: M, more: readonly string[] = []): M =>
+  Object.fromEntries(
+    Object.entries(metadata).filter(([field]) => READ.includes(field) || more.includes(field)),
+  ) as M;
+
+/** What the operator reads of a HAPair. */
+export const keptOfPair = ({ apiVersion, kind, metadata, spec, status }: HAPair): HAPair => ({
+  ...{ apiVersion, kind, metadata: metadataOf(metadata), spec },
+  ...(status && { status }),
+});
+
+/** What the operator reads of a VRRPInstance. */
+export const keptOfInstance = ({ apiVersion, kind, metadata, spec, status }: VRRPInstance): VRRPInstance => {
+  const { labels = {} } = metadata;
+  const own = Object.entries(labels).filter(([name]) => name === PAIR_LABEL || name === NODE_LABEL);
+  return {
+    ...{ apiVersion, kind, spec },
+    metadata: { ...metadataOf(metadata, ['ownerReferences']), labels: Object.fromEntries(own) },
+    ...(status && { status }),
+  };
+};
+
+/** What the operator reads of a Lease: its holder's name is as long as its holder likes. */
+const keptOfLease = ({ metadata, spec }: Lease): Lease => ({
+  metadata: metadataOf(metadata),
+  ...(spec?.renewTime !== undefined && { spec: { renewTime: spec.renewTime } }),
+});
+
+/** Equal for equal reports, and short for long ones. */
+const fingerprintOf = (status: VRRPInstance['status']): string | undefined =>
+  status && createHash('sha256').update(canonical(status)).digest('base64');
+
 /** Watches until the signal aborts. */
 export const watchAll = (options: StoresOptions): Stores => {
   const { kube, namespace, leaderLease, life, clock, random, signal, log } = options;
@@ -43,7 +84,7 @@ export const watchAll = (options: StoresOptions): Stores => {
     kube,
     HAPAIRS,
     {},
-    { ...common, onChange: (key) => options.onPair(key, pairs.get(key)) },
+    { ...common, keep: keptOfPair, onChange: (key) => options.onPair(key, pairs.get(key)) },
   );
   const instances = watch<VRRPInstance>(
     kube,
@@ -51,9 +92,10 @@ export const watchAll = (options: StoresOptions): Stores => {
     {},
     {
       ...common,
+      keep: keptOfInstance,
       onChange: (key) => {
         const instance = instances.get(key);
-        if (instance) life.observe(key, instance.status && canonical(instance.status), clock.now());
+        if (instance) life.observe(key, fingerprintOf(instance.status), clock.now());
         else life.forget(key);
         options.onInstanceOf(pairKeyOf(key));
       },
@@ -65,6 +107,7 @@ export const watchAll = (options: StoresOptions): Stores => {
     { namespace },
     {
       ...common,
+      keep: keptOfLease,
       onChange: (key) => {
         if (key === leaderLease) {
           options.onLeaderLease();
@@ -79,3 +122,13 @@ export const watchAll = (options: StoresOptions): Stores => {
   );
   return { pairs, instances, leases };
 };
+
+/** Where Events go that are about no pair, or not for its readers. */
+export const referenceToLeaderLease = (
+  { leases }: Pick<Stores, 'leases'>,
+  namespace: string,
+): ObjectReference =>
+  referenceTo(
+    leases.get(`${namespace}/${LEADER_LEASE}`) ?? { metadata: { name: LEADER_LEASE, namespace } },
+    LEASES,
+  );

@@ -8,6 +8,7 @@ import type { KubeClient } from '../kube/types.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { type HTTPServer, type ServerOptions, serve } from '../runtime/http-server.ts';
 import type { Log } from '../runtime/log.ts';
+import { createResolver, lookupBy } from '../runtime/names.ts';
 import { type OperatorConfig, WORKERS } from './config.ts';
 
 /** What is served over HTTP. */
@@ -47,13 +48,26 @@ export const connectSurroundings = async (
 ): Promise<Surroundings> => {
   const userAgent = `hapair-operator/${version}`;
   const { bindAddress, port = DEFAULT_PORT } = http;
+  const resolve = createResolver();
+  const lookup = lookupBy(resolve);
   return {
-    kube: await connect({ kubeconfigPath, userAgent, callConnections: CONNECTIONS }),
-    electorKube: await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election` }),
-    connectEC2: (connection) => connectSDK({ ...connection, defaultRegion: region, wall: systemClock.wall }),
+    kube: await connect({ kubeconfigPath, userAgent, lookup, callConnections: CONNECTIONS }),
+    electorKube: await connect({ kubeconfigPath, userAgent: `${userAgent} leader-election`, lookup }),
+    connectEC2: (connection) =>
+      connectSDK({
+        ...connection,
+        defaultRegion: region,
+        clock: systemClock,
+        lookup,
+        onNotRenewed: ({ message }) =>
+          log.warn(
+            { reason: 'CredentialsNotRenewed', error: message },
+            'credentials for EC2 are not renewed',
+          ),
+      }),
     clock: systemClock,
     random: Math.random,
     yieldToEventLoop: setImmediate,
-    serve: (endpoints) => serve({ ...endpoints, bindAddress, port, log }),
+    serve: (endpoints) => serve({ ...endpoints, bindAddress, port, resolve, log }),
   };
 };

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { FactsRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
+import type { FactsRequest, HoldersRequest, ReadRequest, ReadResult } from '../ec2/client.ts';
 import { failureOf } from '../ec2/errors.ts';
 import type { CallPurpose, EC2Facts } from '../ec2/types.ts';
 import { createVirtualClock } from '../runtime/testing/virtual-clock.ts';
@@ -12,6 +12,7 @@ const SCOPE = {
   region: 'ap-northeast-1',
   networkInterfaceIDs: [NODE1.networkInterfaceID, NODE2.networkInterfaceID],
   allocationIDs: [ALLOCATION],
+  privateIPAddresses: [],
 };
 
 /** Each look at the clock takes `lookMs` of the processor. */
@@ -29,6 +30,7 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
   const requests: ReadRequest[] = [];
   const purposes: CallPurpose[] = [];
   const factsRequests: FactsRequest[] = [];
+  const lookups: (readonly string[])[] = [];
   const told: string[] = [];
   const stop = new AbortController();
   /** Readings fail while this is set. */
@@ -73,9 +75,13 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
       ...(trouble.with && { failure: { class: trouble.with.class, message: trouble.with.message } }),
     };
   };
+  const holders = async ({ privateIPAddresses }: HoldersRequest) => {
+    lookups.push(privateIPAddresses);
+    return { holders: cloud.view(0).holders };
+  };
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const views = createViews({
-    ec2: { read, facts },
+    ec2: { read, holders, facts },
     isMoving: () => moving.on,
     clock,
     random: () => 0.5,
@@ -87,6 +93,7 @@ const bench = ({ yieldToEventLoop = () => Promise.resolve(), lookMs = 0 } = {}) 
   return {
     clock,
     cloud,
+    lookups,
     requests,
     purposes,
     factsRequests,
@@ -161,7 +168,7 @@ test('who asks while the periodic reading goes on does not wait for its end', as
   const askedAtMs = clock.now() - 5_000; // before it began, which would do, were it not for its end
   views.want('a', askedAtMs);
   await clock.advance(100);
-  assert.equal(purposes, ['Watch', 'Confirm']);
+  assert.equal(purposes, ['Watch', 'Look']);
   assert.ok((views.of('a').view?.readAtMs ?? 0) >= askedAtMs);
   stop.abort();
   await clock.advance(20_000);
@@ -204,6 +211,22 @@ test('a failed reading keeps the last view, says why, and is repeated with growi
   assert.is(views.of('a').failure, undefined);
 });
 
+test('who has a VIP is asked only where the ENIs of the pair have it not', async () => {
+  const { clock, cloud, lookups, views } = bench();
+  views.cover('a', { ...SCOPE, privateIPAddresses: ['10.10.10.10'] });
+  cloud.put('10.10.10.10', NODE1.networkInterfaceID);
+  views.want('a', 0);
+  await clock.advance(100);
+  assert.equal(lookups, []);
+  assert.equal(views.of('a').view?.holders, {});
+  cloud.put('10.10.10.10', 'eni-0dddddddddddddddd');
+  views.want('a', clock.now());
+  await clock.advance(100);
+  assert.equal(lookups, [['10.10.10.10']]);
+  const [holder] = views.of('a').view?.holders['10.10.10.10'] ?? [];
+  assert.is(holder?.networkInterfaceID, 'eni-0dddddddddddddddd');
+});
+
 test('an answer that leaves something out is no reading of the pair', async () => {
   const { clock, views } = bench();
   views.cover('a', { ...SCOPE, networkInterfaceIDs: [...SCOPE.networkInterfaceIDs, 'eni-elsewhere'] });
@@ -220,6 +243,7 @@ test('all pairs are read together every 30 s; only those that changed are told',
     region: 'ap-northeast-1',
     networkInterfaceIDs: [NODE2.networkInterfaceID],
     allocationIDs: [],
+    privateIPAddresses: [],
   });
   const running = views.run();
   await clock.advance(31_000);
@@ -245,14 +269,60 @@ test('a pair that is forgotten is read no more', async () => {
   assert.is(requests.length, 0);
 });
 
-test('what a pair waits for is read to confirm, and each Region by itself', async () => {
+test('what a pair waits for is read at once, and each Region by itself', async () => {
   const { clock, requests, purposes, views } = bench();
   views.cover('a', SCOPE);
   views.cover('b', { ...SCOPE, region: 'eu-west-1' });
-  for (const key of ['a', 'b']) views.want(key, clock.now());
+  views.want('a', clock.now());
+  views.want('b', clock.now(), true);
   await clock.advance(100);
-  assert.equal(purposes, ['Confirm', 'Confirm']);
+  assert.equal(purposes, ['Look', 'Confirm']);
   assert.equal(requests.map(({ region }) => region).sort(), ['ap-northeast-1', 'eu-west-1']);
+});
+
+test('O9: a reading that becomes urgent while it waits its turn is asked for once more, as such, and once', async () => {
+  const { clock, purposes, slow, views } = bench();
+  slow.readMs = 60_000;
+  views.cover('prod/web', SCOPE);
+  views.want('prod/web', clock.now());
+  await clock.advance(100);
+  for (let n = 0; n < 3; n++) {
+    views.want('prod/web', 0, true);
+    await clock.advance(100);
+  }
+  assert.equal(purposes, ['Look', 'Confirm']);
+});
+
+test('O9: what a step of the periodic reading has found counts before the next begins, and no Region waits for another', async () => {
+  const { clock, requests, slow, stop, told, views } = bench();
+  const keys = Array.from({ length: 150 }, (_, at) => `prod/pair${at}`);
+  for (const key of keys) views.cover(key, SCOPE);
+  views.cover('far/web', { ...SCOPE, region: 'eu-west-1' });
+  slow.readMs = 14_000;
+  void views.run();
+  await clock.advance(30_000 + 14_000 + 50);
+  const seen = (): number => new Set(told.filter((key) => key.startsWith('prod/'))).size;
+  assert.is(seen(), 64);
+  assert.ok(told.includes('far/web'));
+  await clock.advance(30_000);
+  assert.is(
+    requests.filter(({ region }) => region === 'eu-west-1').length,
+    2,
+    'its next period came on time',
+  );
+  assert.is(seen(), 150);
+  stop.abort();
+});
+
+test('O9: where nothing can be read the rest of a round is told so after three steps', async () => {
+  const { clock, requests, stop, trouble, views } = bench();
+  for (let at = 0; at < 1_000; at++) views.cover(`prod/pair${at}`, SCOPE);
+  trouble.with = failureOf({ code: 'TimeoutError', message: 'no answer' });
+  void views.run();
+  await clock.advance(31_000);
+  assert.is(requests.length, 3);
+  assert.is(views.of('prod/pair999').failure?.class, 'TimedOut');
+  stop.abort();
 });
 
 test('a reading that says the same leaves the very same things in place', async () => {
@@ -306,6 +376,12 @@ test('facts are read again every five minutes; a failure takes nothing away and 
   const { facts } = all.views.of('a');
   assert.equal(facts?.instances, before?.instances);
   assert.is(facts?.failure?.class, 'Unauthorized');
+  const { sinceMs } = facts?.failure ?? {};
+  await all.clock.advance(660_000);
+  assert.is(all.views.of('a').facts?.failure?.sinceMs, sinceMs, 'as long as they fail');
+  all.trouble.with = undefined;
+  await all.clock.advance(330_000);
+  assert.is(all.views.of('a').facts?.failure, undefined);
   all.stop.abort();
 });
 

@@ -2,8 +2,8 @@
  * Keeps a reading of EC2 for every pair: all of them together, 30 s after the last time, single ones at once when a pair asks.
  * The periodic reading also proves credentials and keeps the connection warm, so that a failover finds both ready.
  */
-import type { EC2, ReadRequest, ReadResult } from '../ec2/client.ts';
-import type { CallPurpose, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
+import type { EC2, ReadRequest } from '../ec2/client.ts';
+import type { CallPurpose, EC2ErrorClass, EC2View, ElasticIP, NetworkInterface } from '../ec2/types.ts';
 import type { Key } from '../kube/types.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { EventLoopYielder } from '../runtime/event-loop-yielder.ts';
@@ -13,7 +13,7 @@ import { createInterner, type Interner, isSame } from './intern.ts';
 import type { EC2Reading, EC2Scope } from './plan/types.ts';
 
 type ViewOptions = {
-  ec2: Pick<EC2, 'read' | 'facts'>;
+  ec2: Pick<EC2, 'read' | 'holders' | 'facts'>;
   clock: Clock;
   random: () => number;
   /**
@@ -34,8 +34,11 @@ type ViewOptions = {
 export type Views = {
   /** Says what every reading for a pair covers. */
   cover(key: Key, scope: EC2Scope): void;
-  /** Asks for a reading begun at `sinceMs` or later; cheap to repeat. */
-  want(key: Key, sinceMs: number): void;
+  /**
+   * Asks for a reading begun at `sinceMs` or later; cheap to repeat. An urgent one goes before those that are not; default: it is
+   * not.
+   */
+  want(key: Key, sinceMs: number, isUrgent?: boolean): void;
   of(key: Key): EC2Reading;
   forget(key: Key): void;
   /** Reads periodically until the signal aborts. */
@@ -44,6 +47,12 @@ export type Views = {
 
 /** Pairs that ask within this time ask together. */
 const COALESCE_MS = 10;
+/** Pairs of one step of the periodic reading: what it has found counts before the next begins. */
+const STEP_PAIRS = 64;
+/** Between two steps: nobody waits for them. */
+const STEP_PAUSE_MS = 100;
+/** After so many steps in a row that read nothing the others are told the same: each may last until its deadline. */
+const MOST_FAILED_STEPS = 3;
 /** A Region can be read again when no reading has failed for so long. */
 const CALM_MS = 5_000;
 /** Delay after a failed reading; doubles up to the bound. */
@@ -56,14 +65,33 @@ type Entry = {
   wantedSinceMs: number | undefined;
   /** The youngest reading under way that was asked for began then. */
   readingSinceMs: number;
+  /** The reading that it waits for is urgent. */
+  isUrgent: boolean;
   /** It waits for the next batch, or for the end of its backoff. */
   isQueued: boolean;
   /** Failed readings in a row. */
   failures: number;
 };
 
-const sliceOf = (view: EC2View, { networkInterfaceIDs, allocationIDs }: EC2Scope): EC2View | undefined => {
-  const slice: EC2View = { readAtMs: view.readAtMs, networkInterfaces: {}, elasticIPs: {} };
+/** What one round of readings has shown, and why some of it failed. */
+type Shown = { view: EC2View; failure?: { class: EC2ErrorClass; message: string } };
+
+/** The VIPs of a pair that, by this reading, are on none of its ENIs: somebody else may have them. None if an ENI was not read, or all are gone. */
+const strayIn = (
+  { networkInterfaces }: Pick<EC2View, 'networkInterfaces'>,
+  { networkInterfaceIDs, privateIPAddresses }: EC2Scope,
+): string[] => {
+  const enis = networkInterfaceIDs.map((id) => networkInterfaces[id]);
+  if (enis.includes(undefined) || enis.every((eni) => eni === null)) return [];
+  const own = enis.flatMap((eni) => eni?.privateIPAddresses ?? []);
+  return privateIPAddresses.filter(
+    (address) => !own.some(({ privateIPAddress }) => privateIPAddress === address),
+  );
+};
+
+const sliceOf = (view: EC2View, scope: EC2Scope): EC2View | undefined => {
+  const { networkInterfaceIDs, allocationIDs } = scope;
+  const slice: EC2View = { readAtMs: view.readAtMs, networkInterfaces: {}, elasticIPs: {}, holders: {} };
   for (const id of networkInterfaceIDs) {
     const found = view.networkInterfaces[id];
     if (found === undefined) return undefined;
@@ -74,6 +102,11 @@ const sliceOf = (view: EC2View, { networkInterfaceIDs, allocationIDs }: EC2Scope
     if (found === undefined) return undefined;
     slice.elasticIPs[id] = found;
   }
+  for (const address of strayIn(view, scope)) {
+    const found = view.holders[address];
+    if (found === undefined) return undefined;
+    slice.holders[address] = found;
+  }
   return slice;
 };
 
@@ -82,7 +115,8 @@ const saysTheSame = (a: EC2Reading, b: EC2Reading): boolean =>
   a.failure?.class === b.failure?.class &&
   (a.view === undefined) === (b.view === undefined) &&
   isSame(a.view?.networkInterfaces ?? {}, b.view?.networkInterfaces ?? {}) &&
-  isSame(a.view?.elasticIPs ?? {}, b.view?.elasticIPs ?? {});
+  isSame(a.view?.elasticIPs ?? {}, b.view?.elasticIPs ?? {}) &&
+  isSame(a.view?.holders ?? {}, b.view?.holders ?? {});
 
 const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
   region,
@@ -91,6 +125,8 @@ const union = (region: string, entries: readonly Entry[]): ReadRequest => ({
 });
 
 type Chosen = { key: Key; entry: Entry };
+
+const namespaceOf = (key: Key): string => key.slice(0, Math.max(0, key.indexOf('/')));
 
 class ReadingsOfPairs implements Views {
   readonly #ec2: ViewOptions['ec2'];
@@ -108,9 +144,12 @@ class ReadingsOfPairs implements Views {
   readonly #batch = new Set<Key>();
   readonly #interfaces = createInterner<NetworkInterface | null>();
   readonly #addresses = createInterner<ElasticIP | null>();
+  readonly #holders = createInterner<readonly NetworkInterface[]>();
   #isArmed = false;
   /** Regions that cannot be read, and when that was seen last. */
   readonly #failing = new Map<string, number>();
+  /** Regions of which the periodic reading is under way. */
+  readonly #rounds = new Set<string>();
 
   constructor(options: ViewOptions) {
     const { ec2, clock, random, onRead, signal, isMoving = () => false } = options;
@@ -160,7 +199,7 @@ class ReadingsOfPairs implements Views {
       if (this.#yielder.isDue()) await this.#yielder.yield();
       const entry = this.#entries.get(key);
       if (entry) entry.isQueued = false;
-      void this.#read([key], 'Confirm');
+      if (entry) void this.#readOne({ key, entry });
     }
   }
 
@@ -186,7 +225,7 @@ class ReadingsOfPairs implements Views {
   }
 
   /** The pair's part of a reading; one that is older than what it has says nothing, and one that failed takes nothing away. */
-  #takeReading(entry: Entry, result: ReadResult, slice: EC2View | undefined): void {
+  #takeReading(entry: Entry, result: Shown, slice: EC2View | undefined): void {
     const { view, facts } = entry.reading;
     if (view !== undefined && view.readAtMs > result.view.readAtMs) return;
     const kept = { ...(view && { view }), ...(facts && { facts }) };
@@ -200,7 +239,7 @@ class ReadingsOfPairs implements Views {
     entry.reading = { ...kept, failure: { class: errorClass, message, atMs: this.#clock.now() } };
   }
 
-  #take({ key, entry }: Chosen, result: ReadResult, isWatch: boolean): void {
+  #take({ key, entry }: Chosen, result: Shown, isWatch: boolean): void {
     const before = entry.reading;
     const slice = sliceOf(result.view, entry.scope);
     this.#takeReading(entry, result, slice);
@@ -208,7 +247,7 @@ class ReadingsOfPairs implements Views {
     if (!slice && !isWatch) entry.failures += 1;
     const wanted = entry.wantedSinceMs;
     const isAnswered = wanted !== undefined && slice !== undefined && slice.readAtMs >= wanted;
-    if (isAnswered) entry.wantedSinceMs = undefined;
+    if (isAnswered) Object.assign(entry, { wantedSinceMs: undefined, isUrgent: false });
     else if (wanted !== undefined && !entry.isQueued && entry.readingSinceMs < wanted)
       this.#queue(key, entry);
     const isNews = !saysTheSame(before, entry.reading);
@@ -226,7 +265,11 @@ class ReadingsOfPairs implements Views {
     return interned;
   }
 
-  async #readRegion(region: string, chosen: readonly Chosen[], purpose: CallPurpose) {
+  async #readRegion(
+    region: string,
+    chosen: readonly Chosen[],
+    { purpose, share }: { purpose: CallPurpose; share?: string },
+  ): Promise<Shown | undefined> {
     const beganAtMs = this.#clock.now();
     // The periodic reading takes long: who waits for an answer does not wait for that one.
     const isWatch = purpose === 'Watch';
@@ -235,33 +278,60 @@ class ReadingsOfPairs implements Views {
       region,
       chosen.map(({ entry }) => entry),
     );
-    const { view, failure } = await this.#ec2.read(request, purpose, this.#signal);
-    if (this.#signal.aborted) return;
+    const asked = { ...request, ...(share !== undefined && { share }) };
+    const { view, failure: unread } = await this.#ec2.read(asked, purpose, this.#signal);
+    if (this.#signal.aborted) return undefined;
+    // Where all is well there is none, and nothing more to ask.
+    const stray = [...new Set(chosen.flatMap(({ entry }) => strayIn(view, entry.scope)))];
+    const { holders, failure: unfound } =
+      stray.length === 0
+        ? { holders: {} }
+        : await this.#ec2.holders({ ...asked, privateIPAddresses: stray }, purpose, this.#signal);
+    if (this.#signal.aborted) return undefined;
+    const failure = unread ?? unfound;
     this.#note(region, failure?.message);
-    const result: ReadResult = {
+    const result: Shown = {
       view: {
         readAtMs: view.readAtMs,
         networkInterfaces: await this.#internByTurns(view.networkInterfaces, this.#interfaces),
         elasticIPs: await this.#internByTurns(view.elasticIPs, this.#addresses),
+        holders: await this.#internByTurns(holders, this.#holders),
       },
       ...(failure && { failure }),
     };
+    for (const { entry } of chosen)
+      if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
+    await this.#takeAll(chosen, result, isWatch);
+    return result;
+  }
+
+  async #takeAll(chosen: readonly Chosen[], result: Shown, isWatch: boolean): Promise<void> {
     for (const each of chosen) {
       if (this.#yielder.isDue()) await this.#yielder.yield();
-      const { key, entry } = each;
-      if (!isWatch && entry.readingSinceMs === beganAtMs) entry.readingSinceMs = Number.NEGATIVE_INFINITY;
-      if (this.#entries.get(key) === entry) this.#take(each, result, isWatch);
+      if (this.#entries.get(each.key) === each.entry) this.#take(each, result, isWatch);
     }
   }
 
-  async #read(keys: readonly Key[], purpose: CallPurpose): Promise<void> {
-    if (this.#signal.aborted) return;
-    const chosen = keys.flatMap((key) => {
-      const entry = this.#entries.get(key);
-      return entry && entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [];
-    });
-    const byRegion = Map.groupBy(chosen, ({ entry }) => entry.scope.region);
-    await Promise.all([...byRegion].map(([region, some]) => this.#readRegion(region, some, purpose)));
+  async #readOne(chosen: Chosen): Promise<void> {
+    const { key, entry } = chosen;
+    if (this.#signal.aborted || entry.scope.networkInterfaceIDs.length === 0) return;
+    const purpose = entry.isUrgent ? 'Confirm' : 'Look';
+    await this.#readRegion(entry.scope.region, [chosen], { purpose, share: namespaceOf(key) });
+  }
+
+  /** All pairs of a Region, some at a time. */
+  async #round(region: string, chosen: readonly Chosen[]): Promise<void> {
+    let failed = 0;
+    for (let at = 0; at < chosen.length && !this.#signal.aborted; at += STEP_PAIRS) {
+      if (at > 0) await sleep(this.#clock, STEP_PAUSE_MS, this.#signal);
+      const some = chosen.slice(at, at + STEP_PAIRS);
+      const result = await this.#readRegion(region, some, { purpose: 'Watch' });
+      const hasRead = Object.keys(result?.view.networkInterfaces ?? {}).length > 0;
+      failed = result?.failure && !hasRead ? failed + 1 : 0;
+      if (result === undefined || failed < MOST_FAILED_STEPS) continue;
+      await this.#takeAll(chosen.slice(at + STEP_PAIRS), result, true);
+      return;
+    }
   }
 
   /** One line when reading a Region begins to fail, one when it has worked for a while: some readings fail while others do not. */
@@ -277,10 +347,18 @@ class ReadingsOfPairs implements Views {
     }
   }
 
+  /** Region by Region: one that is slow, or full of what is not there, keeps no other waiting. */
   async #watch(): Promise<void> {
     while (!this.#signal.aborted) {
       await sleep(this.#clock, this.#intervalMs * (0.9 + this.#random() / 5), this.#signal);
-      await this.#read([...this.#entries.keys()], 'Watch');
+      const chosen = [...this.#entries].flatMap(([key, entry]) =>
+        entry.scope.networkInterfaceIDs.length > 0 ? [{ key, entry }] : [],
+      );
+      for (const [region, some] of Map.groupBy(chosen, ({ entry }) => entry.scope.region)) {
+        if (this.#signal.aborted || this.#rounds.has(region)) continue;
+        this.#rounds.add(region);
+        void this.#round(region, some).finally(() => this.#rounds.delete(region));
+      }
     }
   }
 
@@ -291,15 +369,17 @@ class ReadingsOfPairs implements Views {
     else
       this.#entries.set(key, {
         ...{ scope, reading: {}, wantedSinceMs: undefined, readingSinceMs: none },
-        ...{ isQueued: false, failures: 0 },
+        ...{ isUrgent: false, isQueued: false, failures: 0 },
       });
   }
 
-  want(key: Key, sinceMs: number): void {
+  want(key: Key, sinceMs: number, isUrgent = false): void {
     const entry = this.#entries.get(key);
     if (!entry || (entry.reading.view?.readAtMs ?? Number.NEGATIVE_INFINITY) >= sinceMs) return;
     entry.wantedSinceMs = Math.max(entry.wantedSinceMs ?? Number.NEGATIVE_INFINITY, sinceMs);
-    if (!entry.isQueued && entry.readingSinceMs < sinceMs) this.#queue(key, entry);
+    const isHurried = isUrgent && !entry.isUrgent;
+    entry.isUrgent ||= isUrgent;
+    if (!entry.isQueued && (isHurried || entry.readingSinceMs < sinceMs)) this.#queue(key, entry);
   }
 
   of(key: Key): EC2Reading {

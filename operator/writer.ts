@@ -9,8 +9,10 @@ import {
 import { isKubeError } from '../kube/errors.ts';
 import type { Key, KubeClient, KubeObject, Store } from '../kube/types.ts';
 import type { Log } from '../runtime/log.ts';
+import { plainText } from '../runtime/plain-text.ts';
 import type { Plan } from './plan/types.ts';
 import { FIELD_MANAGER, HAPAIRS, VRRPINSTANCES } from './resources.ts';
+import { keptOfInstance, keptOfPair } from './stores.ts';
 import { createWrittenObjects } from './written.ts';
 
 /** What the writer writes to, and who hears of it. */
@@ -35,6 +37,13 @@ const changedConditions = (before: HAPair['status'], after: HAPairStatus | undef
         (known) => known.type === type && known.status === status && known.reason === reason,
       ),
   );
+
+/** What was to be written is refused; the API server itself is well. */
+const isRefusal = (error: unknown): boolean =>
+  (['Invalid', 'Forbidden', 'Conflict'] as const).some((kind) => isKubeError(error, kind));
+
+/** Of the names of those who own fields of an instance, what goes into a condition. */
+const QUOTED = 1_024;
 
 /** Writes pairs and their instances, and reads its own writes. */
 export class PairWriter {
@@ -67,14 +76,23 @@ export class PairWriter {
   }
 
   /**
-   * Writes what a plan wants. Removals come first: `status.nodes`, by which a left-over is found again, is written after them.
-   * @throws KubeError of the first write that fails; those after it are not made
+   * Writes what a plan wants. Removals come first: `status.nodes`, by which a left-over is found again, is written after them. A write
+   * that the API server refuses for what is in it stops no other: each rests on what is stored, none on the one before.
+   * @throws KubeError of the first write that fails or is refused
    */
   async write(key: Key, pair: HAPair, next: Plan, onInstance: OnInstance): Promise<void> {
     if (next.finalizer === 'add') await this.#writeFinalizer(key, pair, next.finalizer);
     for (const name of next.remove) await this.#removeInstance(`${pair.metadata.namespace}/${name}`);
-    if (next.status) await this.#writeStatus(key, pair, next);
-    for (const instance of next.instances) await this.#writeInstance(instance, onInstance);
+    const refusals: unknown[] = [];
+    const unlessRefused = (written: Promise<void>): Promise<void> =>
+      written.catch((error: unknown) => {
+        if (!isRefusal(error)) throw error;
+        refusals.push(error);
+      });
+    if (next.status) await unlessRefused(this.#writeStatus(key, pair, next));
+    for (const instance of next.instances) await unlessRefused(this.#writeInstance(instance, onInstance));
+    const [refusal] = refusals;
+    if (refusal !== undefined) throw refusal;
     if (next.finalizer === 'remove') await this.#writeFinalizer(key, pair, next.finalizer);
   }
 
@@ -103,7 +121,7 @@ export class PairWriter {
             { op: 'remove', path: at },
           ];
     const stored = await this.#kube.patch<HAPair>(HAPAIRS, key, operations);
-    this.#pairs.remember(key, stored);
+    this.#pairs.remember(key, keptOfPair(stored));
     this.#log.info({ pair: key, reason: action === 'add' ? 'Accepted' : 'Deleted' }, `finalizer ${action}`);
   }
 
@@ -114,7 +132,8 @@ export class PairWriter {
     // The apply type wants a spec; the status subresource ignores everything but status.
     const object = { apiVersion, kind, metadata, status } as HAPair;
     const manager = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
-    this.#pairs.remember(key, await this.#kube.apply<HAPair>(HAPAIRS, object, manager));
+    const stored = await this.#kube.apply<HAPair>(HAPAIRS, object, manager);
+    this.#pairs.remember(key, keptOfPair(stored));
     if (status) this.#onStatusWritten?.(pair.status, status);
     const { master: node, term, holder } = status ?? {};
     this.#log.info({ pair: key, reason, node, term, holder }, 'status written');
@@ -133,13 +152,13 @@ export class PairWriter {
         if (isKubeError(error, 'Conflict') && error.conflicts.length > 0) {
           const owners = error.conflicts.map(({ manager, field }) => `${field} (${manager})`);
           onInstance(
-            `VRRPInstance ${name} belongs to the operator, but others have taken over ${owners.join(', ')}. Delete the instance, and the operator makes it anew.`,
+            `VRRPInstance ${name} belongs to the operator, but others have taken over ${plainText(owners.join(', '), QUOTED)}. Delete the instance, and the operator makes it anew.`,
           );
         }
         throw error;
       });
     onInstance(undefined);
-    this.#instances.remember(`${namespace}/${name}`, stored);
+    this.#instances.remember(`${namespace}/${name}`, keptOfInstance(stored));
     const { nodeName: node, priority, termFloor, yieldTerm, pairName } = instance.spec;
     const fields = { pair: `${namespace}/${pairName}`, node, priority, termFloor, yieldTerm };
     this.#log.info(

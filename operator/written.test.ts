@@ -31,6 +31,13 @@ test('what we created exists before the watch shows it', () => {
   assert.equal(written.freshest('web', store('11')), at('12'));
 });
 
+test('O14: what was written before the API server was restored is lost there, and forgotten', () => {
+  const written = createWrittenObjects();
+  written.remember('web', at('12'));
+  assert.equal(written.freshest('web', store('11', at('9'))), at('12'));
+  assert.equal(written.freshest('web', store('5', at('4'))), at('4'));
+});
+
 test('what was stored once and is no more is deleted', () => {
   const written = createWrittenObjects();
   written.remember('web', at('12'));

@@ -13,20 +13,24 @@ type WrittenObjects<T extends KubeObject> = {
 /**
  * By versions, not by time: a watch may lag for minutes, or the process may have slept, and then the stored copy is older than what
  * this process has decided since. Once the watch has shown a later version, an older or missing copy means that the object is gone.
+ * A watch that goes back was begun anew on a restored API server: what was written before is lost there, and is forgotten.
  */
 export const createWrittenObjects = <T extends KubeObject>(): WrittenObjects<T> => {
   const written = new Map<Key, T>();
+  let shownBefore = 0n;
   return {
     remember(key, object) {
       written.set(key, object);
     },
     freshest(key, store) {
-      const last = written.get(key);
-      if (!last) return store.get(key);
       const resourceVersion = store.shownVersion();
       const shown = versionOf({
         metadata: { name: '', ...(resourceVersion !== undefined && { resourceVersion }) },
       });
+      if (shown < shownBefore) written.clear();
+      shownBefore = shown;
+      const last = written.get(key);
+      if (!last) return store.get(key);
       if (shown < versionOf(last)) return last;
       written.delete(key);
       return store.get(key);

@@ -59,6 +59,15 @@ test('what was withheld is said even if it comes no more', async () => {
   assert.is(lines.length, 2);
 });
 
+test('before the end all that was withheld is said, due or not, and once', () => {
+  const { log, lines } = createBench();
+  for (const message of ['step failed', 'step failed', 'step failed', 'packet rejected'])
+    log.warn({}, message);
+  log.flush();
+  log.flush();
+  assert.equal(lines, ['warn step failed', 'warn packet rejected', 'warn step failed (2 more in 0 s) 2']);
+});
+
 test('a line that stands for many is counted as many', async () => {
   const { log, lines, seconds } = createBench();
   const reject = () => log.warn({ cause: 'SourceNotPeer', count: 5_000 }, 'packet rejected');

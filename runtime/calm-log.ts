@@ -7,6 +7,8 @@ import type { Log } from './log.ts';
 export type CalmLog = Log & {
   /** Says what was withheld and is due; to be called about once a second. */
   tick(): void;
+  /** Says all that was withheld, due or not; to be called before the end. */
+  flush(): void;
   /** Lines withheld since the start, whether or not a later line has counted them. */
   withheld(): number;
 };
@@ -86,6 +88,9 @@ export const createCalmLog = (log: Log, now: () => number): CalmLog => {
         if (isOver(entry, nowMs)) entries.delete(kind);
         else if (entry.count > 0 && nowMs >= entry.dueMs) say(entry);
       }
+    },
+    flush() {
+      for (const entry of entries.values()) if (entry.count > 0) say(entry);
     },
     withheld: () => withheld,
   };

@@ -2,8 +2,8 @@
  * `/healthz` and `/readyz` by Kubernetes' conventions ("Kubernetes API health endpoints"): 200 `ok`, or 500 with a line per
  * check; `?verbose` shows the lines in any case, `?exclude=NAME` leaves a check out.
  *
- * Neither asks whether this process leads: a standby is healthy and ready. And neither fails because the API server or EC2
- * is away once it was reached: a restart would mend nothing and would lose what is known.
+ * Neither asks whether this process leads: a standby is healthy and ready. And health does not fail because the API server or EC2
+ * is away: a restart would mend nothing and would lose what is known. Readiness may, so that it can be seen.
  */
 import { messageOf } from './error-text.ts';
 

@@ -2,10 +2,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type Check, healthAnswer } from './health.ts';
 import type { Log } from './log.ts';
+import type { Resolve } from './names.ts';
 
 export type ServerOptions = {
-  /** Default: every address of the machine. */
+  /** Address, or a name for one. Default: every address of the machine. */
   bindAddress?: string | undefined;
+  /** Of that name. Default: Node's own way. */
+  resolve?: Resolve;
   /** 0: the kernel chooses. */
   port: number;
   healthz: readonly Check[];
@@ -80,6 +83,8 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
     response.end(request.method === 'HEAD' ? undefined : bytes);
   };
 
+  const { bindAddress, resolve: find } = options;
+  const [host] = (bindAddress && (await find?.(bindAddress))) || [bindAddress];
   const server = createServer(
     {
       requestTimeout: REQUEST_MS,
@@ -97,7 +102,7 @@ export const serve = async (options: ServerOptions): Promise<HTTPServer> => {
 
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ port: options.port, ...(options.bindAddress && { host: options.bindAddress }) }, resolve);
+  server.listen({ port: options.port, ...(host && { host }) }, resolve);
   await listening;
   server.on('error', (error) => log.error({ reason: 'HTTPServerFailed', err: error }, 'HTTP server'));
   const address = server.address();

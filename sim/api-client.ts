@@ -21,6 +21,8 @@ type ConnectionWatcher = {
 export class APIPath {
   /** Half of a round trip. */
   delayMs = 1;
+  /** How much longer a write takes than a reading, before it is stored: as with an admission webhook that does not answer. */
+  writeMs = 0;
   /** How much later than stored a watch tells of a change. */
   watchLagMs = 1;
   /** Nothing gets through: calls run into their deadlines, watches fall silent and go on later. */
@@ -34,7 +36,7 @@ export class APIPath {
 
   /** Nothing keeps, delays or falsifies what goes over it. */
   get isClean(): boolean {
-    return !this.isCut && this.refusal === undefined && this.watchLagMs < 100;
+    return !this.isCut && this.refusal === undefined && this.watchLagMs < 100 && this.writeMs === 0;
   }
 }
 
@@ -53,7 +55,12 @@ export const connectTo = (
 ): KubeClient & WatchSource => {
   const { clock } = process;
 
-  const call = <T>(attempt: string, options: CallOptions | undefined, work: () => T): Promise<T> => {
+  const call = <T>(
+    attempt: string,
+    options: CallOptions | undefined,
+    work: () => T,
+    workMs = 0,
+  ): Promise<T> => {
     if (!process.isRunning) return never();
     return new Promise<T>((resolve, reject) => {
       let isOver = false;
@@ -67,8 +74,10 @@ export const connectTo = (
         end(() => reject(new KubeError(`${attempt}: ${kind}`, { kind })));
       const cancel = clock.setTimer(options?.timeoutMs ?? DEADLINE_MS, () => failWith('TimedOut'));
       options?.signal?.addEventListener('abort', () => failWith('Aborted'), { once: true });
-      timeline.after(path.delayMs, () => {
+      timeline.after(path.delayMs + workMs, () => {
         const { refusal } = path;
+        // Who has given up has closed its connection, and what waits for a webhook then is not stored.
+        if (isOver && workMs > 0) return;
         if (path.isCut) return;
         const answer = refusal === undefined ? attemptOf(work) : undefined;
         timeline.after(path.delayMs, () => {
@@ -97,12 +106,14 @@ export const connectTo = (
     work: () => Stored,
   ): Promise<T> => {
     if (!process.isRunning || watcher.mayWrite?.() === false) return never();
-    return call(`${verb} ${resource.kind} ${key}`, options, () => {
+    const store = (): Stored => {
       const before = server.find(resource, key);
       const after = work();
       watcher.onWrite?.({ process, verb, resource, key }, before, after);
       return after;
-    }).then((stored) => see<T>(stored));
+    };
+    const attempt = `${verb} ${resource.kind} ${key}`;
+    return call(attempt, options, store, path.writeMs).then((stored) => see<T>(stored));
   };
 
   const listNow = (resource: Resource, scope: Scope) => {
@@ -127,10 +138,16 @@ export const connectTo = (
       resource: Resource,
       scope: Scope,
       _token: string | undefined,
-      options?: CallOptions,
+      options?: CallOptions & { limit?: number },
     ): Promise<Page<T>> {
       const page = await call(`list ${resource.plural}`, options, () => listNow(resource, scope));
-      return { ...page, items: page.items.map((item) => see<T>(item)), continueToken: undefined };
+      // Who limits a page asks for the version of the list alone: what is on it is shown to nobody, and decides nothing.
+      const items = page.items
+        .slice(0, options?.limit)
+        .map((item) =>
+          options?.limit === undefined ? see<T>(item) : (structuredClone(item) as unknown as T),
+        );
+      return { ...page, items, continueToken: undefined };
     },
     async openWatch(resource, scope, from, options) {
       const revision = Number(from.resourceVersion);
@@ -248,6 +265,7 @@ const streamOf = ({
   };
   const tell = (change: Change): void => {
     if (change.plural !== resource.plural || !isIn(scope, change.object)) return;
+    if (change.revision <= revision) return;
     const { type, object } = change;
     const copy = path.tamper === undefined ? object : structuredClone(object);
     path.tamper?.(copy);
@@ -262,11 +280,13 @@ const streamOf = ({
       return;
     }
     const metadata = { name: '', resourceVersion: String(server.revision) };
-    send({ line: JSON.stringify({ type: 'BOOKMARK', object: { metadata } }) });
+    // As the watch cache does: none that is older than what was asked for.
+    if (server.revision >= revision)
+      send({ line: JSON.stringify({ type: 'BOOKMARK', object: { metadata } }) });
     timeline.after(BOOKMARK_MS, bookmark);
   };
 
-  const unlisten = server.listen(tell);
+  const unlisten = server.listen(tell, () => fail('Unreachable'));
   for (const change of server.changesSince(revision)) tell(change);
   timeline.after(BOOKMARK_MS, bookmark);
   options?.signal?.addEventListener('abort', () => fail('Aborted'), { once: true });

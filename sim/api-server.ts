@@ -3,6 +3,7 @@
  * subresource, finalizers, deletion in background and foreground, server-side apply of fields with one owner, watches that
  * resume. What each client sees of it, and when, is api-client.ts.
  */
+import { validateVRRPInstance } from '../crds/validate.ts';
 import { KubeError, type KubeErrorKind } from '../kube/errors.ts';
 import type { ApplyOptions, Key, KubeObject, Resource, Scope } from '../kube/types.ts';
 import { canonical } from '../runtime/json.ts';
@@ -68,7 +69,10 @@ export class APIServer {
   readonly #objects = new Map<string, Stored>();
   readonly #plurals = new Map<string, string>();
   readonly #changes: Change[] = [];
-  readonly #listeners = new Set<(change: Change) => void>();
+  readonly #listeners = new Set<{
+    onChange: (change: Change) => void;
+    onRestored?: (() => void) | undefined;
+  }>();
   #revision = 100;
   #compactedUntil = 0;
   #uids = 0;
@@ -82,10 +86,29 @@ export class APIServer {
     return this.#revision;
   }
 
-  /** Hears of every change as it is stored. */
-  listen(onChange: (change: Change) => void): () => void {
-    this.#listeners.add(onChange);
-    return () => this.#listeners.delete(onChange);
+  /** Hears of every change as it is stored, and of a restore, which ends every watch. */
+  listen(onChange: (change: Change) => void, onRestored?: () => void): () => void {
+    const listener = { onChange, onRestored };
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** etcd's folder of that time is put back: objects and versions are as they were at `revision`, and nobody is told. */
+  restore(revision: number): void {
+    this.#changes.splice(
+      0,
+      this.#changes.length,
+      ...this.#changes.filter((each) => each.revision <= revision),
+    );
+    this.#objects.clear();
+    for (const { type, plural, object } of this.#changes) {
+      const id = `${plural}/${keyOf(object)}`;
+      if (type === 'DELETED') this.#objects.delete(id);
+      else this.#objects.set(id, object);
+    }
+    this.#revision = revision;
+    this.#compactedUntil = Math.min(this.#compactedUntil, revision);
+    for (const { onRestored } of [...this.#listeners]) onRestored?.();
   }
 
   /** As etcd does every few minutes: what changed until now can be watched no more. */
@@ -138,7 +161,9 @@ export class APIServer {
   apply(resource: Resource, object: KubeObject, { subresource }: ApplyOptions): Stored {
     const key = keyOf(object);
     const before = this.#objects.get(idOf(resource, key));
-    const { uid, labels, resourceVersion: _version, ...metadata } = object.metadata;
+    const { uid, labels, resourceVersion, ...metadata } = object.metadata;
+    if (resourceVersion !== undefined && resourceVersion !== before?.metadata.resourceVersion)
+      throw fail('Conflict', 409, `apply ${idOf(resource, key)}`);
     if (uid !== undefined && uid !== before?.metadata.uid)
       throw fail(before ? 'Conflict' : 'NotFound', before ? 409 : 404, `apply ${idOf(resource, key)}`);
     if (before === undefined) {
@@ -146,7 +171,12 @@ export class APIServer {
       return this.#create(resource, object);
     }
     const { status } = object as Partial<Stored>;
-    if (subresource) return this.#update(resource, before, { ...before, status });
+    if (subresource) {
+      const wanted = { ...before, status };
+      if (resource.plural === 'vrrpinstances' && !validateVRRPInstance(wanted, before).ok)
+        throw fail('Invalid', 422, `apply status of ${idOf(resource, key)}`);
+      return this.#update(resource, before, wanted);
+    }
     const { status: kept } = before;
     const after = {
       ...object,
@@ -228,7 +258,7 @@ export class APIServer {
     else this.#objects.set(id, object);
     const change = { type, plural: resource.plural, object, revision: this.#revision };
     this.#changes.push(change);
-    for (const listener of this.#listeners) listener(change);
+    for (const { onChange } of this.#listeners) onChange(change);
     if (type === 'DELETED') this.#collectSoon();
     return object;
   }

@@ -206,6 +206,7 @@ const shownBy = ({ networkInterfaceIDs = [], allocationIDs = [] }: Shown, view: 
     );
   return {
     readAtMs: view.readAtMs,
+    holders: {},
     networkInterfaces: Object.fromEntries(
       networkInterfaceIDs.map((id) => [id, view.networkInterfaces[id] ?? null]),
     ),

@@ -35,6 +35,13 @@ test('a claim soon after a switch moves nothing while the incumbent answers', as
   assert.equal(world.moves, []);
 });
 
+test('SplitBrain names the holder that keeps the addresses', async () => {
+  const world = await heldDown();
+  await world.until('it is said', () => world.condition('SplitBrain') === 'True TwoMasters');
+  assert.is(world.holder, 'node2');
+  assert.match(world.message('SplitBrain'), 'The addresses stay with node2.');
+});
+
 test('T8: the incumbent dies while the move is held back: it is not waited for', async () => {
   const world = await heldDown();
   await world.pass(5_000);
@@ -44,6 +51,28 @@ test('T8: the incumbent dies while the move is held back: it is not waited for',
   assert.equal(world.moves, ['node1'], 'one call');
   world.heal();
   world.node2.boot();
+  await endsWell(world, 'node1');
+});
+
+test('the incumbent has stepped back and lives: it keeps the addresses and serves them, and is not waited for once it dies', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.crash();
+  await world.until('node2 takes over', () => world.isServedBy('node2'));
+  node1.boot();
+  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
+  world.ec2.calls.length = 0;
+  node2.kill();
+  node2.start();
+  await world.until('the move is held back', () => world.condition('Ready') === 'False HeldDown');
+  assert.is(world.master, 'node1');
+  assert.is(node2.state, 'Backup');
+  await world.pass(20_000);
+  assert.equal(world.moves, []);
+  assert.ok(node2.has(VIP), 'where EC2 delivers it');
+  node2.crash();
+  await world.until('the move is made', () => world.holder === 'node1', 5_000);
+  node2.boot();
   await endsWell(world, 'node1');
 });
 

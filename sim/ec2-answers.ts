@@ -66,6 +66,26 @@ const allOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | nu
     return thing;
   });
 
+/** Those of `ids` that are there: a filter leaves out the others. */
+const someOf = <T>(ids: readonly string[], things: Readonly<Record<string, T | null>>): T[] =>
+  ids.flatMap((id) => things[id] ?? []);
+/** The ENIs that have one of these private addresses. */
+const holdersOf = (
+  addresses: readonly string[],
+  networkInterfaces: EC2View['networkInterfaces'],
+  holders: EC2View['holders'],
+): NetworkInterface[] => {
+  const all = [
+    ...Object.values(networkInterfaces),
+    ...addresses.flatMap((address) => holders[address] ?? []),
+  ];
+  return [...new Set(all)].flatMap((each) =>
+    each?.privateIPAddresses.some(({ privateIPAddress }) => addresses.includes(privateIPAddress))
+      ? [each]
+      : [],
+  );
+};
+
 const filterOf = ({
   Filters = [],
 }: {
@@ -78,18 +98,26 @@ type Requests = {
 
 /** What a preflight asks for is in order. */
 const REQUESTS: Requests = {
-  DescribeNetworkInterfaces: ({ NetworkInterfaceIds = [] }) => ({
-    networkInterfaceIDs: NetworkInterfaceIds,
-    answer: ({ networkInterfaces, elasticIPs }) => {
+  DescribeNetworkInterfaces: ({ NetworkInterfaceIds, ...filtered }) => ({
+    networkInterfaceIDs: NetworkInterfaceIds ?? filterOf(filtered),
+    answer: ({ networkInterfaces, elasticIPs, holders }) => {
       const placed = Object.values(elasticIPs).flatMap((each) => each ?? []);
-      const found = allOf(NetworkInterfaceIds, networkInterfaces, 'InvalidNetworkInterfaceID.NotFound');
+      const wanted = filterOf(filtered);
+      const found = NetworkInterfaceIds
+        ? allOf(NetworkInterfaceIds, networkInterfaces, 'InvalidNetworkInterfaceID.NotFound')
+        : filtered.Filters?.[0]?.Name === 'addresses.private-ip-address'
+          ? holdersOf(wanted, networkInterfaces, holders)
+          : someOf(wanted, networkInterfaces);
       return { NetworkInterfaces: found.map((each) => interfaceOf(each, placed)) };
     },
   }),
-  DescribeAddresses: ({ AllocationIds = [] }) => ({
-    allocationIDs: AllocationIds,
+  DescribeAddresses: ({ AllocationIds, ...filtered }) => ({
+    allocationIDs: AllocationIds ?? filterOf(filtered),
     answer: ({ elasticIPs }) => ({
-      Addresses: allOf(AllocationIds, elasticIPs, 'InvalidAllocationID.NotFound').map((each) => ({
+      Addresses: (AllocationIds
+        ? allOf(AllocationIds, elasticIPs, 'InvalidAllocationID.NotFound')
+        : someOf(filterOf(filtered), elasticIPs)
+      ).map((each) => ({
         AllocationId: each.allocationID,
         PublicIp: each.publicIP,
         AssociationId: each.associationID,

@@ -12,7 +12,13 @@ import { World } from './world.ts';
  * EC2 answers each code of a class in turn, the last one until a person could have read the cause (AWS-FACTS, "Errors by what
  * to do"). InvalidParameterValue has many causes, and its text is no contract: it is a class of its own.
  */
-type ErrorClass = { title: string; codes: readonly string[]; reason: string };
+type ErrorClass = {
+  title: string;
+  codes: readonly string[];
+  reason: string;
+  /** Default: 400, with which AuthFailure is about a resource. */
+  httpStatus?: number;
+};
 
 const CLASSES: readonly ErrorClass[] = [
   { title: 'throttle', codes: ['RequestLimitExceeded'], reason: 'EC2Throttled' },
@@ -25,6 +31,7 @@ const CLASSES: readonly ErrorClass[] = [
     title: 'credentials or clock',
     codes: ['AuthFailure', 'RequestExpired', 'SignatureDoesNotMatch', 'ExpiredToken'],
     reason: 'EC2CredentialsInvalid',
+    httpStatus: 401,
   },
   { title: 'permission', codes: ['UnauthorizedOperation'], reason: 'EC2Unauthorized' },
   {
@@ -43,7 +50,7 @@ const CLASSES: readonly ErrorClass[] = [
   },
   {
     title: 'held elsewhere',
-    codes: ['Resource.AlreadyAssociated', 'InvalidIPAddress.InUse'],
+    codes: ['AuthFailure', 'Resource.AlreadyAssociated', 'InvalidIPAddress.InUse'],
     reason: 'EC2AddressInUse',
   },
   { title: 'quota', codes: ['PrivateIpAddressLimitExceeded'], reason: 'EC2QuotaExceeded' },
@@ -66,14 +73,14 @@ const followed = async (world: World): Promise<void> => {
   await endsWell(world, 'node2');
 };
 
-for (const { title, codes, reason } of CLASSES) {
+for (const { title, codes, reason, httpStatus = 400 } of CLASSES) {
   test(`error class, ${title}: ${codes.join(', ')}`, async () => {
     const world = await World.converged();
     const { ec2 } = world;
     const last = codes.at(-1) ?? '';
     for (const code of codes)
       for (let count = 0; count < (code === last ? FOR_LONG : 1); count += 1)
-        ec2.fates.push({ answer: { code, message: 'refused', httpStatus: 400 } });
+        ec2.fates.push({ answer: { code, message: 'refused', httpStatus } });
     world.node1.crash();
     await world.until(
       'the cause can be read',
@@ -125,6 +132,23 @@ test('the call fails and the reading after it is stale: the second call is the l
   await followed(world);
   assert.is(world.moves.length, 2);
   assert.is(world.ec2.holderOf(VIP), NODE2.networkInterfaceID);
+});
+
+test('no credentials for four minutes: the cause can be read, and the failover is made within seconds of their return', async () => {
+  const world = await World.converged();
+  const { ec2 } = world;
+  ec2.refusal = {
+    code: 'NoCredentials',
+    message: 'their source has not answered (role arn:aws:iam::1:role/x)',
+  };
+  world.node1.crash();
+  await world.pass(240_000);
+  assert.is(world.condition('AddressesConverged'), 'False EC2CredentialsInvalid');
+  assert.match(world.message('Ready'), 'role arn:aws:iam::1:role/x');
+  assert.is(world.condition('PreflightPassed'), 'Unknown EC2ReadFailed');
+  ec2.refusal = undefined;
+  await world.until('EC2 follows', () => world.isServedBy('node2'), 15_000);
+  await followed(world);
 });
 
 test.run();

@@ -23,7 +23,7 @@ import type { SimulatedEC2 } from './cloud.ts';
 import type { Machine } from './machine.ts';
 import type { Datagram } from './network.ts';
 import { LEADER_LEASE_KEY } from './operator.ts';
-import type { Process, Timeline } from './time.ts';
+import { type Process, type Timeline, wallAt } from './time.ts';
 
 /** A broken invariant. */
 export class Violation extends Error {
@@ -200,6 +200,11 @@ export class Invariants {
     }
   }
 
+  /** What Kubernetes stores went back: whatever was read of it before counts for nothing. */
+  onRestored(): void {
+    this.#knowledge.clear();
+  }
+
   /** The call is answered, or given up. */
   onAnswer(process: Process, call: EC2Call): void {
     for (const known of this.#knowledge.get(process)?.values() ?? [])
@@ -263,7 +268,7 @@ export class Invariants {
     this.#checkResigned();
     this.#checkDoors();
     this.#checkYields();
-    if (!this.#truth.isSound()) this.disturb();
+    if (!this.#truth.isSound() || this.#isHeldDown()) this.disturb();
     else this.#checkCalm();
   }
 
@@ -562,6 +567,12 @@ export class Invariants {
     }
   }
 
+  /** A flapping pair's incumbent keeps the addresses for as long as the status says: that is no rest yet. */
+  #isHeldDown(): boolean {
+    const nowMs = wallAt(this.#truth.timeline.nowMs);
+    return this.#truth.pairs().some(({ status }) => Date.parse(status?.damping?.holdUntil ?? '') > nowMs);
+  }
+
   /** L1, L2, L3: the world has been in order for long enough. */
   #checkCalm(): void {
     const { calmMs } = this;
@@ -587,6 +598,16 @@ export class Invariants {
   /** L1: EC2's holder is the unique Master, or the pinned node. */
   #mustBeConverged(pair: HAPair): void {
     const { machines, ec2 } = this.#truth;
+    // What the pair never had and somebody else has stays there.
+    const isHeld = (vip: string): boolean => {
+      const eni = ec2.cloud.where(vip);
+      return (
+        eni !== undefined &&
+        !machines.some(({ node }) => node.networkInterfaceID === eni) &&
+        !pair.status?.addresses?.some((address) => address.vip === vip && address.placedTime !== undefined)
+      );
+    };
+    if (pair.spec.addresses.some(({ vip }) => vip !== undefined && isHeld(vip))) return;
     const masters = machines.filter(({ isMaster }) => isMaster);
     const names = masters.map(({ name }) => name).join(' and ') || 'nobody';
     if (masters.length !== 1) this.#fail('L1 converge', `${names} is Master`);

@@ -80,6 +80,8 @@ export class Machine {
   #sockets: LinkSocket[] = [];
   #worker: VRRPThread | undefined;
   #reread: (() => void) | undefined;
+  /** The agent was asked to end, and has not yet. */
+  #isEnding = false;
 
   constructor(node: PairNode, world: MachineWorld) {
     this.node = node;
@@ -88,6 +90,7 @@ export class Machine {
     this.addresses = [node.address];
     world.network.attach(node.address, ({ to, bytes }) => {
       if (!this.isUp || !this.hasCarrier) return;
+      if (!this.addresses.includes(to)) return;
       for (const { source, waiting } of this.#sockets) if (source === to) waiting.push(bytes);
       this.#worker?.wake();
     });
@@ -112,9 +115,9 @@ export class Machine {
     return this.isUp && this.main?.isRunning === true && this.thread?.isRunning === true;
   }
 
-  /** The agent, stopped or not, is not dead: what it began may still come. */
+  /** The agent, stopped or ending, is not dead: what it began may still come, and no other is started beside it. */
   get lives(): boolean {
-    return this.isUp && this.thread?.isDead === false && this.main?.isDead === false;
+    return this.isUp && this.main?.isDead === false;
   }
 
   /** Everything that the election and the interface need is in order. */
@@ -126,6 +129,25 @@ export class Machine {
     return this.isUp && this.addresses.includes(address);
   }
 
+  /** SIGTERM to the agent; its process ends once it has said its last words. */
+  end(): void {
+    const { main, agent } = this;
+    if (main?.isRunning !== true || agent === undefined) return;
+    this.#isEnding = true;
+    void agent.stop().then(() => {
+      if (this.main === main) this.kill();
+    });
+  }
+
+  /** As a service manager: an agent that still ends is waited for no longer. */
+  restart(): void {
+    if (!this.isUp) this.boot();
+    else {
+      if (this.#isEnding) this.kill();
+      if (!this.lives) this.start();
+    }
+  }
+
   /** Starts the agent's process from what is on disk. */
   start(): void {
     const { timeline, connect, random, tell } = this.#world;
@@ -134,6 +156,7 @@ export class Machine {
     const thread = new Process(timeline, `${this.name} vrrp`, this.#bootMs);
     this.main = main;
     this.thread = thread;
+    this.#isEnding = false;
     this.elections.clear();
     this.#sockets = [];
     const line = (fields: object, message: string): void => tell(this.name, message, fields);
@@ -143,8 +166,10 @@ export class Machine {
       stateDir: '/var/lib/hapair',
       leaseNamespace: 'hapair-system',
       stopTimeoutSeconds: 20,
+      checks: { hosts: [], body: false },
       metrics: { bindAddress: '127.0.0.1', port: 0 },
       commands: {},
+      limits: { pairs: 256, minimumAdvertisementIntervalMilliseconds: 10 },
       file: '/etc/hapair/agent.yaml',
     };
     const agent = runAgent(
@@ -168,6 +193,8 @@ export class Machine {
     );
     this.agent = agent;
     void agent.failed.then((error) => {
+      // As agent/cli/serve.ts: who has been asked to end does so in its own time.
+      if (this.main !== main || this.#isEnding) return;
       tell(this.name, 'agent ends', { error: error.message });
       this.failures += 1;
       this.kill();
@@ -179,6 +206,7 @@ export class Machine {
   kill(): void {
     this.main?.kill();
     this.thread?.kill();
+    this.#isEnding = false;
     this.#sockets = [];
     this.disturbedAtMs = this.#world.timeline.nowMs;
   }
@@ -273,11 +301,15 @@ export class Machine {
         return {
           fd: 0,
           send(destination, message) {
+            const lost = missing();
+            if (lost !== null) return { ok: false, linkLost: true, error: lost.error };
             const bytes = ipv4Datagram(message, { source, destination });
             machine.#world.network.send({ from: source, to: destination, bytes });
             return { ok: true };
           },
           receive: () => waiting.shift() ?? null,
+          admit: () => undefined,
+          receiveStranger: () => null,
           warmRoute: () => true,
           waitedMs: () => 0,
           close: () => undefined,
@@ -291,6 +323,7 @@ export class Machine {
         fault = missing();
         return fault?.error !== before;
       },
+      admit: () => undefined,
       lose(error) {
         fault = { reason: 'SourceAddressMissing', error };
       },

@@ -15,9 +15,6 @@ const NAMESPACE = 'hapair-system';
 /** Key of the replicas' Lease. */
 export const LEADER_LEASE_KEY = `${NAMESPACE}/${LEADER_LEASE}`;
 
-/** A process that lost the Lease ends, and its service manager starts another. */
-const RESTART_MS = 2_000;
-
 /** What an operator is part of. */
 export type OperatorWorld = {
   timeline: Timeline;
@@ -121,15 +118,8 @@ export class Operator {
         },
       },
     );
-    void running.then((replica) => this.#follow(process, replica));
-  }
-
-  async #follow(process: Process, replica: Replica): Promise<void> {
-    if (this.process !== process) return;
-    this.#replica = replica;
-    await replica.lost;
-    this.#world.tell(process.name, 'leadership lost', {});
-    process.kill();
-    this.#world.timeline.after(RESTART_MS, () => this.process === process && this.start());
+    void running.then((replica) => {
+      if (this.process === process) this.#replica = replica;
+    });
   }
 }

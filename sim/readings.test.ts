@@ -24,7 +24,7 @@ test('T17: the cached view says "already right" as the master changes: a reading
   await world.until('the operator has read it there', () =>
     world.condition('AddressesConverged').startsWith('False'),
   );
-  void node1.agent?.stop();
+  node1.end();
   await world.until('node2 is Master', () => node2.isMaster, 1_500);
   ec2.steal(VIP, NODE1.networkInterfaceID);
   await world.until('node2 is elected', () => world.pair.status?.master === 'node2', 500);

@@ -27,11 +27,6 @@ const anyReplica = (world: World, random: Random): Operator =>
 const anyPath = (world: World, random: Random) =>
   random.pick([world.node1, world.node2, world.operator]).path;
 
-const start = (machine: Machine): void => {
-  if (!machine.isUp) machine.boot();
-  else if (!machine.lives) machine.start();
-};
-
 const startReplica = (replica: Operator): void => {
   replica.dieBeforeWrite = Number.POSITIVE_INFINITY;
   if (replica.process === undefined || replica.process.isDead) replica.start();
@@ -121,7 +116,7 @@ const HAPPENINGS: readonly Happening[] = [
       const machine = anyMachine(world, random);
       machine.kill();
       if (random.chance(0.3)) machine.loseDisk();
-      return () => start(machine);
+      return () => machine.restart();
     },
   },
   {
@@ -130,14 +125,8 @@ const HAPPENINGS: readonly Happening[] = [
     begin: (world, random) => {
       const machine = anyMachine(world, random);
       if (!machine.runs) return undefined;
-      const { main } = machine;
-      void machine.agent?.stop().then(() => {
-        if (machine.main === main) machine.kill();
-      });
-      return () => {
-        if (machine.main === main) machine.kill();
-        start(machine);
-      };
+      machine.end();
+      return () => machine.restart();
     },
   },
   {
@@ -147,7 +136,7 @@ const HAPPENINGS: readonly Happening[] = [
       const machine = anyMachine(world, random);
       machine.crash();
       if (random.chance(0.3)) machine.loseDisk();
-      return () => start(machine);
+      return () => machine.restart();
     },
   },
   {
@@ -278,7 +267,10 @@ const HAPPENINGS: readonly Happening[] = [
       const { ec2 } = world;
       ec2.steal(VIP, random.pick([NODE1.networkInterfaceID, NODE2.networkInterfaceID, STRANGER, undefined]));
       world.disturb('stolen');
-      return undefined;
+      // What a pair that is paused has given up comes back to it only once it is free.
+      return () => {
+        if (ec2.cloud.where(VIP) === STRANGER) ec2.steal(VIP, undefined);
+      };
     },
   },
   {
@@ -379,7 +371,7 @@ const restore = (world: World): void => {
   const { ec2, operator, standby } = world;
   world.heal();
   ec2.fates.length = 0;
-  for (const machine of world.machines) start(machine);
+  for (const machine of world.machines) machine.restart();
   startReplica(operator);
   if (standby.process !== undefined) startReplica(standby);
   world.disturb('everything works again');

@@ -552,7 +552,7 @@ test('T17: a late call of a dead operator moved the VIP; the cached view says "a
     world.condition('AddressesConverged').startsWith('False'),
   );
   ec2.steal(VIP, ENI1);
-  void node1.agent?.stop();
+  node1.end();
   await world.until('node2 is master', () => world.pair.status?.master === 'node2', 1_500);
   await world.until('it reads before it skips', () => world.holder === 'node2', 5_000);
   await world.until('the agent has ended', () => !node1.has(VIP), 60_000);
@@ -858,6 +858,246 @@ test("the watch lags behind the operator's own status by more than half a minute
   await world.pass(37_000);
   operator.path.watchLagMs = 1;
   node1.boot();
+  await endsWell(world, 'node2');
+});
+
+test("T58: n1, the Master, is cut off from the API; the VIP in spec changes from .10 to .20, and the operator waits for n1's agent; then pin n2", async () => {
+  const world = await World.converged();
+  const { node1, node2, ec2 } = world;
+  world.cutAPI(node1);
+  world.edit(changedVIP);
+  await world.until('the operator waits', () => world.condition('Ready') === 'False WaitingForAgent');
+  world.edit({ pinnedNode: 'node2' });
+  let wasUp = false;
+  await world.until('.20 arrives', () => {
+    wasUp ||= node2.has(OTHER_VIP);
+    return ec2.holderOf(OTHER_VIP) !== undefined;
+  });
+  assert.ok(wasUp, '.20 comes up on n2 first');
+  const places = ec2.calls.flatMap(({ call }) =>
+    call.action === 'AssignPrivateIpAddresses' && call.privateIPAddresses.includes(OTHER_VIP)
+      ? [call.networkInterfaceID]
+      : [],
+  );
+  assert.equal(places, [ENI2], 'and goes there alone');
+  world.healAPI(node1);
+  await world.until('rest', () => world.condition('Redundant') === 'True StandbyReady', 120_000);
+  await world.pass(60_000);
+  await world.staysQuiet();
+});
+
+test('T58: n2 is cut off from the API; the VIP in spec changes from .10 to .20, and n2 is pinned', async () => {
+  const world = await World.converged();
+  const { node2, ec2 } = world;
+  world.cutAPI(node2);
+  world.edit({ ...changedVIP, pinnedNode: 'node2' });
+  await world.pass(60_000);
+  assert.is(ec2.holderOf(OTHER_VIP), undefined, 'a pin waits as well for what the pair never had');
+  world.healAPI(node2);
+  await world.until('.20 arrives', () => ec2.holderOf(OTHER_VIP) === ENI2, 60_000);
+  assert.ok(node2.has(OTHER_VIP));
+});
+
+test("T60: n2's report of a claim is stored and its answer lost; the claim ends unseen; n2 claims again before a watch has told it", async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.edit({ paused: true });
+  await world.pass(5_000);
+  world.cut(node1, node2);
+  await world.until('the claim is stored', () => world.instance('node2').status?.state === 'Master');
+  world.cutAPI(node2);
+  world.heal();
+  await world.until('node2 gives way', () => node2.state === 'Backup', 5_000);
+  await world.pass(15_000);
+  node2.path.watchLagMs = 30_000;
+  world.cut(node1, node2);
+  await world.pass(3_000);
+  const timeOf = () =>
+    world.instance('node2').status?.conditions?.find(({ type }) => type === 'PeerHeard')?.lastTransitionTime;
+  const before = timeOf();
+  world.healAPI(node2);
+  await world.until('it claims again', () => world.instance('node2').status?.term === 3, 5_000);
+  assert.is(timeOf(), before, 'Unknown before, Unknown now');
+  node2.path.watchLagMs = 1;
+  world.heal();
+  world.edit({ paused: false });
+  await world.until('one Master', () => world.master !== undefined, 10_000);
+  await endsWell(world, world.master ?? 'nobody');
+});
+
+test('O23: an agent that is asked to end takes its time, and no other of its node is started beside it', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.edit({ paused: true });
+  world.cutAPI(node1);
+  node1.end();
+  await world.until('node2 takes over', () => node2.isMaster, 5_000);
+  await world.pass(15_000);
+  assert.is(node1.failures, 0, 'its worker has ended, and that is no failure');
+  assert.throws(() => node1.start(), 'cannot be started');
+  await world.until('it has ended', () => !node1.lives, 30_000);
+  assert.not(node1.has(VIP), 'its addresses have left');
+  world.healAPI(node1);
+  world.edit({ paused: false });
+  node1.start();
+  await endsWell(world, 'node2');
+});
+
+test('T61: n1 resigns for the pin on n2, which n2 has loaded; the pin is taken back while the resignation is on its way', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.path.watchLagMs = 50;
+  world.edit({ pinnedNode: 'node2' });
+  await world.until('node1 resigns', () => node1.state === 'Backup', 1_000);
+  node1.path.watchLagMs = 1;
+  world.unset('pinnedNode');
+  // V3 is checked meanwhile: the priority that goes with the pin goes, the skew of the resignation stays.
+  await world.until('node2 is Master', () => node2.isMaster, 300);
+  await endsWell(world, 'node2');
+});
+
+test('T61: n2 is told Never as it hears n1 resign, and is free again a moment later', async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  world.cutAPI(node2);
+  world.edit({ pinnedNode: 'node1' });
+  await world.pass(5_000);
+  world.healAPI(node2);
+  await world.until(
+    'node2 has loaded Never',
+    () => node2.elections.get('prod/web')?.config.claim === 'Never',
+    1_000,
+  );
+  node2.path.watchLagMs = 2_000;
+  world.edit({ pinnedNode: 'node2' });
+  await world.until('node1 resigns', () => node1.state === 'Backup', 1_000);
+  await world.until(
+    'node2 has loaded Always',
+    () => node2.elections.get('prod/web')?.config.claim === 'Always',
+    3_000,
+  );
+  node2.path.watchLagMs = 1;
+  await world.until('node2 is Master', () => node2.isMaster, 300);
+  await endsWell(world, 'node2');
+});
+
+const HIGHEST = Number.MAX_SAFE_INTEGER;
+
+/** Somebody with a node's identity writes this term into its report. */
+const forge = (world: World, node: string, term: number): void => {
+  const { status, ...instance } = world.instance(node);
+  const forged = { ...instance, status: { ...status, state: 'Master', term } };
+  world.api.apply(VRRPINSTANCES, forged as never, { fieldManager: 'forger', subresource: 'status' });
+};
+
+/** What is on a node's disk says the highest term there is. */
+const poison = (machine: World['node1']): void =>
+  machine.restoreDisk(
+    new Map([...machine.copyDisk()].map(([key, record]) => [key, { ...record, highestTerm: HIGHEST }])),
+  );
+
+test("T62: n1's identity reports the highest term there is; n1 crashes", async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  const term = world.instance('node1').status?.term ?? 0;
+  assert.throws(() => forge(world, 'node1', HIGHEST), 'Invalid', 'refused');
+  assert.throws(() => forge(world, 'node1', term + 1_000_001), 'Invalid', 'refused');
+  await world.pass(1_000);
+  node1.crash();
+  await world.until('node2 is elected and followed', () => world.isServedBy('node2'));
+  assert.is(world.pair.status?.term, term + 1);
+  node1.boot();
+  await endsWell(world, 'node2');
+});
+
+test("T62: the highest term that is let in is reported in n1's name; n1 crashes", async () => {
+  const world = await World.converged();
+  const { node1 } = world;
+  const term = (world.instance('node1').status?.term ?? 0) + 1_000_000;
+  forge(world, 'node1', term);
+  node1.crash();
+  await world.until('node2 is elected and followed', () => world.isServedBy('node2'));
+  assert.is(world.pair.status?.term, term + 1);
+  node1.boot();
+  await endsWell(world, 'node2');
+});
+
+for (const which of ['n1', 'n2', 'both'] as const) {
+  test(`T62: the disk of ${which} says the highest term there is; the pair is served on, and made anew`, async () => {
+    const world = await World.converged();
+    const { node1, node2 } = world;
+    const machines = which === 'both' ? [node1, node2] : [which === 'n1' ? node1 : node2];
+    for (const machine of machines) {
+      machine.kill();
+      poison(machine);
+      machine.start();
+      await world.pass(10_000);
+    }
+    await world.until('one Master', () => world.master !== undefined);
+    for (const survivor of ['node1', 'node2'] as const) {
+      const victim = survivor === 'node1' ? node2 : node1;
+      victim.crash();
+      await world.until(`${survivor} is followed`, () => world.isServedBy(survivor), 120_000);
+      victim.boot();
+      await world.until(
+        'the standby is ready',
+        () => world.condition('Redundant').startsWith('True'),
+        120_000,
+      );
+      await world.pass(120_000);
+    }
+    assert.ok((world.pair.status?.term ?? HIGHEST) < 10, 'counted on from what is stored');
+    await endsWell(world, world.master ?? '');
+
+    const anew = new World();
+    for (const [index, machine] of anew.machines.entries()) {
+      const before = world.machines[index];
+      if (before !== undefined && machines.includes(before)) machine.restoreDisk(before.copyDisk());
+      if (machines.some(({ name }) => name === machine.name)) poison(machine);
+      machine.start();
+    }
+    anew.operator.start();
+    await anew.until('served', () => anew.isServedBy(anew.master ?? ''), 120_000);
+    assert.ok((anew.pair.status?.term ?? HIGHEST) < 10, 'a term that can grow');
+    await endsWell(anew, anew.master ?? '');
+  });
+}
+
+for (const [awayMs, everyMs] of [
+  [200, 5_000],
+  [2_200, 7_300],
+] as const) {
+  test(`T63: n1's own address is away for ${awayMs} ms again and again: less than master-down less one interval`, async () => {
+    const world = await World.converged();
+    const { node1 } = world;
+    const term = world.pair.status?.term;
+    for (let blip = 0; blip < 8; blip += 1) {
+      // At another moment between two adverts each time.
+      await world.pass(everyMs + 130 * blip);
+      const before = [...node1.addresses];
+      node1.setAddresses(before.filter((address) => address !== NODE1.address));
+      await world.pass(awayMs);
+      node1.setAddresses(before);
+      world.disturb('its own address was away');
+      assert.ok(node1.isMaster);
+    }
+    await world.pass(10_000);
+    assert.is(world.master, 'node1');
+    assert.is(world.instance('node1').status?.term, term, 'in its term');
+    assert.equal(world.moves, [], 'and EC2 is not called');
+    await endsWell(world, 'node1');
+  });
+}
+
+test("T63: n1's own address stays away: its Backup takes over after master-down", async () => {
+  const world = await World.converged();
+  const { node1, node2 } = world;
+  node1.setAddresses(node1.addresses.filter((address) => address !== NODE1.address));
+  await world.until('node2 is Master', () => node2.isMaster, 3_700);
+  assert.is(node1.state, 'Fault', 'before that');
+  await world.until('EC2 follows', () => world.isServedBy('node2'));
+  node1.setAddresses([...node1.addresses, NODE1.address]);
+  world.disturb('its own address is back');
   await endsWell(world, 'node2');
 });
 

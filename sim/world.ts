@@ -310,6 +310,13 @@ export class World {
     this.disturb('status lost');
   }
 
+  /** etcd is put back to what it was at `revision`. */
+  restore(revision: number): void {
+    this.invariants.onRestored();
+    this.api.restore(revision);
+    this.disturb('restored', { revision });
+  }
+
   /** A user orders the switch to `preferredNode` now. */
   request(preferredNode: string): void {
     const { failback } = this.pair.spec;

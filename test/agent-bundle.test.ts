@@ -106,6 +106,7 @@ test('the service has the two capabilities, and time for the agent to stop', ({ 
   const LAST_REPORTS_SECONDS = 6;
   assert.ok(Number(setting('TimeoutStopSec')) > stopTimeoutSeconds + LAST_REPORTS_SECONDS);
   assert.is(setting('StateDirectory'), 'hapair');
+  assert.is(setting('SystemCallErrorNumber'), 'ENOSYS');
 });
 
 test.run();

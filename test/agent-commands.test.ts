@@ -10,16 +10,20 @@ import { suite, test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createCommandRunner } from '../agent/checks/command.ts';
 import { createLeftovers } from '../agent/checks/leftovers.ts';
+import { createUnprivilegedStart } from '../agent/checks/privileges.ts';
 import { createCheckRunner } from '../agent/checks/runner.ts';
 import type { Outcome } from '../agent/rules/verdict.ts';
+import { createCredentials } from '../kube/credentials.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { createResolver } from '../runtime/names.ts';
 
 const INSIDE = 'HAPAIR_TEST_CAPABILITIES';
 const PATIENCE_MS = 60_000;
 const LOOK_MS = 20;
 const place = { pair: 'prod/web', sourceAddress: '10.10.10.11' };
 const never = new AbortController().signal;
-const runCommand = createCommandRunner(systemClock, createLeftovers(systemClock));
+const start = createUnprivilegedStart(createLeftovers(systemClock));
+const runCommand = createCommandRunner(systemClock, start);
 
 const run = (command: string[], signal = never, environment?: Record<string, string>): Promise<Outcome> =>
   runCommand({ check: 'app', allowed: { command, ...(environment && { environment }) }, place, signal });
@@ -199,11 +203,13 @@ commands('an agent that exits leaves no command behind', async () => {
   const script = `
     import { createCommandRunner } from ${JSON.stringify(import.meta.resolve('../agent/checks/command.ts'))};
     import { createLeftovers } from ${JSON.stringify(import.meta.resolve('../agent/checks/leftovers.ts'))};
+    import { createUnprivilegedStart } from ${JSON.stringify(import.meta.resolve('../agent/checks/privileges.ts'))};
     import { systemClock } from ${JSON.stringify(import.meta.resolve('../runtime/clock.ts'))};
     const allowed = { command: ['/bin/sh', '-c', 'sleep ${word} & sleep ${word}'] };
     const place = { pair: 'prod/web', sourceAddress: '' };
     const { signal } = new AbortController();
-    createCommandRunner(systemClock, createLeftovers(systemClock))({ check: 'app', allowed, place, signal });
+    const start = createUnprivilegedStart(createLeftovers(systemClock));
+    createCommandRunner(systemClock, start)({ check: 'app', allowed, place, signal });
     process.stdin.on('data', () => process.exit(1));
   `;
   const agent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
@@ -220,8 +226,11 @@ commands('only what the configuration of the node names is run, and it is said w
   const run = createCheckRunner({
     nodeName: 'node1',
     commands: { true: { command: ['/bin/true'] } },
+    checks: { hosts: [], body: false },
     configFile: '/etc/hapair/agent.yaml',
     clock: systemClock,
+    resolve: createResolver(),
+    start,
   });
   const times = { periodSeconds: 1, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 1 };
   const check = (name: string) => ({ name: 'app', command: { name }, ...times });
@@ -245,6 +254,19 @@ const insideTests = (): void => {
     assert.is(await saidBy('grep CapEff /proc/self/status'), 'CapEff: 0000000000000000');
     const own = spawnSync('cat', ['/proc/self/status'], { encoding: 'utf8' });
     assert.is(effectiveOf(own.stdout), NET_CAPABILITIES);
+  });
+  test('an exec plugin of the kubeconfig has no capability of the agent, and a place before the OOM killer like any other', async () => {
+    const script = `
+      until [ "$(cat /proc/$$/oom_score_adj)" = 0 ]; do :; done
+      echo "{\\"status\\": {\\"token\\": \\"$(sed -n 's/CapEff:\\t//p' /proc/self/status)\\"}}"`;
+    writeFileSync('/proc/self/oom_score_adj', '7');
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: '/bin/sh', args: ['-c', script] };
+    const access = {
+      cluster: { name: 'c', server: 'https://10.0.0.1:6443', skipTLSVerify: false },
+      user: { name: 'u', exec },
+    };
+    const { headers } = await createCredentials(access, { start }).current();
+    assert.equal(headers, { authorization: 'Bearer 0000000000000000' });
   });
   test.run();
 };

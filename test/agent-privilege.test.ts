@@ -81,6 +81,11 @@ const serves = async (dir: string, program: string): Promise<void> => {
   }
 };
 
+inWorld(
+  'with calls refused that an older systemd does not know, it starts, serves and gives up as ever',
+  ({ dir }) => serves(join(dir, 'refused'), fileURLToPath(new URL('./refused-calls.ts', import.meta.url))),
+);
+
 inWorld('from the source tree: an election, the VIP on and off, IMDS and the disk', ({ dir }) =>
   serves(join(dir, 'plain'), PLAIN_AGENT),
 );

@@ -59,7 +59,7 @@ const refuse = ({ status, body }: Answer, by: RegExp): void => {
 };
 
 const RBAC = /^\S+ "?.*"? ?is forbidden: User "/;
-const POLICY = /ValidatingAdmissionPolicy 'hapair-agents'/;
+const POLICY = /ValidatingAdmissionPolicy 'hapair-(agents|reports)'/;
 
 /** uvu keeps the reason of a failed `before` to itself. */
 test.before(() =>
@@ -304,7 +304,7 @@ test('each alert has a summary, says what to do, and asks for metrics that docs/
   const { spec } = named(manifests, 'PrometheusRule', 'hapair') as PrometheusRule;
   const rules = spec.groups.flatMap(({ rules: each }) => each);
   const explained = await readFile(join(CHART, '..', '..', 'docs', 'metrics.md'), 'utf8');
-  assert.is(rules.length, 17);
+  assert.is(rules.length, 18);
   for (const { alert, expr, labels, annotations } of rules) {
     assert.match(labels.severity, /^(critical|warning)$/);
     assert.ok(annotations.summary.length > 20 && annotations.description.length > 80, alert);
@@ -505,6 +505,58 @@ test('who may edit a namespace may look at HAPairs but not write them; hapair-ed
     }),
     RBAC,
   );
+});
+
+test("O16: nobody but a node's own agent writes its report, whatever roles he is bound to", async () => {
+  const roles = '/apis/rbac.authorization.k8s.io/v1';
+  const name = 'impostor';
+  accept(
+    await callAPI(who.admin, 'POST', `${roles}/namespaces/prod/rolebindings`, {
+      body: {
+        ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name } },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'hapair-agent' },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'developer' }],
+      },
+    }),
+  );
+  const words = /only system:serviceaccount:hapair-system:hapair-agent-node1 may write the status/;
+  await until(async () => words.test(JSON.stringify((await applyReport(who.developer, 'node1')).body)));
+  refuse(await applyReport(who.developer, 'node1'), words);
+  refuse(await applyReport(who.admin, 'node1'), words);
+  accept(await applyReport(who.node1, 'node1'));
+  accept(await callAPI(who.admin, 'DELETE', `${roles}/namespaces/prod/rolebindings/${name}`));
+});
+
+/** Refused by the chart, with these words. */
+const refused = async (words: RegExp, ...args: string[]): Promise<void> =>
+  assert.match(String(await helm(...args).catch((error: Error) => error)), words);
+
+test('O7: an upgrade that forgets the agents is refused and changes nothing; agents.none means it', async () => {
+  const account = `/api/v1/namespaces/${SYSTEM}/serviceaccounts/hapair-agent-node1`;
+  const uid = async (): Promise<string> =>
+    (accept(await callAPI(who.admin, 'GET', account)).body as { metadata: { uid: string } }).metadata.uid;
+  const before = await uid();
+  const upgrade = ['upgrade', 'hapair', CHART, '--namespace', SYSTEM];
+  const region = ['--set', 'operator.region=ap-northeast-1'];
+  const words =
+    /hapair-agent-node1 is an agent of this installation.*--reset-then-reuse-values.*agents\.none/s;
+  await refused(words, ...upgrade, ...region, '--set', 'operator.replicas=1');
+  await refused(
+    /serve namespace prod.*--reset-then-reuse-values/s,
+    ...[...upgrade, ...region, '--set', 'agents.nodes={node1,node2}'],
+  );
+  assert.is(await uid(), before);
+  await helm(...upgrade, '--reset-then-reuse-values', '--set', 'operator.replicas=1');
+  assert.is(await uid(), before, 'the agents keep their accounts');
+  await helm(...upgrade, ...region, '--set', 'agents.none=true');
+  assert.is((await callAPI(who.admin, 'GET', account)).status, 404);
+  await helm('upgrade', 'hapair', CHART, ...settings);
+});
+
+test('O15: a second installation in the cluster is refused by name', async () => {
+  const words = /installed in this cluster already, as release hapair in namespace hapair-system/;
+  await refused(words, 'install', 'other', CHART, '--namespace', SYSTEM, '--take-ownership');
+  await refused(words, 'install', 'hapair', CHART, '--namespace', 'elsewhere', '--create-namespace');
 });
 
 test('uninstalling keeps the CRDs and the HAPairs, and a new installation takes them over', async () => {

@@ -50,7 +50,7 @@ const adapter = () => {
   const api = connectSDK({
     defaultRegion: STANDARD_VPC.region,
     endpoint,
-    wall: () => systemClock.wall() + wall.aheadMs,
+    clock: { ...systemClock, wall: () => systemClock.wall() + wall.aheadMs },
   });
   const ec2 = createEC2({ api, clock: systemClock });
   return { ec2, wall };

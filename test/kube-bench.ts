@@ -52,7 +52,7 @@ export type ChaosWorld = {
 
 export const startChaosWorld = async (): Promise<ChaosWorld> => {
   const dir = await mkdtemp(join(tmpdir(), 'kube-chaos-'));
-  const plane = await startRestartableControlPlane(dir);
+  const plane = await startRestartableControlPlane({ dir });
   const proxy = await startChaosProxy({
     ...{ dir: join(dir, 'chaos'), upstream: plane.server, caFile: plane.caFile },
   });
@@ -88,7 +88,7 @@ export const startChaosWorld = async (): Promise<ChaosWorld> => {
   };
 };
 
-/** A process that stands for election and starts anew when it has lost. */
+/** A process that stands for election, and again when it has lost. */
 export type Candidate = Pick<Elector, 'isLeader' | 'deadlineMs' | 'nudge' | 'release'> & { lost(): number };
 
 export const startCandidate = (
@@ -98,23 +98,13 @@ export const startCandidate = (
   signal: AbortSignal,
 ): Candidate => {
   let losses = 0;
-  const stand = (): Elector => {
-    const next = new Elector({ client, key, ...times, onError: () => undefined });
-    void next.run(signal).then((how) => {
-      if (how !== 'Lost') return;
-      losses += 1;
-      elector = stand();
-    });
-    return next;
-  };
-  let elector = stand();
-  return {
-    isLeader: () => elector.isLeader(),
-    deadlineMs: () => elector.deadlineMs(),
-    nudge: () => elector.nudge(),
-    release: () => elector.release(),
-    lost: () => losses,
-  };
+  const elector = new Elector({ client, key, ...times, onError: () => undefined });
+  void elector.run(signal, (reign) =>
+    reign.addEventListener('abort', () => {
+      if (!signal.aborted) losses += 1;
+    }),
+  );
+  return Object.assign(elector, { lost: () => losses });
 };
 
 /** Renews often and bears much, so that no busy machine costs it the lease. */

@@ -33,7 +33,7 @@ type World = {
 
 const startWorld = async (): Promise<World> => {
   const dir = await mkdtemp(join(tmpdir(), 'kube-e2e-'));
-  const plane = await startRestartableControlPlane(dir);
+  const plane = await startRestartableControlPlane({ dir });
   const client = await connect({ kubeconfigPath: plane.kubeconfig, userAgent: 'kube-test/1' });
   return {
     ...{ dir, plane, client },
@@ -198,7 +198,7 @@ kube('two stand for election: one leads, and a release that the other hears of h
     return Object.assign(elector, { done: elector.run(stop.signal) });
   };
   const first = stand();
-  await first.elected;
+  await until('the first leads', () => first.isLeader());
   const second = stand();
   watch<Lease>(
     client,
@@ -209,8 +209,8 @@ kube('two stand for election: one leads, and a release that the other hears of h
   await until('the second knows who leads', () => second.leaderIdentity() !== undefined);
   assert.not(second.isLeader());
   await first.release();
-  assert.is(await first.done, 'Stopped');
-  await second.elected;
+  await first.done;
+  await until('the second leads', () => second.isLeader());
   const { spec } = await client.get<Lease>(LEASES, 'default/leader');
   assert.is(spec?.holderIdentity, second.leaderIdentity());
   assert.is(spec?.leaseTransitions, 1);
@@ -279,6 +279,22 @@ kube('a watch goes on after the API server was killed and came back', async () =
   await until('r2 is seen', () => store.get('default/r2') !== undefined);
   assert.is(store.error(), undefined);
   stop();
+});
+
+kube("etcd's data of before can be put back: what was stored since is gone", async () => {
+  const { client, plane } = world;
+  const isStored = async (name: string): Promise<boolean | undefined> =>
+    client.get(CONFIG_MAPS, `default/${name}`, { timeoutMs: 1_000 }).then(
+      () => true,
+      (error: unknown) => (isKubeError(error, 'NotFound') ? false : undefined),
+    );
+  await client.create(CONFIG_MAPS, configMap('kept'));
+  await plane.copyData();
+  await client.create(CONFIG_MAPS, configMap('lost'));
+  await plane.putBackData();
+  await until('the API server answers again', async () => (await isStored('kept')) !== undefined);
+  assert.is(await isStored('kept'), true);
+  assert.is(await isStored('lost'), false);
 });
 
 /** A TCP proxy in front of a server that counts the connections made through it. */

@@ -21,6 +21,7 @@ import { untilEmpty } from '../hack/lab/launch.ts';
 import { parseLink } from '../hack/lab/links.ts';
 import { handovers, lost } from '../hack/lab/outage.ts';
 import { processesIn } from '../hack/lab/processes.ts';
+import { STANDARD_VPC } from '../hack/lab/vpc.ts';
 
 const VIP = '10.10.10.10';
 const EIP = '203.0.113.10';
@@ -311,6 +312,36 @@ test('a link has one of three forms', () => {
   assert.equal(parseLink('node2->node1', ['node1', 'node2']), { ways: [{ from: 'node2', to: 'node1' }] });
   assert.equal(parseLink('node2-api', ['node1', 'node2']), { node: 'node2' });
   assert.throws(() => parseLink('node1-node3', ['node1', 'node2']), /node1-node3 is no link/);
+});
+
+test('an instance with a second ENI gets what lies on that, by a device of its own; a server binds what has come', async () => {
+  const [one, ...others] = STANDARD_VPC.instances;
+  assert.ok(one);
+  const second = {
+    networkInterfaceID: 'eni-0aaaaaaaaaaaaaa21',
+    macAddress: '0a:10:10:10:10:21',
+    address: '10.10.10.21',
+    fabricDevice: 'eni1b',
+  };
+  const vpc = { ...STANDARD_VPC, instances: [{ ...one, more: [second] }, ...others] };
+  const wide = await startLab({ dir: join(dir, 'wide'), profile: 'instant', vpc });
+  try {
+    const node1 = wide.node('node1');
+    const { stdout } = await node1.exec(['ip', '-4', '-brief', 'addr', 'show', 'dev', 'eth1']);
+    assert.match(stdout, /10\.10\.10\.21\/24\s*$/);
+    const assigned = ['assign-private-ip-addresses', '--allow-reassignment', '--private-ip-addresses', VIP];
+    await wide.aws(['ec2', ...assigned, '--network-interface-id', second.networkInterfaceID]);
+    await wide.ec2.settledMapping();
+    const probe = await wide.probe({ name: 'second', from: 'lan', target: VIP });
+    await someLost(probe);
+    // What is sent from the VIP must leave by the ENI that holds it, for the first one may not send it.
+    const script = `ip addr add ${VIP}/32 dev eth1 && ip rule add from ${VIP} lookup 100 && ip route add 10.10.10.0/24 dev eth1 table 100`;
+    assert.is((await node1.exec(['sh', '-c', script])).code, 0);
+    await probe.answeredBy('node1', PATIENCE_MS);
+    await probe.stop();
+  } finally {
+    await wide.down();
+  }
 });
 
 test('nothing is left when a world goes down', async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openVRRPSocket } from '../agent/worker/socket.ts';
+import { openVRRPSocket, type VRRPSocket } from '../agent/worker/socket.ts';
 import { ADDRESSES, ip, type NodeName, PAIR, runInWorld, type SetConfig, TestNode } from './vrrp-world.ts';
 
 const inWorld = suite('VRRP workers on real packets');
@@ -49,6 +49,56 @@ inWorld('the route of an advert is warmed up without sending anything', () => {
     socket.close();
   }
 });
+
+/** An advert's length of `first`. */
+const messageOf = (first: number): Uint8Array => Uint8Array.of(first, ...Array.from({ length: 11 }, () => 0));
+const [OWN, PEER, STRANGER] = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
+/** Three sockets on one network, closed at the end. */
+const amongStrangers = (run: (sockets: Record<'own' | 'peer' | 'stranger', VRRPSocket>) => void): void => {
+  ip('link set lo up');
+  const [own, peer, stranger] = [OWN, PEER, STRANGER].map((address) => openVRRPSocket(address, 'lo'));
+  if (own === undefined || peer === undefined || stranger === undefined) throw new Error('no sockets');
+  try {
+    run({ own, peer, stranger });
+  } finally {
+    for (const socket of [own, peer, stranger]) socket.close();
+  }
+};
+const firstBytes = (receive: () => Uint8Array | null): (number | undefined)[] => {
+  const found: (number | undefined)[] = [];
+  for (let datagram = receive(); datagram !== null; datagram = receive()) found.push(datagram.at(-12));
+  return found;
+};
+
+inWorld('a flood of a third host takes no room from an advert of the peer, and is counted in part', () =>
+  amongStrangers(({ own, peer, stranger }) => {
+    own.admit([PEER]);
+    for (let packet = 0; packet < 10_000; packet++) stranger.send(OWN, messageOf(3));
+    peer.send(OWN, messageOf(2));
+    assert.equal(firstBytes(own.receive), [2]);
+    const counted = firstBytes(own.receiveStranger);
+    assert.ok(counted.length > 10 && counted.length < 1_000, `${counted.length} of 10,000`);
+    assert.equal([...new Set(counted)], [3]);
+    stranger.send(OWN, messageOf(3));
+    assert.equal(firstBytes(own.receiveStranger), [3], 'a single one is counted for certain');
+  }),
+);
+
+inWorld('who is admitted can change, and no advert is heard twice', () =>
+  amongStrangers(({ own, peer }) => {
+    peer.send(OWN, messageOf(1));
+    own.admit([STRANGER]);
+    peer.send(OWN, messageOf(2));
+    own.admit([PEER]);
+    peer.send(OWN, messageOf(3));
+    assert.equal(firstBytes(own.receive), [1, 3]);
+    assert.equal(firstBytes(own.receiveStranger), []);
+    const many = Array.from({ length: 2_000 }, (_, index) => `10.9.${index >> 8}.${index & 255}`);
+    own.admit([...many, PEER]);
+    peer.send(OWN, messageOf(4));
+    assert.equal(firstBytes(own.receive), [4], 'however many they are');
+  }),
+);
 
 inWorld('a crashed Master is replaced when the master-down timer expires, once', async () => {
   const [a, b] = await startPair();

@@ -98,6 +98,20 @@ test('a credential that is refused is said as such also when the API server was 
   assert.match(world.told[2] ?? '', /"APIServerAvailable","awaySeconds":42/);
 });
 
+test('when the reason of an outage changes, the log says so once', async () => {
+  const { world, call } = createWorld();
+  const kinds = [
+    'Unreachable',
+    ...Array.from({ length: 5 }, () => 'ServerError' as const),
+    'Unreachable',
+  ] as const;
+  for (const kind of kinds) await call(kind, 1_000);
+  assert.equal(
+    world.told.map((line) => JSON.parse(line).cause),
+    ['Unreachable', 'ServerError'],
+  );
+});
+
 test('what can be seen: calls by result, the last failure, the silence', async () => {
   const { world, contact, call } = createWorld();
   await call(null, 1_000);

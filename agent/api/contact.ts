@@ -6,6 +6,7 @@ import type { Store } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
+import { createOutage } from '../../runtime/outage.ts';
 
 /** Why the API server does not serve this agent. */
 export type ContactError = {
@@ -52,23 +53,24 @@ export const trackContact = (
   let lastCallMs = lastMs;
   let lastAnswered: boolean | null = null;
   let lastError: ContactError | null = null;
-  let away: { sinceMs: number; isRefused: boolean } | null = null;
+  let awaySinceMs: number | null = null;
   let stores: readonly Pick<Store<VRRPInstance>, 'lastContactMs'>[] = [];
 
-  /** One line for a loss, whatever its kind, and one more when it turns out that the credential is to blame. */
+  const outage = createOutage(1);
+  /** One line for a loss, one more for each other cause that stays, and one at once when the credential turns out to be to blame. */
   const lost = ({ kind, message, sinceMs }: ContactError): void => {
     const isRefused = kind === 'Unauthorized';
-    if (away === null || (isRefused && !away.isRefused)) {
-      const reason = isRefused ? 'APIServerUnauthorized' : 'APIServerUnavailable';
-      log.warn({ reason, cause: kind, err: message }, LOST_MESSAGES[reason]);
-    }
-    away = { sinceMs: away?.sinceMs ?? sinceMs, isRefused: isRefused || (away?.isRefused ?? false) };
+    awaySinceMs ??= sinceMs;
+    if (!outage.failed(kind, isRefused)) return;
+    const reason = isRefused ? 'APIServerUnauthorized' : 'APIServerUnavailable';
+    log.warn({ reason, cause: kind, err: message }, LOST_MESSAGES[reason]);
   };
   const found = (): void => {
-    if (away === null) return;
-    const awaySeconds = Math.round((clock.now() - away.sinceMs) / 1_000);
+    if (awaySinceMs === null) return;
+    const awaySeconds = Math.round((clock.now() - awaySinceMs) / 1_000);
     log.info({ reason: 'APIServerAvailable', awaySeconds }, 'API server back');
-    away = null;
+    awaySinceMs = null;
+    outage.ended();
     onBack();
   };
   const newest = (): number | null => {

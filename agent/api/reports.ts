@@ -26,8 +26,10 @@ const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets', kind: '
 /** Field manager of all that the agent applies. */
 export const FIELD_MANAGER = 'hapair-agent';
 
-/** Deadline of one call: two tries fit between two readings of a peer's signs of life. */
+/** Deadline of a reading: two tries fit between two readings of a peer's signs of life. */
 const CALL = { timeoutMs: 4_000 };
+/** Deadline of a write: one that an admission webhook holds for five seconds has its answer. */
+const WRITE = { timeoutMs: 7_000 };
 /** RFC 2338 section 5.3.6: the authentication data has 8 bytes. */
 const PASSWORD_BYTES = 8;
 
@@ -122,7 +124,7 @@ export const createPairKube = (client: AgentClient, clock: Clock, place: PairPla
         status,
       };
       const options = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' as const };
-      const stored = await client.apply(VRRP_INSTANCES, object, options, CALL);
+      const stored = await client.apply(VRRP_INSTANCES, object, options, WRITE);
       const { name, resourceVersion = '' } = stored.metadata;
       return { metadata: { name, resourceVersion }, status: stored.status ?? status };
     },

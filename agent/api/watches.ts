@@ -1,6 +1,7 @@
 /** Watches on the VRRPInstances of a namespace: this node's own, and every one of its pairs, the peers' too. */
 import { PAIR_LABEL, type VRRPInstance } from '../../crds/types.ts';
 import type { WatchSource } from '../../kube/client.ts';
+import { isKubeError } from '../../kube/errors.ts';
 import type { Key, Scope, Store } from '../../kube/types.ts';
 import { watch } from '../../kube/watcher.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -32,6 +33,8 @@ export type WatchSnapshot = {
   reconnects: number;
   /** It is silent and knows why, so it tries again. */
   isRetrying: boolean;
+  /** What the API server said: this agent may not read them; null: it may, or was not told. */
+  forbidden: string | null;
 };
 
 export type InstanceWatchesOptions = {
@@ -105,6 +108,8 @@ export class InstanceWatches {
     const { namespace, clock } = this.#options;
     const { relists, reconnects, lastContactMs } = store.stats();
     const ageMs = Number.isFinite(lastContactMs) ? clock.now() - lastContactMs : null;
-    return { namespace, of, ageMs, relists, reconnects, isRetrying: store.error() !== undefined };
+    const error = store.error();
+    const forbidden = isKubeError(error, 'Forbidden') ? error.message : null;
+    return { namespace, of, ageMs, relists, reconnects, isRetrying: error !== undefined, forbidden };
   }
 }

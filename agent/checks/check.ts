@@ -57,6 +57,10 @@ export class Check {
     if (this.#timer !== undefined) this.#wake(Math.min(this.#timer.atMs, this.#startedAtMs + this.#periodMs));
   }
 
+  get spec(): HealthCheck {
+    return this.#spec;
+  }
+
   get finding(): CheckFinding {
     const { healthy, message, sinceMs } = this.#verdict;
     return { name: this.#spec.name, healthy, message, sinceMs };
@@ -92,13 +96,13 @@ export class Check {
 
   async #run(): Promise<void> {
     const { signal } = this.#ending;
-    const { clock, gate } = this.#options;
+    const { clock, gate, place } = this.#options;
     if (await this.#isStuck()) {
       if (signal.aborted) return;
       this.#take(stuck);
       return this.#wake(clock.now());
     }
-    const leave = await gate.enter(signal);
+    const leave = await this.#turn(gate.enter(place.pair, signal));
     if (leave === null) return;
     this.#startedAtMs = clock.now();
     const outcome = await this.#runInTime();
@@ -106,6 +110,22 @@ export class Check {
     if (signal.aborted) return;
     if (outcome !== null) this.#take(outcome);
     this.#wake(this.#startedAtMs + this.#periodMs);
+  }
+
+  /** The way out, once it is this check's turn. A node that does not know how its application does says so in time. */
+  async #turn<Way>(entering: Promise<Way>): Promise<Way> {
+    const { clock } = this.#options;
+    const entered = new AbortController();
+    void entering.then(() => entered.abort());
+    const signal = AbortSignal.any([entered.signal, this.#ending.signal]);
+    let waitMs = this.#spec.timeoutSeconds * 1_000;
+    while (!signal.aborted) {
+      const dueMs = clock.now() + waitMs;
+      await Promise.race([entering, sleep(clock, waitMs, signal)]);
+      if (!signal.aborted && clock.now() - dueMs <= OVERSLEPT_MS) this.#take(starved);
+      waitMs = this.#periodMs;
+    }
+    return entering;
   }
 
   /** The run before has not ended, not even within another period. */
@@ -168,6 +188,13 @@ const stuck: Outcome = {
   result: 'timeout',
   cause: 'stuck',
   message: 'the run before has not ended, though it was killed: look for a file system that hangs',
+};
+
+const starved: Outcome = {
+  result: 'timeout',
+  cause: 'starved',
+  message:
+    "no place to run in time: checks of this node hang, the pair's own or those of more pairs than there are places",
 };
 
 const brokenRunner = (error: unknown): Outcome => {

@@ -256,6 +256,55 @@ test('at most eight commands run at one time, and one that hangs holds its place
   assert.ok(runs.some(({ name }) => name === 'c19'));
 });
 
+/** Others' checks hang; one of this pair passes once, then fails: it must be told within 2 s x 3 + 1 s. */
+const failBeside = async (others: number, perPair: number, make: (name: string) => HealthCheck) => {
+  const { checks, clock, runs } = createBench();
+  for (let pair = 0; pair < others; pair++) {
+    const hanging = Array.from({ length: perPair }, (_, index) => ({
+      ...make(`h${index}`),
+      timeoutSeconds: 60,
+    }));
+    checks.follow({ ...PLACE, pair: `prod/other${pair}` }, hanging);
+  }
+  checks.follow(PLACE, [{ ...make('good'), periodSeconds: 2, timeoutSeconds: 1 }]);
+  const healthy = () => checks.snapshot().find(({ name }) => name === 'good')?.healthy;
+  const endRuns = (outcome: Outcome): void => {
+    for (const run of runs) if (run.name === 'good') run.end(outcome);
+  };
+  await clock.advance(500);
+  endRuns(ok);
+  await clock.advance(0);
+  assert.is(healthy(), true);
+  const untilMs = clock.now() + 7_000;
+  while (healthy() !== false && clock.now() < untilMs) {
+    await clock.advance(100);
+    endRuns(bad);
+  }
+  assert.is(healthy(), false);
+};
+
+test('while 64 checks of other pairs hang, a failing check puts its node in Fault within period x threshold + timeout', () =>
+  failBeside(8, 8, (name) => check({ name })));
+
+test('while eight commands of two other pairs hang, a command that fails puts its node in Fault in the same time', () =>
+  failBeside(2, 4, command));
+
+test('a run that waits for its turn counts as a timeout, once at its deadline and then each period', async () => {
+  const { checks, clock, runs } = createBench();
+  const many = Array.from({ length: 8 }, (_, index) => ({ ...command(`h${index}`), timeoutSeconds: 60 }));
+  const late = { ...command('late'), periodSeconds: 2, timeoutSeconds: 1 };
+  checks.follow(PLACE, [...many, late]);
+  const snapshot = () => checks.snapshot().find(({ name }) => name === 'late');
+  await clock.advance(1_500);
+  assert.is(snapshot()?.runs.timeout, 1);
+  await clock.advance(4_000);
+  assert.is(snapshot()?.healthy, false);
+  assert.match(checks.follow(PLACE, [...many, late]).at(-1)?.message ?? '', 'no place to run in time');
+  runs[0]?.end(ok);
+  await clock.advance(0);
+  assert.is(runs.at(-1)?.name, 'late', 'it has kept its place');
+});
+
 test('both nodes of a pair begin at the same time after an edit, and different pairs do not', async () => {
   const firstRunOf = async (pair: string): Promise<number> => {
     const clock = createVirtualClock();

@@ -26,7 +26,10 @@ const CONNECTIONS_AT_ONCE = 64;
 export class Checks {
   readonly #options: ChecksOptions;
   readonly #pairs = new Map<Key, Map<string, Check>>();
-  readonly #gates = { command: createGate(COMMANDS_AT_ONCE), connection: createGate(CONNECTIONS_AT_ONCE) };
+  readonly #gates = {
+    command: createGate(COMMANDS_AT_ONCE, () => this.#pairsWith('command')),
+    connection: createGate(CONNECTIONS_AT_ONCE, () => this.#pairsWith('connection')),
+  };
   #isClosed = false;
 
   constructor(options: ChecksOptions) {
@@ -63,13 +66,20 @@ export class Checks {
     for (const pair of [...this.#pairs.keys()]) this.follow({ pair, sourceAddress: '' }, []);
   }
 
+  /** Those among whom the places for that kind of check are shared. */
+  #pairsWith(kind: Kind): Key[] {
+    return [...this.#pairs].flatMap(([pair, checks]) =>
+      [...checks.values()].some(({ spec }) => kindOf(spec) === kind) ? [pair] : [],
+    );
+  }
+
   #goOn(before: Check | undefined, spec: HealthCheck, place: CheckPlace): Check {
     if (before?.asksFor(spec, place)) {
       before.retime(spec);
       return before;
     }
     const { runner, clock, phase = phaseOf } = this.#options;
-    const gate = spec.command === undefined ? this.#gates.connection : this.#gates.command;
+    const gate = this.#gates[kindOf(spec)];
     const onFinding = (isNew: boolean): void => {
       if (isNew) this.#tell(place.pair, check.finding);
       this.#options.onFindings(place.pair, findingsOf(this.#pairs.get(place.pair) ?? new Map()));
@@ -88,6 +98,11 @@ export class Checks {
     else log.info({ pair, check: name, reason: 'ChecksPassed' }, 'check passes');
   }
 }
+
+/** What a run of it takes a place of. */
+type Kind = 'command' | 'connection';
+
+const kindOf = ({ command }: HealthCheck): Kind => (command === undefined ? 'connection' : 'command');
 
 const findingsOf = (checks: ReadonlyMap<string, Check>): readonly CheckFinding[] =>
   [...checks.values()].map(({ finding }) => finding);

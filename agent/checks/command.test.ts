@@ -11,9 +11,10 @@ const outcomeWith = (trouble: string, environment = '{}'): Outcome => {
   const program = `
     import { createCommandRunner } from '${urlOf('command.ts')}';
     import { createLeftovers } from '${urlOf('leftovers.ts')}';
+    import { createUnprivilegedStart } from '${urlOf('privileges.ts')}';
     import { useUpDescriptors } from '${urlOf('../testing/spawn-trouble.ts')}';
     import { systemClock } from '${urlOf('../../runtime/clock.ts')}';
-    const run = createCommandRunner(systemClock, createLeftovers(systemClock));
+    const run = createCommandRunner(systemClock, createUnprivilegedStart(createLeftovers(systemClock)));
     const place = { pair: 'prod/web', sourceAddress: '10.10.10.11' };
     const allowed = { command: ['/bin/true'], environment: ${environment} };
     ${trouble};

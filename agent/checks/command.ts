@@ -3,19 +3,13 @@
  * program does must not disturb the election, nor leave anything behind: it runs in a session of its own, at low priority,
  * without the agent's capabilities, and with its end everything ends that it has started.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
+import { killGroup, type StartProcess } from '../../runtime/child.ts';
 import { type Clock, sleep } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Outcome } from '../rules/verdict.ts';
-import { forkUnpreempted } from '../sys/libc.ts';
-import { killGroup, type Leftovers } from './leftovers.ts';
-import {
-  keepDescriptors,
-  lowerPriority,
-  offerToOOMKiller,
-  withoutAmbientCapabilities,
-} from './privileges.ts';
+import { lowerPriority } from './privileges.ts';
 import type { CheckPlace } from './types.ts';
 
 /** A command as the node's own configuration has it. */
@@ -39,35 +33,24 @@ const LAST_WORDS_MS = 200;
 /** Makes one run. */
 export type RunCommand = (run: CommandRun) => Promise<Outcome>;
 
-export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunCommand => {
-  keepDescriptors();
-  return async ({ check, allowed, place, signal }) => {
+/** @param start as `createUnprivilegedStart` makes it */
+export const createCommandRunner =
+  (clock: Clock, start: StartProcess): RunCommand =>
+  async ({ check, allowed, place, signal }) => {
     const [program = '', ...args] = allowed.command;
     const output = { text: '' };
     try {
-      leftovers.prepare();
-      const options: SpawnOptions = {
-        cwd: '/',
-        env: {
-          PATH,
-          LANG: 'C.UTF-8',
-          HAPAIR_PAIR: place.pair,
-          HAPAIR_CHECK: check,
-          ...allowed.environment,
-        },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
+      const env = {
+        PATH,
+        LANG: 'C.UTF-8',
+        HAPAIR_PAIR: place.pair,
+        HAPAIR_CHECK: check,
+        ...allowed.environment,
       };
-      const child: ChildProcess = withoutAmbientCapabilities(() =>
-        forkUnpreempted(() => spawn(program, args, options)),
-      );
+      const child = start(program, args, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'] });
       const ended = endOf(child);
       const closed = closeOf(child);
-      if (child.pid !== undefined) {
-        leftovers.started(child.pid);
-        lowerPriority(child.pid);
-        offerToOOMKiller(child.pid);
-      }
+      if (child.pid !== undefined) lowerPriority(child.pid);
       // None without descriptors left for them (EMFILE): `ended` says so then.
       const streams = [child.stdout, child.stderr].filter((stream) => stream instanceof Readable);
       for (const stream of streams) keepSome(stream, output, clock);
@@ -76,8 +59,6 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       signal.addEventListener('abort', giveUp, { once: true });
       const end = await ended;
       signal.removeEventListener('abort', giveUp);
-      killAll(child);
-      if (child.pid !== undefined) leftovers.ended(child.pid);
       if (end.code !== 0) await Promise.race([closed, sleep(clock, LAST_WORDS_MS)]);
       for (const stream of streams) stream.destroy();
       return outcomeOf(program, end, output.text);
@@ -86,7 +67,6 @@ export const createCommandRunner = (clock: Clock, leftovers: Leftovers): RunComm
       return { result: 'failure', cause: why, message: `${program} cannot be run: ${why}` };
     }
   };
-};
 
 type End = { code: number | null; signal: NodeJS.Signals | null };
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { issueCertificate } from '../../hack/controlplane/pki.ts';
+import { createResolver } from '../../runtime/names.ts';
 import { runHTTPGet } from './http-get.ts';
-import { createResolver } from './names.ts';
 import { portOf } from './testing.ts';
 
 type Context = { server: Server; port: number; asked: string[]; answer: RequestListener };
@@ -16,7 +16,10 @@ const never = new AbortController().signal;
 const resolve = createResolver();
 
 const ask = (port: number, change: object = {}, signal = never) =>
-  runHTTPGet({ port, path: '/', scheme: 'HTTP', ...change }, '127.0.0.1', resolve, signal);
+  runHTTPGet(
+    { port, path: '/', scheme: 'HTTP', ...change },
+    { sourceAddress: '127.0.0.1', resolve, quotes: true, signal },
+  );
 
 test.before.each(async (context) => {
   context.asked = [];
@@ -65,6 +68,60 @@ test('a failure says what was asked, and the beginning of what was answered', as
     `GET http://127.0.0.1:${context.port}/healthz is answered by 503, no database xxx`,
   );
   assert.ok(outcome.message.length < 300);
+});
+
+test('unless the owner of the node says so, nothing of the answer is told', async (context) => {
+  context.answer = (_request, response) => void response.writeHead(503).end('secret');
+  const { port } = context;
+  const options = { sourceAddress: '127.0.0.1', resolve, quotes: false, signal: never };
+  const outcome = await runHTTPGet({ port, path: '/', scheme: 'HTTP' }, options);
+  if (outcome.result === 'success') return assert.unreachable();
+  assert.is(outcome.message, `GET http://127.0.0.1:${port}/ is answered by 503`);
+});
+
+test("a path of two slashes asks the check's own host and port", async (context) => {
+  const asked: string[] = [];
+  const stranger = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end();
+  });
+  await new Promise<void>((listening) => stranger.listen(0, '127.0.0.1', listening));
+  stranger.unref();
+  const place = `127.0.0.1:${portOf(stranger)}`;
+  for (const path of [`//${place}/x`, `/\\${place}/x`, `//user:pw@${place}/x`, '//'])
+    assert.equal(await ask(context.port, { path, host: 'localhost' }), { result: 'success' });
+  assert.equal(asked, []);
+  assert.equal(context.asked, [
+    `localhost//${place}/x`,
+    `localhost//${place}/x`,
+    `localhost//user:pw@${place}/x`,
+    'localhost//',
+  ]);
+  stranger.close();
+});
+
+test('the address that a host stands for is what may be asked or not', async () => {
+  const hosts: string[] = [];
+  const refuse = async (host: string): Promise<never> => {
+    hosts.push(host);
+    throw new Error('not allowed');
+  };
+  const options = { sourceAddress: '10.10.10.11', resolve: refuse, quotes: false, signal: never };
+  for (const host of ['2130706433', '0x7f.1', '::1', 'LOCALHOST'])
+    assert.is((await runHTTPGet({ port: 80, path: '/', scheme: 'HTTP', host }, options)).result, 'failure');
+  await runHTTPGet({ port: 80, path: '/', scheme: 'HTTP' }, options);
+  assert.equal(hosts, ['127.0.0.1', '127.0.0.1', '::1', 'localhost', '10.10.10.11']);
+});
+
+test('told to end while the name is looked up, it ends', async ({ port }) => {
+  const ending = new AbortController();
+  const options = {
+    ...{ sourceAddress: '127.0.0.1', quotes: false, signal: ending.signal },
+    resolve: () => new Promise<never>(() => undefined),
+  };
+  const outcome = runHTTPGet({ port, path: '/', scheme: 'HTTP', host: 'db' }, options);
+  ending.abort();
+  assert.is((await outcome).result, 'failure');
 });
 
 test('a redirect to the same host is followed, and its answer counts', async (context) => {

@@ -4,10 +4,11 @@
  */
 import { type ClientRequest, type IncomingMessage, request as requestHTTP } from 'node:http';
 import { request as requestHTTPS } from 'node:https';
-import { isIPv6, type LookupFunction } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { HealthCheck } from '../../crds/types.ts';
+import { inTime } from '../../runtime/in-time.ts';
+import { lookupBy, type Resolve } from '../../runtime/names.ts';
 import type { Outcome } from '../rules/verdict.ts';
-import type { Resolve } from './names.ts';
 import { refused } from './tcp-socket.ts';
 
 /** No more of an answer is read; what goes on after it is well all the same. */
@@ -17,21 +18,33 @@ const MESSAGE_BYTES = 200;
 
 type Answer = { status: number; location: string | undefined; body: string };
 
+/** How a run is made. */
+export type HTTPGetOptions = {
+  /** The node's own address, which is asked unless the check names a host. */
+  sourceAddress: string;
+  /** Of the host. @throws Error when it may not be asked */
+  resolve: Resolve;
+  /** Whether a failure quotes the beginning of the answer: it may be anything that the host knows. */
+  quotes: boolean;
+  signal: AbortSignal;
+};
+
 /** One run. */
 export const runHTTPGet = async (
-  { port, path, host, scheme }: NonNullable<HealthCheck['httpGet']>,
-  sourceAddress: string,
-  resolve: Resolve,
-  signal: AbortSignal,
+  { port, path, host = '', scheme }: NonNullable<HealthCheck['httpGet']>,
+  { sourceAddress, resolve, quotes, signal }: HTTPGetOptions,
 ): Promise<Outcome> => {
-  const name = host ?? sourceAddress;
-  let url = new URL(path, `${scheme.toLowerCase()}://${isIPv6(name) ? `[${name}]` : name}:${port}`);
+  const name = host || sourceAddress;
+  const origin = `${scheme.toLowerCase()}://${isIPv6(name) ? `[${name}]` : name}:${port}`;
+  // A path is no reference: one of two slashes would name another host.
+  let url = new URL(`${origin}${path}`);
   try {
-    const address = await resolve(name);
+    // As the URL has it, where `2130706433` is an address. Once: a redirect to the same host goes to the same one.
+    const addresses = await inTime(resolve(url.hostname.replace(/^\[|\]$/g, '')), signal);
     for (let hops = 0; hops <= REDIRECTS; hops += 1) {
-      const answer = await get(url, address, signal);
+      const answer = await get(url, addresses, signal);
       const next = redirectOf(url, answer);
-      if (next === undefined) return outcomeOf(url, answer);
+      if (next === undefined) return outcomeOf(url, answer, quotes);
       url = next;
     }
     const message = `${url.href} redirects more than ${REDIRECTS} times`;
@@ -49,24 +62,21 @@ const redirectOf = (url: URL, { status, location }: Answer): URL | undefined => 
   return next.hostname === url.hostname && /^https?:$/.test(next.protocol) ? next : undefined;
 };
 
-const outcomeOf = (url: URL, { status, body }: Answer): Outcome => {
+const outcomeOf = (url: URL, { status, body }: Answer, quotes: boolean): Outcome => {
   if (status >= 200 && status <= 399) return { result: 'success' };
-  const said = body.replace(/\s+/g, ' ').trim().slice(0, MESSAGE_BYTES);
+  const said = quotes ? body.replace(/\s+/g, ' ').trim().slice(0, MESSAGE_BYTES) : '';
   const message = `GET ${url.href} is answered by ${status}${said && `, ${said}`}`;
   return { result: 'failure', cause: `HTTP ${status}`, message };
 };
 
-/** @param address of the URL's host. @throws Error when no complete answer comes. */
-const get = (url: URL, address: string, signal: AbortSignal): Promise<Answer> =>
+/** @param addresses of the URL's host. @throws Error when no complete answer comes. */
+const get = (url: URL, addresses: readonly string[], signal: AbortSignal): Promise<Answer> =>
   new Promise((resolve, reject) => {
-    const family = isIPv6(address) ? 6 : 4;
-    const lookup: LookupFunction = (_name, { all }, done) =>
-      all === true ? done(null, [{ address, family }]) : done(null, address, family);
     const options = {
       agent: false as const,
       signal,
       headers: { 'User-Agent': 'hapair-agent', Accept: '*/*', Connection: 'close' },
-      lookup,
+      lookup: lookupBy(async () => addresses),
     };
     const hear = (incoming: IncomingMessage): void => readAnswer(outgoing, incoming, resolve, reject);
     const outgoing =

@@ -4,6 +4,7 @@
  * is either a running command or what one has left.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { killGroup } from '../../runtime/child.ts';
 import type { CancelTimer, Clock } from '../../runtime/clock.ts';
 import { call } from '../sys/libc.ts';
 
@@ -71,9 +72,6 @@ const endOrphans = (running: ReadonlySet<number>): number => {
   }
   return orphans.length;
 };
-
-/** The process that leads this group, and all of the group. */
-export const killGroup = (leader: number): void => kill(-leader);
 
 const kill = (pid: number): void => {
   try {

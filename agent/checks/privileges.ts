@@ -1,6 +1,35 @@
-/** What a command may not have of the agent: its priority, its place before the OOM killer, its capabilities, its descriptors. */
+/**
+ * What a process that the agent starts may not have of it: its priority, its place before the OOM killer, its capabilities, its
+ * descriptors.
+ */
+import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { call } from '../sys/libc.ts';
+import { killGroup, type StartProcess } from '../../runtime/child.ts';
+import { call, forkUnpreempted } from '../sys/libc.ts';
+import type { Leftovers } from './leftovers.ts';
+
+/**
+ * Makes what starts such processes: a check's command, a credential plugin, a look-up of a name. With its end each one's group
+ * ends, and whatever it has left behind elsewhere.
+ */
+export const createUnprivilegedStart = (leftovers: Leftovers): StartProcess => {
+  keepDescriptors();
+  return (program, args, options) => {
+    leftovers.prepare();
+    const child = withoutAmbientCapabilities(() =>
+      forkUnpreempted(() => spawn(program, args, { ...options, detached: true })),
+    );
+    const { pid } = child;
+    if (pid === undefined) return child;
+    leftovers.started(pid);
+    offerToOOMKiller(pid);
+    child.once('exit', () => {
+      killGroup(pid);
+      leftovers.ended(pid);
+    });
+    return child;
+  };
+};
 
 const PRIO_PGRP = 1;
 /** As nice(1) adds by default: a tenth of an ordinary process's share, so that a check is still answered on a busy node. */
@@ -16,7 +45,7 @@ export const lowerPriority = (pid: number): void => {
  * The agent may be the last that the kernel ends when memory is out (`OOMScoreAdjust=` of its unit). A command that eats it up
  * is to be no later than any other process. To raise the score needs no capability.
  */
-export const offerToOOMKiller = (pid: number): void => {
+const offerToOOMKiller = (pid: number): void => {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '0');
   } catch {
@@ -32,7 +61,7 @@ const CLOSE_RANGE_CLOEXEC = 4;
  * Whatever this process has open from now on closes in every program it starts. Node sees to that for what it opens itself, but
  * not for all that whoever started the agent has left open. Linux 5.11; an older kernel leaves those to the commands.
  */
-export const keepDescriptors = (): void => {
+const keepDescriptors = (): void => {
   call('syscall', SYS_CLOSE_RANGE, FIRST, LAST, CLOSE_RANGE_CLOEXEC);
 };
 
@@ -45,7 +74,7 @@ const CAPABILITIES = 64;
  * Starts a process without the capabilities that an agent which is not root hands to `ip`: CAP_NET_ADMIN and CAP_NET_RAW.
  * Ambient capabilities are the calling thread's own, so the VRRP worker notices nothing.
  */
-export const withoutAmbientCapabilities = <T>(start: () => T): T => {
+const withoutAmbientCapabilities = <T>(start: () => T): T => {
   const held = ambientCapabilities();
   for (const capability of held) call('prctl', PR_CAP_AMBIENT, LOWER, capability, 0, 0);
   try {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createResolver } from './names.ts';
+import { createResolver } from '../../runtime/names.ts';
 import { runTCPSocket } from './tcp-socket.ts';
 import { portOf } from './testing.ts';
 
@@ -39,13 +39,38 @@ test('a closed port fails and says which', async ({ port, server }) => {
   assert.match(outcome.message, `no connection to 127.0.0.1:${port}: connect ECONNREFUSED`);
 });
 
+test('of a name with several addresses each is tried, and a failure says what each said', async ({
+  port,
+  server,
+}) => {
+  const both = async (): Promise<string[]> => ['127.0.0.2', '127.0.0.1'];
+  const ask = () => runTCPSocket({ port, host: 'app' }, '192.0.2.1', both, never);
+  assert.equal(await ask(), { result: 'success' });
+  await new Promise((closed) => server.close(closed));
+  const outcome = await ask();
+  if (outcome.result === 'success') return assert.unreachable();
+  assert.is(outcome.cause, 'ECONNREFUSED');
+  assert.match(
+    outcome.message,
+    `connect ECONNREFUSED 127.0.0.2:${port}; connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
+});
+
 test('a name that nobody knows fails', async ({ port }) => {
-  const unknown = createResolver(() => Promise.reject(new Error('getaddrinfo ENOTFOUND db')));
+  const unknown = (): Promise<never> => Promise.reject(new Error('the name db could not be looked up'));
   const outcome = await runTCPSocket({ port, host: 'db' }, '127.0.0.1', unknown, never);
   assert.is(
     outcome.result === 'failure' && outcome.message,
-    `no connection to db:${port}: getaddrinfo ENOTFOUND db`,
+    `no connection to db:${port}: the name db could not be looked up`,
   );
+});
+
+test('told to end while the name is looked up, it gives up', async ({ port }) => {
+  const ending = new AbortController();
+  const silent = () => new Promise<never>(() => undefined);
+  const outcome = runTCPSocket({ port, host: 'db' }, '127.0.0.1', silent, ending.signal);
+  ending.abort();
+  assert.is((await outcome).result, 'failure');
 });
 
 test('told to end, it gives up', async ({ port }) => {

@@ -2,29 +2,32 @@
 import { connect } from 'node:net';
 import type { HealthCheck } from '../../crds/types.ts';
 import { messageOf } from '../../runtime/error-text.ts';
+import { inTime } from '../../runtime/in-time.ts';
+import { lookupBy, type Resolve } from '../../runtime/names.ts';
 import type { Outcome } from '../rules/verdict.ts';
-import type { Resolve } from './names.ts';
 
-/** One run; the connection is closed at once. */
+/**
+ * One run; the connection is closed at once.
+ * @param resolve throws an Error when the host may not be asked
+ */
 export const runTCPSocket = async (
   { port, host }: NonNullable<HealthCheck['tcpSocket']>,
   sourceAddress: string,
   resolve: Resolve,
   signal: AbortSignal,
 ): Promise<Outcome> => {
-  const place = `${host ?? sourceAddress}:${port}`;
+  const name = host ?? sourceAddress;
   try {
-    const address = await resolve(host ?? sourceAddress);
-    await open(address, port, signal);
+    await open(name, port, await inTime(resolve(name), signal), signal);
     return { result: 'success' };
   } catch (error) {
-    return refused(`no connection to ${place}`, error);
+    return refused(`no connection to ${name}:${port}`, error);
   }
 };
 
-const open = (host: string, port: number, signal: AbortSignal): Promise<void> =>
+const open = (host: string, port: number, addresses: readonly string[], signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, lookup: lookupBy(async () => addresses) });
     const end = (): void => void socket.destroy();
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });

@@ -5,12 +5,12 @@ import { readConfig } from './config.ts';
 
 /** Says yes; with a configuration that is wrong, or a program that lacks something, the process ends with a failure. */
 export const check = async (configPath: string, asJSON: boolean): Promise<void> => {
-  const { nodeName, stateDir } = readConfig(configPath).config;
+  const { nodeName, stateDir, namespaces } = readConfig(configPath).config;
   // All that a run needs is there and can be loaded.
   await Promise.all([import('./serve.ts'), import('../worker/virtual-routers.ts')]);
   const { version } = packageJSON;
   const said = asJSON
-    ? JSON.stringify({ version, nodeName, stateDir } satisfies CheckedConfig)
+    ? JSON.stringify({ version, nodeName, stateDir, namespaces } satisfies CheckedConfig)
     : `${configPath}: hapair-agent ${version} can start as ${nodeName}`;
   process.stdout.write(`${said}\n`);
 };

@@ -1,11 +1,11 @@
 /** The running agent: logger, lock, local socket and signals; the rest is agent.ts. */
-import { once } from 'node:events';
 import { flushCompileCache } from 'node:module';
-import { pino } from 'pino';
+import type { Logger } from 'pino';
 import packageJSON from '../../package.json' with { type: 'json' };
-import { sleep, systemClock } from '../../runtime/clock.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
-import { openLogOutput } from '../../runtime/log-output.ts';
+import { type LogOutput, openLogOutput } from '../../runtime/log-output.ts';
+import { createLogger, type LoggerOptions } from '../../runtime/logger.ts';
 import { formatMicroTime, formatTime } from '../../runtime/time.ts';
 import type { Agent } from '../agent.ts';
 import type { AgentConfig } from '../config.ts';
@@ -46,15 +46,8 @@ export const serve = async ({
   startWorker,
 }: ServeOptions): Promise<void> => {
   const { config, socket } = readConfig(configPath);
-  const output = openLogOutput(false);
-  const log = pino(
-    {
-      level: config.logLevel ?? process.env.LOG_LEVEL ?? 'info',
-      base: { node: config.nodeName },
-      timestamp: () => `,"time":"${formatMicroTime(systemClock.wall())}"`,
-    },
-    output,
-  );
+  const output = openLogOutput();
+  const log = openLog({ level: config.logLevel, base: { node: config.nodeName } }, output);
   if (isSuccessor) endOrphans(systemClock);
   const lock = takeLock(config, handover);
   const life = {
@@ -78,8 +71,7 @@ export const serve = async ({
       life,
       isStopping: signals.isStopping,
       log,
-      logged: () =>
-        Promise.race([once(output, 'drain').then(() => undefined), sleep(systemClock, LOGGED_MS)]),
+      logged: () => output.written(systemClock, LOGGED_MS),
     });
     const control = await openControl(socket, handlersOf(agent, reloader, config, life), log).catch(
       (error: Error) =>
@@ -104,6 +96,14 @@ export const serve = async ({
   } catch (error) {
     log.fatal({ reason: 'AgentFailed', err: messageOf(error) }, 'agent failed');
     process.exit(EXIT.failed);
+  }
+};
+
+const openLog = (options: LoggerOptions, output: LogOutput): Logger => {
+  try {
+    return createLogger(options, output);
+  } catch (error) {
+    return refuse(EXIT.usage, messageOf(error));
   }
 };
 

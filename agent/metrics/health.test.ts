@@ -106,12 +106,20 @@ test('readyz: of many pairs a few are named', () => {
 });
 
 test('readyz: a watch that is silent without an error has died; one that knows why retries', () => {
-  const watch = { namespace: 'prod', of: 'own', relists: 0, reconnects: 0 } as const;
+  const watch = { namespace: 'prod', of: 'own', relists: 0, reconnects: 0, forbidden: null } as const;
   const dead = readyz({ watches: [{ ...watch, ageMs: 181_000, isRetrying: false }] });
   assert.is(dead.status, 500);
   assert.match(dead.body, 'own of prod');
   assert.is(readyz({ watches: [{ ...watch, ageMs: 181_000, isRetrying: true }] }).status, 200);
   assert.is(readyz({ watches: [{ ...watch, ageMs: null, isRetrying: false }] }).status, 200);
+});
+
+test('readyz: a namespace that may not be read is not ready, and what lacks is said', () => {
+  const watch = { namespace: 'prod', of: 'own', ageMs: 5_000, relists: 0, reconnects: 0 } as const;
+  const forbidden = 'list VRRPInstance in prod: 403';
+  const { status: code, body } = readyz({ watches: [{ ...watch, isRetrying: true, forbidden }] });
+  assert.is(code, 500);
+  assert.match(body, /\[-\]watches failed: the API server forbids .*prod.*403.*RoleBinding/);
 });
 
 test.run();

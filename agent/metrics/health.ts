@@ -80,11 +80,15 @@ const imdsCheck = (snapshot: TakeSnapshot): Check => ({
     ),
 });
 
-/** A watch that died unnoticed keeps wishes from this node, though the election goes on. */
+/** A watch that died unnoticed, or that is forbidden, keeps wishes from this node, though the election goes on. */
 const watchesCheck = (snapshot: TakeSnapshot): Check => ({
   name: 'watches',
   problem() {
-    const dead = snapshot().watches.filter(isDead);
+    const { watches } = snapshot();
+    const refused = watches.find(({ forbidden }) => forbidden !== null);
+    if (refused !== undefined)
+      return `the API server forbids to read the namespace ${refused.namespace}: ${refused.forbidden}; give the agents their RoleBinding there (agents.namespaces of the chart), or take it out of namespaces in agent.yaml`;
+    const dead = watches.filter(isDead);
     if (dead.length === 0) return undefined;
     const names = dead.map(({ namespace, of }) => `${of} of ${namespace}`).join(', ');
     return `silent without an error for more than ${inSeconds(DEAD_WATCH_MS)}: ${names}; restart the agent of a Backup first`;

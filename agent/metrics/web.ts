@@ -3,12 +3,15 @@ import { type Clock, sleep } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import { type HTTPServer, type ServerOptions, serve } from '../../runtime/http-server.ts';
 import type { Log } from '../../runtime/log.ts';
+import type { Resolve } from '../../runtime/names.ts';
 import type { MetricsConfig } from '../config.ts';
 
 export type WebOptions = {
   config: MetricsConfig;
   server: Pick<ServerOptions, 'healthz' | 'readyz' | 'metrics'>;
   clock: Pick<Clock, 'setTimer'>;
+  /** Default: Node's own way. */
+  resolve?: Resolve;
   log: Log;
 };
 
@@ -23,7 +26,7 @@ export type Web = {
 const RETRY_MS = 10_000;
 
 /** Listens as soon as it can; never throws. */
-export const openWeb = ({ config, server, clock, log }: WebOptions): Web => {
+export const openWeb = ({ config, server, clock, resolve, log }: WebOptions): Web => {
   const { bindAddress, port } = config;
   const closing = new AbortController();
   let listening: HTTPServer | null = null;
@@ -32,7 +35,7 @@ export const openWeb = ({ config, server, clock, log }: WebOptions): Web => {
   const listen = async (): Promise<void> => {
     while (listening === null && !closing.signal.aborted) {
       try {
-        listening = await serve({ ...server, bindAddress, port, log });
+        listening = await serve({ ...server, bindAddress, port, log, ...(resolve && { resolve }) });
         log.info(
           { reason: 'MetricsServed', bindAddress, port: listening.port },
           'metrics and health are served',

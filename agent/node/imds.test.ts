@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createIMDSClient } from './imds.ts';
+import { createVirtualClock } from '../../runtime/testing/virtual-clock.ts';
+import { createIMDSClient, pollIMDS } from './imds.ts';
 
 const MAC = '02:00:00:00:00:01';
 const FOLDER = `/latest/meta-data/network/interfaces/macs/${MAC}`;
@@ -149,7 +150,7 @@ test('an ENI without IPv4, and one that leaves while it is read, hide no other',
 });
 
 test('silence ends at a deadline', async ({ endpoint, imds }) => {
-  const client = createIMDSClient(endpoint, 50);
+  const client = createIMDSClient(endpoint, undefined, 50);
   imds.silent = true;
   try {
     await client.read();
@@ -171,6 +172,45 @@ test('a proxy of the environment is not used', async ({ endpoint }) => {
     delete process.env.HTTP_PROXY;
     delete process.env.NODE_USE_ENV_PROXY;
   }
+});
+
+test('when the reason of an outage changes, the log says so once', async () => {
+  const clock = createVirtualClock();
+  const ending = new AbortController();
+  const said: string[] = [];
+  const readings: (object | null)[] = [];
+  const world = { error: new Error('IMDS PUT /latest/api/token: connect ECONNREFUSED') as Error | null };
+  const note = ({ err = '' }: { err?: string }, message: string) => said.push(`${message} ${err}`);
+  const polling = pollIMDS({
+    client: {
+      async read() {
+        if (world.error !== null) throw world.error;
+        return { instanceID: 'i-1', networkInterfaces: [] };
+      },
+      close: () => undefined,
+    },
+    clock,
+    log: { info: note, warn: note, error: note },
+    onReading: (reading) => readings.push(reading),
+    isUrgent: () => false,
+    signal: ending.signal,
+  });
+  await clock.advance(10_000);
+  world.error = new Error('IMDS GET /latest/meta-data/network/interfaces/macs/: HTTP 404');
+  await clock.advance(10_000);
+  world.error = new Error('IMDS GET /latest/meta-data/instance-id: HTTP 404');
+  await clock.advance(10_000);
+  assert.equal(said, [
+    'IMDS could not be read IMDS PUT /latest/api/token: connect ECONNREFUSED',
+    'IMDS could not be read IMDS GET /latest/meta-data/network/interfaces/macs/: HTTP 404',
+  ]);
+  world.error = null;
+  await clock.advance(2_000);
+  assert.is(said.at(-1), 'IMDS answers again ');
+  assert.ok(readings.at(-1));
+  ending.abort();
+  await clock.advance(2_000);
+  await polling;
 });
 
 test.run();

@@ -3,9 +3,11 @@
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
  */
 import { Agent, request } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import { type Clock, sleep } from '../../runtime/clock.ts';
 import { messageOf } from '../../runtime/error-text.ts';
 import type { Log } from '../../runtime/log.ts';
+import { createOutage } from '../../runtime/outage.ts';
 import type { IMDSReading } from '../ports.ts';
 
 const DEFAULT_ENDPOINT = 'http://169.254.169.254';
@@ -23,11 +25,16 @@ export type IMDSClient = {
 
 /**
  * @param endpoint default AWS's link-local address; never reached through a proxy
+ * @param lookup of the endpoint's name, if it has one; default Node's own
  * @param deadlineMs of each request, default 1000
  */
-export const createIMDSClient = (endpoint = DEFAULT_ENDPOINT, deadlineMs = DEADLINE_MS): IMDSClient => {
+export const createIMDSClient = (
+  endpoint = DEFAULT_ENDPOINT,
+  lookup?: LookupFunction,
+  deadlineMs = DEADLINE_MS,
+): IMDSClient => {
   // An agent of our own keeps the connection and knows no proxy.
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const agent = new Agent({ keepAlive: true, maxSockets: 4, ...(lookup && { lookup }) });
   let token: string | undefined;
   // What cannot change while an ENI is attached is read once.
   const known = new Map<string, { networkInterfaceID: string; subnetCIDR: string | null }>();
@@ -146,19 +153,21 @@ export type IMDSPollOptions = {
 /** Reads the metadata every second, four times a second while it is urgent; resolves when the signal aborts. */
 export const pollIMDS = async (options: IMDSPollOptions): Promise<void> => {
   const { client, clock, log, onReading, isUrgent, signal } = options;
-  let failures = 0;
+  const outage = createOutage(FAILURES_TO_UNKNOWN);
   while (!signal.aborted) {
     try {
       onReading(await client.read());
-      if (failures >= FAILURES_TO_UNKNOWN) log.info({ reason: 'IMDSReadRecovered' }, 'IMDS answers again');
-      failures = 0;
+      if (outage.ended()) log.info({ reason: 'IMDSReadRecovered' }, 'IMDS answers again');
     } catch (error) {
-      failures += 1;
-      if (failures === FAILURES_TO_UNKNOWN) {
-        log.warn({ reason: 'IMDSReadFailed', err: messageOf(error) }, 'IMDS could not be read');
+      const err = messageOf(error);
+      if (outage.failed(withoutPath(err))) {
+        log.warn({ reason: 'IMDSReadFailed', err }, 'IMDS could not be read');
         onReading(null);
       }
     }
     await sleep(clock, isUrgent() ? FAST_MS : SLOW_MS, signal);
   }
 };
+
+/** Several paths are read at a time, and any of them may be the first to fail. */
+const withoutPath = (message: string): string => message.slice(message.indexOf(': ') + 1);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -37,6 +37,31 @@ test('an agent that can create no file has the same lock as one that can', ({ di
   lockDirectory(directory);
   rmSync(file);
   assert.throws(() => lockDirectory(directory), /another agent runs with the state directory/);
+});
+
+test('a state directory that others can open is refused with the chmod that mends it', ({ directory }) => {
+  const stateDir = join(directory, 'state');
+  for (const mode of [0o755, 0o750, 0o701]) {
+    mkdirSync(stateDir);
+    chmodSync(stateDir, mode);
+    assert.throws(
+      () => lockDirectory(stateDir),
+      ({ message }: Error) =>
+        message.includes(`mode 0${mode.toString(8)}`) && message.includes(`chmod 700 ${stateDir}`),
+    );
+    chmodSync(stateDir, 0o700);
+    lockDirectory(stateDir);
+    rmSync(stateDir, { recursive: true });
+  }
+});
+
+test("the lock's message names no process that is gone", ({ directory }) => {
+  lockDirectory(directory);
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  for (const noted of [String(pid), 'nonsense', '0', '-1', '']) {
+    writeFileSync(join(directory, 'agent.lock'), `${noted}\n`);
+    assert.throws(() => lockDirectory(directory), /^another agent runs with the state directory/);
+  }
 });
 
 test('the lock of a process that is dead is free', ({ directory }) => {

@@ -7,7 +7,7 @@ import { peerFault } from '../rules/peer.ts';
 import { advertisedPriority } from '../rules/priority.ts';
 import type { Problem } from '../rules/problem.ts';
 import { type Facts, sameStatus } from '../rules/report.ts';
-import { peerHides } from '../rules/term.ts';
+import { peerHides, termLimit } from '../rules/term.ts';
 import { problemOf } from '../rules/verdict.ts';
 import type { AcceptedParameters } from '../vrrp/types.ts';
 import type { WorkerConfig } from '../worker/messages.ts';
@@ -183,6 +183,10 @@ export const newestSpec = ({ desired, loaded }: PairState): VRRPInstanceSpec | u
 /** The highest floor known: an older spec's stays true. */
 export const termFloor = ({ desired, loaded }: PairState): number =>
   Math.max(desired?.spec.termFloor ?? 0, loaded?.spec.termFloor ?? 0);
+
+/** The highest term that this node may report, by what is known to be stored. */
+export const highestReportable = (state: PairState): number =>
+  termLimit({ own: state.reported ?? state.lastKnownReport, floor: termFloor(state) });
 
 /** The report's content; with `claim`, as it will be once that term is taken. */
 export const factsOf = (

@@ -163,4 +163,12 @@ test('sets of another version or virtual router are refused', async () => {
   assert.is(bench.report?.observedGeneration, 1);
 });
 
+test('what is beyond the limits of the node is refused and said, and the spec before goes on', async () => {
+  const bench = await createOld();
+  bench.world.beyondLimits = 'node node1 runs as many pairs as it may';
+  await bench.apply({ priority: 7 });
+  assert.is(bench.condition('Ready'), 'False BeyondLimits');
+  assert.is(bench.report?.observedGeneration, 1);
+});
+
 test.run();

@@ -296,6 +296,26 @@ test("the checks of the spec in force run at the node's own address, and an edit
   assert.is(bench.condition('Healthy'), 'True NoChecks');
 });
 
+test('a check whose host is a VIP of the pair is judged only while this node has the VIP', async () => {
+  const vip = '10.10.10.10';
+  const bench = await createBackup({
+    healthChecks: [CHECK, { ...CHECK, name: 'door', tcpSocket: { host: vip, port: 80 } }],
+  });
+  await bench.checks('pass');
+  assert.equal(bench.world.followed.at(-1)?.checks, ['app']);
+  assert.is(
+    bench.condition('Healthy'),
+    'True ChecksPassed',
+    'a crash of the Master is followed after master-down',
+  );
+  bench.world.addresses = [...bench.world.addresses, vip];
+  await bench.look();
+  assert.equal(bench.world.followed.at(-1)?.checks, ['app', 'door']);
+  bench.world.addresses = bench.world.addresses.filter((address) => address !== vip);
+  await bench.look();
+  assert.equal(bench.world.followed.at(-1)?.checks, ['app']);
+});
+
 test('with the last failing check its Fault goes', async () => {
   const bench = await createBackup({ healthChecks: [CHECK] });
   await bench.checks('fail');

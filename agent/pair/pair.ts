@@ -10,7 +10,7 @@ import { messageOf } from '../../runtime/error-text.ts';
 import { isAnswer } from '../api/reports.ts';
 import type { IMDSReading, InterfaceReading, PairPorts, PairRecord } from '../ports.ts';
 import { observeConditions } from '../rules/report.ts';
-import type { CheckFinding } from '../rules/verdict.ts';
+import { type CheckFinding, judgedChecks } from '../rules/verdict.ts';
 import {
   deliveredTo,
   interfaceNameOf,
@@ -275,7 +275,8 @@ export class Pair {
   #followChecks(): void {
     const state = this.#state;
     const spec = state.gone || state.stopping ? undefined : state.loaded?.spec;
-    const { healthChecks = [], sourceAddress = '' } = spec ?? {};
+    const { sourceAddress = '' } = spec ?? {};
+    const healthChecks = spec === undefined ? [] : judgedChecks(spec, onInterface(state));
     const wanted = healthChecks.length === 0 ? null : { healthChecks, sourceAddress };
     if (follow(state, wanted)) seeFindings(state, this.#ports.followChecks(healthChecks, sourceAddress));
   }

@@ -9,6 +9,7 @@ import { systemClock } from '../../runtime/clock.ts';
 import type { AgentClient } from '../api/reports.ts';
 import { loadRecords, openDisk } from '../node/disk.ts';
 import { emptyRecord } from '../ports.ts';
+import type { Limits } from '../rules/limits.ts';
 import { spec, VIP } from '../testing/pair-bench.ts';
 import type { ToWorker } from '../worker/messages.ts';
 import type { AgentHandover } from './handover.ts';
@@ -30,7 +31,7 @@ const instance = (pairName = 'web', change: Partial<VRRPInstance['metadata']> = 
 });
 
 /** An API server with one map of instances, which the watch has brought in full. */
-const createWorld = (directory: string, handover?: AgentHandover) => {
+const createWorld = (directory: string, handover?: AgentHandover, limits?: Limits) => {
   const instances = new Map<string, VRRPInstance>();
   const sent: ToWorker[] = [];
   const timers: (() => void)[] = [];
@@ -51,6 +52,7 @@ const createWorld = (directory: string, handover?: AgentHandover) => {
     leaseNamespace: 'hapair-system',
     openDisk: (record) => openDisk(directory, record),
     agentVersion: '0.1.0',
+    ...(limits && { limits }),
     client,
     addresses: {
       add: async () => {},
@@ -235,6 +237,42 @@ test('T16: what a pair has left behind goes once EC2 has stopped delivering it h
   imds(['10.10.10.11']);
   await until('off', () => world.removed.includes(VIP));
   await until('forgotten', () => readdirSync(directory).length === 0);
+});
+
+test('beyond as many pairs as its owner allows, a node runs no pair, and those that run go on', async ({
+  directory,
+}) => {
+  const world = createWorld(directory, undefined, { pairs: 1, minimumAdvertisementIntervalMilliseconds: 10 });
+  const { pairs, put, sent } = world;
+  put(instance('web'));
+  await until('the worker runs it', () => types(sent).includes('set'));
+  put(instance('db', { uid: 'u2' }));
+  await until('it is said', () =>
+    pairs.snapshot().some(({ key, isLoaded }) => key === 'prod/db' && !isLoaded),
+  );
+  await until('tried', () => world.timers.length > 0);
+  const ran = sent.flatMap((message) => (message.type === 'set' ? [message.pair] : []));
+  assert.equal([...new Set(ran)], ['prod/web']);
+  await pairs.close();
+});
+
+test('a pair of a namespace that is served no more does not run, and its address goes once EC2 does not deliver it', async ({
+  directory,
+}) => {
+  const world = createWorld(directory);
+  const { pairs, sent } = world;
+  pairs.restore({ ...onDisk, verifiedNetworkInterfaceID: 'eni-1' }, false);
+  assert.equal(pairs.keys(), []);
+  const imds = (addresses: string[]) =>
+    pairs.imds({
+      instanceID: 'i-1',
+      networkInterfaces: [{ networkInterfaceID: 'eni-1', subnetCIDR: '10.10.10.0/24', addresses }],
+    });
+  imds(['10.10.10.11']);
+  world.aheadMs = 60_000;
+  imds(['10.10.10.11']);
+  await until('off', () => world.removed.includes(VIP));
+  assert.equal(sent, []);
 });
 
 test('what a former pair has left is no longer its own once another pair lists it', async ({ directory }) => {

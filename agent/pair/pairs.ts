@@ -1,5 +1,5 @@
 /** All pairs of this node: which there are, and who hears what. Keys in, level-triggered actors out. */
-import type { VRRPInstance } from '../../crds/types.ts';
+import type { VRRPInstance, VRRPInstanceSpec } from '../../crds/types.ts';
 import { instanceName } from '../../crds/types.ts';
 import type { Key } from '../../kube/types.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -17,6 +17,7 @@ import {
   type PairPorts,
   type PairRecord,
 } from '../ports.ts';
+import { beyondLimits, type Limits } from '../rules/limits.ts';
 import type { CheckFinding } from '../rules/verdict.ts';
 import type { FromWorker, ToWorker } from '../worker/messages.ts';
 import { createHandClaims, type HandClaims } from './hand-claims.ts';
@@ -33,6 +34,8 @@ export type PairsOptions = {
   /** The file of a pair. */
   openDisk(record: PairRecord): PairDisk;
   agentVersion: string;
+  /** Of the node's owner; default: none. */
+  limits?: Limits;
   client: AgentClient;
   addresses: PairAddresses;
   checks: Pick<Checks, 'follow'>;
@@ -55,6 +58,8 @@ export class Pairs implements InstanceListener {
   /** Pairs that are gone but for addresses of ours on the interface. */
   readonly #leftBehind: LeftBehind;
   readonly #forgetting = new Set<Pair>();
+  /** Pairs that count: those that run, or are about to. */
+  readonly #counted = new Set<Key>();
   #imds: IMDSReading | null = null;
   #interfaces: InterfaceReading | null = null;
   #changedAtMs = Number.NEGATIVE_INFINITY;
@@ -85,10 +90,13 @@ export class Pairs implements InstanceListener {
     return [...this.#pairs.values()].map((pair) => pair.snapshot());
   }
 
-  /** Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair. */
-  restore(record: PairRecord): void {
-    if (record.spec !== null) this.#open(record);
-    else this.#leftBehind.keep(record);
+  /**
+   * Goes on with a pair from disk. A record without a spec only remembers addresses: it waits for its pair.
+   * @param isServed its namespace is; else nothing is left of the pair here but the addresses that were put up for it
+   */
+  restore(record: PairRecord, isServed = true): void {
+    if (isServed && record.spec !== null) this.#counted.add(this.#open(record).key);
+    else if (isServed || record.added.length > 0) this.#leftBehind.keep(record);
   }
 
   /** All records are restored: what the worker runs beside, for a namespace that is served no more, ends. */
@@ -248,6 +256,14 @@ export class Pairs implements InstanceListener {
     await Promise.all([...this.#pairs.values()].map((pair) => pair.close()));
   }
 
+  #beyondLimits(key: Key, spec: VRRPInstanceSpec): string | null {
+    const { limits } = this.#options;
+    const others = this.#counted.size - (this.#counted.has(key) ? 1 : 0);
+    const why = limits === undefined ? null : beyondLimits(spec, others, limits);
+    if (why === null) this.#counted.add(key);
+    return why;
+  }
+
   #isTaken(address: string): boolean {
     return [...this.#pairs.values()].some((pair) => pair.decidesOn(address));
   }
@@ -263,6 +279,7 @@ export class Pairs implements InstanceListener {
       addresses,
       followChecks: (specs, sourceAddress) => checks.follow({ pair: key, sourceAddress }, specs),
       disk: openDisk(record),
+      beyondLimits: (spec) => this.#beyondLimits(key, spec),
       lastContactMs,
       clock,
       ...(random && { random }),
@@ -300,6 +317,7 @@ export class Pairs implements InstanceListener {
     this.#forgetting.add(pair);
     const left = await pair.forget().finally(() => this.#forgetting.delete(pair));
     this.#pairs.delete(pair.key);
+    this.#counted.delete(pair.key);
     if (left !== null) this.#leftBehind.keep(left);
     // It may have been made anew meanwhile.
     if (store.get(key) !== undefined) this.ownChanged(store, key);

@@ -24,7 +24,10 @@ const refusalOf = (file: string) => runCheck(checkOf(file)).then(String, ({ mess
 
 test('the program says whether it can start with its configuration', async ({ directory, file }) => {
   writeFileSync(file, JSON.stringify({ nodeName: 'node1', namespaces: ['prod'], stateDir: directory }));
-  assert.equal(await runCheck(checkOf(file)), { version: '0.1.0', nodeName: 'node1', stateDir: directory });
+  assert.equal(await runCheck(checkOf(file)), {
+    ...{ version: '0.1.0', nodeName: 'node1', stateDir: directory },
+    namespaces: ['prod'],
+  });
 });
 
 test('a faulty configuration is refused by its field, value and what is allowed', async ({ file }) => {
@@ -62,6 +65,7 @@ const createAgent = (directory: string, file: string, onHandOver = (): void => u
   const reloader = createReloader({
     config: { nodeName: 'node1', stateDir: directory },
     agent: {
+      namespacesInUse: () => ['prod'],
       handOver: async () => {
         state.handovers += 1;
         onHandOver();
@@ -84,6 +88,24 @@ test('another node name or state directory would be another agent', async ({ dir
   const { reloader, told } = createAgent(directory, file);
   assert.match((await reloader.prepare()) ?? '', 'nodeName: changed from node1 to node2');
   assert.equal(told, ['ReloadRefused']);
+});
+
+test('a reload that serves the namespace of a running pair no more is refused', async ({
+  directory,
+  file,
+}) => {
+  writeFileSync(file, JSON.stringify({ nodeName: 'node1', namespaces: ['test'], stateDir: directory }));
+  const { reloader, state } = createAgent(directory, file);
+  assert.match(
+    (await reloader.prepare()) ?? '',
+    /namespaces: prod is missing, .*runs? here.*take node1 out of their spec\.nodes/,
+  );
+  assert.is(state.handovers, 0);
+  writeFileSync(
+    file,
+    JSON.stringify({ nodeName: 'node1', namespaces: ['test', 'prod'], stateDir: directory }),
+  );
+  assert.is(await reloader.prepare(), null);
 });
 
 test('one reload at a time; a refused one makes way for the next', async ({ directory, file }) => {

@@ -15,7 +15,7 @@ import { forkUnpreempted } from '../sys/libc.ts';
 import { type Handover, type Program, replaceProgram } from './record.ts';
 
 /** What `hapair-agent check -o json` says of a configuration it can start with. */
-export type CheckedConfig = Pick<AgentConfig, 'nodeName' | 'stateDir'> & { version: string };
+export type CheckedConfig = Pick<AgentConfig, 'nodeName' | 'stateDir' | 'namespaces'> & { version: string };
 
 /** A busy machine may take its time to load a program. */
 const CHECK_MS = 30_000;
@@ -62,7 +62,11 @@ const outputOf = ({ file, args, env }: Program): Promise<string> =>
 export type ReloadOptions = {
   /** The configuration in force. */
   config: Pick<AgentConfig, 'nodeName' | 'stateDir'>;
-  agent: { handOver(): Promise<AgentHandover> };
+  agent: {
+    handOver(): Promise<AgentHandover>;
+    /** Namespaces of the pairs that run here. */
+    namespacesInUse(): readonly string[];
+  };
   lock: Lock;
   /** The program to go on with, and its check. */
   program: Program;
@@ -72,7 +76,7 @@ export type ReloadOptions = {
   /** The agent is being stopped: it is not to be replaced any more. */
   isStopping: () => boolean;
   log: Log;
-  /** Resolves when what is logged next is written: the replacement would lose it. */
+  /** Resolves when what was logged is written: the replacement would lose it. */
   logged: () => Promise<void>;
 };
 
@@ -106,6 +110,8 @@ export const createReloader = (options: ReloadOptions): Reloader => {
       try {
         const checked = await runCheck(check);
         const changed = (['nodeName', 'stateDir'] as const).find((field) => checked[field] !== config[field]);
+        const unserved = agent.namespacesInUse().filter((name) => !checked.namespaces.includes(name));
+        if (unserved.length > 0) return refuse(stillServed(unserved, config.nodeName));
         if (changed === undefined) return null;
         const { [changed]: before } = config;
         return refuse(
@@ -117,9 +123,8 @@ export const createReloader = (options: ReloadOptions): Reloader => {
     },
     async replace() {
       try {
-        const written = logged();
         log.info({ reason: 'AgentReloaded' }, 'the program is replaced in place');
-        await written;
+        await logged();
         const handover = await agent.handOver();
         await signalsHeard();
         if (isStopping()) return;
@@ -131,6 +136,10 @@ export const createReloader = (options: ReloadOptions): Reloader => {
     },
   };
 };
+
+/** Its pairs would end without a report, and their peers would not know. */
+const stillServed = (namespaces: readonly string[], nodeName: string): string =>
+  `namespaces: ${namespaces.join(', ')} is missing, and HAPairs of it run here; delete them or take ${nodeName} out of their spec.nodes first, or restart the agent to give them up at once`;
 
 /**
  * A signal that has come is heard when the event loop has polled next; the new program would know nothing of it. The first turn

@@ -40,8 +40,8 @@ export type Facts = {
   findings: readonly Finding[];
 };
 
-/** Length limit of a condition's message in the API (metav1.Condition). */
-const MESSAGE_LIMIT = 32_768;
+/** Length limit of a condition's message in the API (crds/vrrpinstance.yaml). */
+const MESSAGE_LIMIT = 2_048;
 
 /** By a condition's type: the status it has had, and since when. Unix milliseconds. */
 export type ConditionTimes = ReadonlyMap<string, { status: Condition['status']; atMs: number }>;

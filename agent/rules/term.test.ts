@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nextTerm, termCause } from './term.ts';
+import { TERM_STEP } from '../../crds/types.ts';
+import { believable, nextTerm, termCause, termLimit } from './term.ts';
 
 test('a term is one more than both reports, the floor and everything this node held or saw', () => {
   const own = { state: 'Backup', term: 3 } as const;
@@ -44,6 +45,17 @@ test('T1: a dead newer Master is out-claimed', () => {
 test('a peer that is Master with a lower term hides nobody', () => {
   assert.is(termCause(3, 2, { state: 'Master', term: 2 }, true), null);
   assert.is(termCause(3, 4, { state: 'Master', term: 2 }, false), 'BelowFloor');
+});
+
+test('O6: a term goes no further than may be reported, whatever disk and peer say', () => {
+  const own = { state: 'Backup', term: 3 } as const;
+  const absurd = { state: 'Master', term: Number.MAX_SAFE_INTEGER } as const;
+  assert.is(termLimit({ own, floor: 2 }), 3 + TERM_STEP);
+  assert.is(termLimit({ floor: 7 }), 7 + TERM_STEP);
+  assert.is(nextTerm({ own, floor: 2, highest: Number.MAX_SAFE_INTEGER }), 3 + TERM_STEP);
+  assert.is(nextTerm({ own, peer: absurd, floor: 2, highest: 5 }), 6, 'it is not counted on from');
+  assert.is(believable(absurd, 3 + TERM_STEP), undefined);
+  assert.is(believable(own, 3), own);
 });
 
 test.run();

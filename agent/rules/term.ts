@@ -1,7 +1,7 @@
 /**
  * Terms: how an agent that became Master numbers its claim, and when it must number it again (DESIGN.md, "Who is master").
  */
-import type { VRRPState } from '../../crds/types.ts';
+import { TERM_STEP, type VRRPState } from '../../crds/types.ts';
 
 /** What an agent's report says about its claim. */
 export type Report = { state: VRRPState; term: number };
@@ -22,8 +22,20 @@ export type TermEvidence = {
 export const highestTerm = ({ own, peer, floor, highest }: TermEvidence): number =>
   Math.max(0, own?.term ?? 0, peer?.term ?? 0, floor, highest);
 
-/** The term that a new Master takes: one more than everything it can know of. */
-export const nextTerm = (evidence: TermEvidence): number => highestTerm(evidence) + 1;
+/** The highest term that the API server lets this node report (a rule of the VRRPInstance's CRD). */
+export const termLimit = ({ own, floor }: Pick<TermEvidence, 'own' | 'floor'>): number =>
+  Math.max(own?.term ?? 0, floor) + TERM_STEP;
+
+/** The report, unless its term is one that no agent can have come to: that is no claim, and nobody counts on from it. */
+export const believable = <T extends Report>(report: T | undefined, limit: number): T | undefined =>
+  report === undefined || report.term > limit ? undefined : report;
+
+/** The term that a new Master takes: one more than everything it can know of, and no more than it may report. */
+export const nextTerm = (evidence: TermEvidence): number => {
+  const limit = termLimit(evidence);
+  const peer = believable(evidence.peer, limit);
+  return Math.min(highestTerm({ ...evidence, peer }) + 1, limit);
+};
 
 /** Why a Master takes a term. */
 export type TermCause =

@@ -79,6 +79,12 @@ test('a message is no longer than the API takes', () => {
   assert.is(verdict?.message.length, 1_024);
 });
 
+test('a message holds no control characters, whoever wrote it', () => {
+  const times = { successThreshold: 1, failureThreshold: 1 };
+  const [verdict] = story([failure('exit 1', '/bin/lag exits with 1: \u001b[2J\u0007red\u202edaer')], times);
+  assert.is(verdict?.message, '/bin/lag exits with 1: [2J red daer');
+});
+
 test('checks that pass or have no verdict are no problem', () => {
   const finding = { name: 'app', message: '', sinceMs: 0 };
   assert.is(problemOf([]), null);

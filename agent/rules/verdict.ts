@@ -2,7 +2,13 @@
  * The verdict on one health check, from one run to the next, by the thresholds of a Kubernetes probe. At the start there is
  * none, neither good nor bad: an agent that has just started must not call its node unhealthy.
  */
-import type { HealthCheck, VRRPInstanceStatus } from '../../crds/types.ts';
+import {
+  type HealthCheck,
+  type VRRPInstanceSpec,
+  type VRRPInstanceStatus,
+  vipsOf,
+} from '../../crds/types.ts';
+import { plainText } from '../../runtime/plain-text.ts';
 import { formatTime } from '../../runtime/time.ts';
 import type { Problem } from './problem.ts';
 
@@ -74,7 +80,7 @@ export const judge = (
   if (streak < failureThreshold) return counted;
   const told = {
     healthy: false,
-    message: outcome.message.slice(0, MESSAGE_LENGTH),
+    message: plainText(outcome.message, MESSAGE_LENGTH),
     cause: outcome.cause,
     toldAtMs: nowMs,
   };
@@ -99,3 +105,17 @@ export const checksOf = (findings: readonly CheckFinding[]): NonNullable<VRRPIns
   findings.flatMap(({ name, healthy, message }) =>
     healthy === null ? [] : [{ name, healthy, ...(message !== '' && { message }) }],
   );
+
+/**
+ * The checks that judge this node now: one that asks a VIP of the pair would judge the other node as long as this one does not
+ * have that VIP on its interface.
+ */
+export const judgedChecks = (
+  spec: Pick<VRRPInstanceSpec, 'addresses' | 'healthChecks'>,
+  present: readonly string[],
+): HealthCheck[] => {
+  const away = vipsOf(spec).filter((vip) => !present.includes(vip));
+  return (spec.healthChecks ?? []).filter(
+    ({ httpGet, tcpSocket }) => !away.includes(httpGet?.host ?? tcpSocket?.host ?? ''),
+  );
+};

@@ -110,6 +110,8 @@ export const createBench = (
     reports: [] as VRRPInstanceStatus[],
     /** The API server's own way of writing a report. */
     storedAs: (status: VRRPInstanceStatus): VRRPInstanceStatus => status,
+    /** Why the node's owner does not let it run. */
+    beyondLimits: null as string | null,
     reads: 0,
     lastContactMs: 0 as number | null,
     /** The disk, and whether it takes anything. */
@@ -212,6 +214,7 @@ export const createBench = (
         world.followed.push({ checks: checks.map(({ name }) => name), sourceAddress });
         return checks.map(({ name }) => ({ name, healthy: null, message: '', sinceMs: clock.wall() }));
       },
+      beyondLimits: () => world.beyondLimits,
       lastContactMs: () => world.lastContactMs,
       clock,
       log: { info: log, warn: log, error: log },

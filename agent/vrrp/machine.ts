@@ -23,6 +23,8 @@ import {
 
 const OWNER_PRIORITY = 255;
 const RESIGN_PRIORITY = 0;
+/** What may be over before a Backup has missed the Master: nothing can be sent meanwhile, a resignation neither. */
+const MOMENTARY: readonly Reason[] = ['SourceAddressMissing', 'InterfaceMissing'];
 
 type Backup = {
   name: 'Backup';
@@ -44,6 +46,8 @@ type Master = {
   /** How many more adverts follow at this pace although the configured interval is longer. */
   hurried: number;
   settleTimer: number | null;
+  /** When a missing address or link puts it into Fault: until then it is silent, as a Backup may not have missed it yet; null: none is missing. */
+  faultTimer: number | null;
 };
 /** `silenceTimer`: when the peer counts as silent; null: it does. Nothing is claimed in Fault. */
 type Fault = { name: 'Fault'; reason: Reason; silenceTimer: number | null };
@@ -88,7 +92,10 @@ export class VirtualRouter {
       case 'Backup':
         return this.#state.masterDownTimer;
       case 'Master':
-        return Math.min(this.#state.adverTimer, this.#state.settleTimer ?? Number.POSITIVE_INFINITY);
+        return (
+          this.#state.faultTimer ??
+          Math.min(this.#state.adverTimer, this.#state.settleTimer ?? Number.POSITIVE_INFINITY)
+        );
       case 'Fault':
         return this.#state.silenceTimer;
     }
@@ -144,6 +151,8 @@ export class VirtualRouter {
           this.#masterDownTimerFires(now, this.#state, this.#state.masterDownTimer);
         break;
       case 'Master':
+        if (this.#state.faultTimer !== null && now >= this.#state.faultTimer)
+          this.#obeyFault(now, 'InstanceConfigured');
         this.#stepDownIfOverslept(now);
         if (this.#state.name === 'Master') this.#masterTimersFire(now, this.#state);
         break;
@@ -183,8 +192,9 @@ export class VirtualRouter {
   }
 
   /**
-   * Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. Failed checks are
-   * only remembered while `claim` is `Always`, or while this is a Master of last resort; it stays Master when they recover.
+   * Enters Fault, a Master with priority 0; null leaves it for Backup. Within Fault the reason just changes. A settled Master whose
+   * address or link is missing is silent first, for what is left of its master-down interval since its last advert; if that is
+   * back by then, it advertises at once and nothing has happened (DESIGN, "A blip"). Failed checks are only remembered while `claim` is `Always`, or while this is a Master of last resort; it stays Master when they recover.
    */
   setFault(now: number, reason: Reason | null): Output[] {
     this.#stepDownIfOverslept(now);
@@ -227,8 +237,9 @@ export class VirtualRouter {
   /**
    * Takes over other parameters without leaving the state, unless `claim` asks for it.
    * Another priority moves a running master-down timer by the difference of the skews. A longer interval to expect moves it
-   * too; a shorter one is waited for from `now`, as the Master may begin with it only now. An interval that a Master was heard
-   * to send at stays the one to expect for as long as it is accepted; in v3, until the Master says another.
+   * too; a shorter one is waited for from `now`, as the Master may begin with it only now. After a resignation nothing moves it
+   * to later (V3, trace T61). An interval that a Master was heard to send at stays the one to expect for as long as it is
+   * accepted; in v3, until the Master says another.
    * A Master's next advert comes no later than its new interval from `now`. A longer interval is said as often as an advert may
    * be lost before the pace slows down.
    * An advert that comes under parameters accepted no more is rejected, so to its receiver it is lost. That the peer sends
@@ -251,12 +262,19 @@ export class VirtualRouter {
   }
 
   #moveMasterDownTimer(now: number, backup: Backup, before: { interval: number; span: number }): void {
-    // Nobody was heard, and `Never` alone kept it from claiming: whatever comes now, it listens first.
+    const isResigned = backup.timerSince === 'Resignation';
+    // `Never` alone kept it from claiming: whatever comes now, it listens first, for as long as after what it has heard last.
     if (backup.masterDownTimer === null) {
-      if (this.#config.claim !== 'Never') this.#listen(now + this.#masterDownInterval(), 'Entry');
+      if (this.#config.claim !== 'Never')
+        this.#listen(now + this.#backupSpan(), isResigned ? 'Resignation' : 'Entry');
       return;
     }
     const moved = backup.masterDownTimer + this.#backupSpan() - before.span;
+    // Who has resigned waits for this node, and no longer because this node is to wait longer.
+    if (isResigned) {
+      this.#state = { ...backup, masterDownTimer: Math.max(now, Math.min(backup.masterDownTimer, moved)) };
+      return;
+    }
     const masterDownTimer =
       this.#masterAdverInterval() < before.interval
         ? Math.min(backup.masterDownTimer, now + this.#backupSpan())
@@ -292,9 +310,23 @@ export class VirtualRouter {
       if (fault !== null) this.#state = { ...this.#state, reason: fault };
       else this.#becomeBackup(now, recovered ? 'ChecksPassed' : left);
     } else if (fault !== null) {
-      if (this.#state.name === 'Master') this.#sendAdvert(RESIGN_PRIORITY);
+      if (this.#state.name === 'Master') {
+        if (this.#waitsInSilence(now, this.#state, fault)) return;
+        this.#sendAdvert(RESIGN_PRIORITY);
+      }
       this.#enterFault(now, fault, fault);
+    } else if (this.#state.name === 'Master' && this.#state.faultTimer !== null) {
+      this.#state = { ...this.#state, faultTimer: null };
+      this.#advertiseRegularly(now);
     }
+  }
+
+  #waitsInSilence(now: number, master: Master, fault: Reason): boolean {
+    if (!MOMENTARY.includes(fault) || master.settleTimer !== null) return false;
+    const faultTimer = master.lastAdvertAt + masterDownInterval(this.#config, master.paceMs);
+    if (now >= faultTimer) return false;
+    this.#state = { ...master, faultTimer };
+    return true;
   }
 
   #faultInForce(): Reason | null {
@@ -377,6 +409,7 @@ export class VirtualRouter {
   }
 
   #masterTimersFire(now: number, master: Master): void {
+    if (master.faultTimer !== null) return;
     if (now >= master.adverTimer) this.#advertiseRegularly(now);
     if (master.settleTimer !== null && now >= master.settleTimer) {
       if (this.#state.name === 'Master') this.#state = { ...this.#state, settleTimer: null };
@@ -400,7 +433,10 @@ export class VirtualRouter {
     const paceMs = this.#config.advertisementIntervalMs;
     const settleTimer = now + SETTLE_MS;
     const adverTimer = now + paceMs;
-    this.#enter({ name: 'Master', adverTimer, lastAdvertAt: now, paceMs, hurried: 0, settleTimer }, reason);
+    this.#enter(
+      { name: 'Master', adverTimer, lastAdvertAt: now, paceMs, hurried: 0, settleTimer, faultTimer: null },
+      reason,
+    );
   }
 
   /**
@@ -445,7 +481,7 @@ export class VirtualRouter {
 
   /** Keeps `adverTimer` for the next regular advert. */
   #advertise(now: number, adverTimer: number): void {
-    if (this.#state.name !== 'Master') return;
+    if (this.#state.name !== 'Master' || this.#state.faultTimer !== null) return;
     this.#sendAdvert(this.#config.priority);
     this.#state = { ...this.#state, adverTimer, lastAdvertAt: now };
   }
@@ -471,7 +507,9 @@ export class VirtualRouter {
   #forgetPeer(): void {
     this.#peer = null;
     this.#heardInterval = null;
-    if (this.#state.name === 'Backup' && this.#state.timerSince === 'Advert')
+    if (this.#state.name !== 'Backup') return;
+    const isRunning = this.#state.masterDownTimer !== null;
+    if (this.#state.timerSince === 'Advert' || !isRunning)
       this.#state = { ...this.#state, timerSince: 'Entry' };
   }
 

@@ -14,6 +14,8 @@ export type LinkFault = { reason: Reason; error: string };
 export class Link {
   readonly sourceAddress: string;
   readonly interfaceName: string;
+  /** The senders that are heard. */
+  #peers: readonly string[] = [];
   #state: { socket: VRRPSocket } | { fault: LinkFault };
 
   /** Tries to open the socket at once. */
@@ -34,6 +36,12 @@ export class Link {
 
   get fault(): LinkFault | null {
     return 'fault' in this.#state ? this.#state.fault : null;
+  }
+
+  /** Hears these senders alone from now on, dotted decimal; what others send is a stranger's. */
+  admit(peers: readonly string[]): void {
+    this.#peers = [...new Set(peers)];
+    this.socket?.admit(this.#peers);
   }
 
   /** Looks at interface and address: loses the link, or finds it again. @returns whether anything changed. */
@@ -62,7 +70,9 @@ export class Link {
     const missing = this.#missing();
     if (missing !== null) return { fault: { reason: 'SourceAddressMissing', error: missing } };
     try {
-      return { socket: openVRRPSocket(this.sourceAddress, this.interfaceName) };
+      const socket = openVRRPSocket(this.sourceAddress, this.interfaceName);
+      socket.admit(this.#peers);
+      return { socket };
     } catch (error) {
       const message = messageOf(error);
       return { fault: { reason: 'InstanceFaulty', error: message } };

@@ -2,6 +2,7 @@
 
 import { parseIPv4Address } from '../../runtime/ipv4.ts';
 import { call, closeDescriptor, mustCall, SystemCallError, sinceArrivalMs } from '../sys/libc.ts';
+import { filterPackets } from '../sys/packet-filter.ts';
 import { VRRP_PROTOCOL } from '../vrrp/ipv4.ts';
 
 const AF_INET = 2;
@@ -27,6 +28,8 @@ const TTL = 255;
 const LONGEST_WAITED_MS = 5;
 /** Room for some hundred adverts, in case the thread is late; the kernel may grant less. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024;
+/** Room for some hundred packets of strangers: they are counted, and what does not fit is lost in the kernel at little cost. */
+const STRANGERS_BUFFER_BYTES = 64 * 1024;
 /** More than a node has pairs. */
 const PEERS_KEPT = 1024;
 /** The longest VRRP message over IPv4: 255 addresses, header, authentication and the longest IP header. */
@@ -52,6 +55,13 @@ export type SendResult = { ok: true } | { ok: false; error: string; linkLost: bo
 /** An open socket, bound to one address on one interface; several virtual routers may share it. */
 export type VRRPSocket = {
   fd: number;
+  /**
+   * From now on `receive` hears these senders alone, dotted decimal; the kernel drops or sets aside what others send. Before, or
+   * with more senders than a filter can hold, it hears everybody.
+   */
+  admit(peers: readonly string[]): void;
+  /** As `receive`, of senders that are not admitted: nobody is woken for them, and a flood is sampled. */
+  receiveStranger(): Uint8Array | null;
   /** Sends one VRRP message to `destination`, dotted decimal. */
   send(destination: string, message: Uint8Array): SendResult;
   /**
@@ -74,6 +84,16 @@ export type VRRPSocket = {
  * @throws SystemCallError naming the step that failed and what to do.
  */
 export const openVRRPSocket = (source: string, interfaceName: string): VRRPSocket => {
+  const fd = openDescriptor(source, interfaceName, RECEIVE_BUFFER_BYTES);
+  try {
+    return socketOn(fd, openDescriptor(source, interfaceName, STRANGERS_BUFFER_BYTES), interfaceName);
+  } catch (error) {
+    closeDescriptor(fd);
+    throw error;
+  }
+};
+
+const openDescriptor = (source: string, interfaceName: string, receiveBufferBytes: number): number => {
   const fd = mustCall(
     'open a raw socket of IP protocol 112',
     ADVICE,
@@ -83,16 +103,17 @@ export const openVRRPSocket = (source: string, interfaceName: string): VRRPSocke
     VRRP_PROTOCOL,
   );
   try {
-    prepare(fd, source, interfaceName);
+    prepare(fd, source, interfaceName, receiveBufferBytes);
   } catch (error) {
     closeDescriptor(fd);
     throw error;
   }
-  return socketOn(fd, interfaceName);
+  return fd;
 };
 
-/** Sends and receives over a descriptor that is prepared for it. */
-export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
+/** Sends and receives over descriptors that are prepared for it. */
+export const socketOn = (fd: number, strangersFd: number, interfaceName: string): VRRPSocket => {
+  let isFiltered = false;
   const buffer = new Uint8Array(LONGEST_DATAGRAM_BYTES);
   // Written once for each peer; peers come and go, so not without a bound.
   const addresses = new Map<string, Uint8Array>();
@@ -104,6 +125,13 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
   };
   return {
     fd,
+    admit: (peers) => {
+      const sources = peers.map(parseIPv4Address);
+      isFiltered = filterPackets(strangersFd, sources, 'drop') && filterPackets(fd, sources, 'keep');
+      // Both took everything until then: what waits of a peer would be heard twice.
+      while (receive(strangersFd, interfaceName, buffer) !== null);
+    },
+    receiveStranger: () => (isFiltered ? receive(strangersFd, interfaceName, buffer) : null),
     send: (destination, message) => send(fd, interfaceName, destination, addressOf(destination), message),
     warmRoute: (destination) => {
       const address = addressOf(destination);
@@ -115,18 +143,21 @@ export const socketOn = (fd: number, interfaceName: string): VRRPSocket => {
       const waitedMs = sinceArrivalMs(fd);
       return waitedMs > 0 && waitedMs <= LONGEST_WAITED_MS ? waitedMs : 0;
     },
-    close: () => closeDescriptor(fd),
+    close: () => {
+      closeDescriptor(fd);
+      closeDescriptor(strangersFd);
+    },
   };
 };
 
-const prepare = (fd: number, source: string, interfaceName: string): void => {
+const prepare = (fd: number, source: string, interfaceName: string, receiveBufferBytes: number): void => {
   const set = (what: string, level: number, name: number, value: Uint8Array): void => {
     mustCall(`${what} on the VRRP socket`, ADVICE, 'setsockopt', fd, level, name, value, value.length);
   };
   set(`bind to interface ${interfaceName}`, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${interfaceName}\0`));
   set(`set TTL ${TTL}`, SOL_IP, IP_TTL, int32(TTL));
   set('set the type of service', SOL_IP, IP_TOS, int32(TOS));
-  set('size the receive buffer', SOL_SOCKET, SO_RCVBUF, int32(RECEIVE_BUFFER_BYTES));
+  set('size the receive buffer', SOL_SOCKET, SO_RCVBUF, int32(receiveBufferBytes));
   const address = socketAddress(source);
   mustCall(`bind the VRRP socket to ${source}`, ADVICE, 'bind', fd, address, address.length);
   // Has the kernel stamp what arrives from now on.

@@ -143,6 +143,18 @@ test('how late timers were served is counted, the worst one too, and a pause as 
   assert.is(world.states('web').at(-1), 'Backup Overslept');
 });
 
+test('the senders that are heard are the peers of a link, and strangers are counted within a second', () => {
+  const world = new World();
+  world.set('web');
+  world.set('db', { virtualRouterID: 52, peerAddress: '10.0.0.3' });
+  assert.equal(world.link.admitted, ['10.0.0.2', '10.0.0.3']);
+  world.link.strangers = [advertOfPeer(config(), { peerAddress: '10.0.0.66' })];
+  world.runUntil(1_000);
+  assert.is(world.routers.stats().pairs.web?.rejected.SourceNotPeer, 1);
+  world.routers.handleMessage({ type: 'remove', pair: 'web' });
+  assert.equal(world.link.admitted, ['10.0.0.3']);
+});
+
 test('a flood is counted in full, and told once a second at most', () => {
   const world = new World();
   world.set('web');

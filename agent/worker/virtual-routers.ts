@@ -10,10 +10,13 @@ import type { ClaimRefusal, Output, RejectCause } from '../vrrp/types.ts';
 import { Demultiplexer } from './demultiplexer.ts';
 import { Link } from './link.ts';
 import type { FromWorker, PairStats, Resume, ToWorker, WorkerConfig, WorkerStats } from './messages.ts';
+import type { VRRPSocket } from './socket.ts';
 import { Lateness, newPairStats } from './worker-stats.ts';
 
 /** How often links are looked at and counted rejections are told. */
 const TICK_MS = 1000;
+/** While a Master is silent because its link is missing, links are looked at so often. */
+const SILENT_TICK_MS = 20;
 /** A look at a link is good for so long: many routers that claim together need not look at it many times. */
 const LOOK_MS = 5;
 /**
@@ -32,7 +35,7 @@ const REFUSALS: Record<ClaimRefusal, string> = {
 };
 
 /** The part of a link that is used here. */
-export type RouterLink = Pick<Link, 'socket' | 'fault' | 'check' | 'lose' | 'close'>;
+export type RouterLink = Pick<Link, 'socket' | 'fault' | 'admit' | 'check' | 'lose' | 'close'>;
 
 /** Opens a link on the address of an interface. */
 export type OpenLink = (sourceAddress: string, interfaceName: string) => RouterLink;
@@ -136,19 +139,21 @@ export class VirtualRouters {
 
   /** Hands every waiting datagram to the virtual routers it is for. */
   drain(): void {
-    for (const entry of this.#links.values()) {
-      try {
-        for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
-          const { socket } = entry.link;
-          const datagram = socket?.receive() ?? null;
-          if (socket === null || datagram === null) break;
-          const arrivedAtMs = this.#now(socket.waitedMs());
-          for (const instance of entry.routers.recipients(datagram))
-            this.#deliver(instance, arrivedAtMs, datagram);
-        }
-      } catch (error) {
-        this.#lose(entry, messageOf(error));
+    for (const entry of this.#links.values()) this.#drain(entry, (socket) => socket.receive());
+  }
+
+  #drain(entry: LinkEntry, receive: (socket: VRRPSocket) => Uint8Array | null): void {
+    try {
+      for (let count = 0; count < DATAGRAMS_PER_DRAIN; count++) {
+        const { socket } = entry.link;
+        const datagram = socket && receive(socket);
+        if (socket === null || datagram === null) break;
+        const arrivedAtMs = this.#now(socket.waitedMs());
+        for (const instance of entry.routers.recipients(datagram))
+          this.#deliver(instance, arrivedAtMs, datagram);
       }
+    } catch (error) {
+      this.#lose(entry, messageOf(error));
     }
   }
 
@@ -244,6 +249,8 @@ export class VirtualRouters {
         break;
       case 'fault':
         instance.fault = message.fault;
+        // What the main thread has seen come back may be back for the link too.
+        if (message.fault === null && instance.entry.link.fault !== null) this.#look(instance.entry);
         this.#applyFault(instance);
         break;
     }
@@ -333,7 +340,11 @@ export class VirtualRouters {
   #tick(): void {
     const now = this.#now();
     this.#tickAtMs = now + TICK_MS;
-    for (const entry of this.#links.values()) this.#look(entry);
+    for (const entry of this.#links.values()) {
+      this.#look(entry);
+      this.#drain(entry, (socket) => socket.receiveStranger());
+    }
+    this.#hurryTick();
     for (const instance of this.#instances.values()) this.#tellRejected(instance, now);
   }
 
@@ -350,6 +361,16 @@ export class VirtualRouters {
 
   #linkChanged(entry: LinkEntry): void {
     for (const instance of this.#instances.values()) if (instance.entry === entry) this.#applyFault(instance);
+    this.#hurryTick();
+  }
+
+  /** A Master that is silent for a missing link has less time than a tick. */
+  #hurryTick(): void {
+    for (const { machine, entry } of this.#instances.values()) {
+      if (entry.link.fault === null || machine.state.name !== 'Master') continue;
+      this.#tickAtMs = Math.min(this.#tickAtMs, this.#now() + SILENT_TICK_MS);
+      return;
+    }
   }
 
   /** Brings an instance in line with what its link and the main thread say: Fault, or running. */
@@ -386,6 +407,7 @@ export class VirtualRouters {
       entry.routers = new Demultiplexer(
         users.map((instance) => [instance, instance.machine.config] as const),
       );
+      entry.link.admit(users.map(({ machine }) => machine.config.peerAddress));
       if (users.length > 0) continue;
       entry.link.close();
       this.#links.delete(key);

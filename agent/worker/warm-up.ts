@@ -103,7 +103,7 @@ class DummyLink implements RouterLink {
   readonly waiting: Uint8Array[] = [];
   sent = 0;
   readonly fault = null;
-  readonly #nowhere = socketOn(-1, 'lo');
+  readonly #nowhere = socketOn(-1, -1, 'lo');
 
   readonly socket = {
     fd: -1,
@@ -114,6 +114,8 @@ class DummyLink implements RouterLink {
     },
     warmRoute: (destination: string) => this.#nowhere.warmRoute(destination),
     receive: () => this.waiting.shift() ?? null,
+    admit: () => undefined,
+    receiveStranger: () => null,
     waitedMs: () => this.#nowhere.waitedMs(),
     close: () => undefined,
   };
@@ -123,6 +125,7 @@ class DummyLink implements RouterLink {
     return false;
   }
 
+  admit(): void {}
   lose(): void {}
   close(): void {}
 }

@@ -165,7 +165,7 @@ const decided = async (probe: ProbeClient): Promise<Sample[]> => {
     const samples = await probe.samples();
     // Numbers have no gap: with one sent after this call decided, all before it count, if none is missing.
     const known = samples.filter(({ sentAtMs }) => sentAtMs <= askedAtMs);
-    const highest = Math.max(0, ...known.map(({ seq }) => seq));
+    const highest = known.reduce((most, { seq }) => Math.max(most, seq), 0);
     if (samples.length > known.length && highest === known.length) return samples;
     if (performance.now() > deadline) throw new Error(`${probe.name} stopped writing; see its log.`);
     await sleep(POLL_MS);

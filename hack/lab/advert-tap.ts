@@ -5,8 +5,10 @@ import { within } from './handles.ts';
 import type { Lab } from './lab.ts';
 
 const READY_MS = 60_000;
+/** What is kept, newest last: pairs at 10 ms fill a memory within the hour else. */
+const KEPT = 200_000;
 
-/** Taps the fabric. @returns every advert from now on, as it is seen */
+/** Taps the fabric. @returns every advert from now on, as it is seen; the last 180,000 at least */
 export const tapAdverts = async (lab: Lab): Promise<readonly SeenAdvert[]> => {
   const adverts: SeenAdvert[] = [];
   const ready = Promise.withResolvers<void>();
@@ -17,7 +19,10 @@ export const tapAdverts = async (lab: Lab): Promise<readonly SeenAdvert[]> => {
         if (!line.startsWith('{')) return; // a warning of Node's
         const said = JSON.parse(line) as SeenAdvert | { ready: true };
         if ('ready' in said) ready.resolve();
-        else adverts.push(said);
+        else {
+          adverts.push(said);
+          if (adverts.length > KEPT) adverts.splice(0, KEPT / 10);
+        }
       },
     },
   );

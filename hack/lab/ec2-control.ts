@@ -1,5 +1,5 @@
 /** The host's hand on the lab's EC2: faults, the log of calls, where packets go. Not part of EC2. */
-import type { CallPhase, CallRecord, FaultSpec } from './types.ts';
+import type { CallPhase, CallRecord, FaultSpec, Mood, SETTABLE_STATES } from './types.ts';
 
 const CONTROL_MS = 100_000;
 
@@ -24,7 +24,9 @@ export type EC2Control = {
   /** Lets held calls go on (`true`) or cuts them. */
   release(proceed: boolean): Promise<void>;
   /** A terminated instance takes its ENI with it and never comes back. */
-  setInstanceState(node: string, state: 'running' | 'stopped' | 'terminated'): Promise<void>;
+  setInstanceState(node: string, state: (typeof SETTABLE_STATES)[number]): Promise<void>;
+  /** Of an instance's metadata, by its name, or of `credentials`: the operator's role, and STS. */
+  setMood(who: string, mood: Mood): Promise<void>;
   /** Attaches the VPC's internet gateway, or detaches it. */
   setGateway(attached: boolean): Promise<void>;
   /** How long sessions of the operator's role last that are given out from now on; `end` ends all there are. */
@@ -69,6 +71,7 @@ export const ec2Control = (url: string): EC2Control => {
     mapping: () => mapping(''),
     settledMapping: () => mapping('?wait=30000'),
     release: async (proceed) => void (await request('POST', `release?proceed=${proceed}`)),
+    setMood: async (who, mood) => void (await request('POST', `moods/${who}`, mood)),
     setGateway: async (attached) => void (await request('POST', 'gateway', { attached })),
     setSessions: async (change) => void (await request('POST', 'sessions', change)),
     sessionsIssued: async () => ((await request('GET', 'sessions')) as { issued: number }).issued,

@@ -5,6 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import type { Fabric, LabVPC } from './types.ts';
+import { placedInterfaces } from './vpc.ts';
 
 /** Name of the fabric's nftables table. */
 export const TABLE = 'ip vpc';
@@ -22,9 +23,11 @@ type Port = { device: string; macAddress: string };
 
 /** Every ENI of the VPC by its id. */
 const portsOf = (vpc: LabVPC): Map<string, Port> => {
-  const enis = [...vpc.instances, vpc.lanClient];
   return new Map(
-    enis.map((eni) => [eni.networkInterfaceID, { device: eni.fabricDevice, macAddress: eni.macAddress }]),
+    placedInterfaces(vpc).map((eni) => [
+      eni.networkInterfaceID,
+      { device: eni.fabricDevice, macAddress: eni.macAddress },
+    ]),
   );
 };
 

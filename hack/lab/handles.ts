@@ -1,5 +1,5 @@
 /** What the host holds of things inside the world: processes, instances, probing clients. */
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, Exit, Watch } from './channel.ts';
@@ -179,11 +179,30 @@ const LOOK_MS = 50;
 
 /** The handle of a running probe.ts that writes to `file`. */
 export const probeOf = (process: LabProcess, target: string, file: string): ProbeClient => {
+  const known: Sample[] = [];
+  let rest = '';
+  let offset = 0;
+  /** Reads on from where the last reading ended; the last line may still be under way. */
+  const readOn = async (): Promise<void> => {
+    const handle = await open(file).catch(() => undefined);
+    if (handle === undefined) return;
+    try {
+      const { size } = await handle.stat();
+      if (size <= offset) return;
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - offset), 0, size - offset, offset);
+      offset += bytesRead;
+      const lines = (rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) known.push(JSON.parse(line) as Sample);
+    } finally {
+      await handle.close();
+    }
+  };
+  let reading: Promise<void> = Promise.resolve();
   const samples = async (): Promise<Sample[]> => {
-    const text = await readFile(file, 'utf8').catch(() => '');
-    // The last line may still be under way.
-    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Sample);
+    reading = reading.then(readOn);
+    await reading;
+    return [...known];
   };
   return {
     name: process.name,

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import type { ControlPlane } from '../controlplane/controlplane.ts';
+import type { RestartableControlPlane } from '../controlplane/restartable.ts';
 import { run } from './fabric.ts';
 import { Instances } from './instances.ts';
 import { buildNetwork, cutFabric, cutManagement, enterNetwork } from './network.ts';
@@ -73,18 +73,25 @@ const HANDLERS: Handlers = {
   heal: (cut) => done(cutFabric(vpc, cut, false)),
   management: ({ node, up }) => done(cutManagement(vpc, node, !up)),
   kube: async ({ binaries }) => {
-    const { startControlPlane } = await import('../controlplane/controlplane.ts');
+    const { startRestartableControlPlane } = await import('../controlplane/restartable.ts');
     const { world: bindAddress, kubernetesPort: port } = MANAGEMENT;
-    controlPlane = await startControlPlane({ dir: join(dir, 'kube'), bindAddress, port, binaries });
+    controlPlane = await startRestartableControlPlane({
+      dir: join(dir, 'kube'),
+      bindAddress,
+      port,
+      binaries,
+    });
     return { kubeconfig: controlPlane.kubeconfig, caFile: controlPlane.caFile };
   },
   kubeconfig: ({ file, server }) => done(running(controlPlane).writeAdminKubeconfig(file, server)),
+  program: async ({ program, act }) => done(running(controlPlane)[act](program)),
+  data: ({ act }) => done(running(controlPlane)[act === 'copy' ? 'copyData' : 'putBackData']()),
   controllerManager: () => done(running(controlPlane).startControllerManager()),
 };
 
-let controlPlane: ControlPlane | undefined;
+let controlPlane: RestartableControlPlane | undefined;
 
-const running = (plane: ControlPlane | undefined): ControlPlane => {
+const running = (plane: RestartableControlPlane | undefined): RestartableControlPlane => {
   if (plane === undefined) throw new Error('This lab has no Kubernetes control plane.');
   return plane;
 };

@@ -23,8 +23,6 @@ type Booted = { init: number; gone: Promise<void> };
 
 type Instance = {
   name: string;
-  /** The primary private address. */
-  address: string;
   booted: Booted | null;
   isPaused: boolean;
   services: Map<string, ServiceSpec>;
@@ -48,7 +46,7 @@ export class Instances {
     this.#vpc = vpc;
     this.#dir = dir;
     this.#processes = processes;
-    this.#all = new Map(vpc.instances.map(({ name, address }) => [name, instanceOf(name, address)]));
+    this.#all = new Map(vpc.instances.map(({ name }) => [name, instanceOf(name)]));
     for (const name of this.#all.keys()) mkdirSync(join(dir, name), { recursive: true, mode: 0o700 });
   }
 
@@ -60,7 +58,7 @@ export class Instances {
   async boot(name: string): Promise<void> {
     const instance = this.#find(name);
     if (instance.booted !== null) throw new Error(`${name} runs already.`);
-    await instanceLinkUp(this.#vpc, name, instance.address);
+    await instanceLinkUp(this.#vpc, name);
     instance.booted = await startInit(name);
     instance.isPaused = false;
     instance.handles.clear();
@@ -76,7 +74,7 @@ export class Instances {
     signalProcess(init, 'SIGKILL');
     const waking = setInterval(() => void wakeEntrances(namespace), WAKE_MS);
     try {
-      await Promise.all([gone, instanceLinkDown(name)]);
+      await Promise.all([gone, instanceLinkDown(this.#vpc, name)]);
     } finally {
       clearInterval(waking);
     }
@@ -161,9 +159,8 @@ export class Instances {
   }
 }
 
-const instanceOf = (name: string, address: string): Instance => ({
+const instanceOf = (name: string): Instance => ({
   name,
-  address,
   booted: null,
   isPaused: false,
   services: new Map(),

@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findKubeBinaries, type KubeBinaries } from '../controlplane/binaries.ts';
+import type { Program } from '../controlplane/programs.ts';
 import type { Channel, Watch } from './channel.ts';
 import { type EC2Control, ec2Control } from './ec2-control.ts';
 import { awsArguments, awsEnvironment, EC2_ENDPOINT, findTools, kubeEnvironment } from './environment.ts';
@@ -111,6 +112,26 @@ export class Lab {
   /** Whether other labs have used its control plane, and others will. */
   get sharesPlane(): boolean {
     return this.#access?.isShared === true;
+  }
+
+  /** Kills a program of its own control plane; etcd's data and the API server's keys stay. */
+  async killProgram(program: Program): Promise<void> {
+    await this.#world.channel.call('program', { program, act: 'kill' });
+  }
+
+  /** Starts it again; it takes a few seconds until it answers. */
+  async startProgram(program: Program): Promise<void> {
+    await this.#world.channel.call('program', { program, act: 'start' });
+  }
+
+  /** Copies what its own Kubernetes has stored, while it runs. */
+  async copyEtcd(): Promise<void> {
+    await this.#world.channel.call('data', { act: 'copy' });
+  }
+
+  /** Puts the copy back, as from a backup: API server and etcd start again with what was then. */
+  async putBackEtcd(): Promise<void> {
+    await this.#world.channel.call('data', { act: 'putBack' });
   }
 
   /** Starts kube-controller-manager of its own control plane; after the CRDs are installed. */

@@ -6,7 +6,7 @@
 import { ip, run, TABLE } from './fabric.ts';
 import type { Cut } from './rpc.ts';
 import type { LabVPC } from './types.ts';
-import { IMDS_ADDRESS, MANAGEMENT, prefixLength, routerAddress } from './vpc.ts';
+import { IMDS_ADDRESS, MANAGEMENT, placedInterfaces, prefixLength, routerAddress } from './vpc.ts';
 
 const MANAGEMENT_TABLE = 'ip management';
 
@@ -24,9 +24,7 @@ export const buildNetwork = async (vpc: LabVPC): Promise<void> => {
         instance.name,
       ),
     ),
-    ...vpc.instances.map(({ name, address }) => instanceLinkUp(vpc, name, address)),
-    ...vpc.instances.map(({ name }) => sysctl(name, { 'net.ipv4.ip_nonlocal_bind': '1' })),
-    instanceLinkUp(vpc, vpc.lanClient.name, vpc.lanClient.address),
+    ...[...vpc.instances, vpc.lanClient].map(({ name }) => instanceLinkUp(vpc, name)),
     internetSide(vpc),
     inNamespace('world', ['nft', '-f', '-'], managementRules()),
   ]);
@@ -36,12 +34,12 @@ const nodeManagement = (index: number): string => `${MANAGEMENT.node(index)}/${M
 
 /** Every pair of devices, and the management bridge. */
 const worldLinks = (vpc: LabVPC): string[] => {
-  const enis = [...vpc.instances, vpc.lanClient];
+  const enis = placedInterfaces(vpc);
   const managed = ['fabric', ...vpc.instances.map(({ name }) => name)];
   return [
     ...enis.map(
-      ({ name, fabricDevice, macAddress }) =>
-        `link add ${fabricDevice} netns fabric type veth peer name eth0 address ${macAddress} netns ${name}`,
+      ({ name, device, fabricDevice, macAddress }) =>
+        `link add ${fabricDevice} netns fabric type veth peer name ${device} address ${macAddress} netns ${name}`,
     ),
     `link add igw netns fabric type veth peer name eth0 netns ${vpc.internetClient.name}`,
     'link set lo up',
@@ -55,25 +53,33 @@ const worldLinks = (vpc: LabVPC): string[] => {
   ];
 };
 
-/** What a boot finds: the primary alone and a default route. Leftovers of the time before are gone. */
-export const instanceLinkUp = async (vpc: LabVPC, name: string, address: string): Promise<void> => {
+const devicesOf = (vpc: LabVPC, name: string) => placedInterfaces(vpc).filter((eni) => eni.name === name);
+
+/** What a boot finds: the primaries alone, and a default route by the first ENI. Leftovers of the time before are gone. */
+export const instanceLinkUp = async (vpc: LabVPC, name: string): Promise<void> => {
   await ip(
     [
       'link set lo up',
-      'addr flush dev eth0',
-      'link set eth0 up',
-      `addr add ${address}/${prefixLength(vpc)} dev eth0`,
-      `route replace default via ${routerAddress(vpc)}`,
+      ...devicesOf(vpc, name).flatMap(({ device, address }) => [
+        `addr flush dev ${device}`,
+        `link set ${device} up`,
+        `addr add ${address}/${prefixLength(vpc)} dev ${device}`,
+      ]),
+      `route replace default via ${routerAddress(vpc)} dev eth0`,
     ],
     name,
   );
 };
 
-/** A dead instance's link; the fabric's end stays up and drops. */
-export const instanceLinkDown = (name: string): Promise<string> => ip(['link set eth0 down'], name);
+/** A dead instance's links; the fabric's ends stay up and drop. */
+export const instanceLinkDown = (vpc: LabVPC, name: string): Promise<string> =>
+  ip(
+    devicesOf(vpc, name).map(({ device }) => `link set ${device} down`),
+    name,
+  );
 
 const fabricSide = async (vpc: LabVPC): Promise<void> => {
-  const enis = [...vpc.instances, vpc.lanClient];
+  const enis = placedInterfaces(vpc);
   const devices = enis.map(({ fabricDevice }) => fabricDevice);
   await sysctl('fabric', {
     'net.ipv4.ip_forward': '1',
@@ -125,7 +131,7 @@ const internetSide = (vpc: LabVPC): Promise<string> =>
 
 /** The raw priority comes before routing; nothing here tracks connections. */
 const fabricRules = (vpc: LabVPC): string => {
-  const enis = [...vpc.instances, vpc.lanClient];
+  const enis = placedInterfaces(vpc);
   const holds = enis.map(({ fabricDevice, address }) => `"${fabricDevice}" . ${address}`);
   const devices = enis.map(({ fabricDevice }) => `"${fabricDevice}"`);
   return `table ${TABLE} {
@@ -165,7 +171,11 @@ const managementRules = (): string => `table ${MANAGEMENT_TABLE} {
 
 /** Cuts (`true`) or heals one direction of the path between two instances. */
 export const cutFabric = async (vpc: LabVPC, { from, to }: Cut, isCut: boolean): Promise<void> => {
-  const element = `{ "${deviceOf(vpc, from)}" . "${deviceOf(vpc, to)}" }`;
+  const pairs = devicesOf(vpc, from).flatMap((one) =>
+    devicesOf(vpc, to).map((other) => `"${one.fabricDevice}" . "${other.fabricDevice}"`),
+  );
+  if (pairs.length === 0) throw new Error(`No ENI belongs to ${from} or to ${to}.`);
+  const element = `{ ${pairs.join(', ')} }`;
   await inNamespace('fabric', ['nft', '-f', '-'], change('cut', TABLE, element, isCut));
 };
 
@@ -179,12 +189,6 @@ export const cutManagement = async (vpc: LabVPC, node: string, isCut: boolean): 
 /** Adds first, so that deleting what is not there is no error. */
 const change = (set: string, table: string, element: string, isMember: boolean): string =>
   `add element ${table} ${set} ${element}\n${isMember ? '' : `delete element ${table} ${set} ${element}\n`}`;
-
-const deviceOf = (vpc: LabVPC, name: string): string => {
-  const eni = [...vpc.instances, vpc.lanClient].find((candidate) => candidate.name === name);
-  if (eni === undefined) throw new Error(`No ENI belongs to ${name}.`);
-  return eni.fabricDevice;
-};
 
 /** The command that runs `argv` in a network namespace of the world. */
 export const enterNetwork = (namespace: string, argv: readonly string[]): string[] =>

@@ -86,7 +86,7 @@ export const firstAnswer = (samples: readonly Sample[], node: string, afterMs = 
 /** The longest outage in milliseconds, 0 without one; one that goes on counts up to the last sample. */
 export const longestOutageMs = (samples: readonly Sample[]): number => {
   const endMs = inOrder(samples).at(-1)?.sentAtMs ?? 0;
-  return Math.max(0, ...outages(samples).map(({ fromMs, toMs }) => (toMs ?? endMs) - fromMs));
+  return outages(samples).reduce((most, { fromMs, toMs }) => Math.max(most, (toMs ?? endMs) - fromMs), 0);
 };
 
 const inOrder = (samples: readonly Sample[]): Sample[] => samples.toSorted((a, b) => a.seq - b.seq);

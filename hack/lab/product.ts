@@ -32,6 +32,8 @@ export type ProductOptions = {
   operatorArgs?: string[];
   /** What each agent's configuration lets health checks run, by the folder that is its node's disk; default nothing. */
   commands?: (disk: string) => Record<string, { command: string[] }>;
+  /** An operator that has failed is started again ever later, as the kubelet does with a pod; default: after a second. */
+  backOff?: boolean;
   /** Default true. */
   startOperator?: boolean;
   /** Default true. */
@@ -48,8 +50,7 @@ export type Product = {
   /** The operator's output. An agent's is `lab.node(name).logOf('agent')`. */
   operatorLog: string;
   /**
-   * Starts the operator. As a Deployment does, it is started again when it ends as failed, which it does when it loses its
-   * leadership: on a busy machine that happens.
+   * Starts the operator. As a Deployment does, it is started again when it ends as failed.
    * @throws Error when it runs already.
    */
   startOperator(options?: OperatorStart, watch?: Watch): Promise<LabProcess>;
@@ -73,6 +74,8 @@ const END_MS = 60_000;
 const FAILED = 1;
 /** Before it is started again: one that cannot start makes no hot loop. */
 const RESTART_MS = 1_000;
+/** The kubelet's CrashLoopBackOff: at once, then 10 s, doubled up to five minutes, and anew after ten minutes without a failure. */
+const BACK_OFF = { firstMs: 10_000, mostMs: 300_000, forgottenMs: 600_000 };
 
 /**
  * Installs the chart, or clears away what others have left on a shared control plane, and starts the processes; about five
@@ -143,6 +146,7 @@ const configureAgent = async (
     kubeconfig,
     stateDir: join(node.dir, 'state'),
     leaseNamespace: NAMESPACE,
+    checks: { hosts: ['localhost'], body: true },
     commands: commands(node.dir),
   };
   writeFileSync(file, JSON.stringify(config, undefined, 2)); // JSON is YAML
@@ -157,6 +161,13 @@ const productOf = async (lab: Lab, options: ProductOptions): Promise<Product> =>
   let operator: LabProcess | undefined;
   /** Its start after an end as failed, while that is under way. */
   let restart: Promise<unknown> | undefined;
+  let failures = 0;
+  /** How long the operator stays down that has failed after so long a life. */
+  const restartMs = (livedMs: number): number => {
+    if (options.backOff !== true) return RESTART_MS;
+    failures = livedMs >= BACK_OFF.forgottenMs ? 1 : failures + 1;
+    return failures === 1 ? 0 : Math.min(BACK_OFF.mostMs, BACK_OFF.firstMs * 2 ** (failures - 2));
+  };
   const start = async (spec: OperatorStart, watch: Watch): Promise<LabProcess> => {
     const started = await lab.spawn(
       {
@@ -173,11 +184,12 @@ const productOf = async (lab: Lab, options: ProductOptions): Promise<Product> =>
       watch,
     );
     operator = started;
+    const startedMs = performance.now();
     void started.exited.then(({ code }) => {
       if (operator !== started) return;
       operator = undefined;
       if (code !== FAILED || lab.ended() !== undefined) return;
-      restart = sleep(RESTART_MS)
+      restart = sleep(restartMs(performance.now() - startedMs))
         .then(() => (lab.ended() === undefined ? start(spec, watch) : undefined))
         .catch(() => undefined) // whoever waits for the operator says that it is missing
         .finally(() => {

@@ -3,6 +3,7 @@
  * are numbers given by init and never reused within a world.
  */
 import type { KubeBinaries } from '../controlplane/binaries.ts';
+import type { Program } from '../controlplane/programs.ts';
 import type { LabVPC } from './types.ts';
 
 /** A place in the world where a process can run; any other word is the name of an instance. */
@@ -81,6 +82,10 @@ export type Operations = {
   kube: { params: { binaries: KubeBinaries }; result: { kubeconfig: string; caFile: string } };
   /** An admin's kubeconfig for another way in. */
   kubeconfig: { params: { file: string; server: string }; result: null };
+  /** Kills a program of its own control plane, or starts it again. */
+  program: { params: { program: Program; act: 'kill' | 'start' }; result: null };
+  /** etcd's data: see hack/controlplane/restartable.ts. */
+  data: { params: { act: 'copy' | 'putBack' }; result: null };
   /** After the CRDs are installed: see hack/controlplane/controlplane.ts. */
   controllerManager: { params: null; result: null };
 };

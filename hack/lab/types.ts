@@ -3,19 +3,25 @@
  * with the product, types included: two readings of docs/design/facts/AWS.md that agree prove more than one.
  */
 
-/** One EC2 instance with one ENI. */
-export type LabInstance = {
-  /** Name of its namespace and of the HAPair node that runs on it. */
-  name: string;
-  instanceID: string;
-  instanceType: string;
+/** An ENI, as the fabric builds it. */
+export type LabInterface = {
   networkInterfaceID: string;
   macAddress: string;
   /** The ENI's primary private IPv4 address. */
   address: string;
   /** The fabric's end of the ENI's veth pair. */
   fabricDevice: string;
+};
+
+/** One EC2 instance; what it is itself is its first ENI, `eth0`. */
+export type LabInstance = LabInterface & {
+  /** Name of its namespace and of the HAPair node that runs on it. */
+  name: string;
+  instanceID: string;
+  instanceType: string;
   securityGroupIDs: string[];
+  /** Its ENIs from the second on, `eth1` and so on, in the same subnet. Default: none. */
+  more?: LabInterface[];
   /** A subnet of another zone, as EC2 shows it; the fabric does not part them. Default: the VPC's own. */
   elsewhere?: { subnetID: string; availabilityZone: string };
 };
@@ -38,7 +44,7 @@ export type LabVPC = {
   instances: LabInstance[];
   elasticIPs: LabElasticIP[];
   /** In the subnet, on an ENI of its own. */
-  lanClient: LabClient & { networkInterfaceID: string; macAddress: string; fabricDevice: string };
+  lanClient: LabClient & LabInterface;
   /** Beyond the internet gateway. */
   internetClient: LabClient & { gateway: string };
 };
@@ -104,6 +110,26 @@ export type FaultSpec = {
   ageMs?: number;
   address?: string;
 };
+
+/** The states of an instance that the lab can be told, by EC2's names. */
+export const SETTABLE_STATES = ['running', 'stopped', 'shutting-down', 'terminated'] as const;
+
+/** The moods of an instance's metadata, and of the source of the operator's credentials, by name. */
+export const MOOD_KINDS = ['well', 'silent', 'slow', 'refusing', 'frozen', 'listing'] as const;
+
+/** How requests are answered. `count`: so many of them, then it is well again; default: until it is told otherwise. */
+export type Mood = { count?: number } & (
+  | { is: 'well' }
+  /** Accepted, and never answered. */
+  | { is: 'silent' }
+  | { is: 'slow'; delayMs: number }
+  /** @property code of STS alone, such as `ExpiredToken` */
+  | { is: 'refusing'; status: number; code?: string }
+  /** An instance: it goes on listing the addresses that it had when this mood came. */
+  | { is: 'frozen' }
+  /** An instance: it lists these private addresses besides its primary, whatever is true. */
+  | { is: 'listing'; addresses: readonly string[] }
+);
 
 /** How far a call can come, in this order. */
 export const CALL_PHASES = ['received', 'effect', 'mapped', 'answered'] as const;

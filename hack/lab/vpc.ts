@@ -1,5 +1,5 @@
 /** The VPC that demo and tests run in, and the management network beside it. */
-import type { LabVPC } from './types.ts';
+import type { LabInstance, LabInterface, LabVPC } from './types.ts';
 
 /**
  * The VPC of the demo and the tests: two instances that share 10.10.10.10 and 203.0.113.10, a client in their subnet and
@@ -69,3 +69,17 @@ export const routerAddress = (vpc: LabVPC): string => {
 
 /** Length of the subnet's prefix. */
 export const prefixLength = (vpc: LabVPC): number => Number(vpc.cidr.split('/')[1]);
+
+/** The ENIs of an instance, `eth0` first. */
+export const interfacesOf = (instance: LabInstance): LabInterface[] => [instance, ...(instance.more ?? [])];
+
+/** An ENI, the namespace that it is in, and its device there. */
+export type PlacedInterface = LabInterface & { name: string; device: string };
+
+/** Every ENI of the subnet. */
+export const placedInterfaces = (vpc: LabVPC): PlacedInterface[] => [
+  ...vpc.instances.flatMap((instance) =>
+    interfacesOf(instance).map((eni, index) => ({ ...eni, name: instance.name, device: `eth${index}` })),
+  ),
+  { ...vpc.lanClient, device: 'eth0' },
+];

@@ -1,17 +1,19 @@
-/** Which tests guard the invariants, as docs/design/INVARIANTS.md says, and whether a file declares such a test. */
+/** Which tests guard a promise, as a row of docs/design/INVARIANTS.md or FAULTS.md says, and whether a file declares such a test. */
 
-/** A test that INVARIANTS.md names as the guard of a promise. */
-export type Guard = { invariant: string; path: string; title: string };
+/** A test that a row names as the guard of its promise. */
+export type Guard = { row: string; path: string; title: string };
+
+/** The last cell of each row of a table whose first cell begins with a name such as `S1` or `O12`. */
+export const guardCellsOf = (table: string): { row: string; cell: string }[] =>
+  [...table.matchAll(/^\| ([A-Z]\d+\+?)(?: [^|]*)?\|[^|]*\|([^|]*)\|$/gm)].map(([, row = '', cell = '']) => ({
+    row,
+    cell: cell.trim(),
+  }));
 
 /** Every guard of every row. */
-export const guardsOf = (invariants: string): Guard[] =>
-  [...invariants.matchAll(/^\| ([SVL]\d+) [^|]*\|[^|]*\|([^|]*)\|$/gm)].flatMap(
-    ([, invariant = '', cell = '']) =>
-      [...cell.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, path = '', title = '']) => ({
-        invariant,
-        path,
-        title,
-      })),
+export const guardsOf = (table: string): Guard[] =>
+  guardCellsOf(table).flatMap(({ row, cell }) =>
+    [...cell.matchAll(/`([^`]+)` "([^"]+)"/g)].map(([, path = '', title = '']) => ({ row, path, title })),
   );
 
 const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);

@@ -17,7 +17,7 @@ export const LAYERS: readonly Layer[] = [
   {
     paths: ['runtime/'],
     story:
-      'what any program needs: clock, backoff, log, time, JSON equality, IPv4, health, HTTP server. No Kubernetes, no EC2',
+      'what any program needs: clock, backoff, log, names, time, JSON equality, IPv4, health, HTTP server. No Kubernetes, no EC2',
   },
   {
     paths: ['kube/'],
@@ -116,6 +116,7 @@ export const LAYERS: readonly Layer[] = [
     story:
       'agents, operator, API server, EC2 and network in one thread and virtual time: every trace that broke a rule, by name, and random schedules, with the invariants checked after every step. `sim/model/`: the rules of [what comes later](docs/design/TAKEOVER.md), visited state by state (`make model`)',
   },
+  { paths: ['hack/storm/'], story: 'pairs under a random schedule of everything that the lab can break' },
   {
     paths: ['hack/mutants/'],
     story: 'small faults planted into the hearts, and which of them no test notices (`make mutants`)',

@@ -3,7 +3,9 @@ import type { AddressStatus, HAPair, InstanceAddress, PairAddress, PairNode } fr
 import { EIP } from '../../delivery/eip.ts';
 import { holderOf, itemsOf, rightness } from '../../delivery/items.ts';
 import type { Item } from '../../delivery/movable.ts';
+import { VIP } from '../../delivery/vip.ts';
 import type { EC2View } from '../../ec2/types.ts';
+import { displacedBy, isBeingPlaced, type Placement, placementOf, standingOf } from './ownership.ts';
 import type { EC2Scope, PlanInput, Wish } from './types.ts';
 
 /** The same entry: a replaced VIP or EIP under the same name is another one, an EIP that was added is not. */
@@ -21,6 +23,22 @@ export const droppedAddresses = (pair: HAPair, wish: Wish): AddressStatus[] =>
 /** True if, by this view, `target` has everything that the spec in force names: what was dropped is not needed any more. */
 const hasArrived = (wish: Wish, view: EC2View | undefined, target: PairNode | undefined): boolean =>
   target !== undefined && itemsOf(wish.addresses).every((item) => rightness(view, item, target) === 'Right');
+
+/** It was never placed, nor does the pair have it: once dropped, it is nothing to the pair. */
+const isStrange = (pair: HAPair, wish: Wish, view: EC2View | undefined, item: Item): boolean => {
+  const standing = standingOf(pair, wish, view, item);
+  return standing !== 'Ours' && standing !== 'Taken';
+};
+
+/** Dropped entries of which nothing was ever on an ENI of the pair, nor can be on its way there. */
+export const neverPlaced = (pair: HAPair, wish: Wish, view: EC2View | undefined): AddressStatus[] =>
+  view === undefined
+    ? []
+    : droppedAddresses(pair, wish).filter(
+        (recorded) =>
+          recorded.placing === undefined &&
+          itemsOf([recorded]).every((item) => isStrange(pair, wish, view, item)),
+      );
 
 /** Dropped items that nothing wanted takes the place of. */
 const leftOver = (pair: HAPair, wish: Wish): Item[] => {
@@ -45,7 +63,10 @@ export const servedItems = (
 ): Item[] => {
   const wanted = itemsOf(wish.addresses);
   if (hasArrived(wish, ec2.view, target)) return wanted;
-  return [...wanted, ...leftOver(pair, wish).filter(({ id }) => !claimedElsewhere.includes(id))];
+  const left = leftOver(pair, wish).filter(
+    (item) => !claimedElsewhere.includes(item.id) && !isStrange(pair, wish, ec2.view, item),
+  );
+  return [...wanted, ...left];
 };
 
 /** The recorded entry for a wanted one. */
@@ -72,16 +93,48 @@ export const entryOf = (
   ...(publicIP !== undefined && { publicIP }),
 });
 
+/** What somebody else holds, or what nobody has read, is told to no agent: it would cut its node off from who has it. */
+const vouched = (
+  pair: HAPair,
+  wish: Wish,
+  view: EC2View | undefined,
+  isUsable: (item: Item) => boolean,
+): PairAddress[] =>
+  wish.addresses.flatMap(({ name, ...address }) => {
+    const items = itemsOf([address]).filter((item) => {
+      const standing = standingOf(pair, wish, view, item);
+      const isNew = standing === 'Free' && !isBeingPlaced(pair, item);
+      return standing !== 'Held' && standing !== 'Unread' && (!isNew || isUsable(item));
+    });
+    const [vip, eipAllocationID] = [VIP, EIP].map(
+      (movable) => items.find((item) => item.movable === movable)?.id,
+    );
+    // An EIP goes where its VIP goes.
+    const isVouched = address.vip === undefined ? eipAllocationID !== undefined : vip !== undefined;
+    return isVouched ? [entryOf({ name, vip, eipAllocationID })] : [];
+  });
+
 /**
  * What the agents are told to serve: dropped addresses too, as long as they are recorded; those of an entry that is still there as
  * its replaced VIPs.
+ * @param isUsable whether a new item may be put up at all, as far as is known
  */
-export const servedAddresses = (pair: HAPair, wish: Wish, view: EC2View | undefined): InstanceAddress[] => {
-  const left = new Set(leftOver(pair, wish).map(({ id }) => id));
+export const servedAddresses = (
+  pair: HAPair,
+  wish: Wish,
+  view: EC2View | undefined,
+  isUsable: (item: Item) => boolean,
+): InstanceAddress[] => {
+  const stays = leftOver(pair, wish).filter(
+    (item) => isBeingPlaced(pair, item) || !isStrange(pair, wish, view, item),
+  );
+  const left = new Set(stays.map(({ id }) => id));
   /** Each is told once. */
   const take = (id: string | undefined): string | undefined =>
     id !== undefined && left.delete(id) ? id : undefined;
-  const served = wish.addresses.map((wanted) => entryOf(wanted, publicIPOf(pair, wanted, view)));
+  const served = vouched(pair, wish, view, isUsable).map((each) =>
+    entryOf(each, publicIPOf(pair, each, view)),
+  );
   for (const { name, publicIP, ...recorded } of droppedAddresses(pair, wish)) {
     const vip = take(recorded.vip);
     const successor = served.find((each) => each.name === name);
@@ -118,17 +171,16 @@ export const isWished = ({ addresses }: Wish, { name, vip }: PairAddress): boole
   addresses.some((each) => each.name === name && each.vip === vip);
 
 /**
- * The wanted `status.addresses` for `addresses`.
- * @param converged every address was read at the master's node: it is on no ENI of a node that was replaced
+ * The wanted `status.addresses` for `addresses`; once all have arrived, none is on an ENI of a node that was replaced.
  */
 export const addressStatus = (
   pair: HAPair,
   wish: Wish,
   addresses: readonly PairAddress[],
-  view: EC2View | undefined,
-  converged: boolean,
+  placement: Placement,
 ): AddressStatus[] =>
   addresses.map((wanted) => {
+    const { view, converged } = placement;
     const recorded = recordOf(pair, wanted);
     const address = entryOf(wanted, publicIPOf(pair, wanted, view));
     const holder = holderOfAddress(address, view, wish, recorded?.holder);
@@ -142,6 +194,7 @@ export const addressStatus = (
       ...address,
       ...(holder !== undefined && { holder }),
       networkInterfaceIDs,
+      ...placementOf(pair, address, recorded, placement),
     };
   });
 
@@ -152,7 +205,7 @@ export const commonHolder = (addresses: readonly AddressStatus[]): string | unde
 };
 
 /** Everything in EC2 that the pair touches or has touched. */
-export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
+export const scopeOf = (pair: HAPair, wish: Wish, region: string, view?: EC2View): EC2Scope => {
   const recorded = pair.status?.addresses ?? [];
   const items = [...itemsOf(wish.addresses), ...itemsOf(recorded)];
   return {
@@ -163,6 +216,12 @@ export const scopeOf = (pair: HAPair, wish: Wish, region: string): EC2Scope => {
         ...recorded.flatMap(({ networkInterfaceIDs }) => networkInterfaceIDs),
       ]),
     ],
-    allocationIDs: [...new Set(items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])))],
+    allocationIDs: [
+      ...new Set([
+        ...items.flatMap(({ movable, id }) => (movable === EIP ? [id] : [])),
+        ...displacedBy(view, wish),
+      ]),
+    ],
+    privateIPAddresses: [...new Set(items.flatMap(({ movable, id }) => (movable === VIP ? [id] : [])))],
   };
 };

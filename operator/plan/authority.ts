@@ -6,11 +6,18 @@ import { isAcknowledged } from './parameters.ts';
 import type { Acceptance } from './support.ts';
 import type { Authority, AuthorityMemory, PlanInput, Wish } from './types.ts';
 
+/** A pin that follows another one within this time is in no hurry: somebody who means it does not change it every few seconds. */
+const HASTY_MS = 60_000;
 /** How long a pinned node's agent may take to put the VIPs up before EC2 is told all the same. */
 export const PIN_PATIENCE_MS = 5_000;
 
 /** Nobody was elected yet. */
-export const NO_AUTHORITY: AuthorityMemory = { highestTerm: 0, head: undefined, pin: undefined };
+export const NO_AUTHORITY: AuthorityMemory = {
+  highestTerm: 0,
+  head: undefined,
+  pin: undefined,
+  pinnedAtMs: Number.NEGATIVE_INFINITY,
+};
 
 /** What the reports and the pin say now. */
 export type Election = {
@@ -37,9 +44,11 @@ type Pin = NonNullable<AuthorityMemory['pin']>;
 const isPinReady = (instance: VRRPInstance | undefined, pin: Pin, nowMs: number): boolean =>
   (instance?.spec.claim === 'Always' && isAcknowledged(instance)) || nowMs >= pin.sinceMs + PIN_PATIENCE_MS;
 
-const pinSince = (known: Pin | undefined, node: string | undefined, nowMs: number): Pin | undefined => {
-  if (node === undefined) return undefined;
-  return known?.node === node ? known : { node, sinceMs: nowMs };
+const withPin = (known: AuthorityMemory, node: string | undefined, nowMs: number): AuthorityMemory => {
+  if (node === undefined) return { ...known, pin: undefined };
+  if (known.pin?.node === node) return known;
+  const isRepeated = nowMs < known.pinnedAtMs + HASTY_MS;
+  return { ...known, pin: { node, sinceMs: nowMs, isRepeated }, pinnedAtMs: nowMs };
 };
 
 /** Where the addresses go: to the pinned node once it is ready, else to the elected master. */
@@ -78,7 +87,7 @@ export const electHead = (
     firstHolder: firstItem && holderOf(ec2.view, firstItem, wish.nodes),
   });
   const highestTerm = Math.max(floor, ...mastersOf(reports).map(({ term }) => term));
-  const memory: AuthorityMemory = { ...known, highestTerm, pin: pinSince(known.pin, pin, nowMs) };
+  const memory: AuthorityMemory = { ...withPin(known, pin, nowMs), highestTerm };
   const next = headOf(input, memory, elected);
   if (!next) return { elected, memory };
   const { node, term } = next;

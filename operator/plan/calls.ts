@@ -4,18 +4,28 @@ import type { CallFailure, Drift, PlannedCall } from '../../delivery/types.ts';
 import { describeEC2Call } from '../../ec2/actions.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import type { EC2Result } from '../../ec2/types.ts';
+import { withVerdict } from './refusals.ts';
 import type { CallsMemory, PlanEvent } from './types.ts';
 
 /** No call was begun yet. */
-export const NO_CALLS: CallsMemory = { unanswered: undefined, deferredSinceMs: undefined, events: [] };
+export const NO_CALLS: CallsMemory = {
+  unanswered: undefined,
+  deferredSinceMs: undefined,
+  events: [],
+  verdicts: {},
+};
 
 /** The call in words, as logs and Events name it. */
 export const describeCall = ({ call, node }: PlannedCall): string => describeEC2Call(call, node);
 
+/** As a pair's readers are told of an ENI that is not its own. */
+export const FOREIGN_ENI = "a network interface that is none of this pair's";
+
 /** Where items are that belong elsewhere, in words. */
 export const driftText = (drift: readonly Drift[]): string =>
   drift
-    .map(({ item: { key, movable }, where: { networkInterfaceID, privateIPAddress } }) => {
+    .map(({ item: { key, movable }, where: { networkInterfaceID, privateIPAddress }, isForeign }) => {
+      if (isForeign) return `${key} is on ${FOREIGN_ENI}`;
       if (networkInterfaceID === undefined) return `${key} is ${movable.nowhere}`;
       return `${key} is on ${networkInterfaceID}${privateIPAddress === undefined ? '' : ` (${privateIPAddress})`}`;
     })
@@ -66,7 +76,12 @@ export const withAnswered = (
 ): CallsMemory => {
   const isTold = !result.ok && before?.class === result.class;
   const events = isTold ? memory.events : [...memory.events, eventOf(call, result)];
-  return { ...memory, unanswered: undefined, events };
+  return {
+    ...memory,
+    unanswered: undefined,
+    events,
+    verdicts: withVerdict(memory.verdicts, call.call, result),
+  };
 };
 
 /** Remembers no Event that a plan has told, nor a wait for a turn once no call is wanted. */

@@ -3,7 +3,7 @@ import type { HAPairConditionType } from '../../crds/conditions.ts';
 import type { FailbackStatus, HAPair, PairAddress, PairNode } from '../../crds/types.ts';
 import type { Report } from './elect.ts';
 import type { Acceptance } from './support.ts';
-import type { Authority, EC2Reading, Fact, Life } from './types.ts';
+import type { Authority, CallsMemory, EC2Reading, Fact, Life } from './types.ts';
 
 /** What the conditions depend on. */
 export type ConditionsInput = {
@@ -27,6 +27,9 @@ export type ConditionsInput = {
   /** A call withheld by `spec.paused`, in words. */
   withheld: string | undefined;
   ec2: EC2Reading;
+  calls: Pick<CallsMemory, 'verdicts'>;
+  /** VIPs and allocations of the spec that the pair never had and somebody else has. */
+  held: readonly string[];
   /** Somebody else owns fields of an instance, in words. */
   conflict: string | undefined;
   /** The wanted memory of orders. */

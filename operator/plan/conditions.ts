@@ -1,12 +1,15 @@
 /** The conditions of a HAPair: each says what is wrong and what to do, and changes its time only with its status (S7). */
 import { HAPAIR_CONDITIONS, type HAPairConditionType, type Reason } from '../../crds/conditions.ts';
 import type { Condition, HAPair } from '../../crds/types.ts';
+import { clip } from '../../runtime/plain-text.ts';
 import { formatTime } from '../../runtime/time.ts';
 import type { ConditionsInput } from './conditions-input.ts';
 import type { Report } from './elect.ts';
 import { mastersOf } from './elect.ts';
-import { isLetThrough, type PreflightInput, preflight } from './preflight.ts';
+import { isLetThrough, type PreflightInput, preflight, unchecked } from './preflight.ts';
 import { badFirst, conditionOf } from './problem.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
+import { refusalsOf, tellsRefusal } from './refusals.ts';
 import { isFresh, isUnobserved, troubleOf } from './signs.ts';
 import { longSilenceOf } from './silence.ts';
 import { redundant } from './standby.ts';
@@ -15,6 +18,9 @@ import type { Fact } from './types.ts';
 
 /** The slow facts about EC2 are together by then, unless something is wrong. */
 const ASKING_MS = 10 * 60_000;
+
+/** However much there is to tell, the status is written: the API refuses a message of more than 32,768 bytes. */
+const LONGEST = 8_192;
 
 const yes = (reason: Reason, message: string): Fact => ({ status: 'True', reason, message });
 const no = (reason: Reason, message: string): Fact => ({ status: 'False', reason, message });
@@ -32,11 +38,12 @@ const masterElected = (input: ConditionsInput): Fact => {
   if (elected) return yes('Elected', `${elected.node} is master in term ${elected.term}.`);
   const isFirst = (pair.status?.term ?? 0) === 0;
   // Without this, a person would look for a fault of the agents, which have been told nothing yet.
-  if (isFirst && reports.length === 0 && ec2.view === undefined && ec2.failure) {
-    const { message } = ec2.failure;
+  const isUnread = ec2.view === undefined && (ec2.failure || unreadForMs(input) > STALE_READING_MS);
+  if (isFirst && reports.length === 0 && isUnread) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
     return no(
       'EC2ReadFailed',
-      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${message}. It is tried again.`,
+      `The first election waits until EC2 can be read, because whoever holds the addresses should win it: ${why}. It is tried again.`,
     );
   }
   if (isFirst) return no('WaitingForElection', 'No agent has reported Master yet: are both agents running?');
@@ -135,6 +142,8 @@ const SAID_AS_IS: ReadonlySet<Reason> = new Set([
   'HeldDown',
   'WaitingForBudget',
   'WaitingForAgent',
+  'AddressHeldElsewhere',
+  'NotPermitted',
 ]);
 
 const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact => {
@@ -154,7 +163,16 @@ const preferredNodeActive = ({ pair, elected, failback }: ConditionsInput): Fact
   return no('PreferredNodeIsStandby', `${elected.node} is master; ${way()}.`);
 };
 
-const preflightInput = ({ nodes, addresses, reports, ec2 }: ConditionsInput): PreflightInput => ({
+const preflightInput = ({
+  nowMs,
+  nodes,
+  addresses,
+  reports,
+  ec2,
+  held,
+}: ConditionsInput): PreflightInput => ({
+  nowMs,
+  held,
   nodes,
   addresses,
   reports,
@@ -175,12 +193,13 @@ const splitBrain = (input: ConditionsInput): Fact => {
   );
   if (!rival) return no('OneMaster', 'At most one live agent reports Master.');
   const master = reports.find(({ node }) => node === elected?.node);
+  const keeper = input.convergence.reason === 'HeldDown' ? rival : elected;
   const hints = [
     isLetThrough(preflightInput(input)) &&
       'The security groups let it through: look at network ACLs, routes and the firewalls of the nodes.',
     rival.secretResourceVersion !== master?.secretResourceVersion &&
       'The two have read their password from different versions of the Secret: a key that is edited in place parts them.',
-    `The addresses stay with ${elected?.node}.`,
+    `The addresses stay with ${keeper?.node}.`,
   ].filter((hint) => hint !== false);
   return yes(
     'TwoMasters',
@@ -206,12 +225,18 @@ const pinned = ({ pair, pin }: ConditionsInput): Fact => {
 
 /** A process that has just started asks again what was known before it; what was found then stands meanwhile. */
 const preflightPassed = (input: ConditionsInput): Fact => {
-  const { ec2, nowMs, firstSeenMs } = input;
-  const fact = preflight(preflightInput(input));
+  const { ec2, nowMs, firstSeenMs, nodes } = input;
   const stored = input.stored('PreflightPassed');
+  const refusals = refusalsOf(input, stored?.message);
+  if (nodes.length > 0 && unreadForMs(input) > STALE_READING_MS) {
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
+    const text = `EC2 cannot be read, and what was found before may hold no longer: ${why}.`;
+    return unchecked('EC2ReadFailed', text, refusals);
+  }
+  const fact = preflight({ ...preflightInput(input), refusals });
   const isAsking = fact.status === 'Unknown' && nowMs - firstSeenMs < ASKING_MS;
   const wasKnown = stored?.status !== 'Unknown' || ec2.view === undefined;
-  return isAsking && stored && wasKnown ? stored : fact;
+  return isAsking && stored && wasKnown && !tellsRefusal(stored.message) ? stored : fact;
 };
 
 const storedIn =
@@ -254,6 +279,7 @@ export const conditionsOf = (facing: Omit<ConditionsInput, 'stored'>): Condition
     return {
       type,
       ...fact,
+      message: clip(fact.message, LONGEST),
       lastTransitionTime,
       ...(generation !== undefined && { observedGeneration: generation }),
     };

@@ -2,7 +2,7 @@
 import type { Convergence, DeliveryState } from '../../delivery/converge.ts';
 import type { Item } from '../../delivery/movable.ts';
 import { reasonOf } from '../../ec2/errors.ts';
-import { driftText } from './calls.ts';
+import { driftText, FOREIGN_ENI } from './calls.ts';
 import type { Fact } from './types.ts';
 
 /** A wait for the call budget that is longer than this is told. */
@@ -47,6 +47,16 @@ export const deliveryFact = (
       );
     case 'Missing':
       return no('EC2AllocationMissing', `EC2 does not know ${keysOf(state.items)}: correct spec.addresses.`);
+    case 'Barred':
+      return no(
+        'NotPermitted',
+        `${keysOf(state.items)} is not brought to ${name}: what has it, or would lose its place to it, lacks the tag of what the operator may touch.`,
+      );
+    case 'HeldElsewhere':
+      return no(
+        'AddressHeldElsewhere',
+        `${keysOf(state.items)} is held by ${FOREIGN_ENI}: it is placed once it is free.`,
+      );
     case 'Drifted': {
       const isNowhere = state.drift.some(({ where }) => where.networkInterfaceID === undefined);
       return no(

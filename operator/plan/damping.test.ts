@@ -128,16 +128,62 @@ test('T8: an incumbent that crashes under the hold is left within three seconds'
   assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
 });
 
-test('an incumbent that is Master no more is not asked at all', () => {
+/** node2 has taken over and stepped back again, and node1 is elected. */
+const steppedBack = (change: Parameters<Rig['report']>[3] = { vipsOnInterface: [VIP] }): Rig => {
+  const rig = Rig.converged();
+  rig.report('node2', 'Master', 2);
+  rig.settle();
+  rig.calls.length = 0;
+  rig.pass(5_000);
+  rig.report('node2', 'Backup', 2, change);
+  rig.report('node1', 'Master', 3);
+  rig.settle();
+  return rig;
+};
+
+test('after a switch that nobody ordered, a second flap within the minute moves nothing, also when the incumbent has become Backup', () => {
+  const rig = steppedBack();
+  for (let second = 0; second < 20; second++) {
+    rig.report('node2', 'Backup', 3, { probe: rig.instance('node2').spec.probe, vipsOnInterface: [VIP] });
+    rig.settle();
+    rig.pass(1_000);
+    rig.settle();
+  }
+  assert.is(rig.calls.length, 0);
+  assert.is(rig.condition('AddressesConverged'), 'False HeldDown');
+  rig.pass(3_000);
+  rig.settle();
+  rig.pass(1_000);
+  rig.settle();
+  assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID, 'silent, it is not waited for');
+});
+
+test('an incumbent that has stepped back and is not healthy, or has no VIP on its interface, is not asked at all', () => {
+  const lastTransitionTime = formatMicroTime(EPOCH_MS);
+  const unhealthy = { type: 'Healthy', status: 'False' as const, reason: 'ChecksFailed', message: 'app' };
+  const sick = { vipsOnInterface: [VIP], conditions: [{ ...unhealthy, lastTransitionTime }] };
+  for (const change of [sick, { vipsOnInterface: [] }]) {
+    const rig = steppedBack(change);
+    assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
+    assert.is(rig.instance('node2').spec.probe, 0);
+  }
+});
+
+test('a switch by order is never held down, although its incumbent steps back as ordered', () => {
   const rig = Rig.converged();
   rig.report('node2', 'Master', 2);
   rig.settle();
   rig.pass(5_000);
+  rig.calls.length = 0;
+  rig.report('node1', 'Backup', 2);
+  rig.edit({ preferredNode: 'node1' });
+  rig.settle();
+  rig.settle();
+  assert.is(rig.instance('node2').spec.yieldTerm, 2, 'ordered');
   rig.report('node2', 'Backup', 2);
   rig.report('node1', 'Master', 3);
   rig.settle();
   assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
-  assert.is(rig.instance('node2').spec.probe, 0);
 });
 
 test('when the hold is over the newest master is served', () => {

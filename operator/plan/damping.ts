@@ -1,14 +1,15 @@
 /**
  * Damping of flapping pairs: after a switch, a further move away from a live master is held back, for longer the more often
  * the pair switches. It never holds back a move away from a dead or silent node: the incumbent must keep proving itself, by
- * a Master report that echoes a probe within a second.
+ * a report that echoes a probe within a second. It may have stepped back: what EC2 delivers to a Backup is served there.
  *
  * The first hold is a minute, because EC2 takes 4.8 to 16 s to move an address back to where it came from a moment ago
  * (AWS-FACTS, "Moving the VIP"), against 1.2 to 1.8 s otherwise.
  */
 import type { Reason } from '../../crds/conditions.ts';
-import type { HAPairStatus, HistoryEntry, VRRPInstance } from '../../crds/types.ts';
+import { type HAPairStatus, type HistoryEntry, type VRRPInstance, vipsOf } from '../../crds/types.ts';
 import { parseTimeMs } from '../../runtime/time.ts';
+import { isHealthyBackup } from './signs.ts';
 import type { DampingMemory, Probe } from './types.ts';
 
 /** Nobody is asked whether it lives. */
@@ -80,7 +81,7 @@ export const damping = (input: DampingInput): Damping => {
   const { nowMs, wallMs, incumbent, status, memory } = input;
   const flapping = flappingOf(status?.history, input.electedAtWallMs);
   if (!incumbent || !flapping || wallMs >= flapping.holdUntilWallMs) return FREE;
-  if (incumbent.status?.state !== 'Master') return FREE;
+  if (!mayServe(incumbent)) return FREE;
   const node = incumbent.spec.nodeName;
   const probe = echoed(
     memory.probe?.node === node ? memory.probe : asked(node, incumbent.spec.probe + 1, nowMs),
@@ -98,6 +99,13 @@ export const damping = (input: DampingInput): Damping => {
   if (provenAtMs === undefined) return held(probe, probe.askedAtMs + PROBE_MS);
   if (nowMs < provenAtMs + PROVEN_MS) return held(probe, provenAtMs + PROVEN_MS);
   return held(asked(node, probe.value + 1, nowMs), nowMs + PROBE_MS);
+};
+
+/** It reports Master; or it has stepped back, healthy, with every VIP still on its interface. */
+const mayServe = ({ spec, status }: VRRPInstance): boolean => {
+  if (status === undefined || status.state === 'Master') return status !== undefined;
+  const { vipsOnInterface = [] } = status;
+  return isHealthyBackup(status) && vipsOf(spec).every((vip) => vipsOnInterface.includes(vip));
 };
 
 const asked = (node: string, value: number, askedAtMs: number): Probe => ({

@@ -143,7 +143,8 @@ test('Unassign under paused waits and says how to go on; Retain frees it', () =>
 });
 
 test('Unassign: the agents are told to stop, and waited for, however long spec.paused has held the deletion back', () => {
-  const rig = going({ paused: true });
+  const rig = going();
+  rig.edit({ paused: true });
   rig.settleOnce();
   rig.pass(MINUTE_MS);
   rig.alive('node1');

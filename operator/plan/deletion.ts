@@ -3,8 +3,8 @@
  * them no longer than 30 s, takes the recorded addresses off the recorded ENIs, and ends once two readings show none left (S8).
  */
 import type { Reason } from '../../crds/conditions.ts';
-import { type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
-import { itemsOf, ownedItems } from '../../delivery/items.ts';
+import { type AddressStatus, type Condition, FINALIZER, type HAPairStatus } from '../../crds/types.ts';
+import { itemsOf } from '../../delivery/items.ts';
 import { type Release, release } from '../../delivery/release.ts';
 import { reasonOf } from '../../ec2/errors.ts';
 import { isEqual } from '../../runtime/json.ts';
@@ -14,9 +14,18 @@ import { withTold } from './calls.ts';
 import { stoppedInstances } from './instances.ts';
 import { isRecorded } from './invariants.ts';
 import { storedNodes } from './nodes.ts';
+import { releasable } from './ownership.ts';
 import { isAcknowledged } from './parameters.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
 import { untaggedMessage } from './support.ts';
-import type { DeletionMemory, PairMemory, Plan, PlanEvent, PlanInput, Wish } from './types.ts';
+import {
+  type DeletionMemory,
+  NO_WISH,
+  type PairMemory,
+  type Plan,
+  type PlanEvent,
+  type PlanInput,
+} from './types.ts';
 
 /** No deletion was seen. */
 export const NO_DELETION: DeletionMemory = { sinceMs: undefined };
@@ -24,9 +33,6 @@ export const NO_DELETION: DeletionMemory = { sinceMs: undefined };
 /** An agent that does not acknowledge is waited for no longer than this. */
 export const AGENTS_STOP_MS = 30_000;
 const LONGEST_SLEEP_MS = 60_000;
-
-/** Nothing is wished for any more: what is recorded alone counts. */
-const NO_WISH: Wish = { nodes: [], addresses: [] };
 
 /** How the pair looks while it goes: nothing but Ready and AddressesConverged is kept up to date. */
 const goingStatus = (input: PlanInput, reason: Reason, message: string): HAPairStatus | undefined => {
@@ -89,11 +95,26 @@ const inWords = (input: PlanInput, { call, memory, untagged }: Release): [Reason
     const text = `Taking the addresses off their ENIs fails: ${code}: ${message}. It is tried again. ${retainHint}`;
     return [reasonOf(errorClass), text];
   }
-  if (input.ec2.failure && !call) {
-    const text = `EC2 cannot be read: ${input.ec2.failure.message}. It is tried again. ${retainHint}`;
+  const { ec2, nowMs } = input;
+  const isStale = unreadForMs({ ec2, nowMs, firstSeenMs: input.memory.firstSeenMs }) > STALE_READING_MS;
+  if ((ec2.failure || isStale) && !call) {
+    const text = `EC2 cannot be read: ${ec2.failure?.message ?? 'no reading of it has ended'}. It is tried again. ${retainHint}`;
     return ['EC2ReadFailed', text];
   }
   return ['Releasing', 'The addresses are being taken off their ENIs, as spec.deletionPolicy Unassign says.'];
+};
+
+/** What became of the addresses, for people. */
+const endOf = (recorded: readonly AddressStatus[], claimedElsewhere: readonly string[]): string => {
+  const ids = itemsOf(recorded).map(({ id }) => id);
+  const named = ids.filter((id) => claimedElsewhere.includes(id));
+  const placed = releasable(recorded).map(({ item }) => item.id);
+  const strange = ids.filter((id) => !placed.includes(id) && !named.includes(id));
+  const except = [
+    ...(named.length === 0 ? [] : [`, but for ${named.join(', ')}, which another HAPair names`]),
+    ...(strange.length === 0 ? [] : [`, but for ${strange.join(', ')}, which this one never placed`]),
+  ];
+  return `The addresses were taken off their ENIs${except.join('')}.`;
 };
 
 const unassign = (input: PlanInput): Step => {
@@ -110,7 +131,8 @@ const unassign = (input: PlanInput): Step => {
     (instance) => !isAcknowledged(instance) || instance.status?.state === 'Master',
   );
   const waitedMs = nowMs - sinceMs;
-  if (recorded.length > 0 && (untold.length > 0 || unheard.length > 0) && waitedMs < AGENTS_STOP_MS) {
+  const owned = releasable(recorded);
+  if (owned.length > 0 && (untold.length > 0 || unheard.length > 0) && waitedMs < AGENTS_STOP_MS) {
     const names = unheard.map(({ spec }) => spec.nodeName).join(' and ') || 'the agents';
     const message = `Waiting for ${names} to stop serving, ${AGENTS_STOP_MS / 1000} s at most.`;
     return waiting(input, memory, 'Deleting', message, {
@@ -124,7 +146,7 @@ const unassign = (input: PlanInput): Step => {
     memory: memory.release,
     answeredAtMs: memory.delivery.answeredAtMs,
     isCalling: memory.calls.unanswered !== undefined,
-    owned: ownedItems(recorded),
+    owned,
     keep: claimedElsewhere,
     nodes: storedNodes(pair, instances),
     term: pair.status?.term ?? 0,
@@ -132,19 +154,12 @@ const unassign = (input: PlanInput): Step => {
   });
   const after: PairMemory = { ...memory, release: step.memory };
   if (step.done) {
-    const ids = recorded.flatMap((address) => itemsOf([address]).map(({ id }) => id));
-    const kept = ids.filter((id) => claimedElsewhere.includes(id));
-    const except = kept.length === 0 ? '' : `, but for ${kept.join(', ')}, which another HAPair names`;
-    return {
-      memory: after,
-      reason: 'Deleting',
-      end: `The addresses were taken off their ENIs${except}.`,
-    };
+    return { memory: after, reason: 'Deleting', end: endOf(recorded, claimedElsewhere) };
   }
   const [reason, message] = inWords(input, step);
   // A reading that is wanted now tells of itself when it comes.
   const readSinceMs = (step.readSinceMs ?? 0) > nowMs ? step.readSinceMs : undefined;
-  const isReady = step.call !== undefined && isRecorded(input, step.call.call) && !memory.calls.unanswered;
+  const isReady = step.call !== undefined && isRecorded(input, step.call) && !memory.calls.unanswered;
   return waiting(input, after, reason, message, {
     ...(isReady && step.call && { call: step.call }),
     ...(step.readSinceMs !== undefined && step.readSinceMs <= nowMs && { readSinceMs: step.readSinceMs }),

@@ -1,6 +1,7 @@
 /** Who is master: the Master report with the highest term (DESIGN.md, "Who is master"; its wording is checked by a model). */
 
 import type { PairNode, VRRPInstance, VRRPInstanceStatus } from '../../crds/types.ts';
+import { plainText } from '../../runtime/plain-text.ts';
 import { parseTimeMs } from '../../runtime/time.ts';
 
 /** What one agent says of itself. */
@@ -10,6 +11,22 @@ export type Report = {
   sinceWallMs: number;
 } & VRRPInstanceStatus;
 
+/** Of an agent's message, what may be quoted: the node's owner writes it, and it goes into the pair's status. */
+const QUOTED = 512;
+/** Conditions of one report that are looked at. */
+const MOST_CONDITIONS = 16;
+
+/** What an agent reports, its texts fit to be quoted. */
+const quotable = ({ conditions, agentVersion, ...status }: VRRPInstanceStatus): VRRPInstanceStatus => ({
+  ...status,
+  ...(agentVersion !== undefined && { agentVersion: plainText(agentVersion, 64) }),
+  ...(conditions && {
+    conditions: conditions
+      .slice(0, MOST_CONDITIONS)
+      .map((condition) => ({ ...condition, message: plainText(condition.message, QUOTED) })),
+  }),
+});
+
 /** The reports of the pair's nodes, in the order of `nodes`; a node without a report is left out. */
 export const reportsOf = (
   nodes: readonly PairNode[],
@@ -17,7 +34,8 @@ export const reportsOf = (
 ): readonly Report[] =>
   nodes.flatMap(({ name }) => {
     const status = instances.find((instance) => instance.spec.nodeName === name)?.status;
-    return status === undefined ? [] : [{ ...status, node: name, sinceWallMs: parseTimeMs(status.since) }];
+    if (status === undefined) return [];
+    return [{ ...quotable(status), node: name, sinceWallMs: parseTimeMs(status.since) }];
   });
 
 /** Reports of Master, whatever their term. */

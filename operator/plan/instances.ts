@@ -103,7 +103,7 @@ const freshSpec = (
   yieldTerm: 0,
   probe: 0,
   onDelete: 'Keep',
-  addresses: [...input.addresses],
+  ...(input.addresses.length > 0 && { addresses: [...input.addresses] }),
   vrrp,
   ...(input.pair.spec.healthChecks && { healthChecks: input.pair.spec.healthChecks }),
 });

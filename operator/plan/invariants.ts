@@ -1,24 +1,40 @@
 /** The rules that a plan must not break, checked on every plan in production: a broken one names itself and writes nothing. */
 
 import { itemsOf, ownedItems } from '../../delivery/items.ts';
+import type { Item } from '../../delivery/movable.ts';
 import type { PlannedCall } from '../../delivery/types.ts';
 import { type EC2Call, idsOf } from '../../ec2/actions.ts';
 import { describeCall } from './calls.ts';
 import type { Report } from './elect.ts';
+import { releasable, standingOf } from './ownership.ts';
 import { conditionOf } from './problem.ts';
-import type { Plan, PlanInput } from './types.ts';
+import { NO_WISH, type Plan, type PlanInput } from './types.ts';
 
 /**
- * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to. Only then may
- * it be begun: a later operator must be able to find all that was ever moved.
+ * True if everything that the call touches is recorded in the stored status, together with the ENI it goes to, and, of what the pair
+ * does not have yet, that it is placed there. Only then may it be begun: a later operator must be able to find all that was
+ * ever moved, and to tell it from what others have put there.
  */
-export const isRecorded = ({ pair }: PlanInput, call: EC2Call): boolean =>
-  idsOf(call).every((id) =>
-    ownedItems(pair.status?.addresses ?? []).some(
+export const isRecorded = ({ pair, ec2 }: PlanInput, { call, purpose }: PlannedCall): boolean => {
+  const { networkInterfaceID } = call;
+  const recorded = pair.status?.addresses ?? [];
+  const owned = purpose === 'Release' ? releasable(recorded) : ownedItems(recorded);
+  const isPlacedHere = (id: string): boolean =>
+    recorded.some(
+      (address) =>
+        address.placing === networkInterfaceID && itemsOf([address]).some((item) => item.id === id),
+    );
+  const mayTake = (item: Item): boolean => {
+    const standing = standingOf(pair, NO_WISH, ec2.view, item);
+    return standing === 'Free' ? isPlacedHere(item.id) : standing === 'Ours' || standing === 'Taken';
+  };
+  return idsOf(call).every((id) =>
+    owned.some(
       ({ item, networkInterfaceIDs }) =>
-        item.id === id && networkInterfaceIDs.includes(call.networkInterfaceID),
+        item.id === id && networkInterfaceIDs.includes(networkInterfaceID) && mayTake(item),
     ),
   );
+};
 
 const must = (holds: boolean, invariant: string, what: string): void => {
   if (!holds)
@@ -69,7 +85,7 @@ export const assertPlan = (
   if (call) {
     const text = describeCall(call);
     assertAuthority(input, plan, call, elected, pin);
-    must(isRecorded(input, call.call), 'S2 blast radius', `${text} is not recorded in status.addresses`);
+    must(isRecorded(input, call), 'S2 blast radius', `${text} is not recorded in status.addresses`);
     must(
       input.memory.calls.unanswered === undefined,
       'S5 single step',

@@ -7,7 +7,9 @@ import { NO_CALLS, withAnswered, withBegun, withDeferred } from './calls.ts';
 import { NO_PROBE } from './damping.ts';
 import { NO_DELETION } from './deletion.ts';
 import { NO_FAILBACK } from './failback.ts';
+import { NOTHING_FOREIGN } from './foreign.ts';
 import { NO_CONFLICT, withConflict } from './instances.ts';
+import { NO_PACE } from './pace.ts';
 import { NO_QUESTION } from './reading.ts';
 import type { PairMemory } from './types.ts';
 
@@ -22,7 +24,9 @@ export const emptyMemory = (nowMs: number): PairMemory => ({
   damping: NO_PROBE,
   failback: NO_FAILBACK,
   reading: NO_QUESTION,
+  pace: NO_PACE,
   instances: NO_CONFLICT,
+  foreign: NOTHING_FOREIGN,
 });
 
 /** A call is begun. @throws Error when one is unanswered (S5) */

@@ -159,10 +159,11 @@ test('a VIP that was dropped under a pin stays until the pinned node has its suc
     }
   };
   passes();
-  assert.is(rig.cloud.where('10.10.10.20'), NODE1.networkInterfaceID, 'a pin waits for no interface');
+  assert.is(rig.cloud.where('10.10.10.20'), undefined, 'what is new waits for the interface');
   assert.is(rig.cloud.where(VIP), NODE1.networkInterfaceID);
   rig.report('node1', 'Master', 1, { vipsOnInterface: ['10.10.10.20', VIP] });
   passes();
+  assert.is(rig.cloud.where('10.10.10.20'), NODE1.networkInterfaceID);
   assert.is(rig.cloud.where(VIP), undefined);
 });
 

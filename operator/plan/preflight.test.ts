@@ -35,6 +35,7 @@ const scene = () => {
     readAtMs: 0,
     networkInterfaces: { [one.networkInterfaceID]: one, [two.networkInterfaceID]: two },
     elasticIPs: { [ALLOCATION]: { allocationID: ALLOCATION, publicIP: '203.0.113.10', tags: {} } },
+    holders: {},
   };
   const instance = (node: typeof NODE1) => ({
     instanceID: `i-${node.name}`,
@@ -60,7 +61,9 @@ const scene = () => {
     node: node.name,
     sinceWallMs: 0,
   }));
-  const input: PreflightInput = { nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts };
+  const input: PreflightInput = {
+    ...{ nowMs: 0, nodes: [NODE1, NODE2], addresses: [MAIN], reports, view, facts, held: [] },
+  };
   return { one, two, view, facts, reports, input };
 };
 type Scene = ReturnType<typeof scene>;
@@ -340,6 +343,27 @@ test('VRRP is let through if both directions are, by all that was read', () => {
   assert.not(isLetThrough(closed.input), 'one direction is closed');
   assert.not(isLetThrough({ ...scene().input, facts: undefined }), 'nothing was read');
   assert.not(isLetThrough({ ...scene().input, nodes: [NODE1] }), 'one node has nobody to talk to');
+});
+
+test('an EIP that EC2 gives to nobody is no unanswered question', () => {
+  const { status, message } = check(({ facts }) => {
+    facts.mayAssociate[ALLOCATION] = 'Held';
+    return {};
+  });
+  assert.is(status, 'False');
+  assert.match(message, `permission to associate ${ALLOCATION}: EC2 gives it to nobody`);
+});
+
+test('what was found before does not pass for ever while it cannot be read again', () => {
+  const failing = (sinceMs: number) =>
+    check(({ facts }) => ({
+      nowMs: 3_600_000,
+      facts: { ...facts, failure: { class: 'Unauthorized', message: 'ec2:DescribeInstances', sinceMs } },
+    }));
+  assert.is(failing(3_600_000 - 15 * 60_000).status, 'True');
+  const { status, reason, message } = failing(3_600_000 - 15 * 60_000 - 1);
+  assert.equal([status, reason], ['Unknown', 'NotChecked']);
+  assert.match(message, 'EC2 could not be read (Unauthorized): ec2:DescribeInstances');
 });
 
 test.run();

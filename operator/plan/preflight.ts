@@ -3,20 +3,28 @@
  * check is a line that says what was found and, if it fails, what to do. Failing means that the next failover would not
  * work, or not fully; not knowing is never passing.
  */
+import type { Reason } from '../../crds/conditions.ts';
 import type { PairAddress, PairNode } from '../../crds/types.ts';
 import type { EC2Facts, EC2View, NetworkInterface } from '../../ec2/types.ts';
+import { FOREIGN_ENI } from './calls.ts';
 import type { Report } from './elect.ts';
 import { isInside, isReserved } from './ipv4.ts';
+import { REFUSED, type Refusal } from './refusals.ts';
 import { type End, passage } from './security-groups.ts';
 import type { Fact } from './types.ts';
 
 /** What the preflight looks at; what EC2 was not asked for is absent. */
 export type PreflightInput = {
+  nowMs: number;
   nodes: readonly PairNode[];
   addresses: readonly PairAddress[];
   reports: readonly Report[];
   view: EC2View | undefined;
   facts: EC2Facts | undefined;
+  /** What EC2 has refused to the operator's role; default: nothing. */
+  refusals?: readonly Refusal[];
+  /** VIPs and allocations that the pair never had and somebody else has. */
+  held: readonly string[];
 };
 
 /** `unknowable`: EC2 has no way to ask, so it keeps nothing from passing. */
@@ -90,8 +98,25 @@ const placeCheck = ([one, two]: readonly Side[], needsSubnet: boolean): Check =>
     : ok(what, `${found}; an EIP alone can move between them`);
 };
 
-const vipCheck = (vip: string, sides: readonly Side[], facts: EC2Facts | undefined): Check => {
+/** Not known to lie outside the subnet of these nodes, nor to be kept by AWS. */
+export const fitsSubnet = (
+  vip: string,
+  nodes: readonly PairNode[],
+  { view, facts }: Pick<PreflightInput, 'view' | 'facts'>,
+): boolean =>
+  nodes.every(({ networkInterfaceID }) => {
+    const subnetID = view?.networkInterfaces[networkInterfaceID]?.subnetID;
+    const { cidrBlock } = (subnetID !== undefined && facts?.subnets[subnetID]) || {};
+    return cidrBlock === undefined || (isInside(vip, cidrBlock) && !isReserved(vip, cidrBlock));
+  });
+
+/** Whose it is, a pair's reader is not told. */
+const heldCheck = (what: string, another: string): Check =>
+  fail(what, `it is held by ${FOREIGN_ENI}`, `free it there, or ${another}`);
+
+const vipCheck = (vip: string, sides: readonly Side[], { facts, held }: PreflightInput): Check => {
   const what = `VIP ${vip}`;
+  if (held.includes(vip)) return heldCheck(what, 'choose another VIP');
   const enis = sides.flatMap(({ eni }) => eni ?? []);
   const owner = enis.find(({ privateIPAddresses }) =>
     privateIPAddresses.some(({ privateIPAddress, primary }) => primary && privateIPAddress === vip),
@@ -183,8 +208,9 @@ const sourceCheckNote = ({ node, eni }: Side): Check[] =>
       ]
     : [];
 
-const allocationChecks = (id: string, { view, facts }: PreflightInput): Check[] => {
+const allocationChecks = (id: string, { view, facts, held }: PreflightInput): Check[] => {
   const what = `EIP ${id}`;
+  if (held.includes(id)) return [heldCheck(what, 'name another allocation')];
   const elasticIP = view?.elasticIPs[id];
   if (elasticIP === undefined) return [unknown(what, 'it was not read')];
   if (elasticIP === null)
@@ -198,6 +224,11 @@ const allocationChecks = (id: string, { view, facts }: PreflightInput): Check[] 
       'a dry run of AssociateAddress is refused',
       "allow ec2:AssociateAddress in the policy of the operator's role",
     ),
+    Held: fail(
+      permission,
+      'EC2 gives it to nobody: a NAT gateway, a load balancer or another account has it',
+      'free it, or name another EIP in spec.addresses',
+    ),
     Unknown: unknown(permission, 'no dry run of AssociateAddress has been answered yet'),
   };
   return [ok(what, `allocated as ${elasticIP.publicIP}`), verdicts[answer]];
@@ -210,42 +241,63 @@ const assignNote: Check = {
   found: 'AssignPrivateIpAddresses has no dry run; the first move shows it',
 };
 
+const refusalCheck = (refusal: Refusal): Check =>
+  fail(REFUSED.what(refusal), REFUSED.found(refusal), REFUSED.todo(refusal));
+
 const checksOf = (input: PreflightInput): Check[] => {
-  const { nodes, addresses, reports, view, facts } = input;
+  const { nodes, addresses, reports, view, facts, refusals = [] } = input;
   const sides = nodes.map((node): Side => ({ node, eni: view?.networkInterfaces[node.networkInterfaceID] }));
   const vips = addresses.flatMap(({ vip }) => vip ?? []);
   const allocations = addresses.flatMap(({ eipAllocationID }) => eipAllocationID ?? []);
   const ways = sides.flatMap((from) => sides.filter((to) => to !== from).map((to) => ({ from, to })));
   return [
+    ...refusals.map(refusalCheck),
     ...sides.map((side) => networkInterfaceCheck(side, reports)),
     ...sides.flatMap(primaryCheck),
     ...sides.flatMap((side) => instanceCheck(side, facts)),
     placeCheck(sides, vips.length > 0),
-    ...vips.map((vip) => vipCheck(vip, sides, facts)),
+    ...vips.map((vip) => vipCheck(vip, sides, input)),
     ...sides.flatMap((side) => roomCheck(side, vips, facts)),
     ...allocations.flatMap((id) => allocationChecks(id, input)),
-    ...(vips.length > 0 ? [assignNote] : []),
+    ...(vips.length > 0 && !refusals.some(({ action }) => action === 'AssignPrivateIpAddresses')
+      ? [assignNote]
+      : []),
     ...ways.map(({ from, to }) => passageCheck(from, to, facts)),
     ...sides.flatMap(sourceCheckNote),
   ];
 };
 
+/** Facts are read every five minutes: when so many minutes of readings have failed, what they said before proves nothing. */
+const STALE_FACTS_MS = 15 * 60_000;
+
 /** The lines that stand in the way come first. */
 const ORDER: readonly Verdict[] = ['FAIL', 'unknown', 'unknowable', 'ok'];
 
+/** Where nothing can be checked, what EC2 has refused stands all the same. */
+export const unchecked = (reason: Reason, message: string, refusals: readonly Refusal[] = []): Fact =>
+  refusals.length === 0
+    ? { status: 'Unknown', reason, message }
+    : {
+        status: 'False',
+        reason: 'PreflightFailed',
+        message: [...refusals.map(refusalCheck).map(lineOf), message].join('\n'),
+      };
+
 /** The condition `PreflightPassed`: its message has a line for each check, unless all passed. */
 export const preflight = (input: PreflightInput): Fact => {
-  if (input.view === undefined)
-    return { status: 'Unknown', reason: 'NotChecked', message: 'EC2 has not been read yet.' };
+  if (input.view === undefined) return unchecked('NotChecked', 'EC2 has not been read yet.', input.refusals);
   const checks = checksOf(input);
   const has = (verdict: Verdict): boolean => checks.some((check) => check.verdict === verdict);
   const lines = ORDER.flatMap((verdict) => checks.filter((check) => check.verdict === verdict)).map(lineOf);
   const { failure } = input.facts ?? {};
+  const isOld = failure?.sinceMs !== undefined && input.nowMs - failure.sinceMs > STALE_FACTS_MS;
   const why =
-    failure && has('unknown') ? [`EC2 could not be read (${failure.class}): ${failure.message}`] : [];
+    failure && (has('unknown') || isOld)
+      ? [`EC2 could not be read (${failure.class}): ${failure.message}`]
+      : [];
   const message = [...why, ...lines].join('\n');
   if (has('FAIL')) return { status: 'False', reason: 'PreflightFailed', message };
-  if (has('unknown')) return { status: 'Unknown', reason: 'NotChecked', message };
+  if (has('unknown') || isOld) return { status: 'Unknown', reason: 'NotChecked', message };
   const passed = `${checks.filter(({ verdict }) => verdict === 'ok').length} checks passed`;
   const open = checks.filter(({ verdict }) => verdict === 'unknowable').map(({ what }) => what);
   const rest = open.length === 0 ? '' : `; ${open.join(', ')} cannot be asked beforehand`;

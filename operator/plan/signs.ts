@@ -16,14 +16,14 @@ export const isUnobserved = (
 ): boolean => life[node]?.lastMs === undefined && nowMs - firstSeenMs < FRESH_MS;
 
 /** What speaks against the node as a master, by its own report; a check without a verdict does too. */
-const objectionsOf = ({ conditions = [] }: Report) =>
+const objectionsOf = ({ conditions = [] }: Pick<Report, 'conditions'>) =>
   conditions.filter(
     ({ type, status }) =>
       (type === 'Ready' && status === 'False') || (type === 'Healthy' && status !== 'True'),
   );
 
 /** True if the node could take over this second, as far as its own report says. */
-export const isHealthyBackup = (report: Report | undefined): boolean =>
+export const isHealthyBackup = (report: Pick<Report, 'state' | 'conditions'> | undefined): boolean =>
   report?.state === 'Backup' && objectionsOf(report).length === 0;
 
 /** What the node's own report says is wrong with it, in its words; empty: nothing. */

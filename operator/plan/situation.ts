@@ -5,13 +5,15 @@ import { converge } from '../../delivery/converge.ts';
 import { holderOf } from '../../delivery/items.ts';
 import { underNextAuthority, withoutTarget } from '../../delivery/memory.ts';
 import type { Item } from '../../delivery/movable.ts';
+import type { Standing } from '../../delivery/types.ts';
 import { entryOf, servedItems } from './addresses.ts';
 import { electHead, pinOf } from './authority.ts';
 import { BUDGET_PATIENCE_MS, deliveryFact, type ToldConvergence } from './convergence.ts';
 import { type Damping, damping, FREE, NO_PROBE } from './damping.ts';
 import { type Report, reportsOf } from './elect.ts';
-import { isFirstMasterOf } from './history.ts';
+import { isFirstMasterOf, switchReason } from './history.ts';
 import { type NodeChange, nodesInForce, storedNodes } from './nodes.ts';
+import { standingsOf } from './ownership.ts';
 import { type ParameterStage, parameterStage } from './parameters.ts';
 import { troubleOf } from './signs.ts';
 import { type Acceptance, acceptanceOf, parametersOf } from './support.ts';
@@ -51,6 +53,17 @@ const wishOf = (
   return { nodes: storedNodes(pair, instances), addresses };
 };
 
+/** The switch to the present master was an order, of a person or of the policy. */
+const isOrdered = (
+  { pair: { status } }: PlanInput,
+  head: PairMemory['authority']['head'],
+  elected: Report | undefined,
+): boolean => {
+  const [newest] = status?.history ?? [];
+  const recorded = newest?.to === head?.node ? newest?.reason : undefined;
+  return (switchReason(status, elected, undefined) ?? recorded ?? 'Failover') !== 'Failover';
+};
+
 /** Holds back a move away from a live incumbent of a flapping pair; a pin and a change of spec are nobody's flapping. */
 const damp = (
   input: PlanInput,
@@ -58,11 +71,14 @@ const damp = (
   convergence: ToldConvergence,
   holder: string | undefined,
   pin: string | undefined,
+  elected: Report | undefined,
 ): { hold: Damping; convergence: ToldConvergence } => {
   const { head } = memory.authority;
   const isMove = convergence.call?.purpose === 'Move' && holder !== undefined && holder !== head?.node;
   const incumbent =
-    isMove && pin === undefined ? input.instances.find(({ spec }) => spec.nodeName === holder) : undefined;
+    isMove && pin === undefined && !isOrdered(input, head, elected)
+      ? input.instances.find(({ spec }) => spec.nodeName === holder)
+      : undefined;
   const hold = damping({
     nowMs: input.nowMs,
     wallMs: input.wallMs,
@@ -122,18 +138,24 @@ const withProgress = (
   return { accepted: true, reason, message: [...nodes, ...steps].join(' ') };
 };
 
-/** Items that the target says it lacks, such as one that was added while it was cut off; a pin does not wait for its node. */
+/**
+ * Items that the target says it lacks, such as one that was added while it was cut off. A pin does not wait for its node with what
+ * the pair has already; what is new to the pair waits there too.
+ */
 const closedDoors = (
   items: readonly Item[],
   target: PairNode,
   reports: readonly Report[],
   pin: string | undefined,
+  standings: Readonly<Record<string, Standing>>,
 ): string[] => {
-  const { vipsOnInterface } = reports.find(({ node }) => node === target.name) ?? {};
-  if (pin !== undefined || vipsOnInterface === undefined) return [];
-  return items.flatMap(({ movable, id, key }) =>
-    movable.isOnInterface && !vipsOnInterface.includes(id) ? [key] : [],
-  );
+  const report = reports.find(({ node }) => node === target.name);
+  const isPutUp = (id: string): boolean =>
+    report !== undefined && (report.vipsOnInterface?.includes(id) ?? true);
+  return items.flatMap(({ movable, id, key }) => {
+    const isPinned = pin === target.name && standings[key] !== 'Free';
+    return movable.isOnInterface && !isPinned && !isPutUp(id) ? [key] : [];
+  });
 };
 
 /** Accepts the spec or not, elects, and compares EC2 with the elected master. */
@@ -177,22 +199,24 @@ export const assess = (input: PlanInput): Situation => {
     return { ...common, memory: idle, convergence: undefined, hold: FREE };
   }
   const { unanswered, deferredSinceMs } = memory.calls;
+  const standings = standingsOf(input, wish, items, target);
   const { state, ...compared } = converge({
     nowMs,
     view: ec2.view,
     items,
+    standings,
     target,
     authority: head,
     memory: memory.delivery,
     unanswered,
     isFirstMaster: isFirstMasterOf(pair.status, target.name),
-    closed: closedDoors(items, target, reports, pin),
+    closed: closedDoors(items, target, reports, pin, standings),
   });
   const isDeferred = deferredSinceMs !== undefined && nowMs >= deferredSinceMs + BUDGET_PATIENCE_MS;
   const told = { ...compared, ...deliveryFact(state, target, isDeferred) };
   const [firstItem] = items;
   const holder = firstItem && holderOf(ec2.view, firstItem, wish.nodes);
-  const { hold, convergence } = damp(input, memory, told, holder, pin);
+  const { hold, convergence } = damp(input, memory, told, holder, pin, elected);
   const learnt = { ...memory, delivery: compared.memory, damping: hold.memory };
   return { ...common, memory: learnt, convergence, hold };
 };

@@ -37,6 +37,7 @@ test('the instant of the last sign of life is written once, however long it is a
   for (let tenth = 0; tenth < 30; tenth += 1) {
     rig.pass(9_999.7);
     rig.alive('node2');
+    rig.read();
     rig.settle();
   }
   assert.is(messageOf(rig), told);

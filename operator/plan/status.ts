@@ -4,17 +4,21 @@ import type { AddressStatus, HAPairStatus, NodeStatus } from '../../crds/types.t
 import { formatTime } from '../../runtime/time.ts';
 import { addressStatus, commonHolder, isWished } from './addresses.ts';
 import { conditionsOf } from './conditions.ts';
+import { heldByOthers } from './foreign.ts';
 import { historyOf } from './history.ts';
 import type { Orders } from './orders.ts';
+import type { Placement } from './ownership.ts';
 import { conditionOf, problemOf } from './problem.ts';
+import { STALE_READING_MS, unreadForMs } from './reading.ts';
+import { refusalsOf } from './refusals.ts';
 import { troubleOf } from './signs.ts';
 import { instantText } from './silence.ts';
 import type { Situation } from './situation.ts';
 import { isBarred, isRunning } from './support.ts';
 import type { Fact } from './types.ts';
 
-/** A reading of EC2 older than this proves nothing about the present. */
-const STALE_READING_MS = 120_000;
+/** What is still said while EC2 tells nothing. */
+const SAYS_NOTHING: ReadonlySet<Reason> = new Set(['WaitingForRead', 'Moving']);
 
 /** The convergence as the condition shows it: a restart alone does not unsay what was read before it. */
 const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
@@ -26,14 +30,12 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
   }
   const { status, reason, message } = convergence;
   const stored = conditionOf(pair.status, 'AddressesConverged');
-  const sinceMs = nowMs - Math.max(ec2.view?.readAtMs ?? Number.NEGATIVE_INFINITY, memory.firstSeenMs);
-  if (
-    ec2.failure &&
-    sinceMs > STALE_READING_MS &&
-    (memory.delivery.converged || reason === 'WaitingForRead')
-  ) {
+  const sinceMs = unreadForMs({ ec2, nowMs, firstSeenMs: memory.firstSeenMs });
+  // That a reading is old needs no failure to say so: one may never end.
+  if (sinceMs > STALE_READING_MS && (memory.delivery.converged || SAYS_NOTHING.has(reason))) {
     const told = /not be read since (\S+Z)/.exec(stored?.message ?? '')?.[1];
-    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${ec2.failure.message}.`;
+    const why = ec2.failure?.message ?? 'no reading of it has ended';
+    const text = `EC2 could not be read since ${instantText(input.wallMs - sinceMs, told)}: ${why}.`;
     return { status: 'Unknown', reason: 'EC2ReadFailed', message: text };
   }
   const carries = reason === 'WaitingForRead' && stored?.status === 'True';
@@ -49,16 +51,42 @@ const shownConvergence = ({ input, convergence, memory }: Situation): Fact => {
 
 /** What to do where EC2's own words do not say it. */
 const REMEDIES: Partial<Record<Reason, string>> = {
-  EC2Unauthorized: ' Compare the policy of the operator’s role with charts/hapair/iam-policy.json.',
+  EC2CredentialsInvalid: ' Look at the clock too, and whether this Region is enabled for the account.',
   EC2Throttled:
     ' All calls of the account share this limit: look for RequestLimitExceeded in CloudTrail, or ask AWS for more.',
 };
 
+/** What EC2 shows to be in the way of an EIP; whose it is, is not for everybody to read. */
+const heldElsewhere = ({ input: { ec2 }, wish }: Situation): string => {
+  const ours = wish.nodes.map(({ networkInterfaceID }) => networkInterfaceID);
+  const held = wish.addresses.flatMap(({ eipAllocationID: id = '' }) => {
+    const on = ec2.view?.elasticIPs[id]?.networkInterfaceID;
+    return on === undefined || ours.includes(on) ? [] : [id];
+  });
+  if (held.length === 0) return '';
+  return ` ${held.join(', ')}: held by a network interface that is none of this pair's; a NAT gateway or a load balancer does not give an EIP away.`;
+};
+
+/** Which permission is missing, and where to mend it. */
+const unauthorized = ({ input: { pair, wallMs }, memory: { calls } }: Situation): string => {
+  const actions = refusalsOf({ pair, wallMs, calls }, undefined).map(({ action }) => `ec2:${action}`);
+  const allow = actions.length === 0 ? '' : ` Allow ${actions.join(', ')}:`;
+  return `${allow} compare the policy of the operator's role with charts/hapair/iam-policy.json.`;
+};
+
+/** The same, where it depends on the pair. */
+const REMEDIES_HERE: Partial<Record<Reason, (situation: Situation) => string>> = {
+  EC2AddressInUse: heldElsewhere,
+  EC2Unauthorized: unauthorized,
+};
+
 /** With what the agent says that is waited for, or what a person can do. */
-const withRemedy = (fact: Fact, { reports, memory }: Situation): Fact => {
+const withRemedy = (fact: Fact, situation: Situation): Fact => {
+  const { reports, memory } = situation;
   const report = reports.find(({ node }) => node === memory.authority.head?.node);
   const trouble = fact.reason === 'WaitingForAgent' && report ? troubleOf(report) : '';
-  const remedy = trouble === '' ? (REMEDIES[fact.reason] ?? '') : ` It says: ${trouble}`;
+  const told = REMEDIES_HERE[fact.reason]?.(situation) ?? REMEDIES[fact.reason] ?? '';
+  const remedy = trouble === '' ? told : ` It says: ${trouble}`;
   return fact.status === 'True' ? fact : { ...fact, message: `${fact.message}${remedy}` };
 };
 
@@ -101,13 +129,26 @@ export type Dropped = {
   kept: readonly AddressStatus[];
 };
 
+/** What this plan changes of who has placed what. */
+const placementIn = ({ input, acceptance, convergence, memory }: Situation): Placement => {
+  const { pair, ec2, wallMs } = input;
+  const isHeldBack = pair.spec.paused || isBarred(acceptance);
+  return {
+    view: ec2.view,
+    call: isHeldBack ? undefined : convergence?.call,
+    lost: isHeldBack ? (convergence?.taken ?? []) : [],
+    converged: memory.delivery.converged,
+    time: formatTime(wallMs),
+  };
+};
+
 /** Addresses to record: all that is served, and what was dropped until it is given up. */
 const recordedAddresses = (situation: Situation, { kept }: Dropped): AddressStatus[] => {
-  const { input, acceptance, wish, memory } = situation;
-  const { pair, ec2 } = input;
+  const { input, acceptance, wish } = situation;
+  const { pair } = input;
   const owns = !isBarred(acceptance) && (acceptance.accepted || isRunning(pair, input.instances));
   if (!owns) return pair.status?.addresses ?? [];
-  return addressStatus(pair, wish, [...wish.addresses, ...kept], ec2.view, memory.delivery.converged);
+  return addressStatus(pair, wish, [...wish.addresses, ...kept], placementIn(situation));
 };
 
 /** The addresses to record, and the node where EC2 delivers all that the spec names. */
@@ -177,6 +218,8 @@ export const nextStatus = (
     isConfirmed: memory.delivery.converged,
     withheld,
     ec2,
+    calls: memory.calls,
+    held: heldByOthers(pair, wish, ec2.view),
     conflict: memory.instances.conflict,
     failback: order.failback,
   });

@@ -374,7 +374,7 @@ const STORIES: Record<string, () => Story> = {
       failed('InvalidAllocationID.NotFound'),
     );
     for (const what of ['the second is refused', 'the third is refused'])
-      story.when(what, () => story.rig.pass(2_000), failed('AuthFailure', 401));
+      story.when(what, () => story.rig.pass(2_000), failed('AuthFailure', 400));
     story.when('all goes well', () => story.rig.pass(10_000));
     story.pass(10_000, ...BOTH);
     return story;
@@ -434,7 +434,8 @@ const STORIES: Record<string, () => Story> = {
   },
 
   'deletion, Retain': () => {
-    const story = new Story('a pair is deleted: Retain');
+    const story = new Story('a pair that was held by an earlier version is deleted: Retain');
+    story.rig.hold();
     story.when('kubectl delete', () => story.rig.delete());
     return story;
   },

@@ -34,6 +34,20 @@ export type Acceptance = { accepted: boolean; reason: Reason; message: string };
 export const isBarred = ({ accepted, reason }: Acceptance): boolean =>
   !accepted && (reason === 'AddressConflict' || reason === 'NotPermitted');
 
+/** Entries of `status.addresses`, as the API bounds them. */
+const MOST_RECORDED = 64;
+
+/** What the spec names must be recorded beside all that earlier edits named and that has not arrived or gone yet. */
+const isCrowded = ({ spec, status }: HAPair): boolean => {
+  const recorded = status?.addresses ?? [];
+  const added = spec.addresses.filter(({ name, vip, eipAllocationID }) =>
+    recorded.every(
+      (each) => each.name !== name || each.vip !== vip || each.eipAllocationID !== eipAllocationID,
+    ),
+  );
+  return added.length > 0 && recorded.length + added.length > MOST_RECORDED;
+};
+
 type Tags = Readonly<Record<string, string>>;
 
 /** What AWS has not tagged for hapair, as far as it was read. */
@@ -62,6 +76,10 @@ export const acceptanceOf = (input: PlanInput): Acceptance => {
   const goesOn = isRunning(input.pair, input.instances) ? ' The last accepted spec goes on.' : '';
   if (input.problems.length > 0) {
     return { accepted: false, reason: 'Invalid', message: `${input.problems.join('; ')}.${goesOn}` };
+  }
+  if (isCrowded(input.pair)) {
+    const message = `status.addresses has no room for more than ${MOST_RECORDED} entries, and what earlier edits named has neither arrived nor gone: go back to the spec.addresses before, and edit them again once they have arrived.${goesOn}`;
+    return { accepted: false, reason: 'Invalid', message };
   }
   if (input.rival !== undefined) {
     const message = `${input.rival} Nothing is written for this pair.`;

@@ -29,6 +29,7 @@ test('redundancy lost is one Warning, its return one Normal with how long it was
   rig.pass(85_000);
   rig.alive('node1');
   rig.report('node2', 'Backup', 1);
+  rig.read();
   rig.settle();
   assert.equal(told(rig), ['Warning StandbySilent', 'Normal StandbyReady']);
   assert.match(

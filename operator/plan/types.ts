@@ -9,7 +9,8 @@ import type {
   VRRPInstance,
 } from '../../crds/types.ts';
 import type { DeliveryMemory, PlannedCall, ReleaseMemory } from '../../delivery/types.ts';
-import type { EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
+import type { EC2Action } from '../../ec2/actions.ts';
+import type { CallPurpose, EC2ErrorClass, EC2Facts, EC2View } from '../../ec2/types.ts';
 
 /** A condition's content, before times and generations. */
 export type Fact = { status: Condition['status']; reason: Reason; message: string };
@@ -69,6 +70,9 @@ export type Wish = {
   addresses: readonly PairAddress[];
 };
 
+/** Nothing is wished for: what is recorded alone counts. */
+export const NO_WISH: Wish = { nodes: [], addresses: [] };
+
 /** The report on which EC2 writes rest (S1), as this process first read it. */
 export type Authority = {
   node: string;
@@ -86,9 +90,17 @@ export type AuthorityMemory = {
   highestTerm: number;
   /** Where the addresses go. */
   head: Authority | undefined;
-  /** When the pin in force was first seen: its node gets a moment to put the VIPs up. */
-  pin: { node: string; sinceMs: number } | undefined;
+  /**
+   * When the pin in force was first seen: its node gets a moment to put the VIPs up. `isRepeated`: another one was first seen within
+   * the minute before.
+   */
+  pin: { node: string; sinceMs: number; isRepeated: boolean } | undefined;
+  /** When the last pin was first seen, in force or not. */
+  pinnedAtMs: number;
 };
+
+/** What the calls of this process have shown of its permissions. */
+export type Verdicts = Readonly<Partial<Record<EC2Action, 'Refused' | 'Permitted'>>>;
 
 /** Written by calls.ts. */
 export type CallsMemory = {
@@ -98,6 +110,8 @@ export type CallsMemory = {
   deferredSinceMs: number | undefined;
   /** Events of calls that ended since the last plan. */
   events: readonly PlanEvent[];
+  /** What they have shown of the role's permissions. */
+  verdicts: Verdicts;
 };
 
 /** Written by deletion.ts. */
@@ -136,6 +150,23 @@ export type ReadingMemory = {
   question: { text: string; sinceMs: number } | undefined;
 };
 
+/** What is left to be done at once, as of `atMs`. */
+export type Allowance = { saved: number; atMs: number };
+
+/** Written by pace.ts. */
+export type PaceMemory = {
+  /** Readings that reports ask for. */
+  readings: Allowance;
+  /** Statuses that no later step rests on. */
+  statuses: Allowance;
+};
+
+/** Written by foreign.ts. */
+export type ForeignMemory = {
+  /** What the operator's own readers were told last of ENIs that others have; empty: nothing. */
+  told: string;
+};
+
 /** Written by instances.ts. */
 export type InstancesMemory = {
   /** Somebody else owns fields that the operator last tried to write, in words. */
@@ -156,7 +187,9 @@ export type PairMemory = {
   damping: DampingMemory;
   failback: FailbackMemory;
   reading: ReadingMemory;
+  pace: PaceMemory;
   instances: InstancesMemory;
+  foreign: ForeignMemory;
 };
 
 export type PlanEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string };
@@ -166,6 +199,8 @@ export type EC2Scope = {
   region: string;
   networkInterfaceIDs: readonly string[];
   allocationIDs: readonly string[];
+  /** VIPs: of one that is on none of the ENIs it is asked who has it. */
+  privateIPAddresses: readonly string[];
 };
 
 /** The next step. Everything in it may be done in any order or not at all; the next plan starts from what is stored. */
@@ -177,6 +212,8 @@ export type Plan = {
   remove: readonly string[];
   /** At most one call, to be started at once. */
   call?: PlannedCall;
+  /** Of the call: whose turn it is in the account's call budget. Default: by the call's own purpose. */
+  turn?: CallPurpose;
   /** What of EC2 concerns this pair; every reading covers it. */
   scope: EC2Scope;
   /** EC2 should be read: a reading begun at this time or later is wanted. */
@@ -184,6 +221,8 @@ export type Plan = {
   /** The complete wanted status; absent: the stored one is right. */
   status?: HAPairStatus;
   events: readonly PlanEvent[];
+  /** For the operator's own log and namespace: what no reader of the pair may learn. Default: nothing. */
+  forOperator?: readonly PlanEvent[];
   finalizer?: 'add' | 'remove';
   /** Absent: nothing happens by time alone. */
   requeueAfterMs?: number;

@@ -3,6 +3,11 @@ import type { EC2Call } from '../../ec2/actions.ts';
 import type { EC2View, ElasticIP, NetworkInterface } from '../../ec2/types.ts';
 import { ALLOCATION, NODE1, NODE2, NODE3 } from './fixtures.ts';
 
+/** The subnet's addresses, with nobody but the nodes' ENIs having any. */
+const NOBODY: Readonly<EC2View['holders']> = Object.fromEntries(
+  Array.from({ length: 254 }, (_, at) => [`10.10.10.${at + 1}`, []]),
+);
+
 export class Cloud {
   /** Secondary addresses by ENI. */
   readonly secondaries = new Map<string, Set<string>>([
@@ -61,13 +66,13 @@ export class Cloud {
       [NODE3.networkInterfaceID]: NODE3.address,
     };
     const networkInterfaces: Record<string, NetworkInterface | null> = {};
+    const holders = { ...NOBODY };
     for (const [id, addresses] of this.secondaries) {
-      if (!(id in primary)) continue;
       if (this.gone.has(id)) {
         networkInterfaces[id] = null;
         continue;
       }
-      networkInterfaces[id] = {
+      const networkInterface: NetworkInterface = {
         networkInterfaceID: id,
         subnetID: 'subnet-1',
         availabilityZone: 'ap-northeast-1a',
@@ -77,10 +82,15 @@ export class Cloud {
         securityGroupIDs: ['sg-1'],
         tags: this.tags[id] ?? {},
         privateIPAddresses: [
-          { privateIPAddress: primary[id] ?? '', primary: true },
+          { privateIPAddress: primary[id] ?? '10.10.10.199', primary: true },
           ...[...addresses].map((privateIPAddress) => ({ privateIPAddress, primary: false })),
         ],
       };
+      // A stranger's ENI is no part of anybody's reading; who asks for its addresses finds it.
+      if (id in primary) networkInterfaces[id] = networkInterface;
+      else
+        for (const { privateIPAddress } of networkInterface.privateIPAddresses)
+          holders[privateIPAddress] = [networkInterface];
     }
     const elasticIPs: Record<string, ElasticIP | null> = {};
     for (const [allocationID, place] of this.elasticIPs) {
@@ -91,6 +101,6 @@ export class Cloud {
         ...(place && { ...place, associationID: `eipassoc-${allocationID}` }),
       };
     }
-    return { readAtMs, networkInterfaces, elasticIPs };
+    return { readAtMs, networkInterfaces, elasticIPs, holders };
   }
 }

@@ -27,6 +27,8 @@ export class Rig {
   /** When this process began to lead. */
   ledSinceMs = Number.NEGATIVE_INFINITY;
   readonly events: PlanEvent[] = [];
+  /** What only the operator's own readers were told. */
+  readonly forOperator: PlanEvent[] = [];
   /** Every call begun, in order. */
   readonly calls: PlannedCall[] = [];
   statusWrites = 0;
@@ -60,6 +62,7 @@ export class Rig {
     }
     if (keep.writes !== false) this.write(next);
     this.events.push(...next.events);
+    this.forOperator.push(...(next.forOperator ?? []));
     return next;
   }
 
@@ -67,7 +70,10 @@ export class Rig {
     const { metadata } = this.pair;
     if (next.finalizer === 'add')
       this.pair = { ...this.pair, metadata: { ...metadata, finalizers: [FINALIZER] } };
-    if (next.finalizer === 'remove') this.deleted = true;
+    if (next.finalizer === 'remove') {
+      this.pair = { ...this.pair, metadata: { ...metadata, finalizers: [] } };
+      this.deleted = metadata.deletionTimestamp !== undefined;
+    }
     if (next.status) {
       this.pair = { ...this.pair, status: structuredClone(next.status) };
       this.statusWrites++;
@@ -101,7 +107,14 @@ export class Rig {
 
   delete(): void {
     const deletionTimestamp = '2026-11-22T11:00:00Z';
-    this.pair = { ...this.pair, metadata: { ...this.pair.metadata, deletionTimestamp } };
+    const { metadata } = this.pair;
+    this.pair = { ...this.pair, metadata: { ...metadata, deletionTimestamp } };
+    this.deleted = (metadata.finalizers ?? []).length === 0;
+  }
+
+  /** It has the finalizer, as pairs with Retain had it of earlier versions. */
+  hold(): void {
+    this.pair = { ...this.pair, metadata: { ...this.pair.metadata, finalizers: [FINALIZER] } };
   }
 
   instance(node: string): VRRPInstance {

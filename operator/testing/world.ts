@@ -49,6 +49,8 @@ export class World {
   /** The process dies instead of the n-th write from now on; counted down. */
   killBeforeWrite = Number.POSITIVE_INFINITY;
   killed = false;
+  /** Readings of EC2 that were begun. */
+  reads = 0;
   /** When this process began to lead. */
   ledSinceMs = Number.NEGATIVE_INFINITY;
   /** The call budget has a token. */
@@ -57,10 +59,14 @@ export class World {
   acknowledges = false;
   /** A field manager that owns a field of the instances. */
   rivals: string | undefined;
+  /** Status writes are refused with this. */
+  refusal: KubeError | undefined;
   /** EC2 cannot be read. */
   cloudIsAway = false;
   /** The operator leads. */
   leads = true;
+  /** Rules of the API that a HAPair breaks, by its UID. */
+  readonly problems = new Map<string | undefined, string[]>();
   #version = 100;
   #life = new AbortController();
   #queue = new WorkQueue();
@@ -126,6 +132,7 @@ export class World {
     const requeue = (key: Key): void => queue.add(key);
     const log = this.#log(() => signal.aborted);
     const read = async (): Promise<ReadResult> => {
+      this.reads += 1;
       const readAtMs = clock.now();
       await new Promise<void>((resolve) => clock.setTimer(5, resolve));
       if (signal.aborted) return never<ReadResult>();
@@ -134,7 +141,7 @@ export class World {
       return { view: { readAtMs, networkInterfaces: {}, elasticIPs: {} }, failure };
     };
     const views = createViews({
-      ec2: { read, facts: () => never() },
+      ec2: { read, holders: async () => ({ holders: this.cloud.view(0).holders }), facts: () => never() },
       clock,
       random,
       onRead: requeue,
@@ -163,7 +170,7 @@ export class World {
         clock,
         random,
         log,
-        problemsOf: () => [],
+        problemsOf: ({ metadata: { uid } }) => this.problems.get(uid) ?? [],
         requeue,
         ledSinceMs: () => this.ledSinceMs,
       },
@@ -209,6 +216,7 @@ export class World {
     return {
       apply: async (resource, object, { subresource }) => {
         this.#write(subresource ? 'status' : 'instance');
+        if (subresource && this.refusal) throw this.refusal;
         const id = `${resource.plural}/${object.metadata.namespace}/${object.metadata.name}`;
         const before = this.objects.get(id) as (KubeObject & { status?: unknown }) | undefined;
         const changed = object as KubeObject & { status?: unknown };
@@ -234,7 +242,7 @@ export class World {
         const { metadata } = this.pair;
         const after = { ...this.pair, metadata: { ...metadata, finalizers: adds ? [FINALIZER] : [] } };
         const stored = this.put(`hapairs/${KEY}`, after);
-        if (!adds) this.objects.delete(`hapairs/${KEY}`);
+        if (metadata.deletionTimestamp !== undefined && !adds) this.objects.delete(`hapairs/${KEY}`);
         this.#queue.add(KEY);
         return stored as unknown as T;
       },
@@ -278,16 +286,31 @@ export class World {
     this.#queue.add(KEY);
   }
 
+  /** It has the finalizer already: a deletion that comes before it is one with Retain. */
+  hold(): void {
+    this.put(`hapairs/${KEY}`, {
+      ...this.pair,
+      metadata: { ...this.pair.metadata, finalizers: [FINALIZER] },
+    });
+  }
+
   delete(): void {
     const deletionTimestamp = '2026-11-22T11:00:00Z';
-    this.put(`hapairs/${KEY}`, { ...this.pair, metadata: { ...this.pair.metadata, deletionTimestamp } });
+    const { metadata } = this.pair;
+    this.put(`hapairs/${KEY}`, { ...this.pair, metadata: { ...metadata, deletionTimestamp } });
+    if ((metadata.finalizers ?? []).length === 0) this.objects.delete(`hapairs/${KEY}`);
     this.#queue.add(KEY);
   }
 
-  report(node: string, state: VRRPInstanceStatus['state'], term: number): void {
+  report(
+    node: string,
+    state: VRRPInstanceStatus['state'],
+    term: number,
+    change: Partial<VRRPInstanceStatus> = {},
+  ): void {
     const instance = this.instance(node);
     if (!instance) throw new Error(`no VRRPInstance of ${node}`);
-    const status = reportOf(state, term, this.clock.now());
+    const status = reportOf(state, term, this.clock.now(), change);
     this.put(`vrrpinstances/prod/${instanceName('web', node)}`, { ...instance, status });
     this.#observe(node);
     this.#queue.add(KEY);

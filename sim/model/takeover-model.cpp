@@ -13,7 +13,9 @@
 //   boot                    with -DSTANDALONE: nobody holds at first
 //   nolink noapi nosrv nocrash nodisk norestart noterm nohealth nofalse noec2 noop nolate noyield nopin nopause nodelete
 //                           faults and acts of people that do not happen
-//   never                   takeover.permission is Denied
+//   never                   takeover.permission is Denied: with -DNO_ASK the model of the base rules, DESIGN.md, "Who is master"
+//   blip                    an agent's own address or link is away for less than master-down less one interval
+//   poison                  a report under an agent's name, or its disk, says the highest term there is, or the highest that is let in
 //   imp                     EC2 calls a live machine impaired
 //   oprefused               EC2 refuses the operator
 //   alost                   an agent's call is lost or late
@@ -166,6 +168,22 @@ constexpr bool ARREC = 1;
 #else
 constexpr bool ARREC = 0;
 #endif
+#ifdef NO_GRACE // "Who is master", a blip: a Master without its own address is in Fault at once
+constexpr bool GRACE = 0;
+#else
+constexpr bool GRACE = 1;
+#endif
+#ifdef DRAFT_SKEW // V3: a spec that is loaded after a resignation makes the Backup listen anew, as long as the one that has resigned
+constexpr bool AFRESH = 1;
+#else
+constexpr bool AFRESH = 0;
+#endif
+#ifdef NO_STEP // "Term": a report may say any term; nothing is above the highest
+constexpr bool STEP = 0;
+#else
+constexpr bool STEP = 1;
+#endif
+constexpr int END = 15; // without STEP the highest term there is
 static set<string> FL;
 static bool has(const char *s) { return FL.count(s); }
 enum { DEADM = 0, BACKUP = 1, MASTER = 2, FAULT = 3 };
@@ -204,6 +222,8 @@ struct S {
   u8 kc[2];       // takes from a live Master in this cut of the link
   u8 pg[2];       // K4: the last reading that showed the address anywhere showed it at the peer
   u8 al[2];       // a late call of its own
+  u8 bl[2];       // its own address or link is away for a moment
+  u8 sl;          // the Backup that has heard a resignation listens anew
   u8 scn[2];      // operatorCannot in spec
   u8 acn[2];      //   and loaded
   u8 oc;          // EC2 refuses the operator's calls
@@ -255,7 +275,9 @@ template <class F> static inline void each(S &s, F f) {
     f(s.al[i], 1);
     f(s.scn[i], 1);
     f(s.acn[i], 1);
+    f(s.bl[i], 1);
   }
+  f(s.sl, 1);
   f(s.oc, 1);
   f(s.op, 1);
   f(s.srv, 1);
@@ -294,7 +316,7 @@ static S unpack(W x) {
   return s;
 }
 static inline bool con(const S &s, int i) { return s.vr[i] && s.api[i] && s.srv; }
-static inline bool hears(const S &s, int i) { return s.vr[1 - i] == MASTER && s.lk[1 - i]; }
+static inline bool hears(const S &s, int i) { return s.vr[1 - i] == MASTER && s.lk[1 - i] && !s.bl[0] && !s.bl[1]; }
 static inline int prio(const S &s, int i) {
   if (ALONE) return s.im[i] && PRIO ? 2 : i == 0;
   return s.x4[i] ? (PRIO && s.im[i]) : s.ap[i] ? 2 : 0;
@@ -348,6 +370,9 @@ static void canon(S &s) {
     if (s.cst[i] != MASTER) s.ct[i] = 0;
   }
   if (s.rz[0] && s.rz[1]) s.rz[0] = s.rz[1] = 0;
+  if (!s.rz[0] && !s.rz[1]) s.sl = 0;
+  for (int i = 0; i < 2; i++)
+    if (!s.vr[i]) s.bl[i] = 0;
   if (!ONEREAD) s.old = s.ho;
   for (int i = 0; i < 2; i++) {
     int j = 1 - i;
@@ -373,13 +398,14 @@ static void canon(S &s) {
   m &= ~1u;
   u8 map_[32] = {0};
   int prev = -1, cur = 0;
+  if (!STEP) m &= ~(1u << END), map_[END] = END;
   for (int v = 1; v < 32; v++)
     if (m >> v & 1) {
       cur = prev < 0 ? 1 : cur + min(2, v - prev);
       prev = v;
       map_[v] = cur;
     }
-  if (cur > 15) {
+  if (cur > (STEP ? 15 : END - 1)) {
     gapcap++;
     cur = 0;
     for (int v = 1; v < 32; v++)
@@ -411,6 +437,7 @@ static Bad W1{"W1: an agent calls although its report is accepted and the operat
     P5{"P5: a call although `Denied`, `Never` or a pause is loaded"}, X1{"X1: a call begun after the pair was deleted"},
     Q1{"Q1: a first claim waits minutes for EC2's word although the peer's machine is dead"},
     P9{"P9: a Master takes back from a live Master what it held without a call of its own"},
+    V3{"V3: who has resigned is Master again before who heard it, and may claim, is"},
     X1L{"X1L: a call begun before the deletion lands after it (residual risk)"};
 static bool checking = false;
 static void hit(Bad &b, W x, const char *a) {
@@ -428,7 +455,10 @@ static void succ(W x, vector<T> &out) {
     W y = pack(n);
     if (y != x) out.push_back({y, a, (u8)i, (u8)k});
   };
-  auto top = [&](int i) { return (u8)(max({s.rt[0], s.rt[1], s.stt, s.term[i]}) + 1); };
+  auto top = [&](int i) {
+    int highest = max({s.rt[0], s.rt[1], s.stt, s.term[i]});
+    return (u8)(!STEP && highest >= END - 1 ? END : highest + 1);
+  };
   auto claim = [&](S &n, int i) {
     n.vr[i] = MASTER;
     n.ls[i] = 1;
@@ -441,13 +471,16 @@ static void succ(W x, vector<T> &out) {
     int j = 1 - i;
     bool alw = s.acl[i] == ALWAYS;
     // the election
-    if (s.vr[i] == BACKUP && !hears(s, i) && s.acl[i] != NEVER && (!s.hf[i] || alw) &&
-        !(s.rz[i] && s.vr[j] == BACKUP && s.acl[j] != NEVER && s.lk[i])) {
+    // A blip is over before the Backup's time is.
+    bool away = s.bl[i] || (s.bl[j] && s.vr[j] == MASTER && s.lk[j]);
+    bool awaits = s.rz[i] && s.vr[j] == BACKUP && s.acl[j] != NEVER && s.lk[i];
+    if (s.vr[i] == BACKUP && !hears(s, i) && !away && s.acl[i] != NEVER && (!s.hf[i] || alw) && (!awaits || s.sl)) {
+      if (checking && awaits) hit(V3, x, "V3");
       n = s;
       claim(n, i);
       add("claim", i, 0);
     }
-    if (alw && (s.vr[i] == BACKUP || s.vr[i] == FAULT) && (hears(s, i) ? beats(s, i) : s.vr[i] == FAULT)) {
+    if (alw && !s.bl[i] && (s.vr[i] == BACKUP || s.vr[i] == FAULT) && (hears(s, i) ? beats(s, i) : s.vr[i] == FAULT)) {
       n = s;
       claim(n, i);
       add("claim(Always)", i, 0);
@@ -460,8 +493,14 @@ static void succ(W x, vector<T> &out) {
     if (s.vr[i] == MASTER && s.acl[i] == NEVER) {
       n = s;
       n.vr[i] = BACKUP;
-      n.rz[i] = 1;
+      n.rz[i] = !s.bl[i];
       add("resign(Never)", i, 0);
+    }
+    if (s.bl[i]) {
+      n = s;
+      n.bl[i] = 0;
+      if (s.vr[i] == FAULT && !s.hf[i]) n.vr[i] = BACKUP;
+      add("its own address is back", i, 0);
     }
     if (s.vr[i] == MASTER && hears(s, i) && beats(s, j)) {
       n = s;
@@ -517,6 +556,7 @@ static void succ(W x, vector<T> &out) {
         n.acl[i] = s.scl[i];
         n.apo[i] = s.spo[i];
         n.acn[i] = s.scn[i];
+        if (AFRESH && s.rz[j] && s.vr[i] == BACKUP && (s.ap[i] != s.sp[i] || s.acl[i] != s.scl[i])) n.sl = 1;
         add("loads its spec", i, 0);
       }
     } else if (!EAGER && s.vr[i] && !s.x4[i] && !ALONE) {
@@ -852,7 +892,8 @@ static void succ(W x, vector<T> &out) {
     b.fb--;
     static const bool nl = has("nolink"), na = has("noapi") || ALONE, ns = has("nosrv") || ALONE, nc = has("nocrash"), nd = has("nodisk") || ALONE,
                       nr = has("norestart"), nt = has("noterm"), nh = has("nohealth"), nf = has("nofalse"), ne = has("noec2"),
-                      no = has("noop") || ALONE, ng = has("nolate") || ALONE, ny = has("noyield"), im = has("imp");
+                      no = has("noop") || ALONE, ng = has("nolate") || ALONE, ny = has("noyield"), im = has("imp"),
+                      bp = has("blip"), po = has("poison");
     for (int i = 0; i < 2; i++) {
       int j = 1 - i;
       if (!nl && s.lk[i] && !s.gone[0] && !s.gone[1]) {
@@ -909,6 +950,21 @@ static void succ(W x, vector<T> &out) {
         if (s.gh == i) n.gh = NONE;
         add("INSTANCE TERMINATED", i, ENV);
       }
+      if (bp && s.vr[i] && !s.bl[i]) {
+        n = b;
+        n.bl[i] = 1;
+        if (!GRACE) n.vr[i] = FAULT;
+        add("OWN ADDRESS AWAY FOR A MOMENT", i, ENV | MUTE);
+      }
+      if (po && s.srv && s.op) {
+        n = b;
+        n.rst[i] = MASTER;
+        n.rt[i] = STEP ? top(i) + 1 : END;
+        add("A REPORT IS FORGED", i, ENV);
+        n = b;
+        n.term[i] = STEP ? top(i) + 1 : END;
+        add("DISK SAYS A HIGH TERM", i, ENV);
+      }
       if (!nh && !s.hf[i] && s.vr[i]) {
         n = b;
         n.hf[i] = 1;
@@ -923,7 +979,7 @@ static void succ(W x, vector<T> &out) {
       if (!ny && s.vr[i] == MASTER && con(s, i) && accepted(s, i) && !s.ls[i] && s.acl[i] == NORMAL) {
         n = b;
         n.vr[i] = BACKUP;
-        n.rz[i] = 1;
+        n.rz[i] = !s.bl[i];
         add("YIELDS (an order)", i, ENV);
       }
       if (s.rz[i]) {
@@ -1097,7 +1153,8 @@ struct H {
 static const set<string> FLAGS{"start2",  "boot",     "nolink",  "noapi", "nosrv",     "nocrash", "nodisk",  "norestart",
                                "noterm",  "nohealth", "nofalse", "noec2", "noop",      "nolate",  "noyield", "nopin",
                                "nopause", "nodelete", "never",   "imp",   "oprefused", "alost",   "restore", "restorelive",
-                               "slow",    "lazy",     "anytime", "fair",  "big",       "q",       "all",     "most"};
+                               "slow",    "lazy",     "anytime", "fair",  "big",       "q",       "all",     "most",
+                               "blip",    "poison"};
 static int usage(const char *what) {
   fprintf(stderr,
           "takeover-model: %s\nusage: takeover-model FAULTS [USERS] [FLAG...]; FAULTS 1 to 7, USERS 0 to 3, flags: see the head of its source\n",
@@ -1229,7 +1286,7 @@ int main(int c, char **v) {
     else printf("OK: nothing is violated in %lu states\n", N);
     return broken.empty() && !cut ? 0 : 1;
   };
-  for (Bad *b : {&W1, &P4, &P4b, &P5, &X1, &Q1, &P9, &X1L}) {
+  for (Bad *b : {&W1, &P4, &P4b, &P5, &X1, &Q1, &P9, &V3, &X1L}) {
     printf("%-88s %lu\n", b->n, b->k);
     if (b->k) {
       if (b != &X1L) broken.push_back(nameOf(b->n));
@@ -1392,7 +1449,7 @@ int main(int c, char **v) {
     u64 k = 0;
     u32 f = ~0u;
   };
-  C p8{"P8: all is well, and a restart of operator or Backup, or a cut or return of the API, brings an EC2 call"};
+  C p8{"P8: all is well, and a restart of operator or Backup, a cut or return of the API, or a blip brings an EC2 call"};
   C p1{"P1: quiet, links and EC2 paths whole, EC2 does not deliver to the one live Master"},
       v1{"V1: quiet, links whole, not exactly one Master although a healthy node lives"},
       p2{"P2: quiet, all healed, holder, elected master, priorities differ"},
@@ -1429,9 +1486,11 @@ int main(int c, char **v) {
         }
     }
     S s = unpack(st[q]);
+    // Without permission only the operator moves anything: what needs it is asked once it is back.
+    bool permitted = has_never || ((!s.vr[0] || s.apo[0]) && (!s.vr[1] || s.apo[1]) && s.spo[0] && s.spo[1]);
     bool lk = s.lk[0] && s.lk[1], ec = s.ec[0] && s.ec[1],
-         free_ = s.pin == NONE && !s.pz && !s.dl && (!s.vr[0] || s.apo[0]) && (!s.vr[1] || s.apo[1]) && s.spo[0] && s.spo[1] && s.acl[0] == NORMAL &&
-                 s.acl[1] == NORMAL;
+         free_ = s.pin == NONE && !s.pz && !s.dl && permitted && s.acl[0] == NORMAL && s.acl[1] == NORMAL;
+    bool healed = lk && ec && !s.oc && (ALONE || (s.op && s.srv && s.api[0] && s.api[1]));
     int mm = 0, w = NONE, el = 0;
     for (int i = 0; i < 2; i++) {
       if (s.vr[i] == MASTER) {
@@ -1445,7 +1504,7 @@ int main(int c, char **v) {
       continue;
     }
     if (lk && el && mm != 1) H1(v1, q);
-    if (lk && ec && mm == 1 && s.ho != w) H1(p1, q);
+    if (lk && ec && mm == 1 && s.ho != w && (!has_never || healed)) H1(p1, q);
     if (lk && ec && mm == 1 && s.ho == w) {
       succ(st[q], o);
       auto oo = o;
@@ -1455,12 +1514,11 @@ int main(int c, char **v) {
           if (mx[y]) H1(p8, y);
         }
     }
-    bool healed = lk && ec && !s.oc && (ALONE || (s.op && s.srv && s.api[0] && s.api[1]));
     if (healed && !ALONE && mm == 1) {
       int e = om(s);
       if (e != w || s.ho != w || s.sp[w] != 1 || s.sp[1 - w]) H1(p2, q);
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && (!has_never || healed); i++)
       if (s.vr[i] == MASTER && s.ec[i] && ((s.ho == 1 - i && !s.vr[1 - i]) || (s.ho == NONE && (ALONE || s.gone[1 - i])))) H1(dh, q);
     if (mm == 2 && !lk && ec && s.ho < 2 && !con(s, 0) && !con(s, 1)) {
       succ(st[q], o);

@@ -6,8 +6,8 @@ const TERMS: readonly Bug[] = [
   {
     name: 'a term that is not above the highest known',
     file: 'agent/rules/term.ts',
-    text: 'highestTerm(evidence) + 1',
-    planted: 'highestTerm(evidence)',
+    text: 'highestTerm({ ...evidence, peer }) + 1',
+    planted: 'highestTerm({ ...evidence, peer })',
     promise: 'T2',
   },
   {
@@ -83,10 +83,18 @@ const DOORS: readonly Bug[] = [
   {
     name: 'EC2 delivers to a node that says it lacks the VIP',
     file: 'operator/plan/situation.ts',
-    text: 'if (pin !== undefined || vipsOnInterface === undefined) return [];',
+    text: 'return movable.isOnInterface && !isPinned && !isPutUp(id) ? [key] : [];',
     planted: 'return [];',
     promise: 'V5',
     first: 'the VIP changes while the Master is cut off',
+  },
+  {
+    name: 'a pin places what is new to the pair wherever it lies',
+    file: 'operator/plan/situation.ts',
+    text: "const isPinned = pin === target.name && standings[key] !== 'Free';",
+    planted: 'const isPinned = pin !== undefined;',
+    promise: 'T58',
+    first: 'T58',
   },
   {
     name: 'a dropped VIP goes before its successor has come up',
@@ -247,8 +255,8 @@ const CALLS: readonly Bug[] = [
   {
     name: 'one reading is believed: a repair without a second that agrees',
     file: 'delivery/converge.ts',
-    text: '(input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS ? [key] : []',
-    planted: '(input.view?.readAtMs ?? 0) >= seenAtMs - AGREEMENT_MS ? [key] : []',
+    text: '(input.view?.readAtMs ?? 0) >= seenAtMs + AGREEMENT_MS,',
+    planted: '(input.view?.readAtMs ?? 0) >= seenAtMs - AGREEMENT_MS,',
     promise: 'T11',
     first: 'one reading that leaves',
   },
@@ -287,8 +295,8 @@ const CALLS: readonly Bug[] = [
   {
     name: 'a paused pair is moved',
     file: 'operator/plan.ts',
-    text: 'wanted && !pair.spec.paused && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined',
-    planted: 'wanted && hasFinalizer && isRecorded(input, wanted.call) ? wanted : undefined',
+    text: "const isReady = !pair.spec.paused && (isHeld(pair) || pair.spec.deletionPolicy === 'Retain');",
+    planted: "const isReady = isHeld(pair) || pair.spec.deletionPolicy === 'Retain';",
     promise: 'S1',
     first: 'paused',
   },
@@ -341,8 +349,8 @@ const ENDS: readonly Bug[] = [
   {
     name: 'the status is written although it says what is stored',
     file: 'operator/plan.ts',
-    text: '...(!isEqual(next, pair.status) && { status: next }),',
-    planted: 'status: next,',
+    text: 'const isWritten = waitsUntilMs === undefined && !isEqual(next, pair.status);',
+    planted: 'const isWritten = true;',
     promise: 'S6',
     first: '410',
   },

@@ -23,10 +23,6 @@ export type Replica = {
   signal(signal: NodeJS.Signals): Promise<void>;
   /** Ends it by a signal and leaves it dead until `start`. */
   end(signal: NodeJS.Signals): Promise<Exit>;
-  /** The end of the process that runs now; it is started again then, unless `keepDown` was called before. */
-  exited(): Promise<Exit>;
-  /** From now on it is not started again by itself. */
-  keepDown(): void;
   /** What `path` answers on its port. */
   get(path: string): Promise<{ status: number; body: string }>;
 };
@@ -115,10 +111,6 @@ const replicaOf = ({ stage, name, place, flags, onLine }: ReplicaParts): Replica
       const { exited, kill } = present();
       await kill(signal);
       return within(exited, PATIENCE_MS, `${name} did not end after ${signal}`);
-    },
-    exited: () => within(present().exited, PATIENCE_MS, `${name} did not end`),
-    keepDown: () => {
-      isWanted = false;
     },
     get: async (path) => {
       const url = `http://127.0.0.1:${port}${path}`;

@@ -9,6 +9,8 @@ import { eventually, PATIENCE_MS, read } from './support.ts';
 export type Line = {
   msg: string;
   reason?: string;
+  /** Of the replica that was elected, or lost. */
+  identity?: string;
   node?: string;
   term?: number;
   /** Unix milliseconds at which a new master's report was read. */

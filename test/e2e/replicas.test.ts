@@ -105,10 +105,11 @@ type Fault = {
   after(leader: ReplicaName): Promise<void>;
 };
 
-/** A process that lost leadership ends as a failure, so that it starts with nothing remembered. */
-const endsAsFailure = async (leader: ReplicaName): Promise<void> => {
-  const exit = await replicas().of(leader).exited();
-  assert.is(exit.code, 1, `${leader} ended: ${JSON.stringify(exit)}`);
+/** A process that lost leadership says so and goes on, as one that stands by. */
+const stepsDown = async (leader: ReplicaName, since = replicas().mark()): Promise<void> => {
+  const isLoss = ({ reason, identity }: { reason?: string; identity?: string }): boolean =>
+    reason === 'LeaderLost' && identity === leader;
+  await replicas().says(since, `${leader} should step down`, isLoss);
 };
 
 let cutOff: Promise<void> | undefined;
@@ -123,7 +124,7 @@ const FAULTS: readonly Fault[] = [
     title: 'SIGSTOP',
     strike: (leader) => replicas().of(leader).signal('SIGSTOP'),
     after: async (leader) => {
-      const end = endsAsFailure(leader);
+      const end = stepsDown(leader);
       await replicas().of(leader).signal('SIGCONT');
       await end;
     },
@@ -132,7 +133,7 @@ const FAULTS: readonly Fault[] = [
     // It still reaches EC2: nothing but its own clock keeps it from calling.
     title: 'cut from the API server',
     strike: async (leader) => {
-      cutOff = endsAsFailure(leader);
+      cutOff = stepsDown(leader);
       await replicas().of(leader).place.cutAPI();
     },
     after: async (leader) => {
@@ -265,8 +266,7 @@ row('a paused leader that wakes while its work is undone sends no call', async (
   await stage.lab.ec2.fault({ action: assign, kind: 'hang-before' });
   await stage.lab.node(from).killService('agent', 'SIGTERM');
   assert.is(await callReached(stage, 'received', before.callID), standby.name);
-  const end = endsAsFailure(leader);
-  replicas().of(leader).keepDown();
+  const end = stepsDown(leader);
   await replicas().of(leader).signal('SIGCONT');
   await end;
   assert.equal(await replicas().callsOf(leader, before.callID), [], 'S4');
@@ -285,7 +285,7 @@ row('a leader without any network: the other one takes over, and the next failov
   await backup(stage, to);
   const before = await now(stage);
   const leader = await replicas().leader();
-  const end = endsAsFailure(leader);
+  const end = stepsDown(leader);
   await replicas().of(leader).place.cutAll();
   await stage.lab.node(from).killService('agent', 'SIGTERM');
   await settled(stage, to);

@@ -47,13 +47,13 @@ const RIVALS: readonly Rival[] = [
 ];
 
 for (const { name, names, make } of RIVALS) {
-  row(`a younger HAPair that names ${names} stands back and says why`, async (stage) => {
+  row(`a HAPair that names ${names}, which another one has, stands back and says why`, async (stage) => {
     const [before, callID] = [await pairOf(stage), await lastCallID(stage)];
     const pair = await quickPair();
     pair.metadata.name = name;
     make(pair.spec);
     await apply(stage, pair);
-    const says = `HAPair web is older and names ${names} too`;
+    const says = `HAPair web has ${names} already`;
     const told = await conditionSays(stage, 'Accepted', 'False AddressConflict', { name, says });
     assert.is(conditionOf(told, 'Ready'), 'False NotAccepted');
     assert.is(await instanceOf(stage, 'node1', name), undefined);

@@ -399,13 +399,14 @@ export async function assertSwitched(
   const effects = calls.filter(({ effectAtMs }) => effectAtMs !== undefined);
   assert.is(effects.length, 1, 'EC2 was changed once');
 
-  const { metadata, status } = await pairOf(stage);
+  const { metadata, spec, status } = await pairOf(stage);
   const from = otherNode(to);
   const term = (await instanceOf(stage, to))?.status?.term ?? 0;
   assert.ok(term > (before.status?.term ?? 0), 'the term grew');
   assert.is(status?.term, term);
   assert.is(status?.failback?.yieldTerm ?? 0, 0, 'no order is left');
-  assert.ok(metadata.finalizers?.includes(FINALIZER), 'the finalizer is there');
+  const isHeld = metadata.finalizers?.includes(FINALIZER) ?? false;
+  assert.is(isHeld, spec.deletionPolicy === 'Unassign', 'only what is to be cleaned up is held back');
   const [newest, second] = status?.history ?? [];
   const { reason = 'Failover' } = most;
   assert.equal({ from: newest?.from, to: newest?.to, reason: newest?.reason }, { from, to, reason });

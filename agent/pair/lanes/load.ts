@@ -21,7 +21,9 @@ export const loadStep = async (state: PairState, ports: PairPorts): Promise<bool
   const { spec } = desired;
   const missing = unsupported(spec);
   if (missing !== null) return setLoadProblem(state, { reason: 'NotSupportedYet', message: missing });
-  const refused = refusal(state, spec);
+  const beyond = ports.beyondLimits(spec);
+  const refused =
+    beyond === null ? refusal(state, spec) : { reason: 'BeyondLimits' as const, message: beyond };
   if (refused !== null) {
     setLoadProblem(state, refused);
     throw new Error(refused.message);

@@ -1,16 +1,16 @@
 /** Takes terms and reports. A Master is reported only together with the term it takes. */
 
-import type { VRRPInstance, VRRPInstanceStatus } from '../../../crds/types.ts';
+import { TERM_STEP, type VRRPInstance, type VRRPInstanceStatus } from '../../../crds/types.ts';
 import { messageOf } from '../../../runtime/error-text.ts';
 import type { PairPorts } from '../../ports.ts';
 import { isDead } from '../../rules/life.ts';
 import { buildStatus, mayTakeTerm, sameStatus } from '../../rules/report.ts';
-import { nextTerm, type TermCause, termCause } from '../../rules/term.ts';
+import { believable, nextTerm, type TermCause, termCause } from '../../rules/term.ts';
 import { vipPlan } from '../addresses.ts';
-import { factsOf, isOverwritten, newestSpec, termFloor } from '../derived.ts';
+import { factsOf, highestReportable, isOverwritten, newestSpec, termFloor } from '../derived.ts';
 import { holdTerm, type Instances, type RunningClaim, takeEvidence } from '../state/election.ts';
 import { forgetSilence, seePeer } from '../state/peer.ts';
-import { beginSave, noteInRecord, observeTerm } from '../state/record.ts';
+import { beginSave, noteInRecord, observeTerm, refuseTerm } from '../state/record.ts';
 import { beginReport, endReport, noteOverwritten, seeStored } from '../state/report.ts';
 import { desireFirst, isLoaded } from '../state/spec.ts';
 import type { PairState } from '../state.ts';
@@ -33,7 +33,12 @@ export const statusOf = (
 const causeOf = (state: PairState, claim: PairState['claim']): TermCause | null =>
   claim === null || !mayTakeTerm(claim)
     ? null
-    : termCause(claim.term, termFloor(state), state.peer, isDead(state.silence));
+    : termCause(
+        claim.term,
+        termFloor(state),
+        believable(state.peer, highestReportable(state)),
+        isDead(state.silence),
+      );
 
 /**
  * One step of the report lane.
@@ -46,6 +51,7 @@ export const reportStep = async (state: PairState, ports: PairPorts): Promise<bo
   if (claim !== null && cause !== null) return takeTerm(state, ports, claim, cause);
   // After a restart from disk the times in the stored report are not known yet (S7); the read lane fetches it.
   if (state.desired === null || isInMotion(state, ports.clock.now())) return false;
+  keepWithinStep(state, ports);
   // A report waits for no disk: the operator waits a second at most for the echo of a probe.
   if (state.dirty) void saveRecord(state, ports);
 
@@ -77,6 +83,18 @@ const isProbed = (state: PairState): boolean => {
   return (newestSpec(state)?.probe ?? 0) !== probe;
 };
 
+/** A disk that says more than the API server takes was written by somebody else, or is of another pair's life. */
+const keepWithinStep = (state: PairState, { log }: PairPorts): void => {
+  const limit = highestReportable(state);
+  const { highestTerm } = state.record;
+  if (highestTerm <= limit) return;
+  refuseTerm(state, limit - TERM_STEP);
+  log.warn(
+    { pair: state.key, reason: 'TermRefused', term: highestTerm, limit },
+    'the highest term on disk is beyond what can be reported; counting on from the API server',
+  );
+};
+
 const takeTerm = async (
   state: PairState,
   ports: PairPorts,
@@ -88,10 +106,11 @@ const takeTerm = async (
   const { own, peer } =
     (await freshEvidence(claim, clock.wall())) ?? (await ports.kube.readInstances(state.record.peerNode));
   if (peer !== null) observePeer(state, peer);
-  // Its report counts as known too, if none was read since the start.
-  if (own !== null && desireFirst(state, own)) seeStored(state, own.status);
+  // Its report counts as known too, if none was read since the start, or if the last one sent was stored and not answered.
+  if (own !== null && (desireFirst(state, own) || state.reported === undefined)) seeStored(state, own.status);
   if (state.claim !== claim || causeOf(state, claim) === null) return true;
 
+  keepWithinStep(state, ports);
   const floor = Math.max(termFloor(state), own?.spec.termFloor ?? 0);
   const term = nextTerm({ own: own?.status, peer: peer?.status, floor, highest: state.record.highestTerm });
   observeTerm(state, term);
@@ -162,5 +181,5 @@ export const observePeer = (state: PairState, peer: VRRPInstance): void => {
   const { spec, status } = peer;
   if (state.record.peerNode !== spec.nodeName) noteInRecord(state, { peerNode: spec.nodeName });
   seePeer(state, peer);
-  if (status !== undefined) observeTerm(state, status.term);
+  if (status !== undefined && status.term <= highestReportable(state)) observeTerm(state, status.term);
 };

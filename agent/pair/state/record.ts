@@ -29,6 +29,9 @@ export const observeTerm = (state: Part, term: number): void => {
   if (term > state.record.highestTerm) noteInRecord(state, { highestTerm: term });
 };
 
+/** What the disk says is beyond every term that can have been held: it counts no more. */
+export const refuseTerm = (state: Part, limit: number): void => noteInRecord(state, { highestTerm: limit });
+
 /** A save of all that the record holds is started. */
 export const beginSave = (state: Part): PairRecord => {
   state.dirty = false;

@@ -18,6 +18,10 @@ export class FakeLink implements RouterLink {
   readonly warmed: string[] = [];
   /** Datagrams that wait in the socket; a function: there is always one more. */
   waiting: Uint8Array[] | (() => Uint8Array) = [];
+  /** Of senders that were not admitted. */
+  strangers: Uint8Array[] = [];
+  /** Who may be heard, as it was said last. */
+  admitted: readonly string[] = [];
   /** How long each of them has waited. */
   waitedMs = 0;
   /** What the next look at the link finds. */
@@ -46,9 +50,15 @@ export class FakeLink implements RouterLink {
       },
       warmRoute: (destination) => this.warmed.push(destination) > 0,
       receive: () => (typeof this.waiting === 'function' ? this.waiting() : (this.waiting.shift() ?? null)),
+      admit: () => undefined,
+      receiveStranger: () => this.strangers.shift() ?? null,
       waitedMs: () => this.waitedMs,
       close: () => undefined,
     };
+  }
+
+  admit(peers: readonly string[]): void {
+    this.admitted = peers;
   }
 
   check(): boolean {

@@ -10,6 +10,7 @@ import { type AccessKey, authenticate, authorise, type SignedRequest } from './c
 import { EC2Error, limitExceeded } from './errors.ts';
 import { Faults } from './faults.ts';
 import type { Mapper } from './mapper.ts';
+import { Moods } from './moods.ts';
 import type { Parameters } from './parameters.ts';
 import { Departures } from './quick-return.ts';
 import { Sessions } from './sessions.ts';
@@ -60,6 +61,7 @@ export class EC2API {
   readonly calls = new CallLog();
   readonly faults = new Faults();
   readonly sessions = new Sessions();
+  readonly moods = new Moods();
   readonly #mapper: Mapper;
   readonly #latency: Latency;
   readonly #buckets = new TokenBuckets();

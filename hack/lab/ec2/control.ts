@@ -9,17 +9,19 @@
  * | POST /_lab/faults | adds a fault (FaultSpec) or an array of them |
  * | GET, DELETE /_lab/faults | the faults still waiting; none any more |
  * | POST /_lab/release?proceed=true | lets held calls go on; without `proceed`, cuts them |
- * | POST /_lab/instances/NAME | {"state": "running", "stopped" or "terminated"} |
+ * | POST /_lab/instances/NAME | {"state": "running", "stopped", "shutting-down" or "terminated"} |
+ * | POST /_lab/moods/NAME | a Mood of an instance's metadata, or of `credentials` (the role's metadata, and STS) |
  * | POST /_lab/gateway | {"attached": true or false}: the VPC's internet gateway |
  * | GET, POST /_lab/sessions | how many the operator's role has given out; {"lifetimeMs": …} of the next ones, {"end": true} ends all |
  * | GET /_lab/connections | how many connections were ever opened to the API |
  * | POST /_lab/reset | everything as at the start; {"vpc": {…}, "latency": {…}, "initial": […]} replaces parts |
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CALL_PHASES, type LabVPC } from '../types.ts';
+import { CALL_PHASES, type LabVPC, SETTABLE_STATES } from '../types.ts';
 import type { EC2API, Latency } from './api.ts';
 import { parseFault } from './faults.ts';
 import type { Mapper } from './mapper.ts';
+import { CREDENTIALS, parseMood } from './moods.ts';
 
 /** What is different from the start after a reset. */
 export type ResetOptions = {
@@ -80,13 +82,22 @@ const addFaults = (server: Controlled, input: unknown): Reply => {
 
 const setInstance = (server: Controlled, name: string, input: unknown): Reply => {
   const state = typeof input === 'object' && input !== null && 'state' in input ? input.state : undefined;
-  if (state !== 'running' && state !== 'stopped' && state !== 'terminated') {
+  const known = SETTABLE_STATES.find((one) => one === state);
+  if (known === undefined)
     throw new TypeError(
-      `an instance's state is running, stopped or terminated, not ${JSON.stringify(state)}`,
+      `an instance's state is one of ${SETTABLE_STATES.join(', ')}, not ${JSON.stringify(state)}`,
     );
-  }
-  server.api.setInstanceState(name, state);
-  return ok({ name, state });
+  server.api.setInstanceState(name, known);
+  return ok({ name, state: known });
+};
+
+const setMood = (server: Controlled, who: string, input: unknown): Reply => {
+  const { vpc, moods } = server.api;
+  const known = [CREDENTIALS, ...vpc.instances.map(({ name }) => name)];
+  if (!known.includes(who)) throw new TypeError(`moods have ${known.join(', ')}, not ${who}`);
+  const mood = parseMood(input);
+  moods.set(who, mood, server.mapper.mapped);
+  return ok({ who, mood });
 };
 
 const setGateway = (server: Controlled, input: unknown): Reply => {
@@ -152,8 +163,11 @@ const route = async (
       return reset(server, readJSON(body));
     default: {
       const instance = /^instances\/([^/]+)$/.exec(path)?.[1];
-      return method === 'POST' && instance !== undefined
-        ? setInstance(server, decodeURIComponent(instance), readJSON(body))
+      if (method === 'POST' && instance !== undefined)
+        return setInstance(server, decodeURIComponent(instance), readJSON(body));
+      const who = /^moods\/([^/]+)$/.exec(path)?.[1];
+      return method === 'POST' && who !== undefined
+        ? setMood(server, decodeURIComponent(who), readJSON(body))
         : { status: 404, body: { error: `the lab's EC2 has no ${method} ${url.pathname}` } };
     }
   }

@@ -19,6 +19,7 @@ import type { XMLMembers, XMLValue } from './xml.ts';
 const STATE_CODES: Record<Instance['state'], number> = {
   pending: 0,
   running: 16,
+  'shutting-down': 32,
   stopping: 64,
   stopped: 80,
   terminated: 48,
@@ -60,7 +61,7 @@ const showNetworkInterface = (state: State, eni: NetworkInterface): XMLValue => 
       attachmentId: eni.networkInterfaceID.replace('eni-', 'eni-attach-'),
       instanceId: eni.instanceID ?? undefined,
       instanceOwnerId: eni.instanceID === null ? 'amazon-aws' : ACCOUNT_ID,
-      deviceIndex: 0,
+      deviceIndex: eni.deviceIndex,
       status: 'attached',
       deleteOnTermination: true,
     },

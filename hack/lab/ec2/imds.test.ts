@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { STANDARD_VPC } from '../vpc.ts';
 import { IMDS } from './imds.ts';
+import { Moods } from './moods.ts';
 import { initialState, mappingOf } from './state.ts';
 
 const SOURCE = '10.10.10.11';
@@ -39,6 +40,27 @@ test('a request that came through a proxy gets no token', () => {
 test('who has no address of an instance gets nothing', () => {
   const stranger = { source: '10.10.10.99', method: 'GET', path: PATH, headers: {} };
   assert.is(service().answer(stranger, 0).status, 404);
+});
+
+const LIST = `/latest/meta-data/network/interfaces/macs/0a:10:10:10:10:11/local-ipv4s`;
+
+test('its list may be an old one, or say what is not true', () => {
+  const moods = new Moods();
+  const routes = new Map([
+    [SOURCE, 'eni-0aaaaaaaaaaaaaaa1'],
+    ['10.10.10.10', 'eni-0aaaaaaaaaaaaaaa1'],
+  ]);
+  const mapping = { routes, nat: new Map<string, string>() };
+  const imds = new IMDS(() => ({ vpc: STANDARD_VPC, mapping, moods }));
+  const headers = { 'x-aws-ec2-metadata-token': token(imds, 0) };
+  const listed = (): string => imds.answer({ source: SOURCE, method: 'GET', path: LIST, headers }, 0).body;
+  moods.set('node1', { is: 'frozen' }, mapping);
+  routes.set('10.10.10.10', 'eni-0bbbbbbbbbbbbbbb2');
+  assert.is(listed(), `${SOURCE}\n10.10.10.10`);
+  moods.set('node1', { is: 'well' }, mapping);
+  assert.is(listed(), SOURCE);
+  moods.set('node1', { is: 'listing', addresses: ['10.10.10.20'] }, mapping);
+  assert.is(listed(), `${SOURCE}\n10.10.10.20`);
 });
 
 test('every directory leads to values', () => {

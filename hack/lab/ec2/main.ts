@@ -54,7 +54,11 @@ const fabricOf = async (name: string, vpc: LabVPC): Promise<Fabric> => {
 /** @returns where IMDS listens */
 const serveIMDS = async (server: EC2Server, where: string): Promise<string> => {
   const { host, port } = endpoint(where, 'imds');
-  const service = new IMDS(() => ({ vpc: server.api.vpc, mapping: server.mapper.mapped }));
+  const service = new IMDS(() => ({
+    vpc: server.api.vpc,
+    mapping: server.mapper.mapped,
+    moods: server.api.moods,
+  }));
   const listener = createIMDSServer(service).listen(port, host);
   await once(listener, 'listening');
   const bound = listener.address();

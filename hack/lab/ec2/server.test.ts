@@ -1,4 +1,7 @@
-import { AssignPrivateIpAddressesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AssignPrivateIpAddressesCommand, DescribeAddressesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { pino } from 'pino';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -144,6 +147,62 @@ test('an instance that does not exist cannot be stopped', async () => {
   assert.is((await lab('POST', 'instances/node1', '{"state": "stopped"}')).status, 200);
   assert.is(server.api.state.instances[0]?.state, 'stopped');
 });
+
+/** What the SDK's own chain makes of a pod's identity, as the real operator has it. */
+const describeAsPod = async (): Promise<string> => {
+  const dir = mkdtempSync(join(tmpdir(), 'lab-sts-'));
+  const tokenFile = join(dir, 'token');
+  writeFileSync(tokenFile, 'a token');
+  const own = {
+    AWS_ROLE_ARN: 'arn:aws:iam::000000000000:role/hapair-operator',
+    AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
+    AWS_ENDPOINT_URL_STS: endpoint,
+  };
+  Object.assign(process.env, own);
+  const pod = new EC2Client({ endpoint, region: STANDARD_VPC.region, maxAttempts: 1 });
+  try {
+    const { Addresses = [] } = await pod.send(new DescribeAddressesCommand({}), {
+      abortSignal: AbortSignal.timeout(WAIT_MS),
+    });
+    return `${Addresses.length} address`;
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error);
+  } finally {
+    for (const name of Object.keys(own)) delete process.env[name];
+    pod.destroy();
+    rmSync(dir, { recursive: true });
+  }
+};
+
+test("STS gives a pod's identity a session of the role, or refuses as it is told, so often", async () => {
+  assert.is(await describeAsPod(), '1 address');
+  const mood = { is: 'refusing', status: 400, code: 'InvalidIdentityToken', count: 1 };
+  assert.is((await lab('POST', 'moods/credentials', JSON.stringify(mood))).status, 200);
+  assert.is(await describeAsPod(), 'InvalidIdentityTokenException');
+  assert.is(await describeAsPod(), '1 address');
+});
+
+test('the source of credentials may say nothing at all', async () => {
+  const role = `${endpoint}/latest/meta-data/iam/security-credentials/`;
+  await lab('POST', 'moods/credentials', '{"is": "silent"}');
+  const waited = await fetch(role, { signal: AbortSignal.timeout(300) }).catch(({ name }) => name);
+  assert.is(waited, 'TimeoutError');
+  await lab('POST', 'moods/credentials', '{"is": "well"}');
+  assert.is((await fetch(role)).status, 200);
+});
+
+for (const [who, body, reason] of [
+  ['node3', '{"is": "silent"}', 'node1'],
+  ['node1', '{"is": "sad"}', 'silent'],
+  ['node1', '{"is": "slow"}', 'delayMs'],
+  ['credentials', '{"is": "refusing"}', 'status'],
+] as const) {
+  test(`a mood that makes no sense is refused: ${who} ${body}`, async () => {
+    const { status, text } = await lab('POST', `moods/${who}`, body);
+    assert.is(status, 400);
+    assert.match(text, reason);
+  });
+}
 
 test.after(async () => {
   client.destroy();

@@ -8,8 +8,10 @@ import { type Answer, type Call, EC2API, type Latency } from './api.ts';
 import { control, type ResetOptions } from './control.ts';
 import { EC2Error } from './errors.ts';
 import { Mapper } from './mapper.ts';
+import { CREDENTIALS, inMood } from './moods.ts';
 import { place } from './placement.ts';
 import { initialState } from './state.ts';
+import { answerSTS, STS_VERSION, type STSAnswer, stsError } from './sts.ts';
 import { renderAnswer, renderError } from './xml.ts';
 
 /** What the lab's EC2 is made of. */
@@ -122,15 +124,14 @@ export class EC2Server {
       return;
     }
     if (request.url?.startsWith('/latest/')) {
-      const {
-        status,
-        type,
-        body: text,
-      } = this.#api.sessions.answer(request.method ?? 'GET', request.url, nowMs());
-      response.writeHead(status, { 'content-type': type }).end(text);
+      await this.#respondAsRole(request.method ?? 'GET', request.url, response);
       return;
     }
     const { call, version } = parseCall(request, body);
+    if (version === STS_VERSION) {
+      await this.#respondAsSTS(response, body);
+      return;
+    }
     if (version !== API_VERSION) {
       const text = `The requested version (${version}) of service EC2 does not exist`;
       this.#write(response, randomUUID(), new EC2Error('NoSuchVersion', text), call.action);
@@ -140,6 +141,29 @@ export class EC2Server {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     this.#finish(api, response, await api.handle(call, gone.signal));
+  }
+
+  /** The role of an instance profile, by its metadata. */
+  async #respondAsRole(method: string, url: string, response: ServerResponse): Promise<void> {
+    const { sessions, moods } = this.#api;
+    const answer = (): void => {
+      const { status, type, body } = sessions.answer(method, url, nowMs());
+      response.writeHead(status, { 'content-type': type }).end(body);
+    };
+    await inMood(moods.take(CREDENTIALS), response, answer, ({ status }) => response.writeHead(status).end());
+  }
+
+  async #respondAsSTS(response: ServerResponse, body: Buffer): Promise<void> {
+    const { sessions, moods } = this.#api;
+    const write = ({ status, body: text }: STSAnswer): void => {
+      response.writeHead(status, { 'content-type': 'text/xml' }).end(text);
+    };
+    await inMood(
+      moods.take(CREDENTIALS),
+      response,
+      () => write(answerSTS(sessions, new URLSearchParams(body.toString('utf8')), nowMs())),
+      ({ status, code = 'InternalFailure' }) => write(stsError(status, code, 'The lab was told to refuse.')),
+    );
   }
 
   #finish(api: EC2API, response: ServerResponse, { record, outcome }: Answer): void {

@@ -5,7 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { ACCESS_KEYS, type AccessKey } from './credentials.ts';
 
-type Session = AccessKey & { token: string; endsAtMs: number };
+/** A session of the role; `endsAtMs` is Unix milliseconds. */
+export type Session = AccessKey & { token: string; endsAtMs: number };
 
 /** An answer of the role's metadata. */
 export type RoleAnswer = { status: number; type: 'text/plain' | 'application/json'; body: string };
@@ -32,13 +33,18 @@ export class Sessions {
       case `GET ${CREDENTIALS_PATH}`:
         return text(ROLE);
       case `GET ${CREDENTIALS_PATH}${ROLE}`:
-        return { status: 200, type: 'application/json', body: JSON.stringify(this.#issue(nowMs)) };
+        return {
+          status: 200,
+          type: 'application/json',
+          body: JSON.stringify(this.#describe(this.issue(nowMs), nowMs)),
+        };
       default:
         return text('', 404);
     }
   }
 
-  #issue(nowMs: number): Record<string, string> {
+  /** Gives out one more. */
+  issue(nowMs: number): Session {
     this.issued++;
     const session: Session = {
       id: `ASIALAB${this.issued.toString().padStart(13, '0')}`,
@@ -50,6 +56,10 @@ export class Sessions {
     this.#sessions.set(session.id, session);
     const [oldest] = this.#sessions.keys();
     if (this.#sessions.size > SESSIONS_KEPT && oldest !== undefined) this.#sessions.delete(oldest);
+    return session;
+  }
+
+  #describe(session: Session, nowMs: number): Record<string, string> {
     return {
       Code: 'Success',
       Type: 'AWS-HMAC',

@@ -6,9 +6,10 @@
  * That is why an EIP moves with its address without any code of its own.
  */
 import type { LabInstance, LabVPC } from '../types.ts';
+import { interfacesOf } from '../vpc.ts';
 
 /** EC2's names of an instance's states. */
-export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'terminated';
+export type InstanceState = 'pending' | 'running' | 'shutting-down' | 'stopping' | 'stopped' | 'terminated';
 
 /** An instance and what it is doing. */
 export type Instance = LabInstance & { state: InstanceState };
@@ -22,6 +23,7 @@ export type NetworkInterface = {
   readonly instanceID: string | null;
   /** Decides how many addresses fit; `null`: no limit. */
   readonly instanceType: string | null;
+  readonly deviceIndex: number;
   readonly securityGroupIDs: readonly string[];
   readonly subnetID: string;
   readonly availabilityZone: string;
@@ -91,24 +93,28 @@ const groupRules = (vpc: LabVPC): SecurityGroupRule[] => {
 
 /** The VPC before anybody called: primaries alone, no EIP associated, every instance running. */
 export const initialState = (vpc: LabVPC): State => {
-  const ofInstances = vpc.instances.map((instance) => ({
-    networkInterfaceID: instance.networkInterfaceID,
-    macAddress: instance.macAddress,
-    description: instance.name,
-    instanceID: instance.instanceID,
-    instanceType: instance.instanceType,
-    securityGroupIDs: instance.securityGroupIDs,
-    subnetID: instance.elsewhere?.subnetID ?? vpc.subnetID,
-    availabilityZone: instance.elsewhere?.availabilityZone ?? vpc.availabilityZone,
-    sourceDestCheck: true,
-    addresses: [instance.address],
-  }));
+  const ofInstances = vpc.instances.flatMap((instance) =>
+    interfacesOf(instance).map((eni, deviceIndex) => ({
+      networkInterfaceID: eni.networkInterfaceID,
+      macAddress: eni.macAddress,
+      description: instance.name,
+      instanceID: instance.instanceID,
+      instanceType: instance.instanceType,
+      deviceIndex,
+      securityGroupIDs: instance.securityGroupIDs,
+      subnetID: instance.elsewhere?.subnetID ?? vpc.subnetID,
+      availabilityZone: instance.elsewhere?.availabilityZone ?? vpc.availabilityZone,
+      sourceDestCheck: true,
+      addresses: [eni.address],
+    })),
+  );
   const ofClient = {
     networkInterfaceID: vpc.lanClient.networkInterfaceID,
     macAddress: vpc.lanClient.macAddress,
     description: vpc.lanClient.name,
     instanceID: null,
     instanceType: null,
+    deviceIndex: 0,
     securityGroupIDs: [],
     subnetID: vpc.subnetID,
     availabilityZone: vpc.availabilityZone,

@@ -22,7 +22,8 @@ const ENTITIES: Record<string, string> = {
   "'": '&apos;',
 };
 
-const escapeText = (text: string): string =>
+/** Text as XML may hold it. */
+export const escapeXML = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 
 const render = (value: XMLValue): string => {
@@ -34,7 +35,7 @@ const render = (value: XMLValue): string => {
       .map(([name, member]) => `<${name}>${render(member)}</${name}>`)
       .join('');
   }
-  return escapeText(String(value));
+  return escapeXML(String(value));
 };
 
 /** A successful answer of EC2's query protocol. */
