@@ -125,6 +125,18 @@ test('while name servers fail or say nothing, a name keeps the addresses that it
   assert.equal(await resolve('away'), ['10.0.0.2'], 'the late answer counts from then on');
 });
 
+test('of a thousand names the addresses are kept, and of those alone that were looked up last', async (context) => {
+  const { resolve, world } = createBench(context);
+  world.nameServers = async () => ['10.0.0.1'];
+  for (const name of ['away', ...Array.from({ length: 999 }, (_, at) => `n${at}`)]) await resolve(name);
+  world.nameServers = nobody;
+  assert.equal(await resolve('away'), ['10.0.0.1']);
+  world.nameServers = async () => ['10.0.0.1'];
+  await resolve('one-more');
+  world.nameServers = nobody;
+  assert.is(await codeOf(resolve('away')), 'ETIMEOUT');
+});
+
 test('a name that is denied has no address any more', async (context) => {
   const { resolve, world } = createBench(context);
   world.nameServers = async () => ['10.0.0.1'];

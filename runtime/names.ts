@@ -35,6 +35,9 @@ const TRIES = 2;
 /** For everything else that the machine knows names by, the wait for one's turn included. */
 const SYSTEM_MS = 4_000;
 
+/** Of names whose last addresses are remembered; beyond, the one that was looked up longest ago is forgotten. */
+const MOST_KNOWN = 1_000;
+
 /** What a name server says of a name that has no address; it has the last word on an answer of before. */
 const isDenial = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ENOTFOUND' || error.code === 'ENODATA');
@@ -66,7 +69,12 @@ export const createResolver = ({
   const look = async (name: string): Promise<readonly string[]> => {
     try {
       const found = inOrder(await find(name));
+      known.delete(name);
       known.set(name, found);
+      for (const oldest of known.keys()) {
+        if (known.size <= MOST_KNOWN) break;
+        known.delete(oldest);
+      }
       return found;
     } catch (error) {
       if (isDenial(error)) known.delete(name);

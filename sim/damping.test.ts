@@ -2,17 +2,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { VIP } from '../operator/testing/fixtures.ts';
-import { endsWell } from './scenes.ts';
-import { World } from './world.ts';
+import { endsWell, failedOverToNode2 } from './scenes.ts';
+import type { World } from './world.ts';
 
 /** Just switched to node2; then node1 hears it no more and claims: the move is held back. */
 const heldDown = async (): Promise<World> => {
-  const world = await World.converged();
+  const world = await failedOverToNode2();
   const { node1, node2 } = world;
-  node1.crash();
-  await world.until('node2 takes over', () => world.isServedBy('node2'));
-  node1.boot();
-  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
   world.ec2.calls.length = 0;
   world.cut(node2, node1);
   await world.until('the move is held back', () => world.condition('Ready') === 'False HeldDown');
@@ -55,12 +51,8 @@ test('T8: the incumbent dies while the move is held back: it is not waited for',
 });
 
 test('the incumbent has stepped back and lives: it keeps the addresses and serves them, and is not waited for once it dies', async () => {
-  const world = await World.converged();
-  const { node1, node2 } = world;
-  node1.crash();
-  await world.until('node2 takes over', () => world.isServedBy('node2'));
-  node1.boot();
-  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
+  const world = await failedOverToNode2();
+  const { node2 } = world;
   world.ec2.calls.length = 0;
   node2.kill();
   node2.start();

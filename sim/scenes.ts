@@ -18,6 +18,16 @@ export const servedByNode2 = async (options: WorldOptions = {}): Promise<World> 
   return world;
 };
 
+/** Just switched to node2 by a crash of node1, which is its Backup by now: another switch would be held down. */
+export const failedOverToNode2 = async (): Promise<World> => {
+  const world = await World.converged();
+  world.node1.crash();
+  await world.until('node2 takes over', () => world.isServedBy('node2'));
+  world.node1.boot();
+  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
+  return world;
+};
+
 /** All is well in the end, and stays so: at rest nothing is written. */
 export const endsWell = async (world: World, node: string): Promise<void> => {
   await world.until(`served by ${node}`, () => world.isServedBy(node), 180_000);

@@ -8,7 +8,14 @@ import type { HAPairSpec } from '../crds/types.ts';
 import { LEASES, type Lease } from '../kube/lease-types.ts';
 import { HAPAIRS, VRRPINSTANCES } from '../operator/resources.ts';
 import { ALLOCATION, MAIN, NODE1, NODE2, VIP } from '../operator/testing/fixtures.ts';
-import { endsWell, FAILBACK, node2ForgetsTheChange, servedByNode2, slower } from './scenes.ts';
+import {
+  endsWell,
+  FAILBACK,
+  failedOverToNode2,
+  node2ForgetsTheChange,
+  servedByNode2,
+  slower,
+} from './scenes.ts';
 import { World } from './world.ts';
 
 const ENI1 = NODE1.networkInterfaceID;
@@ -240,12 +247,8 @@ for (const outage of [false, true]) {
 }
 
 test('T8: flapping pair under hold-down; the incumbent really crashes', async () => {
-  const world = await World.converged();
+  const world = await failedOverToNode2();
   const { node1, node2 } = world;
-  node1.crash();
-  await world.until('node2 takes over', () => world.isServedBy('node2'));
-  node1.boot();
-  await world.until('node1 is its Backup', () => world.condition('Redundant') === 'True StandbyReady');
   world.cut(node2, node1);
   await world.until('node1 claims too', () => node1.isMaster && node2.isMaster);
   await world.until(

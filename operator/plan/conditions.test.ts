@@ -106,9 +106,8 @@ test('an accepted spec of a pair that never ran is not Ready for want of accepta
   assert.is(rig.condition('Ready'), 'False WaitingForElection');
 });
 
-test('a process that has just started leaves a preflight that passed as it was, however late it starts', () => {
-  const rig = Rig.converged();
-  aliveFor(rig, 600_000, 'node1', 'node2');
+/** The process before has found nothing wrong; the next one has read nothing yet. */
+const restartAfterAllWasWell = (rig: Rig): void => {
   const conditions = (rig.pair.status?.conditions ?? []).map((condition) =>
     condition.type === 'PreflightPassed'
       ? ({ ...condition, status: 'True', reason: 'ChecksPassed', message: 'all is well' } as const)
@@ -116,6 +115,12 @@ test('a process that has just started leaves a preflight that passed as it was, 
   );
   rig.pair = { ...rig.pair, status: { ...rig.pair.status, conditions } };
   rig.restart();
+};
+
+test('a process that has just started leaves a preflight that passed as it was, however late it starts', () => {
+  const rig = Rig.converged();
+  aliveFor(rig, 600_000, 'node1', 'node2');
+  restartAfterAllWasWell(rig);
   rig.alive('node1');
   rig.alive('node2');
   rig.step();
@@ -124,13 +129,7 @@ test('a process that has just started leaves a preflight that passed as it was, 
 
 test('what a process finds wrong in its first moments is said at once, whatever passed before it', () => {
   const rig = Rig.converged();
-  const conditions = (rig.pair.status?.conditions ?? []).map((condition) =>
-    condition.type === 'PreflightPassed'
-      ? ({ ...condition, status: 'True', reason: 'ChecksPassed', message: 'all is well' } as const)
-      : condition,
-  );
-  rig.pair = { ...rig.pair, status: { ...rig.pair.status, conditions } };
-  rig.restart();
+  restartAfterAllWasWell(rig);
   const view = rig.cloud.view(rig.nowMs);
   const { [NODE2.networkInterfaceID]: eni } = view.networkInterfaces;
   assert.ok(eni);
